@@ -1,0 +1,53 @@
+"""Posterior draws of the model's own parameters, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from skhlm._typing import Floats
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of every parameter; leading axes of each array are ``(chains, draws)``.
+
+    Per-factor entries are tuples in the order of the user's grouping factors; J_g is the number of
+    levels of factor g and K_g the number of coefficients that vary by it.
+
+    ===========  ======================  ==================================================
+    field        shape after the axes    what it is
+    ===========  ======================  ==================================================
+    ``kappa``    (K,)                    population-level coefficients
+    ``delta``    (J_g, K_g) each         group effects
+    ``tau``      (K_g,) each             sd of the group effects
+    ``omega``    (K_g, K_g) each         their correlations; empty tuple for a diagonal covariance
+    ``sigma``    ()                      residual scale
+    ``nu``       ()                      degrees of freedom; None for the normal family
+    ===========  ======================  ==================================================
+    """
+
+    kappa: Floats
+    delta: tuple[Floats, ...]
+    tau: tuple[Floats, ...]
+    omega: tuple[Floats, ...]
+    sigma: Floats
+    nu: Floats | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws in each."""
+        chains, draws = self.sigma.shape
+        return chains, draws
+
+    def map(self, function: Callable[[Floats], Floats]) -> Draws:
+        """The same draws with ``function`` applied to every array."""
+        return replace(
+            self,
+            kappa=function(self.kappa),
+            delta=tuple(map(function, self.delta)),
+            tau=tuple(map(function, self.tau)),
+            omega=tuple(map(function, self.omega)),
+            sigma=function(self.sigma),
+            nu=None if self.nu is None else function(self.nu),
+        )

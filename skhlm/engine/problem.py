@@ -1,0 +1,63 @@
+"""What the engine is asked to fit: one scaled regression with grouping factors, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from skhlm._typing import Floats, Ints
+
+Family = Literal["student_t", "normal"]
+Covariance = Literal["diagonal", "full"]
+
+
+@dataclass(frozen=True)
+class LocationScale:
+    """Numbers of student_t(df, loc, scale) priors, one entry a parameter; df = inf is normal."""
+
+    df: Floats
+    loc: Floats
+    scale: Floats
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Priors in the units of the problem; those of scales are cut at zero."""
+
+    kappa: LocationScale  # (K,)
+    tau: tuple[LocationScale, ...]  # (K_g,) for each factor
+    sigma: LocationScale  # (1,)
+    nu: tuple[float, float]  # shape and rate of a gamma, cut at nu > 1
+    lkj: float  # shape of the LKJ prior of the correlations
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows in canonical order (sorted by cell), the cells' levels, and the model to fit to them.
+
+    ==============  ===========  =====================================================================
+    field           shape        what it is
+    ==============  ===========  =====================================================================
+    ``X``           (N, K)       predictors as the model sees them, the intercept's ones included
+    ``y``           (N,)         outcome as the model sees it
+    ``weight``      (N,)         frequency weights, > 0
+    ``cell``        (N,)         cell of each row: 0, ..., C - 1, non-decreasing, none left out
+    ``codes``       (C, G)       level of each cell in each grouping factor, from 0; every level occurs
+    ``n_levels``    G numbers    J_g
+    ``varying``     G x (K_g,)   which coefficients vary by the factor (columns of X), increasing
+    ==============  ===========  =====================================================================
+
+    A cell is a distinct combination of levels. Without grouping factors there is one cell and
+    ``codes`` has shape (1, 0).
+    """
+
+    X: Floats
+    y: Floats
+    weight: Floats
+    cell: Ints
+    codes: Ints
+    n_levels: tuple[int, ...]
+    varying: tuple[Ints, ...]
+    family: Family
+    covariance: Covariance
+    priors: Priors
