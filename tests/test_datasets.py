@@ -1,0 +1,198 @@
+"""The shipped data are what their docstrings say; the simulated ones have the truth they state."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from skhlm.datasets import (
+    Dataset,
+    derive,
+    load_gapminder,
+    load_radon,
+    load_sleepstudy,
+    make_campaigns,
+)
+
+LOADERS = {
+    "gapminder": (load_gapminder, 1704, ["continent", "country"], "life_expectancy"),
+    "sleepstudy": (load_sleepstudy, 180, ["subject"], "reaction"),
+    "radon": (load_radon, 12490, ["state", "county"], "log_radon"),
+}
+FACTORS = ["region", "region/country", "industry", "industry/vertical"]
+
+
+@pytest.mark.parametrize(("load", "n", "group_columns", "outcome"), LOADERS.values(), ids=LOADERS)
+def test_a_loaded_set_is_complete(load, n, group_columns, outcome):
+    dataset = load()
+    assert isinstance(dataset, Dataset)
+    assert dataset.groups == ("/".join(group_columns),)
+    assert dataset.feature_names[: len(group_columns)] == group_columns
+    assert list(dataset.frame) == [*dataset.feature_names, outcome]
+    assert len(dataset.frame) == n
+    assert not dataset.frame.isna().any(axis=None)
+    predictors = dataset.data.drop(columns=group_columns)
+    assert all(pd.api.types.is_numeric_dtype(predictors[name]) for name in predictors)
+    assert all(isinstance(level, str) for name in group_columns for level in dataset.data[name])
+    assert dataset.source
+
+
+@pytest.mark.parametrize("load", [loader for loader, *_ in LOADERS.values()], ids=LOADERS)
+def test_the_pair_is_the_data_and_the_target(load):
+    X, y = load(return_X_y=True)
+    pd.testing.assert_frame_equal(X, load().data)
+    pd.testing.assert_series_equal(y, load().target)
+
+
+def test_every_load_is_a_fresh_copy():
+    first = load_sleepstudy()
+    first.data["days"] = 0
+    assert load_sleepstudy().data["days"].max() == 9
+
+
+def test_gapminder_counts_and_known_values():
+    frame = load_gapminder().frame
+    countries = frame.groupby("continent")["country"].nunique()
+    assert countries.to_dict() == {
+        "Africa": 52,
+        "Americas": 25,
+        "Asia": 33,
+        "Europe": 30,
+        "Oceania": 2,
+    }
+    assert frame.groupby("country").size().eq(12).all()
+    assert sorted(frame["year"].unique()) == list(range(1952, 2008, 5))
+    rwanda = frame[(frame["country"] == "Rwanda") & (frame["year"] == 1992)].iloc[0]
+    assert rwanda["life_expectancy"] == 23.599
+    assert 10 ** rwanda["log10_gdp_per_capita"] == pytest.approx(737.0685949)
+
+
+def test_sleepstudy_has_its_published_least_squares_line():
+    X, y = load_sleepstudy(return_X_y=True)
+    assert X.groupby("subject")["days"].apply(list).map(list(range(10)).__eq__).all()
+    slope, intercept = np.polyfit(X["days"], y, 1)
+    assert (intercept, slope) == pytest.approx((251.40510, 10.46729), abs=1e-5)
+
+
+def test_radon_counties_are_known_by_their_path():
+    X, y = load_radon(return_X_y=True)
+    assert X["state"].nunique() == 9
+    assert len(X[["state", "county"]].drop_duplicates()) == 469 > X["county"].nunique()
+    assert set(X["floor"]) == {0, 1}
+    minnesota = X["county"][X["state"] == "MN"]
+    assert "AITKIN" in set(minnesota)
+    assert np.exp(y.min()) == pytest.approx(0.1)
+
+
+def test_shipped_files_are_small():
+    data = files("skhlm.datasets") / "data"
+    assert sum(len(file.read_bytes()) for file in data.iterdir()) < 100_000
+
+
+def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path):
+    (tmp_path / "gapminder.csv").write_text(
+        "country,continent,year,lifeExp,pop,gdpPercap\nChad,Africa,1952,38.092,2682462,1178.665927\n"
+    )
+    (tmp_path / "sleepstudy.csv").write_text('"","Reaction","Days","Subject"\n"1",249.56,0,"308"\n')
+    (tmp_path / "srrs2.dat").write_text(
+        "state,state2,floor,activity,county\n"
+        "R5,WI,2, 0.3,VILAS               \n"
+        "PA,PA,9, 7.0,YORK                \n"
+        "PA,PA,0, 0.5,                    \n"
+    )
+    targets = tmp_path / "first", tmp_path / "second"
+    for target in targets:
+        target.mkdir()
+        derive.main(tmp_path, target)
+    radon = pd.read_csv(targets[0] / "radon.csv.gz")
+    assert radon.to_numpy().tolist() == [["PA", "UNKNOWN", 0, 0.5], ["WI", "VILAS", 1, 0.3]]
+    for file in sorted(targets[0].iterdir()):
+        assert file.read_bytes() == (targets[1] / file.name).read_bytes()
+    shipped = load_sleepstudy().frame.iloc[0].tolist()
+    assert (
+        pd.read_csv(targets[0] / "sleepstudy.csv.gz", dtype={"subject": str}).iloc[0].tolist()
+        == shipped
+    )
+
+
+def test_campaigns_have_the_stated_shape():
+    X, y, truth = make_campaigns(300, 3, n_regions=2, n_countries=7, random_state=0)
+    spends = ["spend_1", "spend_2", "spend_3"]
+    assert list(X) == ["region", "country", "industry", "vertical", *spends]
+    assert X.shape == (300, 7) and y.shape == (300,) and y.name == "return"
+    assert list(truth.kappa.index) == list(truth.beta) == list(truth.tau) == ["Intercept", *spends]
+    assert list(truth.tau.index) == FACTORS
+    counts = truth.effects.groupby("factor", sort=False).size() / 4
+    assert counts.to_dict() == dict(zip(FACTORS, (2, 7, 6, 40), strict=True))
+    assert X.groupby("country")["region"].nunique().eq(1).all()
+    assert X.groupby("vertical")["industry"].nunique().eq(1).all()
+
+
+def test_beta_is_kappa_plus_the_four_effects_of_the_row():
+    X, _, truth = make_campaigns(50, random_state=1)
+    effect = truth.effects.set_index(["factor", "level", "coefficient"])["effect"]
+    for i, row in X.iterrows():
+        levels = {factor: tuple(row[name] for name in factor.split("/")) for factor in FACTORS}
+        for coefficient, kappa in truth.kappa.items():
+            parts = [effect.loc[(*of, coefficient)] for of in levels.items()]
+            assert truth.beta.loc[i, coefficient] == pytest.approx(kappa + sum(parts), rel=1e-12)
+
+
+@pytest.mark.parametrize("family", ["student_t", "normal"])
+def test_residuals_follow_the_stated_law(family):
+    """Quartiles of the standardised residuals; binomial error sqrt(p(1-p)/n) of their shares."""
+    n = 20_000
+    X, y, truth = make_campaigns(n, family=family, nu=3.0, sigma=0.7, random_state=2)
+    design = np.c_[np.ones(n), X[["spend_1", "spend_2"]]]
+    residual = (y - np.sum(design * truth.beta, axis=1)) / truth.sigma
+    law = stats.t(3.0) if family == "student_t" else stats.norm()
+    assert truth.nu == (3.0 if family == "student_t" else np.inf)
+    for p in (0.01, 0.25, 0.5, 0.75, 0.99):
+        share = np.mean(residual < law.ppf(p))
+        assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / n)
+
+
+def test_effects_have_sd_tau():
+    _, _, truth = make_campaigns(10, 3, n_countries=4000, n_verticals=4000, random_state=3)
+    for factor in ("region/country", "industry/vertical"):
+        effects = truth.effects[truth.effects["factor"] == factor]
+        sd = effects.groupby("coefficient")["effect"].std()
+        error = sd / np.sqrt(2 * 4000)
+        assert ((sd - truth.tau.loc[factor]).abs() < 4 * error).all()
+
+
+def test_sizes_of_levels_are_unequal():
+    X, _, _ = make_campaigns(random_state=0)
+    sizes = X["country"].value_counts()
+    assert sizes.max() > 10 * sizes.min()
+
+
+def test_equal_seeds_give_equal_campaigns():
+    first, again, other = (make_campaigns(40, random_state=seed) for seed in (5, 5, 6))
+    pd.testing.assert_frame_equal(first[0], again[0])
+    pd.testing.assert_series_equal(first[1], again[1])
+    pd.testing.assert_frame_equal(first[2].effects, again[2].effects)
+    assert not first[1].equals(other[1])
+
+
+def test_names_sort_as_numbers():
+    X, _, _ = make_campaigns(5000, n_countries=12, random_state=0)
+    names = sorted(X["country"].unique())
+    assert names == sorted(names, key=lambda name: int(name.rpartition("-")[2]))
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"n_regions": 0}, {"n_regions": 9, "n_countries": 8}, {"n_verticals": 3}]
+)
+def test_a_level_cannot_be_missing_its_parent(sizes):
+    with pytest.raises(ValueError, match="at least one"):
+        make_campaigns(10, **sizes)
+
+
+def test_an_unknown_family_is_refused():
+    with pytest.raises(ValueError, match="family"):
+        make_campaigns(10, family="poisson")
