@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from skhlm._typing import Floats
+from skhlm._typing import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,31 @@ class Draws:
             sigma=function(self.sigma),
             nu=None if self.nu is None else function(self.nu),
         )
+
+
+@dataclass(frozen=True)
+class SamplerStatistics:
+    """What the sampler says of its own draws.
+
+    ==================  ===============  =======================================================
+    field               shape            what it is
+    ==================  ===============  =======================================================
+    ``divergent``       (chains, draws)  the trajectory that led to the draw diverged
+    ``treedepth``       (chains, draws)  doublings of the trajectory
+    ``n_leapfrog``      (chains, draws)  its steps; each costs one gradient
+    ``energy``          (chains, draws)  Hamiltonian energy
+    ``accept``          (chains, draws)  mean acceptance probability along the trajectory
+    ``step_size``       (chains,)        step size after warmup
+    ``max_treedepth``   int              the most doublings allowed
+    ``n_runs``          int              2 if the sampler was recalibrated and run again, else 1
+    ==================  ===============  =======================================================
+    """
+
+    divergent: Bools
+    treedepth: Ints
+    n_leapfrog: Ints
+    energy: Floats
+    accept: Floats
+    step_size: Floats
+    max_treedepth: int
+    n_runs: int = 1
