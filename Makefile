@@ -1,0 +1,37 @@
+# make demo   install into .venv, then the tour on real data (docs/demo.png is its picture)
+# make test   install into .venv, then lint, types, layers, doctests and tests: what CI runs
+# make bench  the sampler against the plain Stan program, results to benchmarks/results
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCE := pyproject.toml $(wildcard stan/*)
+
+.PHONY: demo test lint types layers bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/python -m skhlm.demo
+
+test: $(VENV)/installed lint types layers
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+layers: $(VENV)/installed
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.sampling
+
+$(VENV)/installed: $(SOURCE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist skhlm/engine/bin
