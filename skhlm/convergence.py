@@ -1,0 +1,245 @@
+"""R-hat, effective sample sizes and E-BFMI of many parameters at once, as plain arrays.
+
+Rank-normalised split R-hat and bulk and tail effective sample size (ESS) are those of Vehtari,
+Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an
+improved R-hat for assessing convergence of MCMC", Bayesian Analysis 16(2), doi:10.1214/20-BA1221.
+E-BFMI is Betancourt's (2016) "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte
+Carlo", arXiv:1604.00695. ArviZ computes the same numbers one parameter at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import next_fast_len
+from scipy.special import ndtri
+
+from skhlm._typing import Bools, Floats, Ints
+
+MIN_DRAWS = 4  # a half-chain of one draw has no variance
+BLOCK_BYTES = 2**24  # of one working array
+
+
+class Convergence(NamedTuple):
+    """R-hat, bulk and tail ESS, each with one entry for each parameter."""
+
+    rhat: Floats
+    ess_bulk: Floats
+    ess_tail: Floats
+
+
+def convergence(x: Floats) -> Convergence:
+    """R-hat, bulk ESS and tail ESS of every parameter.
+
+    Parameters
+    ----------
+    x : ndarray of shape (chains, draws, ...)
+        Draws; every further axis runs over parameters.
+
+    Returns
+    -------
+    Convergence
+        Three arrays of the shape of the further axes. ESS is NaN where a draw is not a number or
+        there are fewer than 4 draws in a chain; R-hat also where there is one chain or all draws are
+        equal. A parameter whose draws are all equal has as many effective draws as draws.
+
+    Notes
+    -----
+    About 0.5 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
+    of a few times 16 MiB.
+    """
+    return Convergence(*_over_blocks(_convergence, x, 3))
+
+
+def rhat(x: Floats) -> Floats:
+    """Rank-normalised split R-hat: the larger of the bulk's and the folded draws'.
+
+    Parameters
+    ----------
+    x : ndarray of shape (chains, draws, ...)
+
+    Returns
+    -------
+    ndarray of the shape of the further axes; NaN as `convergence` says.
+    """
+    return convergence(x).rhat
+
+
+def ess_bulk(x: Floats) -> Floats:
+    """Effective sample size of the rank-normalised draws, split; shapes as in `rhat`."""
+    return convergence(x).ess_bulk
+
+
+def ess_tail(x: Floats) -> Floats:
+    """The smaller ESS of the 5% and 95% quantiles; shapes as in `rhat`."""
+    return convergence(x).ess_tail
+
+
+def e_bfmi(energy: Floats) -> Floats:
+    """Energy Bayesian fraction of missing information: E[(E_t - E_{t-1})^2] / Var[E].
+
+    Parameters
+    ----------
+    energy : ndarray of shape (chains, draws)
+
+    Returns
+    -------
+    ndarray of shape (chains,); NaN where the energy never changes.
+    """
+    if energy.shape[1] < 2:
+        return np.full(len(energy), np.nan)
+    jumps = np.square(np.diff(energy, axis=1)).mean(axis=1)
+    with np.errstate(invalid="ignore"):
+        ratio: Floats = jumps / energy.var(axis=1, ddof=1)
+    return ratio
+
+
+def _over_blocks(function: Callable[[Floats], Floats], x: Floats, n_results: int) -> Floats:
+    """``function`` (p, chains, draws) -> (n_results, p) over blocks of all parameters of ``x``."""
+    chains, draws, *shape = x.shape
+    parameters = np.moveaxis(x.reshape(chains, draws, -1), -1, 0)
+    result = np.empty((n_results, len(parameters)))
+    for block in _blocks(len(parameters), BLOCK_BYTES // (8 * chains * draws + 1)):
+        result[:, block] = function(np.ascontiguousarray(parameters[block], dtype=np.float64))
+    return result.reshape(n_results, *shape)
+
+
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
+    size = max(size, 1)
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def _convergence(x: Floats) -> Floats:
+    """(p, chains, draws) -> (3, p): R-hat, bulk ESS, tail ESS."""
+    if x.shape[2] < MIN_DRAWS:
+        return np.full((3, len(x)), np.nan)
+    halves = _split(x)
+    bulk = _rank_normalise(halves)
+    known = ~np.isnan(x).any(axis=(1, 2))
+    result = np.stack([_rhat(halves, bulk), _ess(bulk), _tail(x)])
+    if x.shape[1] < 2:
+        result[0] = np.nan
+    return np.where(known, result, np.nan)
+
+
+def _rhat(halves: Floats, bulk: Floats) -> Floats:
+    """The larger of R-hat of the rank-normalised draws and of their distances to the median."""
+    with np.errstate(invalid="ignore"):
+        folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+    of_bulk, of_folded = _classical_rhat(bulk), _classical_rhat(_rank_normalise(folded))
+    return np.where(of_folded > of_bulk, of_folded, of_bulk)  # two values fold into one: NaN
+
+
+def _tail(x: Floats) -> Floats:
+    """The smaller of the ESS of {x <= 5% quantile} and of {x <= 95% quantile}."""
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(x, [0.05, 0.95], axis=(1, 2), keepdims=True)
+    return np.minimum(_ess(_split(x <= low)), _ess(_split(x <= high)))
+
+
+def _split(x: Floats | Bools) -> Floats:
+    """(p, chains, draws) -> (p, 2 chains, draws // 2): halves, first ones first."""
+    half = x.shape[2] // 2
+    return np.concatenate([x[:, :, :half], x[:, :, -half:]], axis=1, dtype=np.float64)
+
+
+def _rank_normalise(x: Floats) -> Floats:
+    """Normal scores Phi^-1((r - 3/8) / (S + 1/4)) of the ranks r among all S draws of a parameter."""
+    flat = x.reshape(len(x), -1)
+    total = flat.shape[1]
+    scores: Floats = ndtri(
+        (np.arange(2 * total + 1) / 2 - 0.375) / (total + 0.25)
+    )  # at half-integer ranks
+    return scores[_doubled_ranks(flat)].reshape(x.shape)
+
+
+def _doubled_ranks(x: Floats) -> Ints:
+    """Twice the ranks 1, ..., S along the last axis; equal values share the mean of their ranks."""
+    order = np.argsort(x, axis=1)
+    ordered = np.take_along_axis(x, order, axis=1)
+    changes = ordered[:, 1:] != ordered[:, :-1]
+    ends = np.ones((len(x), 1), dtype=bool)
+    position = np.arange(x.shape[1])
+    first = np.where(np.hstack([ends, changes]), position, 0)
+    last = np.where(np.hstack([changes, ends]), position, x.shape[1])
+    first = np.maximum.accumulate(first, axis=1)
+    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty(x.shape, dtype=np.int64)
+    np.put_along_axis(ranks, order, first + last + 2, axis=1)
+    return ranks
+
+
+def _classical_rhat(z: Floats) -> Floats:
+    """sqrt((B/W + n - 1) / n): between- and within-chain variance of (p, chains, n)."""
+    n = z.shape[2]
+    between = n * z.mean(axis=2).var(axis=1, ddof=1)
+    within = z.var(axis=2, ddof=1).mean(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rhat: Floats = np.sqrt((between / within + n - 1) / n)
+    return rhat
+
+
+def _ess(z: Floats) -> Floats:
+    """S / tau, tau = -1 + 2 sum of autocorrelations up to Geyer's cut; z is (p, chains, n)."""
+    size = z.shape[1] * z.shape[2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tau = _integrated_autocorrelation(_autocorrelation(z))
+        ess = size / np.maximum(tau, 1 / np.log10(size))
+        constant = np.ptp(z, axis=(1, 2)) < np.finfo(float).resolution
+    result: Floats = np.where(constant, size, ess)
+    return result
+
+
+def _autocorrelation(z: Floats) -> Floats:
+    """(p, chains, n) -> (p, n): rho_t = 1 - (W - mean autocovariance_t) / var+."""
+    n_chains, n = z.shape[1:]
+    covariance = _autocovariance(z).mean(axis=1)
+    within = covariance[:, 0] * n / (n - 1.0)
+    total = within * (n - 1.0) / n
+    if n_chains > 1:
+        total = total + z.mean(axis=2).var(axis=1, ddof=1)
+    rho: Floats = 1.0 - (within[:, None] - covariance) / total[:, None]
+    rho[:, 0] = 1.0
+    return rho
+
+
+def _autocovariance(z: Floats) -> Floats:
+    """Autocovariance at every lag along the last axis, by the fast Fourier transform."""
+    n = z.shape[-1]
+    length = next_fast_len(2 * n, real=True)
+    spectrum = np.fft.rfft(z - z.mean(axis=-1, keepdims=True), n=length)
+    covariance: Floats = np.fft.irfft(spectrum * spectrum.conj(), n=length)[..., :n] / n
+    return covariance
+
+
+def _integrated_autocorrelation(rho: Floats) -> Floats:
+    """Geyer's initial monotone sequence: (p, n) autocorrelations -> (p,) tau.
+
+    With pairs P_i = rho_2i + rho_2i+1 and m the first i >= 1 that has P_i <= 0 (or the last lag),
+    tau = -1 + 2 sum_{i < m} min(P_0, ..., P_i) + rho_2m, the last term not below zero unless P_m is
+    not either.
+    """
+    n = rho.shape[1]
+    n_pairs = max((n - 1) // 2 - 1, 0) + 1  # of which the first is always looked at
+    even, odd = rho[:, 0 : 2 * n_pairs : 2], rho[:, 1 : 2 * n_pairs : 2]
+    pairs = even + odd
+    m = _stop(pairs)
+    rows = np.arange(len(rho))
+    before = np.arange(n_pairs) < m[:, None]
+    monotone = np.minimum.accumulate(pairs, axis=1)
+    last = np.where(pairs[rows, m] >= 0, even[rows, m], np.maximum(even[rows, m], 0))
+    tau: Floats = -1.0 + 2.0 * np.where(before, monotone, 0.0).sum(axis=1) + last
+    return tau
+
+
+def _stop(pairs: Floats) -> Ints:
+    """m of Geyer's sequence: 0 if P_0 <= 0, else the first i >= 1 with P_i <= 0, else the last."""
+    ended = ~(pairs > 0)
+    later = ended[:, 1:].copy()
+    if not later.size:
+        return np.zeros(len(pairs), dtype=np.int64)
+    later[:, -1] = True
+    return np.where(ended[:, 0], 0, 1 + later.argmax(axis=1))
