@@ -24,12 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 TPrior = tuple[float, float, float]
 """df, location, scale; df = inf is normal."""
 
