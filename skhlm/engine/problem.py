@@ -6,29 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skhlm._typing import Floats, Ints
+from skhlm.priors import LocationScale, Priors
+
+__all__ = ["Covariance", "Family", "LocationScale", "Priors", "Problem"]
 
 Family = Literal["student_t", "normal"]
 Covariance = Literal["diagonal", "full"]
-
-
-@dataclass(frozen=True)
-class LocationScale:
-    """Numbers of student_t(df, loc, scale) priors, one entry a parameter; df = inf is normal."""
-
-    df: Floats
-    loc: Floats
-    scale: Floats
-
-
-@dataclass(frozen=True)
-class Priors:
-    """Priors in the units of the problem; those of scales are cut at zero."""
-
-    kappa: LocationScale  # (K,)
-    tau: tuple[LocationScale, ...]  # (K_g,) for each factor
-    sigma: LocationScale  # (1,)
-    nu: tuple[float, float]  # shape and rate of a gamma, cut at nu > 1
-    lkj: float  # shape of the LKJ prior of the correlations
 
 
 @dataclass(frozen=True)

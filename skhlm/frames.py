@@ -1,0 +1,266 @@
+"""X, y and sample_weight as the user gives them -> checked arrays: predictors, group columns."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_X_y
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+
+from skhlm._typing import Floats
+from skhlm.columns import Columns, GroupColumn, listed, read_group_column
+from skhlm.hierarchy import Hierarchy, parse_groups
+
+_TEMPORAL = re.compile(r"date|time|duration|period", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What ``fit`` was given, checked; rows of weight zero are left out, as if never given.
+
+    ====================  ======  =============================================
+    field                 shape   what it is
+    ====================  ======  =============================================
+    ``columns``                   the columns of X
+    ``hierarchies``               what ``groups`` asks for
+    ``predictor_names``   p       what the columns of ``predictors`` are called
+    ``predictors``        (n, p)  the columns of X that are in no hierarchy
+    ``groups``                    the others, by their position in X
+    ``y``, ``weight``     (n,)    outcome; frequency weights, > 0
+    ====================  ======  =============================================
+    """
+
+    columns: Columns
+    hierarchies: tuple[Hierarchy, ...]
+    predictor_names: tuple[str, ...]
+    predictors: Floats
+    groups: Mapping[int, GroupColumn]
+    y: Floats
+    weight: Floats
+
+
+def check_fit_data(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, groups: object
+) -> FitData:
+    """Check the arguments of ``fit``; set ``n_features_in_`` and ``feature_names_in_``.
+
+    These are scikit-learn's checks with its messages; those of numbers see the predictors only.
+    """
+    X = _check_table(estimator, X)
+    _warn_misaligned(X, y)
+    validate_data(estimator, X, y, skip_check_array=True)
+    columns = Columns(estimator.n_features_in_, _names(estimator))
+    hierarchies = parse_groups(groups, columns)
+    kept = predictor_positions(hierarchies, columns)
+    _check_outcome(y)
+    with _naming_predictors(X, kept, columns):
+        predictors, y = check_X_y(
+            _select(X, kept), y, y_numeric=True, **_numbers(estimator, hierarchies)
+        )
+    weight = _check_weight(sample_weight, predictors)
+    used = weight > 0
+    group_columns = _read_group_columns(X, hierarchies, columns)
+    return FitData(
+        columns=columns,
+        hierarchies=hierarchies,
+        predictor_names=tuple(map(columns.predictor_name, kept)),
+        predictors=predictors[used],
+        groups={j: column.rows(used) for j, column in group_columns.items()},
+        y=y.astype(np.float64)[used],
+        weight=weight[used],
+    )
+
+
+def check_predict_data(
+    estimator: BaseEstimator, X: Any, columns: Columns, hierarchies: Sequence[Hierarchy]
+) -> tuple[Floats, dict[int, GroupColumn]]:
+    """Predictors (n, p) and group columns, by position, of an X that must look like that of fit."""
+    X = _check_table(estimator, X)
+    _check_has_names(X, hierarchies)
+    validate_data(estimator, X, reset=False, skip_check_array=True)
+    kept = predictor_positions(hierarchies, columns)
+    with _naming_predictors(X, kept, columns):
+        predictors = check_array(
+            _select(X, kept), input_name="X", **_numbers(estimator, hierarchies)
+        )
+    return predictors, _read_group_columns(X, hierarchies, columns)
+
+
+def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
+    """The columns of X that are in no hierarchy."""
+    taken = {position for hierarchy in hierarchies for position in hierarchy.columns}
+    return [position for position in range(columns.n) if position not in taken]
+
+
+def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict[str, Any]:
+    """What scikit-learn is asked to make of the predictors; groups alone are enough to fit."""
+    return {
+        "dtype": np.float64,
+        "order": "C",
+        "ensure_min_features": 0 if hierarchies else 1,
+        "estimator": estimator,
+    }
+
+
+def _check_table(estimator: BaseEstimator, X: Any) -> Any:
+    """X as a frame with distinct column names or as a numpy array with two dimensions."""
+    if _is_frame(X):
+        repeated = [name for name, count in Counter(_labels(X)).items() if count > 1]
+        if repeated:
+            raise ValueError(
+                f"X has several columns of the same name: {listed(repeated)}. Rename them, so that "
+                "each column can be told from the others."
+            )
+        return X
+    if isinstance(X, (list, tuple)):
+        X = _array_of_objects(X)
+    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
+
+
+def _labels(frame: Any) -> list[Any]:
+    """Column labels of a frame; those of a pyarrow table are not its ``columns``."""
+    return list(getattr(frame, "column_names", frame.columns))
+
+
+def _array_of_objects(X: Sequence[Any]) -> Any:
+    """Rows as an array in which strings and numbers stay what they are."""
+    array = np.asarray(X)
+    return np.asarray(X, dtype=object) if array.dtype.kind in "US" else array
+
+
+def _names(estimator: BaseEstimator) -> tuple[str, ...] | None:
+    """Column names as scikit-learn learned them."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else tuple(names)
+
+
+def _check_has_names(X: Any, hierarchies: Sequence[Hierarchy]) -> None:
+    """Raise where groups were given by name and X has none."""
+    named = [hierarchy.factors[-1] for hierarchy in hierarchies if hierarchy.by_name]
+    if named and not _is_frame(X):
+        raise ValueError(
+            f"X has no column names, but `groups` names columns of X: {listed(named)}. Pass a data "
+            "frame with the columns of fit, or fit with groups given by position."
+        )
+
+
+def _select(X: Any, positions: Sequence[int]) -> Any:
+    """Some columns of a frame or array, as the same kind of object."""
+    if len(positions) == X.shape[1]:
+        return X
+    if not positions:
+        return np.empty((_num_samples(X), 0))
+    if hasattr(X, "iloc"):
+        return X.iloc[:, list(positions)]
+    if hasattr(X, "column_names"):
+        return X.select(list(positions))
+    return X[:, list(positions)]
+
+
+def _column(X: Any, position: int) -> Any:
+    """One column of a frame or array, as pandas can factorise it."""
+    if hasattr(X, "iloc"):
+        return X.iloc[:, position]
+    if hasattr(X, "column_names"):
+        return X.column(position).to_pandas()
+    column = X[:, position]
+    return column.to_numpy() if hasattr(column, "to_numpy") else column
+
+
+def _read_group_columns(
+    X: Any, hierarchies: Sequence[Hierarchy], columns: Columns
+) -> dict[int, GroupColumn]:
+    positions = sorted({position for h in hierarchies for position in h.columns})
+    return {j: read_group_column(columns.group_name(j), _column(X, j)) for j in positions}
+
+
+@contextmanager
+def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> Iterator[None]:
+    """Where scikit-learn cannot make numbers of predictors, say which they are."""
+    temporal = [j for j, dtype in enumerate(_dtypes(X)) if _TEMPORAL.search(dtype)]
+    if wrong := [j for j in positions if j in temporal]:
+        raise TypeError(
+            f"Predictors must be numbers, but these columns hold dates or times: "
+            f"{_quoted(wrong, columns)}. Turn them into numbers, for example days since the first."
+        )
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
+            f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
+            "name them in `groups` if they hold the levels of grouping factors."
+        ) from error
+
+
+def _quoted(positions: Sequence[int], columns: Columns) -> str:
+    names = columns.names
+    return ", ".join(str(j) if names is None else repr(names[j]) for j in positions)
+
+
+def _dtypes(X: Any) -> list[str]:
+    """Types of the columns, as text; one entry serves all columns of an array."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None:
+        dtypes = X.schema.types if hasattr(X, "schema") else [X.dtype] * X.shape[1]
+    return [str(dtype) for dtype in dtypes]
+
+
+def _is_numeric(X: Any, position: int) -> bool:
+    """Whether scikit-learn can make numbers of one column."""
+    try:
+        check_array(
+            _select(X, [position]), dtype=np.float64, ensure_all_finite=False, accept_sparse=True
+        )
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_outcome(y: Any) -> None:
+    """Raise where y holds dates or times, which numpy would take for numbers."""
+    dtype = str(getattr(y, "dtype", ""))
+    if _TEMPORAL.search(dtype):
+        raise TypeError(f"y must hold numbers, but its type is {dtype}.")
+
+
+def _check_weight(sample_weight: Any, predictors: Floats) -> Floats:
+    """Frequency weights (n,): finite, not negative, not all zero."""
+    weight: Floats = _check_sample_weight(
+        sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
+    )
+    total = weight.sum()
+    if total == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if not np.isfinite(total):
+        raise ValueError("The sum of sample_weight is too large for a float.")
+    return weight
+
+
+def _warn_misaligned(X: Any, y: Any) -> None:
+    """Warn where pandas indexes of X and y hold the same labels in another order."""
+    ours, theirs = getattr(X, "index", None), getattr(y, "index", None)
+    if ours is None or not hasattr(theirs, "sort_values") or ours.equals(theirs):
+        return
+    if len(ours) == len(y) and ours.symmetric_difference(theirs).empty:
+        warnings.warn(
+            "X and y have the same index labels in different orders. Rows are paired by position, "
+            "as everywhere in scikit-learn; reindex y (y.loc[X.index]) if labels should decide.",
+            UserWarning,
+            stacklevel=3,
+        )
