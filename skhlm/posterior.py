@@ -315,13 +315,32 @@ class Posterior:
         """
         return self._at_zero(self.draws.delta[g][:-2][levels], self.varying[g])
 
-    def coefficients_at_zero(self, codes: Ints) -> Floats:
-        """beta of each row of codes, (n, K, S), its intercept at x = 0."""
-        n_coefficients = len(self.draws.kappa)
-        beta = np.empty((len(codes), n_coefficients, self.n_draws))
+    def coefficients_at_zero(self, codes: Ints, of: Coefficients | None = None) -> Floats:
+        """beta of each row of codes, (n, K, S), its intercept at x = 0; of the draws or the mean."""
+        of = self.draws if of is None else of
+        n_coefficients, n_draws = of.kappa.shape
+        beta = np.empty((len(codes), n_coefficients, n_draws))
         for k in range(n_coefficients):
-            beta[:, k] = self.draws.at(codes, k)
+            beta[:, k] = of.at(codes, k)
         return self._at_zero(beta, np.arange(n_coefficients))
+
+    def describe_effects(self, g: int, probabilities: Sequence[float]) -> Floats:
+        """`describe` of the effects of factor g at x = 0, (J_g, K_g, 2 + q)."""
+        shape = (self.n_levels[g], len(self.varying[g]), 2 + len(probabilities))
+        result = np.empty(shape)
+        for levels in _blocks(shape[0], BLOCK_BYTES // (8 * self.n_draws * (shape[1] + 1))):
+            result[levels] = describe(self.delta_at_zero(g, levels), probabilities)
+        return result
+
+    def describe_coefficients(self, codes: Ints, probabilities: Sequence[float]) -> Floats:
+        """`describe` of beta at x = 0 for each row of codes, (n, K, 2 + q); its mean as in `mean`."""
+        n_coefficients = len(self.draws.kappa)
+        result = np.empty((len(codes), n_coefficients, 2 + len(probabilities)))
+        for rows in _blocks(len(codes), BLOCK_BYTES // (8 * self.n_draws * (n_coefficients + 1))):
+            beta = self.coefficients_at_zero(codes[rows])
+            result[rows] = describe(beta, probabilities)
+            result[rows, :, 0] = self.coefficients_at_zero(codes[rows], self.mean)[:, :, 0]
+        return result
 
     def covariance_at_zero(self, g: int) -> Floats:
         """Covariance T Sigma_g T' of factor g's effects when their intercepts are at x = 0."""
@@ -381,6 +400,12 @@ def quantiles_of(values: Floats, probabilities: Sequence[float]) -> Floats:
     weight = position - below
     result: Floats = ordered[..., below] * (1 - weight) + ordered[..., above] * weight
     return result
+
+
+def describe(values: Floats, probabilities: Sequence[float]) -> Floats:
+    """Mean, sd and quantiles along the last axis: (..., S) -> (..., 2 + q)."""
+    moments = np.stack([values.mean(axis=-1), values.std(axis=-1)], axis=-1)
+    return np.concatenate([moments, quantiles_of(values, probabilities)], axis=-1)
 
 
 def _draws_last(x: Floats) -> Floats:

@@ -1,0 +1,180 @@
+"""The posterior as tidy frames, with the names of coefficients, grouping factors and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats, Ints
+from skhlm.columns import listed, suggestion
+from skhlm.convergence import convergence
+from skhlm.labels import Labels, pairs
+from skhlm.posterior import Posterior, central, describe
+
+
+def group_effects(
+    posterior: Posterior,
+    labels: Labels,
+    n: Sequence[Floats],
+    factor: str | None = None,
+    coverage: float = 0.9,
+) -> pd.DataFrame:
+    """Group effects delta, one row for each factor, level and coefficient that varies by it.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+    n : G arrays of shape (J_g,)
+        Rows, or the sum of their weights, in each level.
+    factor : str, optional
+        Only this grouping factor.
+    coverage : float, default 0.9
+        Of the central interval from ``lower`` to ``upper``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns factor, level, coefficient, mean, sd, lower, upper, n, in the user's units; an
+        "Intercept" is the effect at x = 0.
+
+    Notes
+    -----
+    Where slopes vary by a factor and the intercept does not, lines of its levels meet at the
+    predictors' means, not at x = 0: `coefficients` has their intercepts.
+    """
+    chosen = range(len(labels.factors)) if factor is None else [_find(factor, labels)]
+    columns = ["factor", "level", "coefficient", *_DESCRIPTION, "n"]
+    frames = [_effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def coefficients(
+    posterior: Posterior,
+    labels: Labels,
+    codes: Ints,
+    values: Mapping[str, Sequence[object]] | None = None,
+    coverage: float = 0.9,
+) -> pd.DataFrame:
+    """Coefficients beta = kappa + group effects for combinations of levels.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+    codes : ndarray of shape (C, G)
+        The combinations; a level not seen at fit is -1, its effect a new draw with mean zero.
+    values : mapping from group columns to C values each, optional
+        What the combinations are called; needed where a level was not seen.
+    coverage : float, default 0.9
+        Of the central interval from ``lower`` to ``upper``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each combination and coefficient: the group columns, then coefficient, mean,
+        sd, lower, upper, in the user's units; "Intercept" is at x = 0.
+    """
+    found = posterior.describe_coefficients(codes, central(coverage))
+    n, n_coefficients = found.shape[:2]
+    if values is None:
+        values = labels.values(codes)
+    named = {name: pd.Series(list(value)).repeat(n_coefficients) for name, value in values.items()}
+    frame = pd.DataFrame(named).reset_index(drop=True)
+    frame["coefficient"] = list(labels.coefficients) * n
+    return _with_description(frame, found)
+
+
+def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
+    """Everything but the group effects, one row for each parameter, in the user's units.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns parameter ("kappa", "tau", "omega", "sigma", "nu"), factor, coefficient (a pair of
+        them for a correlation), mean, sd, q05, q50, q95, ess_bulk, ess_tail, rhat. "Intercept" is
+        at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
+        reports. Correlations come with ``covariance="full"`` only.
+    """
+    rows = list(_summary_rows(posterior, labels))
+    names = pd.DataFrame(
+        [(row.parameter, row.factor, row.coefficient) for row in rows],
+        columns=["parameter", "factor", "coefficient"],
+    )
+    draws = np.stack([row.draws for row in rows])
+    numbers = describe(draws, (0.05, 0.5, 0.95))
+    frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
+    chains = draws.reshape(len(rows), posterior.n_chains, -1)
+    rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
+    return frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
+
+
+_DESCRIPTION = ("mean", "sd", "lower", "upper")
+
+
+class _Row(NamedTuple):
+    """One parameter of the summary and its draws, (S,)."""
+
+    parameter: str
+    factor: str
+    coefficient: str
+    draws: Floats
+
+
+def _find(factor: str, labels: Labels) -> int:
+    """Number of a grouping factor given by name."""
+    if factor not in labels.factors:
+        raise ValueError(
+            f"factor: there is no grouping factor {factor!r}. They are {listed(labels.factors)}."
+            f"{suggestion(factor, labels.factors)}"
+        )
+    return labels.factors.index(factor)
+
+
+def _effects_of(
+    posterior: Posterior, labels: Labels, g: int, n: Floats, coverage: float
+) -> pd.DataFrame:
+    """Rows of `group_effects` for factor g."""
+    names, levels = labels.varying_names(g), labels.levels[g]
+    frame = pd.DataFrame(
+        {
+            "factor": labels.factors[g],
+            "level": pd.Series(levels, dtype=object).repeat(len(names)).to_numpy(),
+            "coefficient": names * len(levels),
+        }
+    )
+    frame = _with_description(frame, posterior.describe_effects(g, central(coverage)))
+    return frame.assign(n=np.repeat(n, len(names)))
+
+
+def _with_description(frame: pd.DataFrame, found: Floats) -> pd.DataFrame:
+    """Add columns mean, sd, lower, upper from (..., 4)."""
+    return frame.assign(**dict(zip(_DESCRIPTION, found.reshape(-1, 4).T, strict=True)))
+
+
+def _summary_rows(posterior: Posterior, labels: Labels) -> Iterator[_Row]:
+    """The parameters in order: kappa, tau, omega, sigma, nu."""
+    for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
+        yield _Row("kappa", "", name, kappa)
+    covariances = [posterior.covariance_at_zero(g) for g in range(len(labels.factors))]
+    taus = [np.sqrt(np.einsum("iis->is", covariance)) for covariance in covariances]
+    for g, factor in enumerate(labels.factors):
+        for name, tau in zip(labels.varying_names(g), taus[g], strict=True):
+            yield _Row("tau", factor, name, tau)
+    if posterior.omega:
+        for g, factor in enumerate(labels.factors):
+            i, j = pairs(len(taus[g]))
+            omega = covariances[g][i, j] / (taus[g][i] * taus[g][j])
+            for name, draws in zip(labels.pair_names(g), omega, strict=True):
+                yield _Row("omega", factor, name, draws)
+    yield _Row("sigma", "", "", posterior.sigma)
+    if posterior.nu is not None:
+        yield _Row("nu", "", "", posterior.nu)
