@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
@@ -63,7 +64,11 @@ def check_fit_data(
     _check_outcome(y)
     with _naming_predictors(X, kept, columns):
         predictors, y = check_X_y(
-            _select(X, kept), y, y_numeric=True, **_numbers(estimator, hierarchies)
+            _select(X, kept),
+            y,
+            y_numeric=True,
+            ensure_min_samples=2,  # one row says nothing about a spread
+            **_numbers(estimator, hierarchies),
         )
     weight = _check_weight(sample_weight, predictors)
     used = weight > 0
@@ -112,7 +117,7 @@ def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
-    if _is_frame(X):
+    if _is_frame(X) and X.shape[1]:
         repeated = [name for name, count in Counter(_labels(X)).items() if count > 1]
         if repeated:
             raise ValueError(
@@ -126,7 +131,7 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
 
 
 def _is_frame(X: Any) -> bool:
-    return hasattr(X, "columns") and len(getattr(X, "shape", ())) == 2
+    return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
 
 
 def _labels(frame: Any) -> list[Any]:
@@ -225,7 +230,11 @@ def _is_numeric(X: Any, position: int) -> bool:
     """Whether scikit-learn can make numbers of one column."""
     try:
         check_array(
-            _select(X, [position]), dtype=np.float64, ensure_all_finite=False, accept_sparse=True
+            _select(X, [position]),
+            dtype=np.float64,
+            accept_sparse=True,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
         )
     except (TypeError, ValueError):
         return False
@@ -255,9 +264,9 @@ def _check_weight(sample_weight: Any, predictors: Floats) -> Floats:
 def _warn_misaligned(X: Any, y: Any) -> None:
     """Warn where pandas indexes of X and y hold the same labels in another order."""
     ours, theirs = getattr(X, "index", None), getattr(y, "index", None)
-    if ours is None or not hasattr(theirs, "sort_values") or ours.equals(theirs):
+    if not (isinstance(ours, pd.Index) and isinstance(theirs, pd.Index)) or ours.equals(theirs):
         return
-    if len(ours) == len(y) and ours.symmetric_difference(theirs).empty:
+    if len(ours) == len(theirs) and ours.isin(theirs).all():
         warnings.warn(
             "X and y have the same index labels in different orders. Rows are paired by position, "
             "as everywhere in scikit-learn; reindex y (y.loc[X.index]) if labels should decide.",

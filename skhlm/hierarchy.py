@@ -225,10 +225,10 @@ def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:
     """Level with the given parent and label, (n,); -1 where there is none."""
     n_labels = int(factor.label.max()) + 1
     pairs = factor.parent * n_labels + factor.label
-    wanted = parent * n_labels + label
-    level = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    known = (parent >= 0) & (label >= 0) & (label < n_labels) & (pairs[level] == wanted)
-    return np.where(known, level, -1)
+    wanted = np.where((parent >= 0) & (label >= 0), parent * n_labels + label, -1)
+    row, distinct = pd.factorize(wanted)
+    level = np.minimum(np.searchsorted(pairs, distinct), len(pairs) - 1)
+    return np.where(pairs[level] == distinct, level, -1)[row]
 
 
 def _learn_labels(column: GroupColumn) -> tuple[Label, ...]:

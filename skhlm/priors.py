@@ -192,7 +192,9 @@ def build_priors(
 ) -> Priors:
     """Numbers of the priors a user gave; what is left out keeps its default.
 
-    ``varying`` says which of the K ``coefficients`` vary by each of the ``factors``.
+    ``varying`` says which of the K ``coefficients`` vary by each of the ``factors``. A prior of
+    something that the model knows but does not use, such as nu of a normal family or tau of a
+    coefficient that does not vary, is checked and not used: searches over models need it.
     """
     given = _check_mapping(priors)
     kappa = _per_coefficient(given.get("kappa", {}), "kappa", coefficients)
@@ -200,8 +202,7 @@ def build_priors(
     tau = []
     for factor, columns in zip(factors, varying, strict=True):
         names = [coefficients[k] for k in columns]
-        argument = f"tau[{factor!r}]"
-        own = _per_coefficient(by_factor.get(factor, {}), argument, names)
+        own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", coefficients)
         tau.append(_numbers([own.get(k, everywhere.get(k, _DEFAULT_SCALE)) for k in names]))
     sigma = _check_location(given.get("sigma", _DEFAULT_SCALE), "sigma")
     nu = _check_gamma(given.get("nu", _DEFAULT_NU))
