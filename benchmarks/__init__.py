@@ -1,0 +1,1 @@
+"""Measurements of the sampler: ``python -m benchmarks.sampling``."""

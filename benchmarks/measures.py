@@ -1,0 +1,90 @@
+"""What is measured of a run: gradients, effective draws of every parameter, time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhlm._typing import Floats
+from skhlm.convergence import ess_bulk
+from skhlm.diagnostics import Diagnostics
+from skhlm.draws import Draws
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One run of a program; ESS is bulk ESS over all parameters in the model's own terms.
+
+    Leapfrog steps, each of which costs one gradient, are those of the draws that are kept.
+    ``seconds`` is wall time of everything, warmup and a second run included.
+    """
+
+    program: str
+    chains: int
+    iter_sampling: int
+    n_parameters: int
+    n_leapfrog: int
+    min_ess: float
+    median_ess: float
+    max_rhat: float
+    n_divergent: int
+    n_max_treedepth: int
+    n_runs: int
+    converged: bool
+    seconds: float
+    microseconds_per_gradient: float
+
+    @property
+    def leapfrogs_per_draw(self) -> float:
+        """Gradients that one draw takes."""
+        return self.n_leapfrog / (self.chains * self.iter_sampling)
+
+    @property
+    def ess_per_1000_gradients(self) -> tuple[float, float]:
+        """Minimum and median over the parameters."""
+        return (
+            1e3 * self.min_ess / self.n_leapfrog,
+            1e3 * self.median_ess / self.n_leapfrog,
+        )
+
+    @property
+    def ess_per_second(self) -> tuple[float, float]:
+        """Minimum and median over the parameters."""
+        return self.min_ess / self.seconds, self.median_ess / self.seconds
+
+
+def measure(
+    program: str,
+    draws: Draws,
+    found: Diagnostics,
+    seconds: float,
+    gradient_seconds: float,
+) -> Measures:
+    """Summarise a run and the time of one gradient."""
+    ess = ess_bulk(_flatten(draws))
+    return Measures(
+        program=program,
+        chains=found.n_chains,
+        iter_sampling=found.n_draws,
+        n_parameters=len(ess),
+        n_leapfrog=found.n_leapfrog,
+        min_ess=float(ess.min()),
+        median_ess=float(np.median(ess)),
+        max_rhat=found.max_rhat,
+        n_divergent=found.n_divergent,
+        n_max_treedepth=found.n_max_treedepth,
+        n_runs=found.n_runs,
+        converged=found.converged,
+        seconds=seconds,
+        microseconds_per_gradient=1e6 * gradient_seconds,
+    )
+
+
+def _flatten(draws: Draws) -> Floats:
+    """kappa, all effects, tau, sigma and nu as (chains, draws, P)."""
+    blocks = [draws.kappa, *draws.delta, *draws.tau, draws.sigma]
+    blocks += [] if draws.nu is None else [draws.nu]
+    return np.concatenate(
+        [block.reshape(*draws.shape, -1) for block in blocks], axis=-1
+    )

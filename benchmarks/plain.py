@@ -1,0 +1,152 @@
+"""The plain program, ``stan/hlm_plain.stan``: the data block it reads, and its draws as `Draws`.
+
+It is the model as a statistician would write it, and the yardstick of benchmarks and tests.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.draws import Draws
+from skhlm.engine.problem import Problem
+from skhlm.priors import LocationScale, Priors
+
+ROOT = Path(__file__).parents[1]
+
+
+def build_plain_program() -> Path:
+    """Compile the plain program, unless that is done; needs what building the package needs."""
+    program = ROOT / "build" / "plain" / "hlm_plain"
+    source = ROOT / "stan" / "hlm_plain.stan"
+    command: list[str | Path] = [
+        ROOT / "stan" / "build.py",
+        "--stan",
+        source,
+        "--output",
+        program,
+    ]
+    subprocess.run([sys.executable, *command], check=True)
+    return program
+
+
+def build_plain_data(problem: Problem) -> dict[str, Any]:
+    """Everything the plain program reads, under the names of its data block."""
+    n_rows, n_coefficients = problem.X.shape
+    return {
+        "N": n_rows,
+        "K": n_coefficients,
+        "G": len(problem.n_levels),
+        "J": list(problem.n_levels),
+        "n_varying": [len(columns) for columns in problem.varying],
+        "varying": _join(columns + 1 for columns in problem.varying),
+        "level": problem.codes[problem.cell] + 1,
+        "X": problem.X,
+        "y": problem.y,
+        "weight": problem.weight,
+        "student": int(problem.family == "student_t"),
+        "full": int(problem.covariance == "full"),
+        **_priors(problem.priors),
+    }
+
+
+def _priors(priors: Priors) -> dict[str, Any]:
+    """Prior numbers, those of tau factor by factor."""
+    sigma = priors.sigma
+    return {
+        **_location_scale("kappa", [priors.kappa]),
+        **_location_scale("tau", priors.tau),
+        "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
+        "nu_prior": list(priors.nu),
+        "lkj_shape": priors.lkj,
+    }
+
+
+def _location_scale(name: str, priors: Sequence[LocationScale]) -> dict[str, Any]:
+    """The three vectors of the student_t priors of one kind of parameter."""
+    return {
+        f"{name}_{part}": _join(getattr(prior, part) for prior in priors)
+        for part in ("df", "loc", "scale")
+    }
+
+
+def _join(arrays: Iterable[Any]) -> Any:
+    """One array of all; empty where there is none."""
+    parts = list(arrays)
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def read_plain_draws(columns: Floats, problem: Problem) -> Draws:
+    """Draws from the program's columns (chains, draws, P), in the order of its parameters.
+
+    delta_{g,l} = diag(tau_g) L_g z_{g,l} with L_g L_g' = Omega_g.
+    """
+    student, full = problem.family == "student_t", problem.covariance == "full"
+    sizes = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
+    n_pairs = sizes * (sizes - 1) // 2 * full
+    n_effects = sizes * np.array(problem.n_levels, dtype=np.int64)
+    kappa, taus, sigma, nu, partials, z = _split(
+        columns,
+        [
+            problem.X.shape[1],
+            sizes.sum(),
+            1,
+            int(student),
+            n_pairs.sum(),
+            n_effects.sum(),
+        ],
+    )
+    tau = _split(taus, sizes)
+    factors = [
+        _correlation_cholesky(partial, size)
+        for partial, size in zip(_split(partials, n_pairs), sizes, strict=True)
+    ]
+    delta = [
+        (z_g.reshape(*columns.shape[:2], -1, size) @ L.swapaxes(-1, -2))
+        * tau_g[..., None, :]
+        for z_g, size, L, tau_g in zip(
+            _split(z, n_effects), sizes, factors, tau, strict=True
+        )
+    ]
+    return Draws(
+        kappa=kappa,
+        delta=tuple(delta),
+        tau=tuple(tau),
+        omega=tuple(L @ L.swapaxes(-1, -2) for L in factors) if full else (),
+        sigma=sigma[..., 0],
+        nu=nu[..., 0] if student else None,
+    )
+
+
+def _split(columns: Floats, sizes: Sequence[int] | Ints) -> list[Floats]:
+    """Cut the last axis into pieces of these sizes."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    if (ends[-1] if len(ends) else 0) != columns.shape[-1]:
+        raise ValueError(
+            f"{columns.shape[-1]} columns cannot be cut into {list(sizes)}"
+        )
+    return [
+        columns[..., end - size : end] for end, size in zip(ends, sizes, strict=True)
+    ]
+
+
+def _correlation_cholesky(partial: Floats, size: int) -> Floats:
+    """L (..., m, m): L_ij = p_ij sqrt(1 - sum_{j' < j} L_ij'^2), p the strict lower triangle.
+
+    No partial correlations mean none: L = I.
+    """
+    L = np.zeros((*partial.shape[:-1], size, size))
+    rest = np.ones((*partial.shape[:-1], size))  # of each row's squares
+    rows, columns = np.tril_indices(size, -1)
+    for p, i, j in zip(np.moveaxis(partial, -1, 0), rows, columns, strict=False):
+        L[..., i, j] = p * np.sqrt(rest[..., i])
+        rest[..., i] -= L[..., i, j] ** 2
+    diagonal = np.arange(size)
+    L[..., diagonal, diagonal] = np.sqrt(rest)
+    return L

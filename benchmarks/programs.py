@@ -1,0 +1,133 @@
+"""The tree map and the plain program, run on the same problem and measured the same way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from cmdstanpy import CmdStanMCMC, CmdStanModel, write_stan_json
+
+from benchmarks.data_sets import DataSet, PlainRun
+from benchmarks.measures import Measures, measure
+from benchmarks.plain import build_plain_data, build_plain_program, read_plain_draws
+from skhlm import HLMRegressor
+from skhlm._typing import Floats
+from skhlm.diagnostics import Diagnostics, diagnose
+from skhlm.draws import Draws, SamplerStatistics
+from skhlm.engine import Problem, SamplerSettings, run_nuts
+from skhlm.engine.calibration import calibrate
+from skhlm.engine.data_block import build_data_block
+from skhlm.engine.forest import learn_forest
+from skhlm.engine.program import PROGRAM
+
+Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
+
+MAX_TREEDEPTH = 10
+logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `HLMRegressor.fit` hands to the engine."""
+
+    problem: Problem
+    settings: SamplerSettings
+    diagnose: Diagnose
+
+
+def prepare(data_set: DataSet) -> Task:
+    """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
+    model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
+    problem = model._prepare(*data_set.load(), None)
+    return Task(problem, model._settings(), partial(diagnose, labels=model._labels))
+
+
+def run_tree_map(task: Task) -> Measures:
+    """The program that ships, calibration and second run included."""
+    start = time.perf_counter()
+    draws, found = run_nuts(task.problem, task.settings, task.diagnose)
+    seconds = time.perf_counter() - start
+    forest = learn_forest(task.problem.codes, task.problem.n_levels)
+    data = build_data_block(task.problem, forest, calibrate(task.problem, forest))
+    return measure("tree map", draws, found, seconds, time_gradient(PROGRAM, data))
+
+
+def run_plain(task: Task, run: PlainRun) -> Measures:
+    """The plain program with Stan's defaults: diagonal metric, adapt_delta 0.8."""
+    program, data = build_plain_program(), build_plain_data(task.problem)
+    with TemporaryDirectory() as directory:
+        start = time.perf_counter()
+        fit = _model(program).sample(
+            _write(data, directory),
+            chains=run.chains,
+            parallel_chains=min(run.chains, task.settings.parallel_chains),
+            iter_warmup=run.iter_warmup,
+            iter_sampling=run.iter_sampling,
+            max_treedepth=MAX_TREEDEPTH,
+            seed=task.settings.seed,
+            output_dir=directory,
+            show_progress=False,
+        )
+        draws = read_plain_draws(_parameters(fit), task.problem)
+        statistics = _statistics(fit)
+        seconds = time.perf_counter() - start
+    found = task.diagnose(draws, statistics)
+    return measure("plain", draws, found, seconds, time_gradient(program, data))
+
+
+def time_gradient(program: Path, data: dict[str, Any]) -> float:
+    """Seconds of one leapfrog step on one core: one long trajectory with steps too short to turn."""
+    with TemporaryDirectory() as directory:
+        fit = _model(program).sample(
+            _write(data, directory),
+            chains=1,
+            iter_warmup=0,
+            iter_sampling=3,
+            adapt_engaged=False,
+            metric="unit_e",
+            step_size=1e-7,
+            max_treedepth=8,
+            seed=1,
+            output_dir=directory,
+            show_progress=False,
+        )
+        n_leapfrog = fit.method_variables()["n_leapfrog__"].sum()
+        return float(fit.time[0]["sampling"] / n_leapfrog)
+
+
+def _model(program: Path) -> CmdStanModel:
+    return CmdStanModel(exe_file=program)
+
+
+def _write(data: dict[str, Any], directory: str) -> str:
+    """The data block as a file."""
+    path = Path(directory) / "data.json"
+    write_stan_json(str(path), data)
+    return str(path)
+
+
+def _parameters(fit: CmdStanMCMC) -> Floats:
+    """Draws of all parameters in the program's order, (chains, draws, P)."""
+    draws: Floats = fit.draws()[:, :, len(fit.metadata.method_vars) :]
+    return draws.swapaxes(0, 1)
+
+
+def _statistics(fit: CmdStanMCMC) -> SamplerStatistics:
+    """The sampler's columns of the output, (chains, draws) each."""
+    columns: dict[str, Any] = fit.method_variables()
+    return SamplerStatistics(
+        divergent=columns["divergent__"].T.astype(bool),
+        treedepth=columns["treedepth__"].T.astype(int),
+        n_leapfrog=columns["n_leapfrog__"].T.astype(int),
+        energy=columns["energy__"].T,
+        accept=columns["accept_stat__"].T,
+        step_size=np.asarray(fit.step_size),
+        max_treedepth=MAX_TREEDEPTH,
+    )

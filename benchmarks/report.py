@@ -1,0 +1,162 @@
+"""Results as JSON and as a page of tables, with the machine and the date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+from benchmarks.measures import Measures
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured on one data set; ``plain`` is None where the plain program was not run."""
+
+    data_set: str
+    n_rows: int
+    n_coefficients: int
+    n_levels: tuple[int, ...]
+    tree_map: Measures
+    plain: Measures | None
+    default_fit_seconds: float
+
+    @property
+    def gain(self) -> float:
+        """How many times the plain program's smallest ESS per gradient the tree map has."""
+        if self.plain is None:
+            return float("nan")
+        return (
+            self.tree_map.ess_per_1000_gradients[0]
+            / self.plain.ess_per_1000_gradients[0]
+        )
+
+
+def write_results(results: Sequence[Result], directory: Path) -> str:
+    """Write sampling.json and sampling.md, and return the latter."""
+    machine = describe_machine()
+    directory.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine, "results": [asdict(result) for result in results]}
+    (directory / "sampling.json").write_text(
+        json.dumps(record, indent=1) + "\n", encoding="utf-8"
+    )
+    page = "\n".join(
+        [
+            "# The tree map against the plain program",
+            "",
+            "Made by `python -m benchmarks.sampling`; benchmarks/README.md says what is measured.",
+            "",
+            *(f"- {name}: {value}" for name, value in machine.items()),
+            "",
+            "## Sampling",
+            "",
+            *_table(_SAMPLING, _sampling_rows(results)),
+            "",
+            "## A default fit",
+            "",
+            *_table(_FITS, _fit_rows(results)),
+            "",
+            "## Targets",
+            "",
+            *_table(("target", "measured", "reached"), _targets(results)),
+            "",
+        ]
+    )
+    (directory / "sampling.md").write_text(page, encoding="utf-8")
+    return page
+
+
+_SAMPLING = (
+    *(
+        "data",
+        "program",
+        "chains x draws",
+        "leapfrogs a draw",
+        "ESS per 1000 gradients",
+    ),
+    *("ESS a second", "divergent", "max R-hat", "runs", "seconds", "µs a gradient"),
+)
+_FITS = ("data", "rows", "coefficients", "levels", "parameters", "seconds")
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def _sampling_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    """A row for each run: ESS as minimum / median over the parameters."""
+    for result in results:
+        for run in (result.tree_map, result.plain):
+            if run is not None:
+                yield (
+                    result.data_set,
+                    run.program,
+                    f"{run.chains} x {run.iter_sampling}",
+                    f"{run.leapfrogs_per_draw:.1f}",
+                    _pair(run.ess_per_1000_gradients),
+                    _pair(run.ess_per_second),
+                    str(run.n_divergent),
+                    f"{run.max_rhat:.3f}",
+                    str(run.n_runs),
+                    f"{run.seconds:.1f}",
+                    f"{run.microseconds_per_gradient:.0f}",
+                )
+
+
+def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    """Size of each data set, and the time from the start of a process to fitted attributes."""
+    for result in results:
+        yield (
+            result.data_set,
+            f"{result.n_rows:,}",
+            str(result.n_coefficients),
+            " / ".join(map(str, result.n_levels)),
+            str(result.tree_map.n_parameters),
+            f"{result.default_fit_seconds:.1f}",
+        )
+
+
+def _pair(values: tuple[float, float]) -> str:
+    """Two numbers with two significant digits."""
+    return " / ".join(
+        f"{value:.2g}" if value < 100 else f"{value:.0f}" for value in values
+    )
+
+
+def _targets(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    """What each data set is held to, what was found, and whether that is enough."""
+    for result in results:
+        name, run = result.data_set, result.tree_map
+        if result.plain is not None and name in _GAINS:
+            target = f"{name}: min ESS per gradient >= {_GAINS[name]} x plain"
+            yield target, f"{result.gain:.0f} x", _verdict(result.gain >= _GAINS[name])
+        if name == "gapminder/student_t":
+            state = "converged" if run.converged else "warns that it has not converged"
+            yield f"{name}: converged or honestly warned", state, "yes"
+        else:
+            found = f"{run.max_rhat:.3f}, {run.n_divergent}"
+            reached = run.max_rhat < _MAX_RHAT and run.n_divergent == 0
+            yield (
+                f"{name}: R-hat < {_MAX_RHAT}, no divergences",
+                found,
+                _verdict(reached),
+            )
+        if name == "M/student_t":
+            seconds = result.default_fit_seconds
+            yield (
+                f"{name}: default fit <= 15 s",
+                f"{seconds:.1f} s",
+                _verdict(seconds <= 15),
+            )
+
+
+_GAINS = {"S/student_t": 25, "M/student_t": 100}
+_MAX_RHAT = 1.01
+
+
+def _verdict(reached: bool) -> str:
+    return "yes" if reached else "no"

@@ -1,0 +1,79 @@
+"""The sampler against the plain Stan program: ``python -m benchmarks.sampling --help``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.data_sets import DATA_SETS, DataSet, PlainRun, find_data_sets
+from benchmarks.default_fit import time_default_fit
+from benchmarks.measures import Measures
+from benchmarks.programs import Task, prepare, run_plain, run_tree_map
+from benchmarks.report import Result, write_results
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Measure the data sets asked for, and write what was found after each of them."""
+    options = parse_options()
+    results: list[Result] = []
+    for data_set in find_data_sets(options.only) if options.only else DATA_SETS:
+        print(f"{data_set.key} ...", flush=True)
+        results.append(measure_data_set(data_set, options))
+        table = write_results(results, options.output)
+    print(table)
+
+
+def parse_options() -> argparse.Namespace:
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sampling",
+        description="Compare the sampler with the plain Stan program on the same data.",
+    )
+    parser.add_argument("--only", help="data sets, as in S,gapminder or radon/normal")
+    parser.add_argument(
+        "--quick", action="store_true", help="the tree map alone, no plain program"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="the plain program even where it fails"
+    )
+    parser.add_argument(
+        "--plain-draws", type=int, help="draws of each chain of the plain program"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS, help="directory of the results"
+    )
+    return parser.parse_args()
+
+
+def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
+    """The tree map, a default fit in a process of its own, and the plain program."""
+    task = prepare(data_set)
+    tree_map = run_tree_map(task)
+    return Result(
+        data_set=data_set.key,
+        n_rows=len(task.problem.y),
+        n_coefficients=task.problem.X.shape[1],
+        n_levels=task.problem.n_levels,
+        tree_map=tree_map,
+        plain=choose_plain(data_set, options, task),
+        default_fit_seconds=time_default_fit(data_set),
+    )
+
+
+def choose_plain(
+    data_set: DataSet, options: argparse.Namespace, task: Task
+) -> Measures | None:
+    """The plain program, unless it is not asked for."""
+    if options.quick or (data_set.plain is None and not options.all):
+        return None
+    run = data_set.plain or PlainRun()
+    if options.plain_draws:
+        run = replace(run, iter_sampling=options.plain_draws)
+    return run_plain(task, run)
+
+
+if __name__ == "__main__":
+    main()
