@@ -77,9 +77,7 @@ def _tau_maps(
     log_tau = estimate.log_tau
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, estimate.kappa)
-        message = Message(
-            np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None]
-        )
+        message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
         log_tau = marginal_scales(message, tree, problem, log_tau, _TAU_GRID)
     return tuple(match_quantiles(tails) for tails in log_tau)
 

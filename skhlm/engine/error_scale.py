@@ -106,7 +106,9 @@ def _log_normal(errors: SquaredErrors, log_sigma: Floats, prior: LocationScale) 
     return log_likelihood + log_prior(prior, log_sigma)
 
 
-def _log_student(errors: SquaredErrors, log_nu: Floats, log_sigma: Floats, priors: Priors) -> Floats:
+def _log_student(
+    errors: SquaredErrors, log_nu: Floats, log_sigma: Floats, priors: Priors
+) -> Floats:
     """Log density of (log(nu - 1), log sigma), (n, n), given the squared errors."""
     nu = 1 + np.exp(log_nu)
     half = 0.5 * (nu + 1)

@@ -50,7 +50,10 @@ def to_constants(
     unused = np.zeros_like(first.information)
     return MapConstants(
         leaf_information=(first.information, *(e.information for e in others)),
-        leaf_score=(score_at_zero(first, root), *(score_at_zero(e, np.zeros_like(kappa)) for e in others)),
+        leaf_score=(
+            score_at_zero(first, root),
+            *(score_at_zero(e, np.zeros_like(kappa)) for e in others),
+        ),
         contrast_weight=(unused, *(weight for weight, _, _ in contrasts)),
         auxiliary_information=np.stack([unused[0], *(e.information.sum(axis=0) for e in others)]),
         auxiliary_mean=np.stack([np.zeros_like(kappa), *(mean for _, _, mean in contrasts)]),
@@ -63,10 +66,10 @@ def to_constants(
 
 
 def to_rooted_constants(
-    expansion: Expansion, kappa: Floats, prior: LocationScale, scales: ScaleMaps
+    expansions: Sequence[Expansion], kappa: Floats, prior: LocationScale, scales: ScaleMaps
 ) -> MapConstants:
-    """Constants of the map without factors: the expansion's only level is the root itself."""
-    constants = to_constants([expansion], kappa, prior, scales)
+    """Constants of the map without factors: the one expansion's only level is the root itself."""
+    constants = to_constants(expansions, kappa, prior, scales)
     return replace(
         constants,
         root_information=constants.leaf_information[0][0],
@@ -99,4 +102,5 @@ def _contrasts(expansion: Expansion, precision: Floats) -> tuple[Floats, Floats,
 def score_at_zero(expansion: Expansion, root: Floats) -> Floats:
     """s0 (J, K), the score at a total of zero, of an expansion about root + effects."""
     at = expansion.effects + root
-    return np.einsum("lij,lj->li", expansion.information, at) + expansion.gradient
+    score: Floats = np.einsum("lij,lj->li", expansion.information, at) + expansion.gradient
+    return score

@@ -241,9 +241,7 @@ def _leaf(constants: MapConstants, t: int, c: Floats) -> Message:
 def _root(message: Message, constants: MapConstants, t: int) -> Conditional:
     """Conditional of a tree's root; kappa's prior belongs to the first one."""
     first = float(t == 0)
-    return condition_root(
-        message, first * constants.prior_precision, first * constants.prior_score
-    )
+    return condition_root(message, first * constants.prior_precision, first * constants.prior_score)
 
 
 def _downward(
