@@ -1,0 +1,547 @@
+"""`HLMRegressor`: the door of the package. Each method names the steps; the rooms do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm import reports
+from skhlm._typing import Floats, Ints
+from skhlm.columns import GroupColumn, listed, read_group_column
+from skhlm.design import canonical_rows, coefficient_names, learn_units, parse_varying
+from skhlm.diagnostics import diagnose, warn_unless_converged
+from skhlm.engine import Problem, SamplerSettings, choose_settings, run_nuts
+from skhlm.frames import check_fit_data, check_predict_data
+from skhlm.hierarchy import Groups, learn_groups
+from skhlm.labels import Labels
+from skhlm.posterior import Posterior
+from skhlm.priors import build_priors
+
+Kind = Literal["outcome", "mean"]
+
+_KIND = StrOptions({"outcome", "mean"})
+_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+
+
+class HLMRegressor(RegressorMixin, BaseEstimator):
+    """Bayesian hierarchical (multilevel) linear regression with partial pooling.
+
+    The coefficients of a row are population-level coefficients plus one effect for the level of
+    each grouping factor that the row belongs to,
+
+        y_i ~ student_t(nu, x_i' beta_i, sigma)  or  normal(x_i' beta_i, sigma),
+        beta_i = kappa + sum_g delta[g, level of row i],   delta[g, l] ~ normal(0, Sigma_g),
+
+    and the data decide how far each group is pulled to the common value.
+
+    Parameters
+    ----------
+    groups : None, str, int, tuple or list, default=None
+        Hierarchies of grouping factors, as names or positions of columns of X, which stay inside
+        X: ``"country"``; ``"region/country"`` or ``("region", "country")`` for countries nested in
+        regions, which makes two factors, "region" and "region/country"; ``3`` or ``(2, 3)``; a
+        list of these for crossed hierarchies. A nested level is identified by its whole path. All
+        other columns are predictors and must be numeric. None is ordinary robust regression.
+    varying : "all", "intercept", list or dict, default="all"
+        Coefficients that vary by group: a list holds names of predictors and "Intercept"; a
+        mapping gives one of these for each hierarchy or factor ("all" where it is silent).
+    family : {"student_t", "normal"}, default="student_t"
+        Distribution of the residuals.
+    covariance : {"diagonal", "full"}, default="diagonal"
+        Whether the effects of a level on different coefficients are correlated, with an LKJ(2)
+        prior.
+    fit_intercept : bool, default=True
+        Whether the model has an intercept. Without one nothing is centred.
+    autoscale : bool, default=True
+        Centre and scale y and the predictors to unit standard deviation before sampling, so that
+        priors are in units of sd(y) and sd(y)/sd(x). What is reported is in your units.
+    priors : dict or None, default=None
+        Priors by parameter, from `skhlm.priors`; what is left out keeps its default: ``"nu"``
+        Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5) cut at zero, ``"kappa"``
+        Normal(0, 10). Values of "kappa" and "tau" may be mappings by coefficient, those of "tau"
+        also by factor.
+    algorithm : {"nuts"}, default="nuts"
+        How to draw from the posterior.
+    chains : int, default=4
+        Markov chains.
+    iter_warmup : int or None, default=None
+        Iterations that adapt the step size and are not kept; None is 100.
+    iter_sampling : int, default=500
+        Draws kept in each chain.
+    adapt_delta : float or None, default=None
+        Target acceptance rate; None is 0.6.
+    max_treedepth : int, default=10
+        Most doublings of a trajectory.
+    unseen : {"population", "error"}, default="population"
+        What prediction does with levels not seen at fit and missing group values: use the rest of
+        the model (a new country in a known region keeps the region's effect) with wider intervals,
+        or raise a ValueError.
+    n_jobs : int or None, default=None
+        Chains at a time; None is one for each processor, but 1 inside a joblib worker. -1 is one
+        for each processor. Results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same int gives the same model, bit for bit, on the same machine.
+    verbose : int, default=0
+        0 prints nothing at all; 1 shows a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_predictors,)
+        Posterior means of the population-level slopes, in the order of the predictors in X.
+    intercept_ : float
+        Posterior mean of the population-level intercept, at x = 0; 0.0 without intercept.
+    tau_ : dict of str to dict of str to float
+        Posterior mean standard deviation of the group effects, by factor and coefficient.
+    sigma_ : float
+        Posterior mean of the residual scale.
+    nu_ : float
+        Posterior mean degrees of freedom; infinite for the normal family.
+    groups_ : tuple of str
+        Names of the grouping factors, coarse to fine within each hierarchy.
+    diagnostics_ : Diagnostics
+        R-hat, effective sample sizes, divergences and the verdict on them.
+    n_features_in_ : int
+        Number of columns of X, group columns included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if it is a frame whose columns all have names.
+
+    See Also
+    --------
+    sklearn.linear_model.BayesianRidge : Without groups and with normal residuals.
+
+    Notes
+    -----
+    The posterior is sampled by the no-U-turn sampler [1]_ in Stan [2]_, in coordinates in which the
+    posterior of a hierarchical model is close to a standard normal one. Partial pooling and its
+    uses: [3]_. For the normal family the cost of an iteration depends on the number of distinct
+    combinations of levels, not on the number of rows.
+
+    References
+    ----------
+    .. [1] Hoffman and Gelman (2014). The No-U-Turn sampler. Journal of Machine Learning Research
+       15. https://jmlr.org/papers/v15/hoffman14a.html
+    .. [2] Carpenter et al. (2017). Stan: a probabilistic programming language. Journal of
+       Statistical Software 76(1). doi:10.18637/jss.v076.i01
+    .. [3] Gelman and Hill (2007). Data Analysis Using Regression and Multilevel/Hierarchical
+       Models. doi:10.1017/CBO9780511790942
+
+    Examples
+    --------
+    >>> from skhlm import HLMRegressor
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = HLMRegressor(groups="subject", random_state=0).fit(X, y)
+    >>> model.diagnostics_.verdict
+    'pass'
+    >>> model.predict(X).shape
+    (180,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "groups": [None, str, Integral, tuple, list],
+        "varying": [StrOptions({"all", "intercept"}), list, Mapping],
+        "family": [StrOptions({"student_t", "normal"})],
+        "covariance": [StrOptions({"diagonal", "full"})],
+        "fit_intercept": ["boolean"],
+        "autoscale": ["boolean"],
+        "priors": [None, Mapping],
+        "algorithm": [StrOptions({"nuts"})],
+        "chains": [Interval(Integral, 1, None, closed="left")],
+        "iter_warmup": [None, Interval(Integral, 10, None, closed="left")],
+        "iter_sampling": [Interval(Integral, 4, None, closed="left")],
+        "adapt_delta": [None, _UNIT_INTERVAL],
+        "max_treedepth": [Interval(Integral, 1, 20, closed="both")],
+        "unseen": [StrOptions({"population", "error"})],
+        "n_jobs": [
+            None,
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+        ],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        groups: Any = None,
+        *,
+        varying: Any = "all",
+        family: str = "student_t",
+        covariance: str = "diagonal",
+        fit_intercept: bool = True,
+        autoscale: bool = True,
+        priors: Mapping[str, Any] | None = None,
+        algorithm: str = "nuts",
+        chains: int = 4,
+        iter_warmup: int | None = None,
+        iter_sampling: int = 500,
+        adapt_delta: float | None = None,
+        max_treedepth: int = 10,
+        unseen: str = "population",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.groups = groups
+        self.varying = varying
+        self.family = family
+        self.covariance = covariance
+        self.fit_intercept = fit_intercept
+        self.autoscale = autoscale
+        self.priors = priors
+        self.algorithm = algorithm
+        self.chains = chains
+        self.iter_warmup = iter_warmup
+        self.iter_sampling = iter_sampling
+        self.adapt_delta = adapt_delta
+        self.max_treedepth = max_treedepth
+        self.unseen = unseen
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> HLMRegressor:
+        """Draw from the posterior given the rows of X and y.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Predictors and group columns.
+        y : array-like of shape (n_samples,)
+            Outcome.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Frequency weights, >= 0: weight 2 is the same as the row given twice. (lme4's weights
+            divide the residual variance instead.)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            When X, y or a parameter cannot be used; names the column and the remedy.
+        ProgramError, SamplingError
+            When the Stan program does not run, or fails on the way. What an earlier fit left is
+            unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
+            below 100 for each chain, or a trajectory diverged.
+        """
+        with _all_or_nothing(self):
+            problem = self._prepare(X, y, sample_weight)
+            draws, diagnostics = run_nuts(
+                problem, self._settings(), partial(diagnose, labels=self._labels)
+            )
+            self._posterior = Posterior.from_draws(draws, problem.varying, self._units)
+            self.diagnostics_ = diagnostics
+            self._summarise()
+        warn_unless_converged(diagnostics)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        """Posterior mean of the expected value of y.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit. A level that fit has not seen, or a missing one, has an effect of mean 0.
+        return_std : bool, default=False
+            Whether to return the standard deviation of a new observation's distribution as well.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            A row's value does not depend on the other rows.
+        std : ndarray of shape (n_samples,)
+            Only with ``return_std``. Infinite where a Student-t residual has no finite variance
+            for half of the posterior (nu <= 2).
+        """
+        predictors, codes, _ = self._read(X)
+        mean = self._posterior.expected_value(predictors, codes)
+        if not return_std:
+            return mean
+        return mean, self._posterior.predictive_std(predictors, codes)
+
+    @validate_params(
+        {"coverage": [_UNIT_INTERVAL], "kind": [_KIND]}, prefer_skip_nested_validation=True
+    )
+    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
+        """Central credible interval of a new observation, or of the expected value.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit; rows with levels that fit has not seen have wider intervals.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the interval.
+        kind : {"outcome", "mean"}, default="outcome"
+            Interval of a new observation, or of its expected value.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Lower and upper ends, in the units of y.
+        """
+        predictors, codes, _ = self._read(X)
+        return self._posterior.interval(predictors, codes, coverage, kind)
+
+    @validate_params(
+        {"quantiles": ["array-like", Interval(Real, 0, 1, closed="both")], "kind": [_KIND]},
+        prefer_skip_nested_validation=True,
+    )
+    def predict_quantiles(
+        self, X: Any, quantiles: float | Sequence[float], kind: Kind = "outcome"
+    ) -> Floats:
+        """Quantiles of a new observation's distribution, or of the expected value's posterior.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        quantiles : float or array-like of shape (n_quantiles,)
+            Probabilities, in [0, 1].
+        kind : {"outcome", "mean"}, default="outcome"
+            Quantiles of a new observation, or of its expected value.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_quantiles)
+            In the units of y.
+        """
+        probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        if probabilities.ndim != 1 or not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError(f"quantiles must be probabilities in [0, 1], got {quantiles!r}.")
+        predictors, codes, _ = self._read(X)
+        return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
+
+    @validate_params(
+        {
+            "n_samples": [Interval(Integral, 1, None, closed="left")],
+            "random_state": ["random_state"],
+            "kind": [_KIND],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def sample_y(
+        self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"
+    ) -> Floats:
+        """Joint draws of new observations, or of their expected values, at all rows together.
+
+        Rows of the same level that fit has not seen share its effect in each draw.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the draws.
+        kind : {"outcome", "mean"}, default="outcome"
+            Draws of new observations, or of their expected values.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples_X, n_samples)
+            In the units of y.
+        """
+        predictors, codes, columns = self._read(X)
+        new_levels = self._groups.new_levels(columns, codes)
+        rng = np.random.default_rng(_seed(random_state))
+        return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
+
+    def group_effects(self, factor: str | None = None) -> pd.DataFrame:
+        """Posterior of the group effects delta, in the user's units and at x = 0.
+
+        Parameters
+        ----------
+        factor : str or None, default=None
+            One grouping factor, such as "region/country"; None is all of them.
+
+        Returns
+        -------
+        effects : DataFrame
+            One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
+            (tuple of values, coarse to fine), ``coefficient``, ``mean``, ``sd``, ``lower`` and
+            ``upper`` (central 90% interval), ``n`` (sum of the weights of the level's rows).
+        """
+        check_is_fitted(self)
+        return reports.group_effects(self._posterior, self._labels, self._level_weights, factor)
+
+    def coefficients(self, levels: Any = None) -> pd.DataFrame:
+        """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
+
+        Parameters
+        ----------
+        levels : DataFrame, mapping or list of mappings, default=None
+            Values of all group columns, one row for each combination asked for; levels that fit
+            has not seen are allowed. None is every combination that fit has seen.
+
+        Returns
+        -------
+        coefficients : DataFrame
+            One row for each combination and coefficient: the group columns, ``coefficient``,
+            ``mean``, ``sd``, ``lower`` and ``upper`` (central 90% interval).
+        """
+        check_is_fitted(self)
+        if levels is None:
+            return reports.coefficients(self._posterior, self._labels, self._combinations)
+        values = _read_levels(self._groups, levels)
+        columns = {j: read_group_column(name, values[name]) for j, name in _names(self._groups)}
+        codes = self._groups.codes(columns, len(values))
+        return reports.coefficients(self._posterior, self._labels, codes, values.to_dict("list"))
+
+    def summary(self) -> pd.DataFrame:
+        """Posterior of everything but the group effects, in the user's units and at x = 0.
+
+        Returns
+        -------
+        summary : DataFrame
+            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
+            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
+            ``ess_tail``, ``rhat``.
+        """
+        check_is_fitted(self)
+        return reports.summary(self._posterior, self._labels)
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> Problem:
+        """Check and learn everything that precedes sampling."""
+        data = check_fit_data(self, X, y, sample_weight, self.groups)
+        names = coefficient_names(data.predictor_names, fit_intercept=self.fit_intercept)
+        varying = parse_varying(self.varying, data.columns, data.hierarchies, names)
+        groups = learn_groups(data.hierarchies, data.groups)
+        priors = build_priors(
+            self.priors, coefficients=names, factors=groups.names, varying=varying
+        )
+        codes = groups.codes(data.groups, len(data.y))
+        rows = canonical_rows(data.predictors, data.y, data.weight, codes)
+        units = learn_units(
+            rows, data.predictor_names, autoscale=self.autoscale, fit_intercept=self.fit_intercept
+        )
+        self._columns, self._groups, self._units = data.columns, groups, units
+        self._labels = _labels(groups, names, varying)
+        self._level_weights = rows.level_weights(groups.n_levels)
+        self._combinations = rows.codes
+        return Problem(
+            X=units.predictors(rows.X),
+            y=units.outcome(rows.y),
+            weight=rows.weight,
+            cell=rows.cell,
+            codes=rows.codes,
+            n_levels=groups.n_levels,
+            varying=varying,
+            family=self.family,
+            covariance=self.covariance,
+            priors=priors,
+        )
+
+    def _settings(self) -> SamplerSettings:
+        """The sampler's settings, and its seed drawn from ``random_state``."""
+        return choose_settings(
+            chains=self.chains,
+            iter_warmup=self.iter_warmup,
+            iter_sampling=self.iter_sampling,
+            adapt_delta=self.adapt_delta,
+            max_treedepth=self.max_treedepth,
+            n_jobs=self.n_jobs,
+            seed=_seed(self.random_state),
+            verbose=self.verbose,
+        )
+
+    def _summarise(self) -> None:
+        """Set the attributes that scikit-learn's users look at first: posterior means."""
+        posterior, labels = self._posterior, self._labels
+        kappa = posterior.kappa_at_zero().mean(axis=-1)
+        taus = [_tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
+        self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0
+        self.coef_ = kappa[1:] if self.fit_intercept else kappa
+        self.tau_ = {
+            factor: dict(zip(labels.varying_names(g), means.tolist(), strict=True))
+            for g, (factor, means) in enumerate(
+                zip(labels.factors, taus, strict=True)
+            )
+        }
+        self.sigma_ = float(posterior.sigma.mean())
+        self.nu_ = np.inf if posterior.nu is None else float(posterior.nu.mean())
+        self.groups_ = labels.factors
+
+    def _read(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
+        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        check_is_fitted(self)
+        predictors, columns = check_predict_data(self, X, self._columns, self._groups.hierarchies)
+        codes = self._groups.codes(columns, len(predictors))
+        if self.unseen == "error":
+            self._groups.check_seen(columns, codes)
+        return predictors, codes, columns
+
+
+@contextmanager
+def _all_or_nothing(model: HLMRegressor) -> Iterator[None]:
+    """Put back what an earlier fit left if this one fails."""
+    before = vars(model).copy()
+    try:
+        yield
+    except BaseException:
+        vars(model).clear()
+        vars(model).update(before)
+        raise
+
+
+def _seed(random_state: Any) -> int:
+    """A seed from any of scikit-learn's ``random_state``."""
+    return int(check_random_state(random_state).randint(1, 2**31 - 1))
+
+
+def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]) -> Labels:
+    """What the parameters of the model are called."""
+    return Labels(
+        coefficients=coefficients,
+        factors=groups.names,
+        group_columns=tuple(
+            hierarchy.names[: depth + 1]
+            for hierarchy in groups.hierarchies
+            for depth in range(len(hierarchy.names))
+        ),
+        levels=tuple(tuple(groups.levels(g)) for g in range(len(groups.factors))),
+        varying=varying,
+    )
+
+
+def _tau(posterior: Posterior, g: int) -> Floats:
+    """Draws of tau_g at x = 0, (K_g, S)."""
+    tau: Floats = np.sqrt(np.einsum("iis->is", posterior.covariance_at_zero(g)))
+    return tau
+
+
+def _names(groups: Groups) -> Iterator[tuple[int, str]]:
+    """Positions and names of the group columns."""
+    for hierarchy in groups.hierarchies:
+        yield from zip(hierarchy.columns, hierarchy.names, strict=True)
+
+
+def _read_levels(groups: Groups, levels: Any) -> pd.DataFrame:
+    """Combinations of levels that a user asks for, one column for each group column."""
+    single = isinstance(levels, Mapping) and all(np.isscalar(value) for value in levels.values())
+    frame = pd.DataFrame([levels] if single else levels)
+    names = [name for _, name in _names(groups)]
+    if missing := [name for name in names if name not in frame]:
+        raise ValueError(
+            f"levels: no values for {listed(missing)}. Give one for each group column: "
+            f"{listed(names)}."
+        )
+    return frame[names]

@@ -1,0 +1,360 @@
+"""The estimator as its user meets it: results, invariances, silence, errors."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skhlm import HLMRegressor
+from skhlm.priors import Gamma, Normal
+
+GROUPS = ["region/country", "industry/vertical"]
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """An empty directory for temporary files."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory
+
+
+def small(**parameters):
+    """A model that fits in a second."""
+    settings = {"chains": 2, "iter_sampling": 200, "random_state": 0}
+    return HLMRegressor(GROUPS, **(settings | parameters))
+
+
+@pytest.fixture(scope="module")
+def rows(campaigns):
+    return campaigns.X.iloc[:200], campaigns.y.iloc[:200]
+
+
+def quiet_fit(model, *data, **keywords):
+    """Fit where short chains may warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(*data, **keywords)
+
+
+def assert_same_posterior(one, other, scale=1.0):
+    for name in ("kappa", "delta", "tau", "sigma", "nu"):
+        ours, theirs = posterior_arrays(one)[name], posterior_arrays(other)[name]
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a * (1.0 if name == "nu" else scale), b)
+
+
+def posterior_arrays(model):
+    posterior = model._posterior
+    return {
+        "kappa": [posterior.draws.kappa],
+        "delta": posterior.draws.delta,
+        "tau": posterior.tau,
+        "sigma": [posterior.sigma],
+        "nu": [posterior.nu],
+    }
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def test_attributes(fitted, campaigns):
+    predictors = [name for name in campaigns.X if name not in set("/".join(GROUPS).split("/"))]
+    assert fitted.groups_ == ("region", "region/country", "industry", "industry/vertical")
+    assert fitted.coef_.shape == (len(predictors),)
+    assert set(fitted.tau_) == set(fitted.groups_)
+    assert all(list(tau) == ["Intercept", *predictors] for tau in fitted.tau_.values())
+    assert fitted.sigma_ > 0 and fitted.nu_ > 1
+    assert fitted.n_features_in_ == campaigns.X.shape[1]
+    np.testing.assert_array_equal(fitted.feature_names_in_, campaigns.X.columns)
+    assert fitted.diagnostics_.verdict == "pass"
+    assert fitted.diagnostics_.max_rhat < 1.01
+    assert fitted.diagnostics_.n_divergent == 0
+
+
+def test_predicts_better_than_the_mean_and_like_its_own_coefficients(fitted, campaigns):
+    assert fitted.score(campaigns.X, campaigns.y) > 0.3
+    beta = fitted.coefficients(campaigns.X).pivot_table(
+        index=[name for name in fitted.feature_names_in_ if name not in fitted._labels.coefficients],
+        columns="coefficient",
+        values="mean",
+        sort=False,
+    )
+    by_row = beta.loc[list(map(tuple, campaigns.X[beta.index.names].to_numpy()))]
+    X = campaigns.X[[name for name in beta.columns if name != "Intercept"]]
+    expected = by_row["Intercept"].to_numpy() + (by_row[X.columns].to_numpy() * X).sum(axis=1)
+    np.testing.assert_allclose(fitted.predict(campaigns.X), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_intervals_cover_and_nest(fitted, campaigns):
+    y = campaigns.y.to_numpy()
+    outcome = fitted.predict_interval(campaigns.X, coverage=0.8)
+    mean = fitted.predict_interval(campaigns.X, coverage=0.8, kind="mean")
+    inside = (outcome[:, 0] < y) & (y < outcome[:, 1])
+    assert abs(inside.mean() - 0.8) < 4 * np.sqrt(0.8 * 0.2 / len(y))
+    assert (outcome[:, 0] < mean[:, 0]).all() and (mean[:, 1] < outcome[:, 1]).all()
+    quantiles = fitted.predict_quantiles(campaigns.X, [0.1, 0.5, 0.9])
+    np.testing.assert_array_equal(quantiles[:, [0, 2]], outcome)
+
+
+def test_joint_draws_have_the_row_wise_moments(fitted, campaigns):
+    X = campaigns.X.iloc[:20]
+    draws = fitted.sample_y(X, n_samples=2000, kind="mean")
+    error = draws.std(axis=1) / np.sqrt(fitted.diagnostics_.min_ess_bulk)
+    assert (np.abs(draws.mean(axis=1) - fitted.predict(X)) < 4 * error).all()
+    assert fitted.sample_y(X, n_samples=3).shape == (20, 3)
+
+
+def test_an_unseen_country_keeps_its_region(fitted, campaigns):
+    X = campaigns.X.iloc[:1].assign(country="Atlantis")
+    unknown = X.assign(region="Nowhere")
+    effects = fitted.group_effects("region").set_index("level")
+    region = effects.loc[[(X["region"].iloc[0],)]].set_index("coefficient")["mean"]
+    x = np.r_[1.0, X[[name for name in region.index if name != "Intercept"]].to_numpy()[0]]
+    difference = fitted.predict(X) - fitted.predict(unknown)
+    np.testing.assert_allclose(difference, x @ region, rtol=1e-8)
+    width = [np.ptp(fitted.predict_interval(rows)) for rows in (campaigns.X.iloc[:1], X, unknown)]
+    assert width[0] < width[1] < width[2]
+
+
+def test_missing_group_values_predict_like_new_levels(fitted, campaigns):
+    X = campaigns.X.iloc[:1]
+    new, missing = X.assign(country="Atlantis"), X.assign(country=None)
+    np.testing.assert_array_equal(fitted.predict(new), fitted.predict(missing))
+
+
+def test_without_groups_it_is_regression():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = 1 + X @ [2.0, -1.0] + 0.1 * rng.normal(size=200)
+    model = HLMRegressor(random_state=0).fit(X, y)
+    standard_error = 0.1 / np.sqrt(200)
+    np.testing.assert_allclose(model.coef_, [2, -1], atol=5 * standard_error)
+    np.testing.assert_allclose(model.intercept_, 1, atol=5 * standard_error)
+    assert model.groups_ == () and model.group_effects().empty
+
+
+def test_positions_equal_names(rows):
+    X, y = rows
+    named = quiet_fit(small(), X, y)
+    at = {name: position for position, name in enumerate(X)}
+    paths = [tuple(at[name] for name in path.split("/")) for path in GROUPS]
+    positioned = quiet_fit(small(groups=paths), X, y)
+    assert_same_posterior(named, positioned)
+
+
+def test_only_groups_and_an_intercept(rows):
+    X, y = rows
+    model = quiet_fit(small(), X[["region", "country", "industry", "vertical"]], y)
+    assert model.coef_.shape == (0,)
+    assert set(model.group_effects()["coefficient"]) == {"Intercept"}
+
+
+# --- invariances, bit for bit ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reference(rows):
+    return quiet_fit(small(), *rows)
+
+
+def test_same_seed_same_model_whatever_n_jobs(reference, rows):
+    assert_same_posterior(reference, quiet_fit(small(n_jobs=1), *rows))
+
+
+def test_other_seed_other_draws(reference, rows):
+    other = quiet_fit(small(random_state=1), *rows)
+    assert not np.array_equal(reference._posterior.sigma, other._posterior.sigma)
+
+
+def test_row_order(reference, rows):
+    X, y = rows
+    order = np.random.default_rng(0).permutation(len(y))
+    assert_same_posterior(reference, quiet_fit(small(), X.iloc[order], y.iloc[order]))
+
+
+@pytest.mark.parametrize("family", ["student_t", "normal"])
+def test_weights_are_repetition(rows, family):
+    X, y = rows
+    weight = np.random.default_rng(0).integers(0, 4, len(y))
+    weighted = quiet_fit(small(family=family), X, y, sample_weight=weight)
+    index = np.repeat(np.arange(len(y)), weight)
+    repeated = quiet_fit(small(family=family), X.iloc[index], y.iloc[index])
+    assert_same_posterior(weighted, repeated)
+
+
+def test_powers_of_two_change_units_only(reference, rows):
+    X, y = rows
+    predictor = reference._labels.coefficients[1]
+    assert_same_posterior(reference, quiet_fit(small(), X, y * 2.0**20), scale=2.0**20)
+    scaled = quiet_fit(small(), X.assign(**{predictor: X[predictor] * 2.0**-30}), y)
+    np.testing.assert_array_equal(reference.coef_[0] * 2.0**30, scaled.coef_[0])
+    np.testing.assert_array_equal(reference.coef_[1:], scaled.coef_[1:])
+    assert reference.intercept_ == scaled.intercept_
+
+
+def test_a_row_is_predicted_alike_in_any_batch(fitted, campaigns):
+    X = campaigns.X
+    for predict in (fitted.predict, fitted.predict_interval):
+        together = predict(X)
+        alone = np.concatenate([predict(X.iloc[[i]]) for i in range(20)])
+        np.testing.assert_array_equal(together[:20], alone)
+        np.testing.assert_array_equal(together[::-1], predict(X.iloc[::-1]))
+
+
+# --- scikit-learn ---------------------------------------------------------------------------------
+
+
+def test_cross_validates_in_a_pipeline(rows):
+    model = make_pipeline("passthrough", small(unseen="population"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        scores = cross_val_score(model, *rows, cv=2)
+    assert (scores > 0).all()
+
+
+def test_clone_forgets_the_fit(fitted):
+    with pytest.raises(NotFittedError):
+        clone(fitted).predict([[0.0]])
+
+
+def test_pickle_predicts_where_there_is_neither_cmdstanpy_nor_a_program(
+    fitted, campaigns, tmp_path
+):
+    stored = pickle.dumps(fitted)
+    assert b"cmdstan" not in stored and b"/tmp" not in stored
+    numbers = sum(array.nbytes for arrays in posterior_arrays(fitted).values() for array in arrays)
+    assert len(stored) < 1.2 * numbers + 500_000
+    (tmp_path / "model.pkl").write_bytes(stored)
+    campaigns.X.to_pickle(tmp_path / "X.pkl")
+    np.save(tmp_path / "expected.npy", fitted.predict_interval(campaigns.X))
+    script = """
+import pickle, sys
+sys.modules["cmdstanpy"] = None
+def forbid(event, _):
+    if event in ("subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn"):
+        raise RuntimeError(event)
+import numpy, pandas, sklearn, skhlm
+sys.addaudithook(forbid)
+model = pickle.load(open("model.pkl", "rb"))
+X = pandas.read_pickle("X.pkl")
+numpy.testing.assert_array_equal(model.predict_interval(X), numpy.load("expected.npy"))
+model.predict(X, return_std=True), model.sample_y(X), model.group_effects(), model.summary()
+"""
+    package = Path(sys.modules["skhlm"].__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, check=True, env={"PYTHONPATH": str(package)}
+    )
+
+
+# --- manners --------------------------------------------------------------------------------------
+
+
+def test_silent_and_traceless(rows, temporary, capfd, recwarn):
+    import logging
+    import os
+
+    environment, level = dict(os.environ), logging.getLogger().level
+    HLMRegressor("region", random_state=0).fit(*rows)
+    assert capfd.readouterr() == ("", "")
+    assert not [w for w in recwarn if issubclass(w.category, ConvergenceWarning)]
+    assert dict(os.environ) == environment
+    assert logging.getLogger().level == level
+    assert not [path for path in temporary.iterdir() if path.name.startswith("skhlm-")]
+
+
+def test_verbose_shows_one_bar(rows, capfd):
+    quiet_fit(small(verbose=1), *rows)
+    out, err = capfd.readouterr()
+    assert out == "" and "600/600" in err.replace(" ", "")
+
+
+def test_too_few_draws_warn_once_with_numbers(rows):
+    with pytest.warns(ConvergenceWarning, match=r"effective sample size is \d+ for .* at least 200"):
+        small(iter_sampling=20).fit(*rows)
+
+
+def test_a_failed_fit_changes_nothing(rows):
+    X, y = rows
+    model = quiet_fit(small(), X, y)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X.drop(columns="industry"), y.where(y > y.min()))
+    with pytest.raises(ValueError, match="NaN"):
+        model.set_params(groups="region/country").fit(
+            X[["region", "country"]], y.where(y > y.min())
+        )
+    assert vars(model).keys() == before.keys()
+    assert model.n_features_in_ == X.shape[1]
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters", "message"),
+    [
+        ({}, {"groups": "planet"}, r"no column 'planet' in X"),
+        ({}, {"groups": ["region", "region/country"]}, r"'region' is listed twice"),
+        ({}, {"priors": {"sigma": Gamma(2, 1)}}, r"prior of sigma"),
+        ({}, {"priors": {"tua": Normal(0, 1)}}, r"no parameter 'tua'.*'tau'"),
+        ({}, {"chains": 0}, r"'chains' parameter"),
+        ({}, {"varying": ["sped"]}, r"sped"),
+        ({"country": None}, {}, r"'country': 200"),
+        ({"extra": "a"}, {}, r"'extra'.*OneHotEncoder"),
+        ({"extra": np.nan}, {}, r"NaN"),
+        ({"extra": np.inf}, {}, r"infinity"),
+    ],
+)
+def test_bad_input_is_named_before_stan_starts(rows, temporary, change, parameters, message):
+    X, y = rows
+    with pytest.raises((ValueError, TypeError), match=message):
+        small(**parameters).fit(X.assign(**change), y)
+    assert not list(temporary.iterdir())
+
+
+def test_duplicated_column_names(rows):
+    X, y = rows
+    with pytest.raises(ValueError, match=r"several columns of the same name: 'region'"):
+        small().fit(pd.concat([X, X[["region"]]], axis=1), y)
+
+
+def test_no_rows(rows):
+    X, y = rows
+    with pytest.raises(ValueError, match=r"0 sample"):
+        small().fit(X.iloc[:0], y.iloc[:0])
+
+
+def test_wrong_columns_at_predict(fitted, campaigns):
+    X = campaigns.X
+    with pytest.raises(ValueError, match=r"feature names should match"):
+        fitted.predict(X.drop(columns="country"))
+    with pytest.raises(ValueError, match=r"same order"):
+        fitted.predict(X[X.columns[::-1]])
+
+
+def test_unseen_error(rows):
+    X, y = rows
+    model = quiet_fit(small(unseen="error"), X, y)
+    model.predict(X)
+    with pytest.raises(ValueError, match=r"'region/country'.*Atlantis"):
+        model.predict(X.assign(country="Atlantis"))
+
+
+@pytest.mark.parametrize("coverage", [0, 1, -0.1, "wide"])
+def test_bad_coverage(fitted, campaigns, coverage):
+    with pytest.raises(ValueError, match=r"'coverage' parameter"):
+        fitted.predict_interval(campaigns.X, coverage=coverage)
