@@ -1,0 +1,328 @@
+"""Build Stan programs with our command line, from packages alone.
+
+A program is two translation units, compiled side by side: `main.cpp`, the same for every program, and
+what stanc makes of a .stan file. Headers, stanc and the TBB library come from the httpstan wheel (a build
+requirement only) or from the CmdStan installation that the environment variable CMDSTAN names. The
+compiler is CXX, else g++ or clang++.
+
+hatchling calls `ProgramBuildHook` for `pip install`; by hand:
+
+    python stan/build.py                                  # skhlm/engine/bin/hlm
+    python stan/build.py --stan model.stan --output exe   # any other Stan program
+
+Objects and programs are kept in `build/stan` (or SKHLM_BUILD_CACHE) under a hash of all that goes into
+them: nothing is compiled twice, and a changed source, compiler or Stan version never goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ModuleNotFoundError:  # run by hand, where hatchling is not needed
+    BuildHookInterface = object
+
+STAN = Path(__file__).resolve().parent
+ROOT = STAN.parent
+PROGRAM = ROOT / "skhlm" / "engine" / "bin" / "hlm"
+
+MACOS = sys.platform == "darwin"
+COMPILE_FLAGS = (
+    *("-std=c++17", "-fPIC", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
+    *("-DNDEBUG", "-DSTAN_THREADS", "-D_REENTRANT", "-DTBB_INTERFACE_NEW"),
+    *("-DBOOST_DISABLE_ASSERTS", "-DBOOST_PHOENIX_NO_VARIADIC_EXPRESSION"),
+)
+LINK_FLAGS = (
+    ("-Wl,-dead_strip", "-Wl,-rpath,@loader_path")
+    if MACOS
+    else (
+        *("-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections"),
+        "-Wl,-rpath,$ORIGIN",
+    )
+)
+# The sampler's own arithmetic is light beside the model's gradient.
+MAIN_OPTIMISATION, MODEL_OPTIMISATION = "-O2", "-O3"
+
+
+class BuildError(Exception):
+    """The program cannot be built; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What turns a .stan file into a program."""
+
+    compiler: tuple[str, ...]
+    include: tuple[Path, ...]
+    stanc: Path
+    tbb: Path
+    identity: str
+    """Version of the compiler and of Stan."""
+
+
+def find_toolchain() -> Toolchain:
+    """Compiler from CXX or the path; Stan from CMDSTAN or the httpstan wheel."""
+    compiler = find_compiler()
+    cmdstan = os.environ.get("CMDSTAN")
+    include, stanc, libraries = find_cmdstan(Path(cmdstan)) if cmdstan else find_httpstan()
+    versions = run([*compiler, "--version"], "The C++ compiler does not run")
+    versions += run([stanc, "--version"], "stanc does not run")
+    return Toolchain(compiler, include, stanc, find_tbb(libraries), versions)
+
+
+def find_compiler() -> tuple[str, ...]:
+    """CXX as given, or the first compiler on the path."""
+    given = os.environ.get("CXX")
+    for candidate in [given] if given else ["g++", "clang++", "c++"]:
+        words = tuple(shlex.split(candidate))
+        if words and shutil.which(words[0]):
+            return words
+    raise BuildError(
+        f"skhlm compiles a C++ program when it is installed, and there is no compiler "
+        f"{given or 'g++'!r}: install one (Debian, Ubuntu: apt install g++; Fedora: dnf install "
+        "gcc-c++; macOS: xcode-select --install) or name one in the environment variable CXX."
+    )
+
+
+def find_httpstan() -> tuple[tuple[Path, ...], Path, Path]:
+    """Include directories, stanc and library directory of the httpstan wheel."""
+    package = importlib.util.find_spec("httpstan")
+    if package is None or package.origin is None:
+        raise BuildError(
+            f"skhlm needs the Stan library to build, and its package httpstan has no wheel for Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]} on {sysconfig.get_platform()}: use Linux "
+            "x86-64 or macOS arm64 with a supported Python, or install CmdStan and name its directory "
+            "in the environment variable CMDSTAN."
+        )
+    root = Path(package.origin).parent
+    return (root / "include",), root / "stanc", root / "lib"
+
+
+def find_cmdstan(root: Path) -> tuple[tuple[Path, ...], Path, Path]:
+    """Include directories, stanc and library directory of a CmdStan installation."""
+    math = root / "stan" / "lib" / "stan_math"
+    patterns = ("eigen_*", "boost_*", "sundials_*/include", "tbb_*/include")
+    include = [root / "stan" / "src", math]
+    include += sorted(path for pattern in patterns for path in (math / "lib").glob(pattern))
+    include += sorted((root / "stan" / "lib").glob("rapidjson_*"))
+    include += sorted((root / "lib").glob("rapidjson_*"))
+    stanc = root / "bin" / ("stanc.exe" if os.name == "nt" else "stanc")
+    if not math.is_dir() or not stanc.is_file():
+        raise BuildError(
+            f"CMDSTAN names {root}, which is no built CmdStan: run `make build` in it, or unset "
+            "CMDSTAN to build with the httpstan wheel."
+        )
+    return tuple(include), stanc, math / "lib" / "tbb"
+
+
+def find_tbb(libraries: Path) -> Path:
+    """The TBB library as the program will load it: libtbb.so.2, libtbb.dylib."""
+    for pattern in ("libtbb.so.*", "libtbb.dylib", "libtbb*.dylib", "tbb*.dll"):
+        for path in sorted(libraries.glob(pattern)):
+            return path
+    raise BuildError(f"There is no TBB library in {libraries}: reinstall httpstan or CmdStan.")
+
+
+def run(command: Iterable[str | Path], complaint: str) -> str:
+    """Output of a command; its failure is one sentence and the first lines of what it said."""
+    words = [os.fspath(word) for word in command]
+    try:
+        result = subprocess.run(words, capture_output=True, text=True, errors="replace")
+    except OSError as error:
+        raise BuildError(f"{complaint}: {error}.") from error
+    if result.returncode:
+        said = "\n".join((result.stderr or result.stdout).strip().splitlines()[:20])
+        raise BuildError(f"{complaint} ({words[0]}, exit code {result.returncode}):\n{said}")
+    return result.stdout
+
+
+def fingerprint(*parts: str | Path | Iterable[str]) -> str:
+    """Hash of texts, lists of texts and contents of files."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            content = part.read_bytes()
+        else:
+            content = (part if isinstance(part, str) else "\0".join(part)).encode()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()[:16]
+
+
+def cache_directory() -> Path:
+    """Where objects and programs are kept between builds."""
+    directory = Path(os.environ.get("SKHLM_BUILD_CACHE", ROOT / "build" / "stan"))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            return directory
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="skhlm-build-"))
+
+
+def make(target: Path, command: Iterable[str | Path], complaint: str) -> Path:
+    """Run a command that writes to its last argument, unless the target is there already."""
+    if not target.exists():
+        unfinished = target.with_name(f"{target.name}.{os.getpid()}")
+        try:
+            run([*command, unfinished], complaint)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return target
+
+
+def compile_main(tools: Toolchain, cache: Path) -> Path:
+    """Object of the command line, shared by all programs."""
+    sources = [STAN / "main.cpp", *sorted((STAN / "command_line").glob("*.hpp"))]
+    flags = [MAIN_OPTIMISATION, *COMPILE_FLAGS]
+    name = f"main-{fingerprint(tools.identity, flags, *sources)}.o"
+    return make(
+        cache / name, compile_command(tools, flags, sources[0]), "The command line does not compile"
+    )
+
+
+def compile_model(tools: Toolchain, cache: Path, stan_file: Path, user_header: Path | None) -> Path:
+    """Object of a Stan program; its external functions are defined in the header."""
+    source = translate(tools, cache, stan_file)
+    flags = [MODEL_OPTIMISATION, *COMPILE_FLAGS]
+    headers: list[Path] = []
+    if user_header is not None:
+        headers = sorted(user_header.parent.glob("*.hpp"))
+        flags += ["-include", str(user_header)]
+    name = f"{stan_file.stem}-{fingerprint(tools.identity, flags, source, *headers)}.o"
+    return make(
+        cache / name,
+        compile_command(tools, flags, source),
+        f"The C++ code of {stan_file.name} does not compile",
+    )
+
+
+def translate(tools: Toolchain, cache: Path, stan_file: Path) -> Path:
+    """C++ code that stanc makes of a .stan file, under a name that tells its content."""
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        code = Path(scratch) / "model.cpp"
+        options = ["--allow-undefined", f"--include-paths={stan_file.parent}", f"--o={code}"]
+        run([tools.stanc, *options, stan_file], f"stanc rejects {stan_file}")
+        return code.replace(cache / f"{stan_file.stem}-{fingerprint(code)}.cpp")
+
+
+def compile_command(tools: Toolchain, flags: Iterable[str], source: Path) -> list[str | Path]:
+    """Compile one source; Stan's own warnings are not ours to mend."""
+    include = [word for path in tools.include for word in ("-isystem", str(path))]
+    return [*tools.compiler, *flags, *include, "-w", "-c", source, "-o"]
+
+
+def link(tools: Toolchain, cache: Path, objects: list[Path]) -> Path:
+    """The program, stripped, kept beside its objects."""
+    name = f"{objects[-1].stem}-{fingerprint([path.name for path in objects], LINK_FLAGS)}"
+    strip = ["-Wl,-x"] if MACOS else ["-s"]
+    command = [*tools.compiler, *objects, tools.tbb, *LINK_FLAGS, *strip, "-o"]
+    return make(cache / name, command, "The program does not link")
+
+
+def install(tools: Toolchain, program: Path, output: Path) -> None:
+    """Copy the program and its TBB library to where they are wanted, unless they are there."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    library = output.with_name(tools.tbb.name)
+    if not (output.exists() and output.read_bytes() == program.read_bytes()):
+        replace(program, output)
+    if not library.exists():
+        stripped = replace(tools.tbb, library)
+        if shutil.which("strip"):
+            run(["strip", "-x", stripped], "The TBB library cannot be stripped")
+
+
+def replace(source: Path, target: Path) -> Path:
+    """Copy a file so that a program which is running keeps the old one."""
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copyfile(source, unfinished)
+    unfinished.chmod(0o755)
+    unfinished.replace(target)
+    return target
+
+
+def build_program(
+    stan_file: str | Path, output: str | Path, *, user_header: str | Path | None = None
+) -> Path:
+    """Build a Stan program with our command line.
+
+    Parameters
+    ----------
+    stan_file : path
+        The Stan program. Files that it includes lie beside it.
+    output : path
+        The program. The TBB library is put beside it and must stay there.
+    user_header : path, optional
+        C++ header with the program's external functions; the other ``*.hpp`` beside it may be
+        included. Default: the .hpp file of the same name as the Stan program, where there is one.
+
+    Returns
+    -------
+    pathlib.Path
+        The program's absolute path.
+
+    Raises
+    ------
+    BuildError
+        No compiler, no Stan library, or a source that does not compile.
+    """
+    stan_file, output = Path(stan_file).resolve(), Path(output).resolve()
+    header = Path(user_header).resolve() if user_header else stan_file.with_suffix(".hpp")
+    tools, cache = find_toolchain(), cache_directory()
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        main = pool.submit(compile_main, tools, cache)
+        model = pool.submit(
+            compile_model, tools, cache, stan_file, header if header.is_file() else None
+        )
+        objects = [main.result(), model.result()]
+    install(tools, link(tools, cache, objects), output)
+    return output
+
+
+class ProgramBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
+    """Puts the compiled program into the wheel, and into the source tree of an editable install."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build, then tag the wheel for this platform and any Python 3."""
+        del version
+        try:
+            build_program(STAN / "hlm.stan", PROGRAM)
+        except BuildError as error:
+            self.app.abort(str(error))
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["artifacts"].append(f"/{PROGRAM.parent.relative_to(ROOT).as_posix()}/*")
+
+
+def main() -> None:
+    """Build from the command line."""
+    parser = argparse.ArgumentParser(description="Build a Stan program with our command line.")
+    parser.add_argument("--stan", type=Path, default=STAN / "hlm.stan", help="Stan program")
+    parser.add_argument("--output", type=Path, default=PROGRAM, help="where to put the program")
+    parser.add_argument("--user-header", type=Path, help="C++ header of its external functions")
+    options = parser.parse_args()
+    try:
+        build_program(options.stan, options.output, user_header=options.user_header)
+    except BuildError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+#ifndef SKHLM_COMMAND_LINE_APPROXIMATE_HPP
+#define SKHLM_COMMAND_LINE_APPROXIMATE_HPP
+
+// Everything that is not sampling: optimize, variational, laplace, pathfinder, log_prob.
+
+#include "console.hpp"
+#include "inputs.hpp"
+#include "output.hpp"
+#include "watch.hpp"
+
+#include <stan/callbacks/structured_writer.hpp>
+#include <stan/model/log_prob_grad.hpp>
+#include <stan/services/experimental/advi/fullrank.hpp>
+#include <stan/services/experimental/advi/meanfield.hpp>
+#include <stan/services/optimize/bfgs.hpp>
+#include <stan/services/optimize/laplace_sample.hpp>
+#include <stan/services/optimize/lbfgs.hpp>
+#include <stan/services/optimize/newton.hpp>
+#include <stan/services/pathfinder/multi.hpp>
+#include <stan/services/pathfinder/single.hpp>
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace command_line {
+
+using Model = stan::model::model_base;
+
+// A failure of the watch, or else a code that is not zero, ends the run.
+inline void check(int code, const Console& console, const Watch& watch) {
+  watch.rethrow();
+  if (code != 0) throw Failure(Exit::numerical, console.complaint());
+}
+
+inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments, const Model& model,
+                                              Watch& watch) {
+  auto csv = open_csv(arguments.text("output.file"), arguments, model, watch);
+  watch.keep_eye_on(csv->path());
+  return csv;
+}
+
+template <bool jacobian>
+int optimize(const Arguments& arguments, Model& model, Console& console, Watch& watch,
+             CsvWriter& csv) {
+  namespace optimize = stan::services::optimize;
+  const std::string& algorithm = arguments.text("optimize.algorithm");
+  const unsigned seed = arguments.natural("random.seed");
+  const unsigned id = arguments.natural("id");
+  const Start start = read_start(arguments.text("init"), id, false);
+  const int iterations = arguments.integer("optimize.iter");
+  const bool save = arguments.flag("optimize.save_iterations");
+  const int refresh = arguments.integer("output.refresh");
+  const double init_alpha = arguments.real("optimize.init_alpha");
+  const double tol_obj = arguments.real("optimize.tol_obj");
+  const double tol_rel_obj = arguments.real("optimize.tol_rel_obj");
+  const double tol_grad = arguments.real("optimize.tol_grad");
+  const double tol_rel_grad = arguments.real("optimize.tol_rel_grad");
+  const double tol_param = arguments.real("optimize.tol_param");
+  stan::callbacks::writer nowhere;
+  if (algorithm == "newton")
+    return optimize::newton<Model, jacobian>(model, *start.values, seed, id, start.radius,
+                                             iterations, save, watch, console, nowhere, csv);
+  if (algorithm == "bfgs")
+    return optimize::bfgs<Model, jacobian>(
+        model, *start.values, seed, id, start.radius, init_alpha, tol_obj, tol_rel_obj, tol_grad,
+        tol_rel_grad, tol_param, iterations, save, refresh, watch, console, nowhere, csv);
+  return optimize::lbfgs<Model, jacobian>(
+      model, *start.values, seed, id, start.radius, arguments.integer("optimize.history_size"),
+      init_alpha, tol_obj, tol_rel_obj, tol_grad, tol_rel_grad, tol_param, iterations, save,
+      refresh, watch, console, nowhere, csv);
+}
+
+inline void optimize(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
+  const auto csv = open_output(arguments, model, watch);
+  check(arguments.flag("optimize.jacobian")
+            ? optimize<true>(arguments, model, console, watch, *csv)
+            : optimize<false>(arguments, model, console, watch, *csv),
+        console, watch);
+}
+
+inline void variational(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
+  namespace advi = stan::services::experimental::advi;
+  const auto csv = open_output(arguments, model, watch);
+  const unsigned id = arguments.natural("id");
+  const Start start = read_start(arguments.text("init"), id, false);
+  const std::string& diagnostic_file = arguments.text("output.diagnostic_file");
+  stan::callbacks::writer nowhere;
+  const auto diagnostics = diagnostic_file.empty()
+                               ? nullptr
+                               : open_csv(diagnostic_file, arguments, model, watch);
+  const auto fit = arguments.text("variational.algorithm") == "meanfield" ? &advi::meanfield<Model>
+                                                                         : &advi::fullrank<Model>;
+  const Sentry sentry(watch);
+  check(fit(model, *start.values, arguments.natural("random.seed"), id, start.radius,
+            arguments.integer("variational.grad_samples"),
+            arguments.integer("variational.elbo_samples"), arguments.integer("variational.iter"),
+            arguments.real("variational.tol_rel_obj"), arguments.real("variational.eta"),
+            arguments.flag("variational.adapt.engaged"),
+            arguments.integer("variational.adapt.iter"),
+            arguments.integer("variational.eval_elbo"),
+            arguments.integer("variational.output_samples"), watch, console, nowhere, *csv,
+            diagnostics ? *diagnostics : nowhere),
+        console, watch);
+}
+
+// Calls `work` with std::true_type or std::false_type.
+template <class Work>
+auto with_constant(bool value, Work&& work) {
+  return value ? work(std::true_type()) : work(std::false_type());
+}
+
+inline void laplace(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
+  const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
+  const auto csv = open_output(arguments, model, watch);
+  stan::callbacks::structured_writer nowhere;
+  const int code = with_constant(arguments.flag("laplace.jacobian"), [&](auto jacobian) {
+    return stan::services::laplace_sample<jacobian.value>(
+        model, mode, arguments.integer("laplace.draws"), arguments.flag("laplace.calculate_lp"),
+        arguments.natural("random.seed"), arguments.integer("output.refresh"), watch, console, *csv,
+        nowhere);
+  });
+  check(code, console, watch);
+}
+
+// One path draws from its own approximation; several are pooled and resampled by importance.
+inline void pathfinder(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
+  namespace pathfinder = stan::services::pathfinder;
+  const int paths = arguments.integer("pathfinder.num_paths");
+  const unsigned id = arguments.natural("id");
+  std::vector<Context> starts;
+  double radius = 0;
+  for (int path = 0; path < paths; ++path) {
+    const Start start = read_start(arguments.text("init"), id + path, paths > 1);
+    starts.push_back(start.values);
+    radius = start.radius;
+  }
+  const auto csv = open_output(arguments, model, watch);
+  std::vector<stan::callbacks::writer> nowhere(paths);
+  std::vector<stan::callbacks::structured_writer> no_record(paths);
+  const unsigned seed = arguments.natural("random.seed");
+  const int history_size = arguments.integer("pathfinder.history_size");
+  const double init_alpha = arguments.real("pathfinder.init_alpha");
+  const double tol_obj = arguments.real("pathfinder.tol_obj");
+  const double tol_rel_obj = arguments.real("pathfinder.tol_rel_obj");
+  const double tol_grad = arguments.real("pathfinder.tol_grad");
+  const double tol_rel_grad = arguments.real("pathfinder.tol_rel_grad");
+  const double tol_param = arguments.real("pathfinder.tol_param");
+  const int iterations = arguments.integer("pathfinder.max_lbfgs_iters");
+  const int elbo_draws = arguments.integer("pathfinder.num_elbo_draws");
+  const int draws = arguments.integer("pathfinder.num_draws");
+  const int refresh = arguments.integer("output.refresh");
+  const bool calculate_lp = arguments.flag("pathfinder.calculate_lp");
+  const int code
+      = paths == 1
+            ? pathfinder::pathfinder_lbfgs_single(
+                model, *starts[0], seed, id, radius, history_size, init_alpha, tol_obj,
+                tol_rel_obj, tol_grad, tol_rel_grad, tol_param, iterations, elbo_draws, draws,
+                false, refresh, watch, console, nowhere[0], *csv, no_record[0], calculate_lp)
+            : pathfinder::pathfinder_lbfgs_multi(
+                model, starts, seed, id, radius, history_size, init_alpha, tol_obj, tol_rel_obj,
+                tol_grad, tol_rel_grad, tol_param, iterations, elbo_draws, draws,
+                arguments.integer("pathfinder.num_psis_draws"), paths, false, refresh, watch,
+                console, nowhere, nowhere, no_record, *csv, no_record[0], calculate_lp,
+                arguments.flag("pathfinder.psis_resample"));
+  check(code, console, watch);
+}
+
+// The log density and its gradient at given points, a row each.
+inline void log_prob(const Arguments& arguments, Model& model, Watch& watch) {
+  const std::string& constrained = arguments.text("log_prob.constrained_params");
+  const std::string& unconstrained = arguments.text("log_prob.unconstrained_params");
+  if (constrained.empty() == unconstrained.empty())
+    throw Failure(Exit::usage, "log_prob needs constrained_params=FILE or unconstrained_params=FILE");
+  const Eigen::MatrixXd points
+      = constrained.empty()
+            ? read_points(unconstrained, static_cast<Eigen::Index>(model.num_params_r()))
+            : Eigen::MatrixXd(unconstrain_json(model, constrained));
+  const auto csv = open_output(arguments, model, watch);
+  std::vector<std::string> names;
+  model.unconstrained_param_names(names, false, false);
+  for (std::string& name : names) name = "g_" + name;
+  names.insert(names.begin(), "lp__");
+  (*csv)(names);
+  for (Eigen::Index index = 0; index < points.cols(); ++index) {
+    watch();
+    const Eigen::VectorXd point = points.col(index);
+    std::vector<double> values(point.data(), point.data() + point.size());
+    std::vector<double> row;
+    std::vector<int> integers;
+    const double lp = or_fail(Exit::numerical, "no log density at the point given", [&] {
+      return with_constant(arguments.flag("log_prob.jacobian"), [&](auto jacobian) {
+        return stan::model::log_prob_grad<true, jacobian.value>(model, values, integers, row,
+                                                                &std::cout);
+      });
+    });
+    row.insert(row.begin(), lp);
+    (*csv)(row);
+  }
+  watch.rethrow();
+}
+
+}  // namespace command_line
+
+#endif

@@ -1,0 +1,173 @@
+#ifndef SKHLM_COMMAND_LINE_INPUTS_HPP
+#define SKHLM_COMMAND_LINE_INPUTS_HPP
+
+// What a run reads: data, initial values, inverse metrics and modes. All are JSON; a mode may also
+// be the CSV file of an optimize run.
+
+#include "console.hpp"
+#include "failure.hpp"
+#include "output.hpp"
+
+#include <stan/io/array_var_context.hpp>
+#include <stan/io/empty_var_context.hpp>
+#include <stan/io/json/json_data.hpp>
+#include <stan/model/model_base.hpp>
+#include <stan/services/util/read_dense_inv_metric.hpp>
+#include <stan/services/util/read_diag_inv_metric.hpp>
+#include <stan/services/util/validate_dense_inv_metric.hpp>
+#include <stan/services/util/validate_diag_inv_metric.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+stan::model::model_base& new_model(stan::io::var_context& data, unsigned int seed,
+                                   std::ostream* messages);
+
+namespace command_line {
+
+using Context = std::shared_ptr<stan::io::var_context>;
+
+inline std::ifstream open_input(const std::string& path) {
+  std::ifstream stream(path);
+  if (!stream) throw Failure(Exit::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+  return stream;
+}
+
+// The variables in a JSON file; none where no file is named.
+inline Context read_json(const std::string& path) {
+  if (path.empty()) return std::make_shared<stan::io::empty_var_context>();
+  std::ifstream stream = open_input(path);
+  return or_fail(Exit::bad_input, "cannot read " + path, [&] {
+    return Context(std::make_shared<stan::json::json_data>(stream));
+  });
+}
+
+inline std::unique_ptr<stan::model::model_base> build_model(const std::string& data_file,
+                                                            unsigned seed) {
+  const Context data = read_json(data_file);
+  return or_fail(Exit::bad_input, "the data do not fit the program", [&] {
+    return std::unique_ptr<stan::model::model_base>(&new_model(*data, seed, &std::cout));
+  });
+}
+
+// The file of one chain out of several: "inits_2.json" where it exists, else "inits.json".
+inline std::string of_chain(const std::string& path, unsigned id, bool several) {
+  const std::string own = with_suffix(path, "_" + std::to_string(id));
+  std::error_code ignored;
+  return several && !path.empty() && std::filesystem::exists(own, ignored) ? own : path;
+}
+
+// Where a chain or path starts: values from a file, the rest uniform in (-radius, radius).
+struct Start {
+  Context values;
+  double radius;
+};
+
+inline Start read_start(const std::string& init, unsigned id, bool several) {
+  const double radius = number(init);
+  if (radius >= 0) return {read_json(""), radius};
+  return {read_json(of_chain(init, id, several)), 2};
+}
+
+// The inverse metric in a file, or the identity.
+inline Eigen::VectorXd read_diagonal_metric(const std::string& path, std::size_t size,
+                                            Console& console) {
+  if (path.empty()) return Eigen::VectorXd::Ones(size);
+  const Context file = read_json(path);
+  try {
+    const Eigen::VectorXd metric
+        = stan::services::util::read_diag_inv_metric(*file, size, console);
+    stan::services::util::validate_diag_inv_metric(metric, console);
+    return metric;
+  } catch (const std::exception&) {
+    throw Failure(Exit::bad_input, "bad metric in " + path + ": " + console.complaint());
+  }
+}
+
+inline Eigen::MatrixXd read_dense_metric(const std::string& path, std::size_t size,
+                                         Console& console) {
+  if (path.empty()) return Eigen::MatrixXd::Identity(size, size);
+  const Context file = read_json(path);
+  try {
+    const Eigen::MatrixXd metric
+        = stan::services::util::read_dense_inv_metric(*file, size, console);
+    stan::services::util::validate_dense_inv_metric(metric, console);
+    return metric;
+  } catch (const std::exception&) {
+    throw Failure(Exit::bad_input, "bad metric in " + path + ": " + console.complaint());
+  }
+}
+
+// Unconstrained parameters from a JSON file of constrained ones.
+inline Eigen::VectorXd unconstrain_json(const stan::model::model_base& model,
+                                        const std::string& path) {
+  const Context context = read_json(path);
+  return or_fail(Exit::bad_input, "the parameters in " + path + " do not fit the program", [&] {
+    Eigen::VectorXd values;
+    model.transform_inits(*context, values, &std::cout);
+    return values;
+  });
+}
+
+inline std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> cells;
+  std::stringstream stream(line);
+  for (std::string cell; std::getline(stream, cell, ',');) cells.push_back(cell);
+  return cells;
+}
+
+// Unconstrained parameters from the last row of an optimize run's CSV file.
+inline Eigen::VectorXd unconstrain_csv(const stan::model::model_base& model,
+                                       const std::string& path) {
+  std::ifstream stream = open_input(path);
+  std::vector<std::string> names, last;
+  for (std::string line; std::getline(stream, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    (names.empty() ? names : last) = split(line);
+  }
+  std::vector<std::string> wanted;
+  model.constrained_param_names(wanted, false, false);
+  Eigen::VectorXd values(wanted.size());
+  for (std::size_t index = 0; index < wanted.size(); ++index) {
+    const auto column = std::find(names.begin(), names.end(), wanted[index]) - names.begin();
+    if (static_cast<std::size_t>(column) >= last.size())
+      throw Failure(Exit::bad_input, path + " has no value of the parameter " + wanted[index]);
+    values[index] = number(last[column]);
+  }
+  return or_fail(Exit::bad_input, "the mode in " + path + " does not fit the program", [&] {
+    Eigen::VectorXd unconstrained;
+    model.unconstrain_array(values, unconstrained, &std::cout);
+    return unconstrained;
+  });
+}
+
+inline Eigen::VectorXd read_mode(const stan::model::model_base& model, const std::string& path) {
+  if (path.empty()) throw Failure(Exit::usage, "laplace needs mode=FILE");
+  return std::filesystem::path(path).extension() == ".csv" ? unconstrain_csv(model, path)
+                                                           : unconstrain_json(model, path);
+}
+
+// The points of "params_r" in a JSON file, one a column: one vector of unconstrained parameters or
+// an array of such vectors.
+inline Eigen::MatrixXd read_points(const std::string& path, Eigen::Index size) {
+  const Context context = read_json(path);
+  const std::vector<double> values = context->vals_r("params_r");
+  const std::vector<std::size_t> dims = context->dims_r("params_r");
+  const Eigen::Index count = dims.size() == 2 ? dims[0] : 1;
+  if (dims.empty() || dims.size() > 2 || count * size != static_cast<Eigen::Index>(values.size()))
+    throw Failure(Exit::bad_input, path + " must give params_r as vectors of length "
+                                       + std::to_string(size));
+  // Stan keeps arrays column by column: the point varies fastest.
+  return Eigen::Map<const Eigen::MatrixXd>(values.data(), count, size).transpose();
+}
+
+}  // namespace command_line
+
+#endif

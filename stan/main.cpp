@@ -1,0 +1,94 @@
+// The command line of a Stan program: links with what stanc makes of any .stan file.
+//
+// It speaks the dialect of CmdStan that cmdstanpy uses, so CmdStanModel(exe_file=...) drives it with
+// no CmdStan on the machine:
+//
+//     hlm info
+//     hlm data file=data.json output file=draws.csv method=sample num_chains=4
+//
+// Methods: sample (NUTS; all chains in this process), optimize, variational, laplace, pathfinder,
+// log_prob, info. Inputs are JSON, outputs Stan CSV; arguments.hpp lists every argument. Its own are
+//
+//     window=0                     adapts the step size only: a metric supplied stays as it is
+//     unconstrained_params=FILE    log_prob at many points, "params_r" an array of vectors
+//
+// A run stops before its next iteration when its parent process has died or its output file is gone.
+// If it fails, standard error has one line with the cause, and the exit code is
+//
+//      0  success
+//     64  an argument is unknown, malformed or out of range
+//     65  data, initial values, metric or mode: missing, damaged or not fitting the program
+//     70  numerical failure: no starting point, line search failed, no density
+//     71  anything unforeseen, such as no memory
+//     73  an output file cannot be created
+//     74  an output file cannot be written: disk full, quota or size limit reached
+//     75  abandoned: the parent process has died or the output file was removed
+
+#include "command_line/approximate.hpp"
+#include "command_line/arguments.hpp"
+#include "command_line/console.hpp"
+#include "command_line/failure.hpp"
+#include "command_line/inputs.hpp"
+#include "command_line/output.hpp"
+#include "command_line/sample.hpp"
+#include "command_line/watch.hpp"
+
+#include <stan/math/prim/core/init_threadpool_tbb.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <string>
+
+namespace command_line {
+
+void print_info() {
+  for (const std::string& line : version_lines()) std::printf("%s\n", line.c_str());
+  std::printf("STAN_THREADS=true\nSTAN_MPI=false\nSTAN_OPENCL=false\n");
+}
+
+void run(const Arguments& arguments, Watch& watch) {
+  const std::string& method = arguments.method();
+  if (method == "info") return print_info();
+  or_fail(Exit::usage, "bad number of threads",
+          [&] { stan::math::init_threadpool_tbb(arguments.integer("num_threads")); });
+  const auto model = build_model(arguments.text("data.file"), arguments.natural("random.seed"));
+  Console console;
+  if (method == "sample") return sample(arguments, *model, console, watch);
+  if (model->num_params_r() == 0)
+    throw Failure(Exit::usage, "the program has no parameters: it can only be sampled");
+  if (method == "optimize") return optimize(arguments, *model, console, watch);
+  if (method == "variational") return variational(arguments, *model, console, watch);
+  if (method == "laplace") return laplace(arguments, *model, console, watch);
+  if (method == "pathfinder") return pathfinder(arguments, *model, console, watch);
+  log_prob(arguments, *model, watch);
+}
+
+// A file size limit is to fail the write, not to kill the process.
+void let_writes_fail() {
+#ifdef SIGXFSZ
+  std::signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
+int main(int count, char** words) {
+  Watch watch(parent_process());
+  let_writes_fail();
+  try {
+    run(Arguments(count, words), watch);
+    watch.rethrow();
+    return static_cast<int>(Exit::success);
+  } catch (const Failure& failure) {
+    report(failure);
+    return static_cast<int>(failure.code());
+  } catch (const std::bad_alloc&) {
+    report({Exit::internal, "out of memory"});
+  } catch (const std::exception& error) {
+    report({Exit::internal, error.what()});
+  }
+  return static_cast<int>(Exit::internal);
+}
+
+}  // namespace command_line
+
+int main(int count, char** words) { return command_line::main(count, words); }
