@@ -1,0 +1,135 @@
+#ifndef HLM_HPP
+#define HLM_HPP
+
+#include "rows.hpp"
+#include "tree_map.hpp"
+
+#include <stan/math/rev.hpp>
+
+#include <cmath>
+#include <ostream>
+#include <stdexcept>
+#include <vector>
+
+/*
+ * The function that hlm.stan declares and does not define: everything between the scales and the
+ * log density, fused, with its gradient written by hand. tree_map.hpp takes z to coefficients and
+ * effects, rows.hpp takes those to the likelihood, and each hands back the adjoints.
+ */
+namespace hlm {
+
+/** student_t(df, loc, scale) priors of kappa without constants; df infinite is normal. */
+struct KappaPrior {
+  const double *df, *loc, *scale;
+
+  /** Returns the log density at kappa (k numbers) and fills its derivatives. */
+  double operator()(int k, const double* kappa, double* d_kappa) const {
+    double log_density = 0;
+    for (int i = 0; i < k; ++i) {
+      const double x = (kappa[i] - loc[i]) / scale[i];
+      if (std::isinf(df[i])) {
+        log_density -= 0.5 * x * x;
+        d_kappa[i] = -x / scale[i];
+      } else {
+        log_density -= 0.5 * (df[i] + 1) * std::log1p(x * x / df[i]);
+        d_kappa[i] = -(df[i] + 1) * x / ((df[i] + x * x) * scale[i]);
+      }
+    }
+    return log_density;
+  }
+};
+
+/** Derivatives of the fused log density by its six arguments. */
+struct Gradient {
+  MapAdjoint map;
+  double sigma, nu;
+};
+
+/** Value of the fused log density and, if asked for, its gradient. */
+inline double log_density(const double* z_root, const double* z_delta, const double* precision,
+                          double c, double sigma, double nu, const Forest& forest,
+                          const MapConstants& constants, const Rows& rows, bool student,
+                          const KappaPrior& prior, Gradient* gradient) {
+  static thread_local TreeMap map;  // kept for its memory only
+  static thread_local std::vector<double> d_kappa, d_shift;
+  d_kappa.resize(rows.n_coefficients);
+  d_shift.resize(rows.n_coefficients);
+  map.set_up(forest, constants);
+  double value = map.forward(z_root, z_delta, precision, c);
+  value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());
+  const auto add_rows = [&](auto family) {
+    return sweep_rows(rows, family, map.shift(), map.total(), map.n_totals(), d_shift.data(),
+                      map.d_total());
+  };
+  const RowsResult result = student ? add_rows(StudentT(nu, sigma)) : add_rows(Normal(sigma));
+  value += result.log_density;
+  if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
+  if (gradient) {
+    gradient->sigma = result.d_sigma;
+    gradient->nu = result.d_nu;
+    map.reverse(d_kappa.data(), d_shift.data(), gradient->map);
+  }
+  return value;
+}
+
+}  // namespace hlm
+
+/**
+ * hlm.stan's log density of rows, group effects, population-level coefficients and auxiliary roots
+ * with the map's log Jacobian; see there for the arguments. The first six share one scalar type
+ * Real: double where only the value is asked for, else var.
+ */
+template <class Real, class RowMatrix, class RowVector, class KMatrix, class KVector>
+Real hlm_log_density(const Eigen::Matrix<Real, -1, -1>& z_root,
+                     const Eigen::Matrix<Real, -1, 1>& z_delta,
+                     const Eigen::Matrix<Real, -1, 1>& precision, const Real& c,
+                     const Real& sigma, const Real& nu, const std::vector<int>& n_levels,
+                     const std::vector<int>& n_varying, const std::vector<int>& varying,
+                     const std::vector<int>& tree, const std::vector<int>& is_leaf,
+                     const std::vector<int>& parent, const KMatrix& leaf_information,
+                     const KMatrix& leaf_score, const KMatrix& contrast_weight,
+                     const KMatrix& auxiliary_information, const KMatrix& auxiliary_mean,
+                     const KMatrix& root_information, const KVector& root_score,
+                     const KVector& prior_precision, const KVector& prior_score,
+                     const std::vector<int>& leaf, const std::vector<int>& start,
+                     const RowMatrix& X, const RowVector& y, const RowVector& weight,
+                     double n_obs, double rss, int student, const KVector& kappa_df,
+                     const KVector& kappa_loc, const KVector& kappa_scale, std::ostream*) {
+  using stan::math::value_of;
+  const int k = X.rows();
+  const int n_trees = tree.empty() ? 0 : tree.back();
+  const hlm::Forest forest{k, n_trees, n_levels, n_varying, varying, tree, is_leaf, parent};
+  const hlm::MapConstants constants{
+      leaf_information.data(), leaf_score.data(), contrast_weight.data(),
+      auxiliary_information.data(), auxiliary_mean.data(), root_information.data(),
+      root_score.data(), prior_precision.data(), prior_score.data()};
+  const hlm::Rows rows{k, n_trees, leaf, start, X.data(), y.data(), weight.data(), n_obs, rss};
+  const hlm::KappaPrior prior{kappa_df.data(), kappa_loc.data(), kappa_scale.data()};
+  const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,
+                            const Eigen::VectorXd& P, hlm::Gradient* gradient) {
+    return hlm::log_density(root.data(), delta.data(), P.data(), value_of(c), value_of(sigma),
+                            value_of(nu), forest, constants, rows, student != 0, prior, gradient);
+  };
+  if constexpr (std::is_same<Real, double>::value) {
+    return evaluate(z_root, z_delta, precision, nullptr);
+  } else {
+    using stan::arena_t;
+    arena_t<Eigen::MatrixXd> d_root(z_root.rows(), z_root.cols());
+    arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
+    hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, 0, 0};
+    const double value = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), &d);
+    arena_t<Eigen::Matrix<Real, -1, -1>> roots = z_root;
+    arena_t<Eigen::Matrix<Real, -1, 1>> deltas = z_delta, precisions = precision;
+    return stan::math::make_callback_var(value, [=](auto& result) mutable {
+      const double adjoint = result.adj();
+      roots.adj() += adjoint * d_root;
+      deltas.adj() += adjoint * d_delta;
+      precisions.adj() += adjoint * d_precision;
+      c.adj() += adjoint * d.map.c;
+      sigma.adj() += adjoint * d.sigma;
+      nu.adj() += adjoint * d.nu;
+    });
+  }
+}
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * The hierarchical linear model, in the coordinates in which it samples well.
+ *
+ * MODEL (hlm_plain.stan says the same line by line; both have the same posterior)
+ *
+ *   y_i ~ student_t(nu, x_i' beta_i, sigma)  or  normal(x_i' beta_i, sigma), weighted by w_i
+ *   beta_i = kappa + sum_g delta_{g, level of row i in factor g}
+ *   delta_{g,l} ~ MVN(0, Sigma_g),  Sigma_g = diag(tau_g) Omega_g diag(tau_g),  Omega_g = I or
+ *                                   LKJ(lkj_shape); delta_g has the K_g coefficients that vary by g
+ *   kappa_k ~ student_t(df, loc, scale);  tau_gk, sigma likewise, cut at 0;  nu ~ gamma, cut at 1
+ *
+ * MAP. The parameters below are z, near N(0, I) under the posterior. Constants in the data block
+ * describe a quick first fit; whatever they are, the posterior of the model is exact.
+ *
+ *   log tau, log(nu - 1):  a + b z + c (sqrt(1 + z^2) - 1),      |c| < b: increasing
+ *   log sigma = s1 + s2 z_sigma + s3 z_nu
+ *   Omega_g by its canonical partial correlations tanh(z_omega)
+ *
+ *   Factors form trees, each a chain of nested factors, coarse to fine. With P_g = Sigma_g^-1, A_g
+ *   the selection of the K_g coefficients, and c = c(sigma, nu) / c(first fit),
+ *   c(sigma, nu) = (nu + 1) / ((nu + 3) sigma^2)  or  1 / sigma^2:
+ *
+ *   up, children first: F = c leaf_information, s = c leaf_score at the leaves, sums of messages
+ *   above:    A F A' + P = R R',  Q = R^-1,  M = I - F A' Q'Q A,  message M F and M s
+ *   root t:   F = R R',  q_t = Q'(Q s + z_root_t)       (root 1 also has the prior of kappa and
+ *                                                        what no factor stands above)
+ *   down, parents first, B = q_t on top:
+ *             delta_l = Q'(Q A (s - F B_parent) + z_l),  B_l = B_parent + A' delta_l
+ *   t >= 2:   e_t = sum over leaves W_l (B_l - q_t)     (W: contrast_weight)
+ *             kappa = q_1 - sum_t e_t
+ *
+ *   The later roots q_t are auxiliary: q_t | effects ~ MVN(ybar_t - e_t, (c S_t)^-1), which
+ *   integrates to 1, so the posterior of the model's own parameters is untouched.
+ *
+ * LOG DENSITY = log p(y | ...) + sum_g sum_l log MVN(delta_l | 0, Sigma_g) + log p(kappa)
+ *               + sum_{t>=2} log MVN(q_t | ...)  - sum over levels and roots log|R|     [C++]
+ *               + log priors of the scales and correlations with their Jacobians        [below]
+ *
+ * Normal family: rows may be replaced by fewer ones with the same squares plus rss.
+ * The draws are those of z; kappa and delta follow from them by the same map.
+ */
+functions {
+  // Everything between the scales and the log density, with its gradient: hlm.hpp.
+  real hlm_log_density(matrix z_root, vector z_delta, vector precision, real c, real sigma, real nu,
+                       data array[] int J, data array[] int n_varying, data array[] int varying,
+                       data array[] int tree, data array[] int is_leaf, data array[] int parent,
+                       data matrix leaf_information, data matrix leaf_score,
+                       data matrix contrast_weight, data matrix auxiliary_information,
+                       data matrix auxiliary_mean, data matrix root_information,
+                       data vector root_score, data vector prior_precision,
+                       data vector prior_score, data array[] int leaf, data array[] int start,
+                       data matrix X, data vector y, data vector weight, data real n_obs,
+                       data real rss, data int student, data vector kappa_df,
+                       data vector kappa_loc, data vector kappa_scale);
+
+  // a + b z + c (sqrt(1 + z^2) - 1), elementwise: a line bent at 0, with slope b + c z/sqrt(1 + z^2)
+  vector bend(vector z, vector a, vector b, vector c) {
+    return a + b .* z + c .* (sqrt(1 + square(z)) - 1);
+  }
+  real bend_log_jacobian(vector z, vector b, vector c) {
+    return sum(log(b + c .* z ./ sqrt(1 + square(z))));
+  }
+
+  // Independent student_t(df, loc, scale) densities; df infinite is normal.
+  real location_scale_lpdf(vector x, vector df, vector loc, vector scale) {
+    real log_density = 0;
+    for (i in 1 : size(x)) {
+      log_density += is_inf(df[i]) ? normal_lpdf(x[i] | loc[i], scale[i])
+                     : student_t_lpdf(x[i] | df[i], loc[i], scale[i]);
+    }
+    return log_density;
+  }
+
+  // Cholesky factor of the correlation matrix with canonical partial correlations tanh(z), z being
+  // its strict lower triangle row by row: L_ij = tanh(z_ij) prod_{j' < j} sech(z_ij').
+  matrix correlation_cholesky(vector z, int m) {
+    matrix[m, m] L = identity_matrix(m);
+    int at = 1;
+    for (i in 2 : m) {
+      real rest = 1;
+      for (j in 1 : i - 1) {
+        L[i, j] = tanh(z[at]) * rest;
+        rest /= cosh(z[at]);
+        at += 1;
+      }
+      L[i, i] = rest;
+    }
+    return L;
+  }
+
+  // Inverse of diag(tau) L L' diag(tau)
+  matrix precision_matrix(vector tau, matrix L) {
+    int m = size(tau);
+    return crossprod(mdivide_left_tri_low(diag_pre_multiply(tau, L), identity_matrix(m)));
+  }
+}
+data {
+  int<lower=0> N; // rows
+  int<lower=0> K; // coefficients
+  int<lower=0> C; // cells: distinct combinations of levels
+  int<lower=0> G; // grouping factors, in tree order: tree by tree, coarse to fine
+  int<lower=0> T; // trees
+
+  // Factors and their levels. Levels are numbered through all factors, "level number".
+  array[G] int<lower=0> J;
+  array[G] int<lower=0, upper=K> n_varying;
+  array[sum(n_varying)] int<lower=1, upper=K> varying; // columns of the data, factor by factor
+  array[G] int<lower=1, upper=T> tree;
+  array[G] int<lower=0, upper=1> is_leaf;
+  array[sum(J)] int<lower=0, upper=sum(J)> parent; // level number one factor up; 0 = the root
+  array[C * T] int<lower=1, upper=sum(J)> leaf; // level number of the leaf: cell by cell, T each
+
+  // Rows, sorted by cell
+  array[C + 1] int<lower=1, upper=N + 1> start; // first row of each cell; N + 1
+  matrix[K, N] X; // a column is a row of the data
+  vector[N] y;
+  vector<lower=0>[N] weight;
+  int<lower=0, upper=1> student; // family: 1 student_t, 0 normal
+  int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
+  real<lower=0> n_obs; // sum of the weights
+  real<lower=0> rss; // normal family: squares already integrated out of the rows
+
+  // Constants of the map
+  matrix[K, K * sum(J)] leaf_information;
+  matrix[K, sum(J)] leaf_score;
+  matrix[K, K * sum(J)] contrast_weight;
+  matrix[K, K * max(T, 1)] auxiliary_information; // S_t
+  matrix[K, max(T, 1)] auxiliary_mean; // ybar_t
+  matrix[K, K] root_information;
+  vector[K] root_score;
+  vector[K] prior_precision; // Gaussian stand-in for the prior of kappa
+  vector[K] prior_score;
+  matrix[3, sum(n_varying)] log_tau; // a, b, c of log tau
+  vector[3] log_sigma; // s1, s2, s3
+  vector[3] log_nu; // a, b, c of log(nu - 1)
+  real log_c; // log c(sigma, nu) of the first fit
+
+  // Priors
+  vector<lower=0>[K] kappa_df;
+  vector[K] kappa_loc;
+  vector<lower=0>[K] kappa_scale;
+  vector<lower=0>[sum(n_varying)] tau_df;
+  vector[sum(n_varying)] tau_loc;
+  vector<lower=0>[sum(n_varying)] tau_scale;
+  vector[3] sigma_prior; // df, loc, scale
+  vector<lower=0>[2] nu_prior; // shape, rate
+  real<lower=0> lkj_shape;
+}
+transformed data {
+  array[G] int n_omega; // correlations of each factor
+  for (g in 1 : G) n_omega[g] = full * n_varying[g] * (n_varying[g] - 1) %/% 2;
+  int n_delta = 0;
+  int n_precision = 0;
+  for (g in 1 : G) {
+    n_delta += J[g] * n_varying[g];
+    n_precision += n_varying[g] * n_varying[g];
+  }
+  // LKJ: a partial correlation p in column j has density (1 - p^2)^(lkj_shape + (K_g - 1 - j)/2 - 1)
+  // and dp/dz = 1 - p^2 for p = tanh(z)
+  vector[sum(n_omega)] omega_power;
+  {
+    int at = 1;
+    for (g in 1 : G) {
+      for (i in 2 : full * n_varying[g]) {
+        for (j in 1 : i - 1) {
+          omega_power[at] = lkj_shape + 0.5 * (n_varying[g] - 1 - j);
+          at += 1;
+        }
+      }
+    }
+  }
+}
+parameters {
+  vector[sum(n_varying)] z_tau;
+  real z_sigma;
+  array[student] real z_nu;
+  vector[sum(n_omega)] z_omega; // factor by factor, strict lower triangle row by row
+  matrix[K, max(T, 1)] z_root;
+  vector[n_delta] z_delta; // factor by factor, level by level, coefficient fastest
+}
+model {
+  vector[sum(n_varying)] tau = exp(bend(z_tau, log_tau[1]', log_tau[2]', log_tau[3]'));
+  target += location_scale_lpdf(tau | tau_df, tau_loc, tau_scale);
+  target += bend_log_jacobian(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
+
+  real log_residual_scale = log_sigma[1] + log_sigma[2] * z_sigma;
+  real nu = 1;
+  real information = 1; // c(sigma, nu) sigma^2
+  if (student) {
+    vector[1] z = to_vector(z_nu);
+    vector[1] log_nu_1 = bend(z, log_nu[{1}], log_nu[{2}], log_nu[{3}]);
+    nu = 1 + exp(log_nu_1[1]);
+    target += gamma_lpdf(nu | nu_prior[1], nu_prior[2]);
+    target += bend_log_jacobian(z, log_nu[{2}], log_nu[{3}]) + log_nu_1[1];
+    log_residual_scale += log_sigma[3] * z[1];
+    information = (nu + 1) / (nu + 3);
+  }
+  real sigma = exp(log_residual_scale);
+  target += location_scale_lpdf([sigma]' | sigma_prior[{1}], sigma_prior[{2}], sigma_prior[{3}]);
+  target += log_residual_scale;
+  real c = information * exp(-2 * log_residual_scale - log_c);
+
+  // log sech(z)^2 = log 4 + log inv_logit(2z) + log(1 - inv_logit(2z))
+  target += dot_product(omega_power,
+                        log(4) + log_inv_logit(2 * z_omega) + log1m_inv_logit(2 * z_omega));
+  vector[n_precision] precision; // P_g = Sigma_g^-1, factor by factor, column by column
+  {
+    int at = 1;
+    int at_tau = 1;
+    int at_omega = 1;
+    for (g in 1 : G) {
+      int m = n_varying[g];
+      vector[m] tau_g = segment(tau, at_tau, m);
+      precision[at : at + m * m - 1] = to_vector(
+        full ? precision_matrix(tau_g, correlation_cholesky(segment(z_omega, at_omega, n_omega[g]), m))
+        : diag_matrix(inv_square(tau_g)));
+      at += m * m;
+      at_tau += m;
+      at_omega += n_omega[g];
+    }
+  }
+
+  target += hlm_log_density(z_root, z_delta, precision, c, sigma, nu, J, n_varying, varying, tree,
+                            is_leaf, parent, leaf_information, leaf_score, contrast_weight,
+                            auxiliary_information, auxiliary_mean, root_information, root_score,
+                            prior_precision, prior_score, leaf, start, X, y, weight, n_obs, rss,
+                            student, kappa_df, kappa_loc, kappa_scale);
+}

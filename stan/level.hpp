@@ -1,0 +1,330 @@
+#ifndef HLM_LEVEL_HPP
+#define HLM_LEVEL_HPP
+
+#include "log_product.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+/*
+ * One level of the tree map: what it sends up, what it receives from above, and the adjoints.
+ *
+ * A selects the K_g of the K coefficients that vary by the level's factor and P = Sigma_g^-1. F and
+ * s are the information and the score that the rows below carry about the level's total B, the sum
+ * of the root and of the effects down to this level. The exact Gaussian conditionals are
+ *
+ *     R R' = A F A' + P,   Q = R^-1,   V = Q'Q,   T = V A F,   v = V A s              condition
+ *     parent's F += M F,   parent's s += M s,   M = I - F A' V A                   send_message
+ *     w = Q A (s - F B_parent),   d = Q'(w + z),   B = B_parent + A'd              place_effect
+ *
+ * A root is a level with P = 0 whose parent's total is 0.
+ *
+ * M without cancellation: V (A F A' + P) = I turns the rows of M that belong to varying
+ * coefficients into P V A, so that with b for the coefficients that do not vary
+ *
+ *     (M F)_a = P T,   (M s)_a = P v,   (M F)_b = F_b - F_ba T,   (M s)_b = s_b - F_ba v
+ *     M'g = [ Z g  in the varying places, g_b in the others ],   Z = V [ P in a, -F_ab in b ].
+ *
+ * Matrices are column-major; F, s, B, T's columns and their adjoints run over all K coefficients,
+ * everything else over the K_g varying ones. An adjoint of X is the derivative of the final log
+ * density by X; those of symmetric matrices are kept symmetric.
+ */
+namespace hlm {
+
+constexpr int unknown = -1;
+
+/** All K coefficients vary, K known to the compiler: loops unroll and the rest of them is empty. */
+template <int K>
+struct AllVary {
+  static constexpr int size = K;
+  static constexpr int n_all() { return K; }
+  static constexpr int n_varying() { return K; }
+  static constexpr int n_rest() { return 0; }
+  static constexpr int varying(int i) { return i; }
+  static constexpr int rest(int i) { return i; }
+};
+
+/** Any subset varies, known at run time: its columns and the other ones, from 0. */
+struct SomeVary {
+  static constexpr int size = unknown;
+  int n_all_, n_varying_;
+  const int *varying_, *rest_;
+
+  int n_all() const { return n_all_; }
+  int n_varying() const { return n_varying_; }
+  int n_rest() const { return n_all_ - n_varying_; }
+  int varying(int i) const { return varying_[i]; }
+  int rest(int i) const { return rest_[i]; }
+};
+
+/** Memory for intermediate results, handed out front to back. */
+struct Scratch {
+  double* next;
+  static std::size_t size(int k) { return 4 * static_cast<std::size_t>(k) * k + 8 * k; }
+};
+
+/** An intermediate result: on the stack where its size is known, else in the scratch memory. */
+template <int Size>
+struct Local {
+  double values[Size > 0 ? Size : 1];
+  Local(Scratch&, int) {}
+  operator double*() { return values; }
+};
+template <>
+struct Local<unknown> {
+  double* values;
+  Local(Scratch& scratch, int size) : values(scratch.next) { scratch.next += size; }
+  operator double*() { return values; }
+};
+template <class Subset>
+using LocalVector = Local<Subset::size>;
+template <class Subset>
+using LocalMatrix = Local<Subset::size == unknown ? unknown : Subset::size * Subset::size>;
+
+/** Column-major matrix in someone else's memory. */
+template <class Number>
+struct View {
+  Number* values;
+  int n_rows;
+  Number& operator()(int i, int j) const { return values[i + n_rows * j]; }
+};
+using Matrix = View<double>;
+using ConstMatrix = View<const double>;
+
+/** sum of term(i) for first <= i < last. */
+template <class Term>
+inline double sum(int first, int last, Term term) {
+  double total = 0;
+  for (int i = first; i < last; ++i) total += term(i);
+  return total;
+}
+
+/** What the passes leave in a level for each other. */
+struct Level {
+  double *F, *s;      // information and score about B: K x K, K
+  double *Q, *V, *T;  // K_g x K_g, K_g x K_g, K_g x K
+  double *w, *d;      // K_g, K_g: whitened conditional mean, and the effect itself
+  double *gF, *gs;    // adjoints of F and s
+
+  static std::size_t size(int k) { return 5 * static_cast<std::size_t>(k) * k + 4 * k; }
+  Level(double* memory, int k)
+      : F(memory), s(F + k * k), Q(s + k), V(Q + k * k), T(V + k * k), w(T + k * k), d(w + k),
+        gF(d + k), gs(gF + k * k) {}
+};
+
+/** Q = R^-1 and V = Q'Q for S = R R' (m x m); R's diagonal goes into `determinant`. */
+template <class Subset>
+void invert(const Subset& A, const double* S_, double* Q_, double* V_, Scratch scratch,
+            LogProduct& determinant) {
+  const int m = A.n_varying();
+  const ConstMatrix S{S_, m};
+  const Matrix Q{Q_, m}, V{V_, m};
+  LocalMatrix<Subset> R_(scratch, m * m);
+  const Matrix R{R_, m};
+  for (int j = 0; j < m; ++j) {
+    const double pivot = S(j, j) - sum(0, j, [&](int p) { return R(j, p) * R(j, p); });
+    if (!(pivot > 0 && pivot <= 1e300))
+      throw std::domain_error("hlm: information is not positive definite");
+    R(j, j) = std::sqrt(pivot);
+    determinant.times(R(j, j));
+    Q(j, j) = 1 / R(j, j);
+    for (int i = j + 1; i < m; ++i)
+      R(i, j) = (S(i, j) - sum(0, j, [&](int p) { return R(i, p) * R(j, p); })) * Q(j, j);
+  }
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i) {
+      if (i < j) Q(i, j) = 0;
+      if (i > j) Q(i, j) = -Q(i, i) * sum(j, i, [&](int p) { return R(i, p) * Q(p, j); });
+    }
+  for (int j = 0; j < m; ++j)
+    for (int i = j; i < m; ++i)
+      V(i, j) = V(j, i) = sum(i, m, [&](int p) { return Q(p, i) * Q(p, j); });
+}
+
+/** Q, V, T of a level whose F and s are complete; R's diagonal goes into `determinant`. */
+template <class Subset>
+void condition(const Subset& A, const double* P_, const Level& level, Scratch scratch,
+               LogProduct& determinant) {
+  const int k = A.n_all(), m = A.n_varying();
+  const ConstMatrix P{P_, m};
+  const Matrix F{level.F, k}, V{level.V, m}, T{level.T, m};
+  LocalMatrix<Subset> S_(scratch, m * m);
+  const Matrix S{S_, m};
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i) S(i, j) = F(A.varying(i), A.varying(j)) + P(i, j);
+  invert(A, S_, level.Q, level.V, scratch, determinant);
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < m; ++i)
+      T(i, j) = sum(0, m, [&](int p) { return V(i, p) * F(A.varying(p), j); });
+}
+
+/** Adds the level's message M F (symmetrised), M s to its parent's F and s. */
+template <class Subset>
+void send_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
+                  Scratch scratch) {
+  const int k = A.n_all(), m = A.n_varying();
+  const ConstMatrix P{P_, m};
+  const Matrix F{level.F, k}, V{level.V, m}, T{level.T, m}, F_parent{parent.F, k};
+  LocalMatrix<Subset> MF_(scratch, k * k);
+  LocalVector<Subset> v(scratch, m);
+  const Matrix MF{MF_, k};
+  for (int j = 0; j < k; ++j) {
+    for (int i = 0; i < m; ++i)
+      MF(A.varying(i), j) = sum(0, m, [&](int p) { return P(i, p) * T(p, j); });
+    for (int i = 0; i < A.n_rest(); ++i)
+      MF(A.rest(i), j) = F(A.rest(i), j)
+                         - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * T(p, j); });
+  }
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < k; ++i) F_parent(i, j) += 0.5 * (MF(i, j) + MF(j, i));
+  for (int i = 0; i < m; ++i)
+    v[i] = sum(0, m, [&](int p) { return V(i, p) * level.s[A.varying(p)]; });
+  for (int i = 0; i < m; ++i)
+    parent.s[A.varying(i)] += sum(0, m, [&](int p) { return P(i, p) * v[p]; });
+  for (int i = 0; i < A.n_rest(); ++i)
+    parent.s[A.rest(i)] += level.s[A.rest(i)]
+                           - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * v[p]; });
+}
+
+/** w, d of a level and its total B, from z and the parent's total; returns d'P d. */
+template <class Subset>
+double place_effect(const Subset& A, const double* P_, const double* z, const Level& level,
+                    const double* B_parent, double* B, Scratch scratch) {
+  const int k = A.n_all(), m = A.n_varying();
+  const ConstMatrix P{P_, m};
+  const Matrix F{level.F, k}, Q{level.Q, m};
+  double *w = level.w, *d = level.d;
+  LocalVector<Subset> score(scratch, m);
+  for (int i = 0; i < m; ++i) {
+    const int a = A.varying(i);
+    score[i] = level.s[a] - sum(0, k, [&](int j) { return F(a, j) * B_parent[j]; });
+  }
+  for (int i = 0; i < m; ++i) w[i] = sum(0, i + 1, [&](int p) { return Q(i, p) * score[p]; });
+  for (int i = 0; i < m; ++i) d[i] = sum(i, m, [&](int p) { return Q(p, i) * (w[p] + z[p]); });
+  for (int j = 0; j < k; ++j) B[j] = B_parent[j];
+  for (int i = 0; i < m; ++i) B[A.varying(i)] += d[i];
+  return sum(0, m, [&](int i) {
+    return d[i] * sum(0, m, [&](int j) { return P(i, j) * d[j]; });
+  });
+}
+
+/**
+ * Reverse of place_effect, of -log|R| and of the prior's -d'P d / 2: from the adjoint gB of the
+ * level's total (complete) to the adjoints of z, the parent's total, F, s and P.
+ *
+ *     gd = A gB - P d                      the prior pulls on d
+ *     gz = Q gd,   x = Q' gz = V gd        d = Q'(w + z) = V A (s - F B_parent) + Q'z
+ *     gB_parent += gB - F A'x,   gs = A'x,   gF = -sym(A'x B_parent') + A'gS A
+ *     gP += gS - d d'/2                    S = A F A' + P depends on F and P alike
+ *
+ * gS, the adjoint of S = R R': with E = Q dS Q' and L(E) its lower triangle with half the diagonal,
+ * dR = R L(E), so dQ = -L(E) Q and dV = -Q'E Q, whence
+ *
+ *     d(-log|R|) = -tr L(E),   gd' d(Q'z) = -<L(E), z gz'>,   gd' dV A (s - F B_parent) = -gz' E w
+ *     gS = Q' N Q,   N = sym-from-lower[ -(z gz' + I)/2 ] - (gz w' + w gz')/2
+ *
+ * where sym-from-lower mirrors the lower triangle.
+ */
+template <class Subset>
+void reverse_effect(const Subset& A, const double* P_, const double* z, const Level& level,
+                    const double* B_parent, const double* gB, double* gB_parent, double* gz,
+                    double* gP_, Scratch scratch) {
+  const int k = A.n_all(), m = A.n_varying();
+  const ConstMatrix P{P_, m};
+  const Matrix F{level.F, k}, Q{level.Q, m}, gF{level.gF, k}, gP{gP_, m};
+  const double *w = level.w, *d = level.d;
+  LocalMatrix<Subset> N_(scratch, m * m), NQ_(scratch, m * m);
+  LocalVector<Subset> gd(scratch, m), x(scratch, m);
+  const Matrix N{N_, m}, NQ{NQ_, m};
+  for (int i = 0; i < m; ++i)
+    gd[i] = gB[A.varying(i)] - sum(0, m, [&](int p) { return P(i, p) * d[p]; });
+  for (int i = 0; i < m; ++i) gz[i] = sum(0, i + 1, [&](int p) { return Q(i, p) * gd[p]; });
+  for (int i = 0; i < m; ++i) x[i] = sum(i, m, [&](int p) { return Q(p, i) * gz[p]; });
+  for (int j = 0; j < k; ++j)
+    gB_parent[j] += gB[j] - sum(0, m, [&](int p) { return F(A.varying(p), j) * x[p]; });
+
+  for (int j = 0; j < m; ++j) {
+    N(j, j) = -0.5 * (z[j] * gz[j] + 1) - gz[j] * w[j];
+    for (int i = j + 1; i < m; ++i)
+      N(i, j) = N(j, i) = -0.5 * (z[i] * gz[j] + gz[i] * w[j] + w[i] * gz[j]);
+  }
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i)
+      NQ(i, j) = sum(j, m, [&](int p) { return N(i, p) * Q(p, j); });
+  for (int j = 0; j < k; ++j) level.gs[j] = 0;
+  for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
+  for (int j = 0; j < m; ++j)
+    for (int i = j; i < m; ++i) {
+      const double gS = sum(i, m, [&](int p) { return Q(p, i) * NQ(p, j); });
+      const int a = A.varying(i), b = A.varying(j);
+      gF(a, b) = gF(b, a) = gS - 0.5 * (x[i] * B_parent[b] + x[j] * B_parent[a]);
+      const double both = gS - 0.5 * d[i] * d[j];
+      gP(i, j) += both;
+      if (i != j) gP(j, i) += both;
+    }
+  for (int i = 0; i < m; ++i) {
+    const int a = A.varying(i);
+    level.gs[a] = x[i];
+    for (int j = 0; j < A.n_rest(); ++j)
+      gF(a, A.rest(j)) = gF(A.rest(j), a) = -0.5 * x[i] * B_parent[A.rest(j)];
+  }
+}
+
+/**
+ * Reverse of send_message: from the adjoints G, g of the parent's F, s (complete) to those of F, s
+ * and P, completing the level's own. With dV = -V (A dF A' + dP) V,
+ *
+ *     d(M s) = M ds - M dF A'v + T' dP v,      d(M F) = M dF M' + T' dP T
+ *
+ *     gs += M'g,   gF += M'G M - sym(M'g (A'v)'),   gP += T G T' + sym((T g) v')
+ */
+template <class Subset>
+void reverse_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
+                     double* gP_, Scratch scratch) {
+  const int k = A.n_all(), m = A.n_varying();
+  const ConstMatrix P{P_, m};
+  const Matrix V{level.V, m}, T{level.T, m}, gF{level.gF, k}, G{parent.gF, k}, gP{gP_, m};
+  const double* g = parent.gs;
+  LocalMatrix<Subset> Z_(scratch, m * k), H_(scratch, m * k);
+  LocalVector<Subset> v(scratch, m), x(scratch, m), y(scratch, m);
+  const Matrix Z{Z_, m}, H{H_, m};
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < m; ++j)
+      Z(i, A.varying(j)) = sum(0, m, [&](int p) { return V(i, p) * P(p, j); });
+    for (int j = 0; j < A.n_rest(); ++j) Z(i, A.rest(j)) = -T(i, A.rest(j));
+  }
+  for (int i = 0; i < m; ++i) {
+    v[i] = sum(0, m, [&](int p) { return V(i, p) * level.s[A.varying(p)]; });
+    x[i] = sum(0, k, [&](int j) { return Z(i, j) * g[j]; });
+    y[i] = sum(0, k, [&](int j) { return T(i, j) * g[j]; });
+  }
+  for (int i = 0; i < m; ++i) level.gs[A.varying(i)] += x[i];
+  for (int i = 0; i < A.n_rest(); ++i) level.gs[A.rest(i)] += g[A.rest(i)];
+
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < m; ++i) H(i, j) = sum(0, k, [&](int p) { return Z(i, p) * G(p, j); });
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i)
+      gF(A.varying(i), A.varying(j)) += sum(0, k, [&](int p) { return H(i, p) * Z(j, p); })
+                                        - 0.5 * (x[i] * v[j] + v[i] * x[j]);
+  for (int j = 0; j < A.n_rest(); ++j) {
+    const int b = A.rest(j);
+    for (int i = 0; i < m; ++i) {
+      const double both = H(i, b) - 0.5 * v[i] * g[b];
+      gF(A.varying(i), b) += both;
+      gF(b, A.varying(i)) += both;
+    }
+    for (int i = 0; i < A.n_rest(); ++i) gF(A.rest(i), b) += G(A.rest(i), b);
+  }
+
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < m; ++i) H(i, j) = sum(0, k, [&](int p) { return T(i, p) * G(p, j); });
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i)
+      gP(i, j) += sum(0, k, [&](int p) { return H(i, p) * T(j, p); })
+                  + 0.5 * (y[i] * v[j] + v[i] * y[j]);
+}
+
+}  // namespace hlm
+
+#endif
