@@ -41,7 +41,7 @@ def home_in(
         axes = [np.linspace(low, high, n) for low, high in box]
         values = log_density(*np.meshgrid(*axes, indexing="ij", sparse=True))
         ends = _ends_of_mass(values)
-        if all(0 < i and j < n - 1 and j - i + 1 >= n // 2 for i, j in ends):
+        if all(i > 0 and j < n - 1 and j - i + 1 >= n // 2 for i, j in ends):
             break
         box = [_around(axis, i, j) for axis, (i, j) in zip(axes, ends, strict=True)]
     return axes, values

@@ -40,8 +40,8 @@ def bin_errors(squared: Floats, weight: Floats, floor: float) -> SquaredErrors:
     """Squared errors in narrow bins of their logarithm, each represented by its mean."""
     squared = np.maximum(squared, floor)
     bins = np.floor(np.log(squared / floor) / _BIN).astype(np.int64)
-    count = np.bincount(bins, weights=weight)
-    total = np.bincount(bins, weights=weight * squared)
+    count: Floats = np.bincount(bins, weight).astype(np.float64, copy=False)
+    total = np.bincount(bins, weight * squared)
     full = count > 0
     return SquaredErrors(total[full] / count[full], count[full])
 
@@ -103,7 +103,8 @@ def _log_normal(errors: SquaredErrors, log_sigma: Floats, prior: LocationScale) 
     """Log density (n,) of log sigma given the squared errors."""
     total = errors.value @ errors.count
     log_likelihood = -errors.count.sum() * log_sigma - 0.5 * total * np.exp(-2 * log_sigma)
-    return log_likelihood + log_prior(prior, log_sigma)
+    density: Floats = log_likelihood + log_prior(prior, log_sigma)
+    return density
 
 
 def _log_student(

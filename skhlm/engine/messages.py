@@ -1,7 +1,8 @@
 """Gaussian elimination up and down one chain of nested factors.
 
 The total of a level is B = B_parent + A'd, with d ~ N(0, P^-1) the effects of its factor and A the
-selector of the coefficients that vary by it. Information about totals, exp(-B'F B/2 + s'B), goes up:
+selector of the coefficients that vary by it. Information about totals, exp(s'B - B'F B/2), goes
+up:
 
     A F A' + P = R R',  Q = R^-1,  V = Q'Q
     d given B_parent ~ N(V A (s - F B_parent), V)

@@ -1,11 +1,12 @@
 """Constants of the tree map from the draws of a first run, for a second one.
 
-Where the first map was right its coordinates are N(0, I). The scales' maps are matched to the draws'
-own 5/50/95% points; each leaf level's information is changed until its z would have unit covariance,
+Where the first map was right its coordinates are N(0, I). The scales' maps are matched to the
+draws' own 5/50/95% points; each leaf level's information is changed until its z would have unit
+covariance,
 
     F0 + P = R C^-1 R',   F0_old + P = R R',  C = cov(z), shrunk to I,
 
-and its score until the posterior mean of its effects is the conditional mean, P d = gradient.
+and its score until the mean of its effects' draws d is the conditional mean: its gradient is P d.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ def _matched(old: Expansion, tree: Tree, P: Floats, effect: Floats, z: Floats) -
     """The expansion with information and gradient of the varying coefficients matched to the draws:
     mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g)."""
     a = tree.factors[-1].varying
-    block = (slice(None), *np.ix_(a, a))
     information, gradient = old.information.copy(), old.gradient.copy()
-    information[block] = _matched_precision(information[block] + P, z) - P
+    block = information[:, a[:, None], a]
+    information[:, a[:, None], a] = _matched_precision(block + P, z) - P
     gradient[:, a] = effect @ P
     return Expansion(old.effects, _bounded_below(information, old.information), gradient)
 
@@ -114,7 +115,8 @@ def _matched_precision(precision: Floats, z: Floats) -> Floats:
     centred = z - z.mean(axis=0)
     C = np.einsum("dli,dlj->lij", centred, centred) + _PRIOR_DRAWS * np.eye(k)
     R = np.linalg.cholesky(precision)
-    return R @ np.linalg.solve(C / (n_draws + _PRIOR_DRAWS), R.swapaxes(1, 2))
+    C_inverse_R = np.linalg.solve(C / (n_draws + _PRIOR_DRAWS), R.swapaxes(1, 2))
+    return np.asarray(R @ C_inverse_R, dtype=np.float64)
 
 
 def _bounded_below(information: Floats, old: Floats) -> Floats:
@@ -124,7 +126,8 @@ def _bounded_below(information: Floats, old: Floats) -> Floats:
     scaled = information / size[:, :, None] / size[:, None, :]
     values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.swapaxes(1, 2)))
     lifted = (vectors * np.maximum(values, _LEAST_INFORMATION)[:, None]) @ vectors.swapaxes(1, 2)
-    return lifted * size[:, :, None] * size[:, None, :]
+    bounded: Floats = lifted * size[:, :, None] * size[:, None, :]
+    return bounded
 
 
 def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Floats) -> Expansion:

@@ -99,7 +99,8 @@ def cell_score(rows: Rows, psi: Floats) -> Floats:
 
 def cell_sum(rows: Rows, values: Floats) -> Floats:
     """Sums (C,) over the rows of each cell."""
-    return np.bincount(rows.cell, weights=values, minlength=rows.n_cells)
+    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(np.float64, copy=False)
+    return total
 
 
 def to_leaves(values: Floats, tree: Tree) -> Floats:

@@ -25,9 +25,9 @@ def compress_cells(problem: Problem) -> tuple[Floats, Floats, Ints, float]:
     rss = 0.0
     for n in np.unique(size):
         cells = np.flatnonzero(size == n)
-        block = rows[first[cells, None] + np.arange(n)]  # (cells, n, K + 1)
+        block: Floats = rows[first[cells, None] + np.arange(n)]  # (cells, n, K + 1)
         if n > K:
-            block = np.linalg.qr(block, mode="r")
+            block = np.asarray(np.linalg.qr(block, mode="r"), dtype=np.float64)
             rss += float(np.square(block[:, K, K]).sum())
         compressed[start[cells, None] + np.arange(min(n, K))] = block[:, :K]
     return compressed[:, :K].copy(), compressed[:, K].copy(), start, rss

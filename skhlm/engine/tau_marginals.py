@@ -1,8 +1,9 @@
-"""The scales of group effects: marginals of log tau with effects and root integrated out, exactly."""
+"""Marginals of each log tau, the effects of its tree and the root integrated out exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -31,13 +32,10 @@ def marginal_scales(
         g = tree.members[i]
         updated[g] = updated[g].copy()
         for k in range(updated[g].shape[1]):
-            updated[g][:, k] = tails(
-                lambda x, i=i, k=k, below=message: log_marginal(
-                    x, k, i, below, tree, problem, updated
-                ),
-                updated[g][:, k],
-                n,
+            marginal = partial(
+                log_marginal, k=k, i=i, below=message, tree=tree, problem=problem, log_tau=updated
             )
+            updated[g][:, k] = tails(marginal, updated[g][:, k], n)
         medians = diagonal_precision(updated[g][1, :, None])
         message = integrate(condition(tree.factors[i], message, medians))
     return tuple(updated)

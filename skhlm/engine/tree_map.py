@@ -1,8 +1,8 @@
 """The tree map: from the sampler's coordinates z, near N(0, I), to draws of the model's parameters.
 
 Each tree is a chain of nested factors. Its effects, and its root q, follow the exact Gaussian
-conditional of a fixed approximation to the likelihood (`MapConstants`), with the current tau, Omega,
-sigma and nu in it. The first root carries kappa; another tree t enters through its contrasts,
+conditional of a fixed approximation to the likelihood (`MapConstants`), with the current tau,
+Omega, sigma and nu in it. The first root carries kappa; any other tree t enters by its contrasts,
 
     kappa = q_1 - sum_{t >= 2} (a_t - q_t),   a_t - q_t = sum over its leaf levels W_l (B_l - q_t).
 
@@ -84,7 +84,8 @@ class Coordinates:
     ``z_tau``    (..., S)     factors in tree order
     ``z_sigma``  (...)
     ``z_nu``     (...)        None for the normal family
-    ``z_omega``  (..., n)     factors in tree order, strict lower triangles row by row; n = 0 if diagonal
+    ``z_omega``  (..., n)     factors in tree order, strict lower triangles row by row; n = 0 for a
+                              diagonal covariance
     ``z_root``   (..., K, R)
     ``z_delta``  (..., E)     factors in tree order, level by level, coefficient fastest
     ===========  ===========  =====================================================================
@@ -101,7 +102,7 @@ class Coordinates:
 @dataclass(frozen=True)
 class _Scales:
     """Everything but the coefficients: tau G x (K_g, D), L G x (K_g, K_g, D) with Omega = L L',
-    log_sigma (D,), log_nu = log(nu - 1) (D,), and c (D,), a row's information against the centre."""
+    log_sigma (D,), log_nu = log(nu - 1) (D,), c (D,) a row's information against the centre's."""
 
     tau: tuple[Floats, ...]
     L: tuple[Floats, ...]
@@ -126,8 +127,14 @@ def to_draws(
 
 def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) -> Coordinates:
     """The same coordinates with ``function`` applied to every array."""
-    arrays = vars(coordinates).items()
-    return Coordinates(**{name: None if z is None else function(z) for name, z in arrays})
+    return Coordinates(
+        z_tau=function(coordinates.z_tau),
+        z_sigma=function(coordinates.z_sigma),
+        z_nu=None if coordinates.z_nu is None else function(coordinates.z_nu),
+        z_omega=function(coordinates.z_omega),
+        z_root=function(coordinates.z_root),
+        z_delta=function(coordinates.z_delta),
+    )
 
 
 def _draws_last(flat: Coordinates, chunk: slice) -> Coordinates:
