@@ -62,10 +62,6 @@ class Columns:
         """What a predictor and its coefficients are called."""
         return f"x{position}" if self.names is None else self.names[position]
 
-    def quoted(self, position: int) -> str:
-        """A column as error messages write it."""
-        return f"column {position}" if self.names is None else f"column {self.names[position]!r}"
-
     def _named(self, name: str, argument: str) -> int:
         if self.names is None:
             raise ValueError(

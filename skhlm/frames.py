@@ -20,7 +20,7 @@ from skhlm._typing import Floats
 from skhlm.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.hierarchy import Hierarchy, parse_groups
 
-_TEMPORAL = re.compile(r"date|time|duration|period", re.IGNORECASE)
+_TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
 
 
 @dataclass(frozen=True)
@@ -117,17 +117,23 @@ def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
-    if _is_frame(X) and X.shape[1]:
-        repeated = [name for name, count in Counter(_labels(X)).items() if count > 1]
-        if repeated:
-            raise ValueError(
-                f"X has several columns of the same name: {listed(repeated)}. Rename them, so that "
-                "each column can be told from the others."
-            )
-        return X
+    if _is_frame(X):
+        _check_distinct_names(X)
+        if X.shape[1]:
+            return X
+        X = np.empty(X.shape)
     if isinstance(X, (list, tuple)):
         X = _array_of_objects(X)
     return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+
+
+def _check_distinct_names(frame: Any) -> None:
+    repeated = [name for name, count in Counter(_labels(frame)).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"X has several columns of the same name: {listed(repeated)}. Rename them, so that each "
+            "column can be told from the others."
+        )
 
 
 def _is_frame(X: Any) -> bool:
@@ -135,8 +141,17 @@ def _is_frame(X: Any) -> bool:
 
 
 def _labels(frame: Any) -> list[Any]:
-    """Column labels of a frame; those of a pyarrow table are not its ``columns``."""
-    return list(getattr(frame, "column_names", frame.columns))
+    """Column labels of a frame, which in a pyarrow table are not its ``columns``."""
+    return list(frame.column_names if _is_arrow(frame) else frame.columns)
+
+
+def _is_arrow(X: Any) -> bool:
+    return hasattr(X, "column_names") and not hasattr(X, "iloc")
+
+
+def _has_names(X: Any) -> bool:
+    """Whether columns of X can be found by name."""
+    return _is_frame(X) and all(isinstance(label, str) for label in _labels(X))
 
 
 def _array_of_objects(X: Sequence[Any]) -> Any:
@@ -154,7 +169,7 @@ def _names(estimator: BaseEstimator) -> tuple[str, ...] | None:
 def _check_has_names(X: Any, hierarchies: Sequence[Hierarchy]) -> None:
     """Raise where groups were given by name and X has none."""
     named = [hierarchy.factors[-1] for hierarchy in hierarchies if hierarchy.by_name]
-    if named and not _is_frame(X):
+    if named and not _has_names(X):
         raise ValueError(
             f"X has no column names, but `groups` names columns of X: {listed(named)}. Pass a data "
             "frame with the columns of fit, or fit with groups given by position."
@@ -169,7 +184,7 @@ def _select(X: Any, positions: Sequence[int]) -> Any:
         return np.empty((_num_samples(X), 0))
     if hasattr(X, "iloc"):
         return X.iloc[:, list(positions)]
-    if hasattr(X, "column_names"):
+    if _is_arrow(X):
         return X.select(list(positions))
     return X[:, list(positions)]
 
@@ -178,7 +193,7 @@ def _column(X: Any, position: int) -> Any:
     """One column of a frame or array, as pandas can factorise it."""
     if hasattr(X, "iloc"):
         return X.iloc[:, position]
-    if hasattr(X, "column_names"):
+    if _is_arrow(X):
         return X.column(position).to_pandas()
     column = X[:, position]
     return column.to_numpy() if hasattr(column, "to_numpy") else column
@@ -194,7 +209,7 @@ def _read_group_columns(
 @contextmanager
 def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> Iterator[None]:
     """Where scikit-learn cannot make numbers of predictors, say which they are."""
-    temporal = [j for j, dtype in enumerate(_dtypes(X)) if _TEMPORAL.search(dtype)]
+    temporal = [j for j, dtype in enumerate(_dtypes(X)) if _TEMPORAL.match(dtype)]
     if wrong := [j for j in positions if j in temporal]:
         raise TypeError(
             f"Predictors must be numbers, but these columns hold dates or times: "
@@ -244,7 +259,7 @@ def _is_numeric(X: Any, position: int) -> bool:
 def _check_outcome(y: Any) -> None:
     """Raise where y holds dates or times, which numpy would take for numbers."""
     dtype = str(getattr(y, "dtype", ""))
-    if _TEMPORAL.search(dtype):
+    if _TEMPORAL.match(dtype):
         raise TypeError(f"y must hold numbers, but its type is {dtype}.")
 
 

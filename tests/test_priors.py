@@ -1,0 +1,125 @@
+"""Prior objects and the numbers they become."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+from skhlm.engine.problem import LocationScale, Priors
+from skhlm.priors import Cauchy, Gamma, Normal, StudentT, build_priors
+
+COEFFICIENTS = ("Intercept", "price", "spend")
+FACTORS = ("region", "region/country")
+VARYING = (np.array([0, 1, 2]), np.array([0, 2]))
+
+
+def build(priors):
+    return build_priors(priors, coefficients=COEFFICIENTS, factors=FACTORS, varying=VARYING)
+
+
+def rows(numbers):
+    return list(zip(numbers.df, numbers.loc, numbers.scale, strict=True))
+
+
+HALF_CAUCHY = (1, 0, 2.5)
+FLAT = (inf, 0, 10)
+
+
+@pytest.mark.parametrize("priors", [None, {}, {"tau": {}, "kappa": {}}])
+def test_defaults_are_those_of_the_model(priors):
+    built = build(priors)
+    assert rows(built.kappa) == [FLAT] * 3
+    assert [rows(tau) for tau in built.tau] == [[HALF_CAUCHY] * 3, [HALF_CAUCHY] * 2]
+    assert rows(built.sigma) == [HALF_CAUCHY]
+    assert (built.nu, built.lkj) == ((2, 0.1), 2)
+
+
+def test_one_location_scale_family_holds_them_all():
+    built = build({"sigma": StudentT(3, 1, 2), "kappa": Cauchy(4, 5), "tau": Normal(0, 1)})
+    assert rows(built.sigma) == [(3, 1, 2)]
+    assert rows(built.kappa) == [(1, 4, 5)] * 3
+    assert [rows(tau) for tau in built.tau] == [[(inf, 0, 1)] * 3, [(inf, 0, 1)] * 2]
+    assert build({"nu": Gamma(4, 1)}).nu == (4, 1)
+    assert build({"sigma": StudentT(inf, 1, 2)}).sigma.df == inf
+
+
+ONE, TWO = Normal(0, 1), Normal(0, 2)
+P1, P2, D = (inf, 0, 1), (inf, 0, 2), HALF_CAUCHY
+
+
+@pytest.mark.parametrize(
+    ("tau", "region", "country"),
+    [
+        ({"region": ONE}, [P1, P1, P1], [D, D]),
+        ({"region": {"spend": ONE}}, [D, D, P1], [D, D]),
+        ({"spend": ONE}, [D, D, P1], [D, P1]),
+        ({"spend": ONE, "region": {"price": TWO}}, [D, P2, P1], [D, P1]),
+        ({"spend": ONE, "region/country": TWO}, [D, D, P1], [P2, P2]),
+        ({"region/country": {"price": ONE}}, [D, D, D], [D, D]),
+    ],
+)
+def test_tau_by_factor_and_by_coefficient(tau, region, country):
+    assert [rows(numbers) for numbers in build({"tau": tau}).tau] == [region, country]
+
+
+def test_kappa_by_coefficient():
+    built = build({"kappa": {"Intercept": ONE, "spend": TWO}})
+    assert rows(built.kappa) == [P1, FLAT, P2]
+
+
+def test_without_groups_or_coefficients_there_are_no_numbers():
+    built = build_priors(None, coefficients=(), factors=(), varying=())
+    assert built.tau == ()
+    assert built.kappa.df.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("priors", "error", "message"),
+    [
+        (Normal(0, 1), TypeError, r"priors: got Normal\(loc=0, scale=1\); it is a mapping"),
+        ({"sgima": ONE}, ValueError, r"no parameter 'sgima'.*'kappa'. Did you mean 'sigma'\?"),
+        ({1: ONE}, ValueError, "no parameter 1"),
+        ({"sigma": 2.5}, TypeError, r"prior of sigma is Normal.*got 2.5"),
+        ({"sigma": Gamma(2, 0.1)}, TypeError, r"prior of sigma is .*got Gamma"),
+        ({"sigma": {"spend": ONE}}, TypeError, "prior of sigma is"),
+        ({"tau": Gamma(2, 0.1)}, TypeError, r"prior of tau is .*got Gamma"),
+        ({"tau": {"region": (0, 1)}}, TypeError, r"prior of tau\['region'\] is .*got \(0, 1\)"),
+        ({"tau": {"regoin": ONE}}, ValueError, r"'regoin' is neither.*'region/country'.*'spend'"),
+        ({"tau": {"region": {"x": ONE}}}, ValueError, r"tau\['region'\] has no coefficient 'x'"),
+        ({"tau": {"region": {"spend": 1}}}, TypeError, r"tau\['region'\]\['spend'\] is"),
+        ({"kappa": {"spnd": ONE}}, ValueError, r"kappa has no coefficient 'spnd'.*mean 'spend'\?"),
+        ({"kappa": {"spend": None}}, TypeError, r"kappa\['spend'\] is .*got None"),
+        ({"nu": Normal(0, 1)}, TypeError, r"prior of nu is Gamma\(shape, rate\).*got Normal"),
+    ],
+)
+def test_priors_that_make_no_sense_name_key_value_and_remedy(priors, error, message):
+    with pytest.raises(error, match=message):
+        build(priors)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Normal(0, 0), ValueError, "Normal: scale must be above zero, got 0"),
+        (lambda: Normal(0, -1), ValueError, "scale must be above zero, got -1"),
+        (lambda: Normal(inf, 1), ValueError, "loc must be finite, got inf"),
+        (lambda: Normal(0, nan), ValueError, "scale must be finite, got nan"),
+        (lambda: Cauchy("a", 1), TypeError, "Cauchy: loc must be a number, got 'a'"),
+        (lambda: Cauchy(0, True), TypeError, "scale must be a number, got True"),
+        (lambda: StudentT(0, 0, 1), ValueError, "StudentT: df must be above zero, got 0"),
+        (lambda: StudentT(nan, 0, 1), ValueError, "df must be finite, got nan"),
+        (lambda: Gamma(0, 1), ValueError, "Gamma: shape must be above zero"),
+        (lambda: Gamma(2, inf), ValueError, "rate must be finite"),
+    ],
+)
+def test_a_prior_that_is_no_distribution(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_the_engine_knows_the_numbers_by_its_own_name():
+    built = build(None)
+    assert isinstance(built, Priors)
+    assert isinstance(built.kappa, LocationScale)
