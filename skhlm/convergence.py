@@ -42,8 +42,8 @@ def convergence(x: Floats) -> Convergence:
     -------
     Convergence
         Three arrays of the shape of the further axes. ESS is NaN where a draw is not a number or
-        there are fewer than 4 draws in a chain; R-hat also where there is one chain or all draws are
-        equal. A parameter whose draws are all equal has as many effective draws as draws.
+        there are fewer than 4 draws in a chain; R-hat also where there is one chain or all draws
+        are equal. A parameter whose draws are all equal has as many effective draws as draws.
 
     Notes
     -----
@@ -147,7 +147,7 @@ def _split(x: Floats | Bools) -> Floats:
 
 
 def _rank_normalise(x: Floats) -> Floats:
-    """Normal scores Phi^-1((r - 3/8) / (S + 1/4)) of the ranks r among all S draws of a parameter."""
+    """Normal scores Phi^-1((r - 3/8) / (S + 1/4)) of the ranks r among all S draws."""
     flat = x.reshape(len(x), -1)
     total = flat.shape[1]
     scores: Floats = ndtri(
@@ -168,7 +168,7 @@ def _doubled_ranks(x: Floats) -> Ints:
     first = np.maximum.accumulate(first, axis=1)
     last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
     ranks = np.empty(x.shape, dtype=np.int64)
-    np.put_along_axis(ranks, order, first + last + 2, axis=1)
+    ranks[np.arange(len(x))[:, None], order] = first + last + 2
     return ranks
 
 
@@ -196,7 +196,7 @@ def _ess(z: Floats) -> Floats:
 def _autocorrelation(z: Floats) -> Floats:
     """(p, chains, n) -> (p, n): rho_t = 1 - (W - mean autocovariance_t) / var+."""
     n_chains, n = z.shape[1:]
-    covariance = _autocovariance(z).mean(axis=1)
+    covariance = _autocovariance(z)
     within = covariance[:, 0] * n / (n - 1.0)
     total = within * (n - 1.0) / n
     if n_chains > 1:
@@ -207,11 +207,15 @@ def _autocorrelation(z: Floats) -> Floats:
 
 
 def _autocovariance(z: Floats) -> Floats:
-    """Autocovariance at every lag along the last axis, by the fast Fourier transform."""
-    n = z.shape[-1]
+    """Autocovariance at every lag, averaged over chains: (p, chains, n) -> (p, n).
+
+    By the Wiener-Khinchin theorem; as it is linear, spectra are averaged before the way back.
+    """
+    n = z.shape[2]
     length = next_fast_len(2 * n, real=True)
-    spectrum = np.fft.rfft(z - z.mean(axis=-1, keepdims=True), n=length)
-    covariance: Floats = np.fft.irfft(spectrum * spectrum.conj(), n=length)[..., :n] / n
+    transformed = np.fft.rfft(z - z.mean(axis=2, keepdims=True), n=length)
+    spectrum = (transformed.real**2 + transformed.imag**2).mean(axis=1)
+    covariance: Floats = np.fft.irfft(spectrum, n=length)[:, :n] / n
     return covariance
 
 
@@ -236,7 +240,7 @@ def _integrated_autocorrelation(rho: Floats) -> Floats:
 
 
 def _stop(pairs: Floats) -> Ints:
-    """m of Geyer's sequence: 0 if P_0 <= 0, else the first i >= 1 with P_i <= 0, else the last."""
+    """Find m: 0 if P_0 <= 0, else the first i >= 1 that has P_i <= 0, else the last i."""
     ended = ~(pairs > 0)
     later = ended[:, 1:].copy()
     if not later.size:

@@ -1,4 +1,4 @@
-"""Did the sampler work? R-hat, effective sample sizes and the sampler's own signs, and a verdict."""
+"""Did the sampler work? R-hat, effective sample sizes, the sampler's own signs, and a verdict."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ class Diagnostics:
 
     Notes
     -----
-    ==============================  ===================  ====================  =====================
-    check                           warn                 fail                  source
-    ==============================  ===================  ====================  =====================
-    R-hat                           > 1.01               > 1.05                [1]_; CmdStan's
-                                                                               ``diagnose``
-    bulk and tail ESS per chain     < 100                < 10                  [1]_; [2]_ p. 287
-    divergences                     any                  > 1% of the draws     [3]_; our choice
-    E-BFMI of a chain               < 0.3                                      [4]_; ``diagnose``
-    trajectories cut                > 1% of the draws                          our choice: it costs
-                                                                               time, not correctness
-    ==============================  ===================  ====================  =====================
+    ===========================  =============  ====================  ===========================
+    check                        warn           fail                  source
+    ===========================  =============  ====================  ===========================
+    R-hat                        > 1.01         > 1.05                [1]_; our choice
+    bulk and tail ESS per chain  < 100          < 10                  [1]_; [2]_, section 11.5
+    divergences                  any            > 1% of the draws     [3]_; our choice
+    E-BFMI of a chain            < 0.3                                [4]_, as CmdStan's diagnose
+    trajectories cut short       > 1% of draws                        our choice: slow, not wrong
+    ===========================  =============  ====================  ===========================
+
+    A draw that is not finite, or a parameter whose draws are all equal, is a failure.
 
     References
     ----------
@@ -227,7 +227,7 @@ def _worst_of_block(block: _Block) -> _Worst:
 
 
 def _checked(x: Floats) -> Convergence:
-    """Statistics of (chains, draws, P), where what never moves or is not finite is the worst of all."""
+    """Statistics of (chains, draws, P); what never moves or is not finite is the worst of all."""
     stuck = ~(np.ptp(x, axis=(0, 1)) > 0) | ~np.isfinite(x).all(axis=(0, 1))
     rhat, bulk, tail = convergence(x)
     if x.shape[1] == 1:
@@ -306,8 +306,9 @@ def _energy(fraction: Floats) -> Iterator[_Finding]:
     if len(low):
         yield _Finding(
             1,
-            f"E-BFMI is {fraction[low].min():.2f} in {len(low)} of {len(fraction)} chains and should "
-            f"be at least {E_BFMI_WARN}: tails may be explored slowly; raise iter_sampling.",
+            f"E-BFMI is as low as {fraction[low].min():.2f} in {len(low)} of {len(fraction)} chains "
+            f"and should be at least {E_BFMI_WARN}: tails may be explored slowly; raise "
+            "iter_sampling.",
         )
 
 

@@ -50,7 +50,7 @@ class Labels:
 
 
 def pairs(n: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the strict lower triangle, where the correlations of n coefficients are."""
+    """Rows and columns of the strict lower triangle: the correlations of n coefficients."""
     rows, columns = np.tril_indices(n, -1)
     return rows.astype(np.int64), columns.astype(np.int64)
 

@@ -164,17 +164,13 @@ def _summary_rows(posterior: Posterior, labels: Labels) -> Iterator[_Row]:
     """The parameters in order: kappa, tau, omega, sigma, nu."""
     for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
         yield _Row("kappa", "", name, kappa)
-    covariances = [posterior.covariance_at_zero(g) for g in range(len(labels.factors))]
-    taus = [np.sqrt(np.einsum("iis->is", covariance)) for covariance in covariances]
     for g, factor in enumerate(labels.factors):
-        for name, tau in zip(labels.varying_names(g), taus[g], strict=True):
+        for name, tau in zip(labels.varying_names(g), posterior.tau_at_zero(g), strict=True):
             yield _Row("tau", factor, name, tau)
-    if posterior.omega:
-        for g, factor in enumerate(labels.factors):
-            i, j = pairs(len(taus[g]))
-            omega = covariances[g][i, j] / (taus[g][i] * taus[g][j])
-            for name, draws in zip(labels.pair_names(g), omega, strict=True):
-                yield _Row("omega", factor, name, draws)
+    for g in range(len(posterior.omega)):
+        omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
+        for name, draws in zip(labels.pair_names(g), omega, strict=True):
+            yield _Row("omega", labels.factors[g], name, draws)
     yield _Row("sigma", "", "", posterior.sigma)
     if posterior.nu is not None:
         yield _Row("nu", "", "", posterior.nu)

@@ -384,7 +384,7 @@ def test_effects_at_zero_add_up_where_the_intercept_varies() -> None:
 
 
 def test_covariance_at_zero_is_that_of_the_effects_at_zero() -> None:
-    """z' Sigma z at the centre is x' Sigma_raw x at zero; without an intercept only units differ."""
+    """z' Sigma z at the centre is x' Sigma_raw x at zero; slopes alone do not change."""
     posterior = make_posterior()
     X, _ = make_rows(30)
     Z, raw = UNITS.centred(X), np.column_stack([np.ones(len(X)), X])
@@ -393,6 +393,8 @@ def test_covariance_at_zero_is_that_of_the_effects_at_zero() -> None:
         expected = np.einsum("ni,ijs,nj->ns", z, posterior.covariance(g), z)
         found = np.einsum("ni,ijs,nj->ns", x, posterior.covariance_at_zero(g), x)
         np.testing.assert_allclose(found, expected, rtol=1e-8)
+        tau, omega = posterior.tau_at_zero(g), posterior.omega_at_zero(g)
+        np.testing.assert_allclose(tau[:, None] * tau * omega, posterior.covariance_at_zero(g))
     assert np.array_equal(posterior.covariance_at_zero(2), posterior.covariance(2))
 
 
