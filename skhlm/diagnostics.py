@@ -306,7 +306,7 @@ def _energy(fraction: Floats) -> Iterator[_Finding]:
     if len(low):
         yield _Finding(
             1,
-            f"E-BFMI is as low as {fraction[low].min():.2f} in {len(low)} of {len(fraction)} chains "
+            f"E-BFMI is down to {fraction[low].min():.2f} in {len(low)} of {len(fraction)} chains "
             f"and should be at least {E_BFMI_WARN}: tails may be explored slowly; raise "
             "iter_sampling.",
         )

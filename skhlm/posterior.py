@@ -201,9 +201,9 @@ class Posterior:
         Notes
         -----
         The noise of new observations and the effects of new levels are stratified draws made once
-        and used for all rows: a row's quantiles are always the same, whatever the other rows, with
-        half the Monte Carlo error of independent draws, or less. About 60 microseconds a row for
-        2000 draws; memory does not grow with the rows.
+        and used for all rows: a row's quantiles are always the same, whatever the other rows, and
+        have less Monte Carlo error than independent draws would give. About 60 microseconds a row
+        for 2000 draws; memory does not grow with the rows.
         """
         result = np.empty((len(X), len(quantiles)))
         noisy = kind == "outcome"
