@@ -419,7 +419,8 @@ def describe(values: Floats, probabilities: Sequence[float]) -> Floats:
 
 def _draws_last(x: Floats) -> Floats:
     """(chains, draws, ...) -> (..., S), contiguous."""
-    return np.ascontiguousarray(np.moveaxis(x.reshape(-1, *x.shape[2:]), 0, -1))
+    chains, draws, *shape = x.shape
+    return np.ascontiguousarray(np.moveaxis(x.reshape(chains * draws, *shape), 0, -1))
 
 
 def _posterior_mean(draws: Coefficients) -> Coefficients:

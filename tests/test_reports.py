@@ -172,3 +172,21 @@ def test_slopes_alone_keep_their_tau() -> None:
     assert spend["mean"] == pytest.approx(draws.tau[0][..., 0].mean() * 1.5)
     assert len(frame[frame["parameter"] == "omega"]) == 1
     assert set(group_effects(posterior, labels, N, "region")["coefficient"]) == {"spend", "price"}
+
+
+def test_factor_by_which_nothing_varies() -> None:
+    varying = (np.array([], dtype=np.int64), np.array([0, 2]))
+    draws = make_draws()
+    draws = replace(
+        draws,
+        delta=(draws.delta[0][..., :0], draws.delta[1]),
+        tau=(draws.tau[0][..., :0], draws.tau[1]),
+        omega=(draws.omega[0][..., :0, :0], draws.omega[1]),
+    )
+    labels = replace(LABELS, varying=varying)
+    posterior = Posterior.from_draws(draws, varying, UNITS)
+    assert set(group_effects(posterior, labels, N)["factor"]) == {"region/country"}
+    assert list(summary(posterior, labels)["parameter"]).count("tau") == 2
+    X, codes = np.ones((2, 2)), np.array([[0, 1], [NEW, 1]])
+    low, high = posterior.interval(X, codes)
+    assert np.array_equal(low, high)
