@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import assert_all_finite, check_array, check_X_y
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skhlm._typing import Floats
@@ -61,7 +61,6 @@ def check_fit_data(
     columns = Columns(estimator.n_features_in_, _names(estimator))
     hierarchies = parse_groups(groups, columns)
     kept = predictor_positions(hierarchies, columns)
-    _check_outcome(y)
     with _naming_predictors(X, kept, columns):
         predictors, y = check_X_y(
             _select(X, kept),
@@ -79,7 +78,7 @@ def check_fit_data(
         predictor_names=tuple(map(columns.predictor_name, kept)),
         predictors=predictors[used],
         groups={j: column.rows(used) for j, column in group_columns.items()},
-        y=y.astype(np.float64)[used],
+        y=_check_outcome(y)[used],
         weight=weight[used],
     )
 
@@ -131,8 +130,8 @@ def _check_distinct_names(frame: Any) -> None:
     repeated = [name for name, count in Counter(_labels(frame)).items() if count > 1]
     if repeated:
         raise ValueError(
-            f"X has several columns of the same name: {listed(repeated)}. Rename them, so that each "
-            "column can be told from the others."
+            f"X has several columns of the same name: {listed(repeated)}. Rename them, so that "
+            "each column can be told from the others."
         )
 
 
@@ -256,11 +255,13 @@ def _is_numeric(X: Any, position: int) -> bool:
     return True
 
 
-def _check_outcome(y: Any) -> None:
-    """Raise where y holds dates or times, which numpy would take for numbers."""
-    dtype = str(getattr(y, "dtype", ""))
-    if _TEMPORAL.match(dtype):
-        raise TypeError(f"y must hold numbers, but its type is {dtype}.")
+def _check_outcome(y: Any) -> Floats:
+    """Outcome (n,) as finite floats; scikit-learn looks for None before it converts, not after."""
+    if y.dtype.kind in "mM":
+        raise TypeError(f"y must hold numbers, but its type is {y.dtype}.")
+    numbers: Floats = y.astype(np.float64)
+    assert_all_finite(numbers, input_name="y")
+    return numbers
 
 
 def _check_weight(sample_weight: Any, predictors: Floats) -> Floats:

@@ -227,9 +227,9 @@ def test_names_of_coefficients():
     assert coefficient_names(["a", "b"], fit_intercept=True) == ("Intercept", "a", "b")
     assert coefficient_names(["Intercept"], fit_intercept=False) == ("Intercept",)
     assert coefficient_names([], fit_intercept=True) == ("Intercept",)
-    with pytest.raises(ValueError, match="nothing to estimate.*fit_intercept=True"):
+    with pytest.raises(ValueError, match=r"nothing to estimate.*fit_intercept=True"):
         coefficient_names([], fit_intercept=False)
-    with pytest.raises(ValueError, match="A predictor is called 'Intercept'.*Rename"):
+    with pytest.raises(ValueError, match=r"A predictor is called 'Intercept'.*Rename"):
         coefficient_names(["Intercept"], fit_intercept=True)
 
 

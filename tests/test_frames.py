@@ -224,6 +224,7 @@ BAD_Y = {
     "none": (None, ValueError, "requires y to be passed"),
     "short": (Y[:-1], ValueError, "inconsistent numbers of samples"),
     "nan": (np.where(Y > 0, Y, np.nan), ValueError, "Input y contains NaN"),
+    "none among objects": ([1.0, None] * 20, ValueError, "Input y contains NaN"),
     "2-D": (np.column_stack([Y, Y]), ValueError, "1d array"),
     "text": (["a"] * 40, ValueError, "could not convert string to float"),
     "dates": (np.full(40, WHEN.to_datetime64()), TypeError, "y must hold numbers"),
