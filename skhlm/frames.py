@@ -121,6 +121,8 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
         if X.shape[1]:
             return X
         X = np.empty(X.shape)
+    if hasattr(X, "collect_schema") and not hasattr(X, "shape"):
+        raise TypeError("X is a lazy frame, whose rows are not there yet: pass X.collect().")
     if isinstance(X, (list, tuple)):
         X = _array_of_objects(X)
     return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")

@@ -207,7 +207,7 @@ BAD_X = {
     "list of numbers": ([1.0, 2.0], 0, ValueError, "Expected 2D array, got 1D array"),
     "series": (FRAME["spend"], "spend", ValueError, "Expected a 2-dimensional container"),
     "3-D": (NUMBERS[:, :, None], 0, ValueError, "dim 3"),
-    "lazy": (pl.LazyFrame(OTHER), None, ValueError, "Expected 2D array, got scalar"),
+    "lazy": (pl.LazyFrame(OTHER), None, TypeError, r"lazy frame.*X.collect\(\)"),
     "mixed names": (OTHER.set_axis(["a", 1], axis=1), None, TypeError, "string names"),
     "missing group": (FRAME.assign(region=None), GROUPS, ValueError, r"'region': 40"),
     "beyond floats": (OTHER * 1e200, None, ValueError, "predictor 'spend' are out of range"),
