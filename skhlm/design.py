@@ -121,13 +121,6 @@ class Units:
             nu=draws.nu,
         )
 
-    def intercept_and_slopes(self, coefficients: Floats) -> tuple[Floats, Floats]:
-        """Intercept at x = 0, b_0 - sum_k x_center_k b_k, and slopes; coefficients are (..., K)."""
-        if not self.fit_intercept:
-            return np.zeros(coefficients.shape[:-1]), coefficients
-        slopes = coefficients[..., 1:]
-        return coefficients[..., 0] - (slopes * self.x_center).sum(axis=-1), slopes
-
     def _with_ones(self, X: Floats) -> Floats:
         return np.column_stack([np.ones(len(X)), X]) if self.fit_intercept else X
 

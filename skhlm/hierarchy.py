@@ -143,14 +143,11 @@ class Groups:
 
     def codes(self, columns: Mapping[int, GroupColumn], n_rows: int) -> Ints:
         """Level of each row in each factor, (n, G); -1 where it is unseen or missing."""
-        labels = {position: self._labels(position, columns[position]) for position in self.labels}
+        label = {j: _label_codes(columns[j], values) for j, values in self.labels.items()}
         codes = np.empty((n_rows, len(self.factors)), dtype=np.int64, order="F")
         for g, factor in enumerate(self.factors):
-            label = labels[factor.columns[-1]]
-            if len(factor.columns) == 1:
-                codes[:, g] = np.maximum(label, -1)
-            else:
-                codes[:, g] = _lookup(factor, codes[:, g - 1], label)
+            *coarser, last = factor.columns
+            codes[:, g] = _lookup(factor, codes[:, g - 1], label[last]) if coarser else label[last]
         return codes
 
     def new_levels(self, columns: Mapping[int, GroupColumn], codes: Ints) -> Ints:
@@ -184,21 +181,12 @@ class Groups:
                     "without the unknown effect."
                 )
 
-    def _labels(self, position: int, column: GroupColumn) -> Ints:
-        """Code of each row's value among the labels learned, (n,); -1 where it is not one."""
-        known = {value: code for code, value in enumerate(self.labels[position])}
-        found = np.array([known.get(value, -1) for value in column.values] + [-1], dtype=np.int64)
-        if (found < 0).all():
-            _check_kinds(column, self.labels[position])
-        return found[column.codes]
-
 
 def learn_groups(hierarchies: tuple[Hierarchy, ...], columns: Mapping[int, GroupColumn]) -> Groups:
     """Learn labels and levels from the group columns of the rows that are fitted."""
     _check_no_missing(columns)
-    labels = {position: _learn_labels(column) for position, column in columns.items()}
-    groups = Groups(hierarchies, labels, ())
-    code = {position: groups._labels(position, column) for position, column in columns.items()}
+    labels = {j: _learn_labels(column) for j, column in columns.items()}
+    code = {j: _label_codes(column, labels[j]) for j, column in columns.items()}
     factors: list[Factor] = []
     for hierarchy in hierarchies:
         factors += _learn_factors(hierarchy, labels, code)
@@ -219,6 +207,15 @@ def _learn_factors(
         parent, label = np.divmod(pairs, n_labels)
         factors.append(Factor(name, hierarchy.columns[: depth + 1], parent, label))
     return factors
+
+
+def _label_codes(column: GroupColumn, labels: Sequence[Label]) -> Ints:
+    """Number of each row's value among labels, (n,); -1 where it is missing or not one of them."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    of_value = np.array([*(numbers.get(v, -1) for v in column.values), -1], dtype=np.int64)
+    if (of_value < 0).all():
+        _check_kinds(column, labels)
+    return of_value[column.codes]
 
 
 def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:
