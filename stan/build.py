@@ -1,17 +1,17 @@
 """Build Stan programs with our command line, from packages alone.
 
-A program is two translation units, compiled side by side: `main.cpp`, the same for every program, and
-what stanc makes of a .stan file. Headers, stanc and the TBB library come from the httpstan wheel (a build
-requirement only) or from the CmdStan installation that the environment variable CMDSTAN names. The
-compiler is CXX, else g++ or clang++.
+A program is two translation units, compiled side by side: `main.cpp`, the same for every program,
+and what stanc makes of a .stan file. Headers, stanc and the TBB library come from the httpstan wheel
+(a build requirement only) or from the CmdStan installation that the environment variable CMDSTAN
+names. The compiler is CXX, else g++ or clang++.
 
 hatchling calls `ProgramBuildHook` for `pip install`; by hand:
 
     python stan/build.py                                  # skhlm/engine/bin/hlm
     python stan/build.py --stan model.stan --output exe   # any other Stan program
 
-Objects and programs are kept in `build/stan` (or SKHLM_BUILD_CACHE) under a hash of all that goes into
-them: nothing is compiled twice, and a changed source, compiler or Stan version never goes unnoticed.
+Objects and programs are kept in `build/stan` (or SKHLM_BUILD_CACHE) under a hash of all that goes
+into them: nothing is compiled twice, and no change of a source, the compiler or Stan goes unnoticed.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ def find_httpstan() -> tuple[tuple[Path, ...], Path, Path]:
     package = importlib.util.find_spec("httpstan")
     if package is None or package.origin is None:
         raise BuildError(
-            f"skhlm needs the Stan library to build, and its package httpstan has no wheel for Python "
-            f"{sys.version_info[0]}.{sys.version_info[1]} on {sysconfig.get_platform()}: use Linux "
-            "x86-64 or macOS arm64 with a supported Python, or install CmdStan and name its directory "
-            "in the environment variable CMDSTAN."
+            "skhlm needs the Stan library to build, from the package httpstan, which is not "
+            f"installed or has no wheel for Python {sys.version_info[0]}.{sys.version_info[1]} on "
+            f"{sysconfig.get_platform()}: use Linux x86-64 or macOS arm64, or install CmdStan and "
+            "name its directory in the environment variable CMDSTAN."
         )
     root = Path(package.origin).parent
     return (root / "include",), root / "stanc", root / "lib"
@@ -142,7 +142,9 @@ def run(command: Iterable[str | Path], complaint: str) -> str:
     """Output of a command; its failure is one sentence and the first lines of what it said."""
     words = [os.fspath(word) for word in command]
     try:
-        result = subprocess.run(words, capture_output=True, text=True, errors="replace")
+        result = subprocess.run(
+            words, check=False, capture_output=True, text=True, errors="replace"
+        )
     except OSError as error:
         raise BuildError(f"{complaint}: {error}.") from error
     if result.returncode:

@@ -1,19 +1,20 @@
 // The command line of a Stan program: links with what stanc makes of any .stan file.
 //
-// It speaks the dialect of CmdStan that cmdstanpy uses, so CmdStanModel(exe_file=...) drives it with
-// no CmdStan on the machine:
+// It speaks the dialect of CmdStan that cmdstanpy uses, so CmdStanModel(exe_file=...) drives it
+// with no CmdStan on the machine:
 //
 //     hlm info
 //     hlm data file=data.json output file=draws.csv method=sample num_chains=4
 //
 // Methods: sample (NUTS; all chains in this process), optimize, variational, laplace, pathfinder,
-// log_prob, info. Inputs are JSON, outputs Stan CSV; arguments.hpp lists every argument. Its own are
+// log_prob, info. Inputs are JSON, outputs Stan CSV; command_line/arguments.hpp lists every
+// argument. Beyond CmdStan's
 //
 //     window=0                     adapts the step size only: a metric supplied stays as it is
 //     unconstrained_params=FILE    log_prob at many points, "params_r" an array of vectors
 //
-// A run stops before its next iteration when its parent process has died or its output file is gone.
-// If it fails, standard error has one line with the cause, and the exit code is
+// A run stops before its next iteration when its parent process has died or its output file is
+// gone. If it fails, standard error has one line with the cause, and the exit code is
 //
 //      0  success
 //     64  an argument is unknown, malformed or out of range
@@ -30,6 +31,7 @@
 #include "command_line/failure.hpp"
 #include "command_line/inputs.hpp"
 #include "command_line/output.hpp"
+#include "command_line/profile.hpp"
 #include "command_line/sample.hpp"
 #include "command_line/watch.hpp"
 
@@ -47,21 +49,27 @@ void print_info() {
   std::printf("STAN_THREADS=true\nSTAN_MPI=false\nSTAN_OPENCL=false\n");
 }
 
-void run(const Arguments& arguments, Watch& watch) {
+void run_method(const Arguments& arguments, stan::model::model_base& model, Watch& watch) {
   const std::string& method = arguments.method();
-  if (method == "info") return print_info();
+  Console console;
+  if (method == "sample") return sample(arguments, model, console, watch);
+  if (model.num_params_r() == 0)
+    throw Failure(Exit::usage, "the program has no parameters: it can only be sampled");
+  if (method == "optimize") return optimize(arguments, model, console, watch);
+  if (method == "variational") return variational(arguments, model, console, watch);
+  if (method == "laplace") return laplace(arguments, model, console, watch);
+  if (method == "pathfinder") return pathfinder(arguments, model, console, watch);
+  log_prob(arguments, model, watch);
+}
+
+void run(const Arguments& arguments, Watch& watch) {
+  if (arguments.method() == "info") return print_info();
   or_fail(Exit::usage, "bad number of threads",
           [&] { stan::math::init_threadpool_tbb(arguments.integer("num_threads")); });
   const auto model = build_model(arguments.text("data.file"), arguments.natural("random.seed"));
-  Console console;
-  if (method == "sample") return sample(arguments, *model, console, watch);
-  if (model->num_params_r() == 0)
-    throw Failure(Exit::usage, "the program has no parameters: it can only be sampled");
-  if (method == "optimize") return optimize(arguments, *model, console, watch);
-  if (method == "variational") return variational(arguments, *model, console, watch);
-  if (method == "laplace") return laplace(arguments, *model, console, watch);
-  if (method == "pathfinder") return pathfinder(arguments, *model, console, watch);
-  log_prob(arguments, *model, watch);
+  run_method(arguments, *model, watch);
+  write_profile(arguments.text("output.profile_file"), watch);
+  watch.rethrow();
 }
 
 // A file size limit is to fail the write, not to kill the process.
@@ -76,7 +84,6 @@ int main(int count, char** words) {
   let_writes_fail();
   try {
     run(Arguments(count, words), watch);
-    watch.rethrow();
     return static_cast<int>(Exit::success);
   } catch (const Failure& failure) {
     report(failure);

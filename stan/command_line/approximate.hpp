@@ -31,7 +31,7 @@ using Model = stan::model::model_base;
 // A failure of the watch, or else a code that is not zero, ends the run.
 inline void check(int code, const Console& console, const Watch& watch) {
   watch.rethrow();
-  if (code != 0) throw Failure(Exit::numerical, console.complaint());
+  if (code != 0) throw Failure(Exit::numerical, console.complaint("the algorithm failed"));
 }
 
 inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments, const Model& model,
@@ -41,43 +41,59 @@ inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments, const 
   return csv;
 }
 
+// Calls `work` with std::true_type or std::false_type.
+template <class Work>
+auto with_constant(bool value, Work&& work) {
+  return value ? work(std::true_type()) : work(std::false_type());
+}
+
+// When a quasi-Newton search has converged.
+struct Tolerance {
+  Tolerance(const Arguments& arguments, const std::string& method)
+      : init_alpha(arguments.real(method + ".init_alpha")),
+        objective(arguments.real(method + ".tol_obj")),
+        relative_objective(arguments.real(method + ".tol_rel_obj")),
+        gradient(arguments.real(method + ".tol_grad")),
+        relative_gradient(arguments.real(method + ".tol_rel_grad")),
+        parameters(arguments.real(method + ".tol_param")) {}
+
+  double init_alpha, objective, relative_objective, gradient, relative_gradient, parameters;
+};
+
 template <bool jacobian>
-int optimize(const Arguments& arguments, Model& model, Console& console, Watch& watch,
-             CsvWriter& csv) {
+int search_mode(const Arguments& arguments, Model& model, Console& console, Watch& watch,
+                CsvWriter& csv) {
   namespace optimize = stan::services::optimize;
   const std::string& algorithm = arguments.text("optimize.algorithm");
   const unsigned seed = arguments.natural("random.seed");
   const unsigned id = arguments.natural("id");
   const Start start = read_start(arguments.text("init"), id, false);
+  const Tolerance tolerance(arguments, "optimize");
   const int iterations = arguments.integer("optimize.iter");
   const bool save = arguments.flag("optimize.save_iterations");
   const int refresh = arguments.integer("output.refresh");
-  const double init_alpha = arguments.real("optimize.init_alpha");
-  const double tol_obj = arguments.real("optimize.tol_obj");
-  const double tol_rel_obj = arguments.real("optimize.tol_rel_obj");
-  const double tol_grad = arguments.real("optimize.tol_grad");
-  const double tol_rel_grad = arguments.real("optimize.tol_rel_grad");
-  const double tol_param = arguments.real("optimize.tol_param");
   stan::callbacks::writer nowhere;
   if (algorithm == "newton")
     return optimize::newton<Model, jacobian>(model, *start.values, seed, id, start.radius,
                                              iterations, save, watch, console, nowhere, csv);
   if (algorithm == "bfgs")
     return optimize::bfgs<Model, jacobian>(
-        model, *start.values, seed, id, start.radius, init_alpha, tol_obj, tol_rel_obj, tol_grad,
-        tol_rel_grad, tol_param, iterations, save, refresh, watch, console, nowhere, csv);
+        model, *start.values, seed, id, start.radius, tolerance.init_alpha, tolerance.objective,
+        tolerance.relative_objective, tolerance.gradient, tolerance.relative_gradient,
+        tolerance.parameters, iterations, save, refresh, watch, console, nowhere, csv);
   return optimize::lbfgs<Model, jacobian>(
       model, *start.values, seed, id, start.radius, arguments.integer("optimize.history_size"),
-      init_alpha, tol_obj, tol_rel_obj, tol_grad, tol_rel_grad, tol_param, iterations, save,
-      refresh, watch, console, nowhere, csv);
+      tolerance.init_alpha, tolerance.objective, tolerance.relative_objective, tolerance.gradient,
+      tolerance.relative_gradient, tolerance.parameters, iterations, save, refresh, watch, console,
+      nowhere, csv);
 }
 
 inline void optimize(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   const auto csv = open_output(arguments, model, watch);
-  check(arguments.flag("optimize.jacobian")
-            ? optimize<true>(arguments, model, console, watch, *csv)
-            : optimize<false>(arguments, model, console, watch, *csv),
-        console, watch);
+  const int code = with_constant(arguments.flag("optimize.jacobian"), [&](auto jacobian) {
+    return search_mode<jacobian.value>(arguments, model, console, watch, *csv);
+  });
+  check(code, console, watch);
 }
 
 inline void variational(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
@@ -105,12 +121,6 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
         console, watch);
 }
 
-// Calls `work` with std::true_type or std::false_type.
-template <class Work>
-auto with_constant(bool value, Work&& work) {
-  return value ? work(std::true_type()) : work(std::false_type());
-}
-
 inline void laplace(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
   const auto csv = open_output(arguments, model, watch);
@@ -128,6 +138,7 @@ inline void laplace(const Arguments& arguments, Model& model, Console& console, 
 inline void pathfinder(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   namespace pathfinder = stan::services::pathfinder;
   const int paths = arguments.integer("pathfinder.num_paths");
+  const unsigned seed = arguments.natural("random.seed");
   const unsigned id = arguments.natural("id");
   std::vector<Context> starts;
   double radius = 0;
@@ -136,31 +147,27 @@ inline void pathfinder(const Arguments& arguments, Model& model, Console& consol
     starts.push_back(start.values);
     radius = start.radius;
   }
-  const auto csv = open_output(arguments, model, watch);
-  std::vector<stan::callbacks::writer> nowhere(paths);
-  std::vector<stan::callbacks::structured_writer> no_record(paths);
-  const unsigned seed = arguments.natural("random.seed");
+  const Tolerance tolerance(arguments, "pathfinder");
   const int history_size = arguments.integer("pathfinder.history_size");
-  const double init_alpha = arguments.real("pathfinder.init_alpha");
-  const double tol_obj = arguments.real("pathfinder.tol_obj");
-  const double tol_rel_obj = arguments.real("pathfinder.tol_rel_obj");
-  const double tol_grad = arguments.real("pathfinder.tol_grad");
-  const double tol_rel_grad = arguments.real("pathfinder.tol_rel_grad");
-  const double tol_param = arguments.real("pathfinder.tol_param");
   const int iterations = arguments.integer("pathfinder.max_lbfgs_iters");
   const int elbo_draws = arguments.integer("pathfinder.num_elbo_draws");
   const int draws = arguments.integer("pathfinder.num_draws");
   const int refresh = arguments.integer("output.refresh");
   const bool calculate_lp = arguments.flag("pathfinder.calculate_lp");
+  const auto csv = open_output(arguments, model, watch);
+  std::vector<stan::callbacks::writer> nowhere(paths);
+  std::vector<stan::callbacks::structured_writer> no_record(paths);
   const int code
       = paths == 1
             ? pathfinder::pathfinder_lbfgs_single(
-                model, *starts[0], seed, id, radius, history_size, init_alpha, tol_obj,
-                tol_rel_obj, tol_grad, tol_rel_grad, tol_param, iterations, elbo_draws, draws,
+                model, *starts[0], seed, id, radius, history_size, tolerance.init_alpha,
+                tolerance.objective, tolerance.relative_objective, tolerance.gradient,
+                tolerance.relative_gradient, tolerance.parameters, iterations, elbo_draws, draws,
                 false, refresh, watch, console, nowhere[0], *csv, no_record[0], calculate_lp)
             : pathfinder::pathfinder_lbfgs_multi(
-                model, starts, seed, id, radius, history_size, init_alpha, tol_obj, tol_rel_obj,
-                tol_grad, tol_rel_grad, tol_param, iterations, elbo_draws, draws,
+                model, starts, seed, id, radius, history_size, tolerance.init_alpha,
+                tolerance.objective, tolerance.relative_objective, tolerance.gradient,
+                tolerance.relative_gradient, tolerance.parameters, iterations, elbo_draws, draws,
                 arguments.integer("pathfinder.num_psis_draws"), paths, false, refresh, watch,
                 console, nowhere, nowhere, no_record, *csv, no_record[0], calculate_lp,
                 arguments.flag("pathfinder.psis_resample"));
@@ -172,7 +179,8 @@ inline void log_prob(const Arguments& arguments, Model& model, Watch& watch) {
   const std::string& constrained = arguments.text("log_prob.constrained_params");
   const std::string& unconstrained = arguments.text("log_prob.unconstrained_params");
   if (constrained.empty() == unconstrained.empty())
-    throw Failure(Exit::usage, "log_prob needs constrained_params=FILE or unconstrained_params=FILE");
+    throw Failure(Exit::usage,
+                  "log_prob needs either constrained_params=FILE or unconstrained_params=FILE");
   const Eigen::MatrixXd points
       = constrained.empty()
             ? read_points(unconstrained, static_cast<Eigen::Index>(model.num_params_r()))

@@ -33,7 +33,8 @@ inline constexpr double tiny = std::numeric_limits<double>::epsilon();
 inline constexpr Domain text{Domain::Kind::text, "any text"};
 inline constexpr Domain flag{Domain::Kind::flag, "0 or 1, false or true"};
 inline constexpr Domain natural{Domain::Kind::integer, "an integer >= 0", 0, 2147483647.0};
-inline constexpr Domain word{Domain::Kind::integer, "an integer from 0 to 2^32 - 1", 0, 4294967295.0};
+inline constexpr Domain word{Domain::Kind::integer, "an integer from 0 to 2^32 - 1", 0,
+                             4294967295.0};
 inline constexpr Domain positive{Domain::Kind::integer, "an integer > 0", 1, 2147483647.0};
 inline constexpr Domain digits{Domain::Kind::integer, "an integer from 1 to 18", 1, 18};
 inline constexpr Domain threads{Domain::Kind::integer, "an integer >= -1", -1, 2147483647.0};

@@ -26,18 +26,17 @@ class Console : public stan::callbacks::logger {
   void fatal(const std::string& message) override { complain(error_, message); }
   void fatal(const std::stringstream& message) override { complain(error_, message.str()); }
 
-  // The errors said so far and the last reason for rejecting a starting point.
-  std::string complaint() const {
+  // The errors said so far and the last reason for rejecting a starting point, or else `otherwise`.
+  std::string complaint(const std::string& otherwise) const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return one_line(error_.empty() || warning_.empty() ? error_ + warning_
-                                                       : error_ + " (" + one_line(warning_) + ")");
+    if (error_.empty()) return warning_.empty() ? otherwise : warning_;
+    return warning_.empty() ? error_ : error_ + " (" + warning_ + ")";
   }
 
  private:
   void say(const std::string& message) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const std::string line = message + "\n";
-    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fputs((message + "\n").c_str(), stdout);
     std::fflush(stdout);
   }
 
@@ -45,7 +44,7 @@ class Console : public stan::callbacks::logger {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (message == "Rejecting initial value:") complaint.clear();
-      else complaint += " " + message;
+      else complaint = one_line(complaint + " " + message);
     }
     say(message);
   }

@@ -86,8 +86,9 @@ inline Eigen::VectorXd read_diagonal_metric(const std::string& path, std::size_t
         = stan::services::util::read_diag_inv_metric(*file, size, console);
     stan::services::util::validate_diag_inv_metric(metric, console);
     return metric;
-  } catch (const std::exception&) {
-    throw Failure(Exit::bad_input, "bad metric in " + path + ": " + console.complaint());
+  } catch (const std::exception& error) {
+    throw Failure(Exit::bad_input,
+                  "bad metric in " + path + ": " + console.complaint(error.what()));
   }
 }
 
@@ -100,8 +101,9 @@ inline Eigen::MatrixXd read_dense_metric(const std::string& path, std::size_t si
         = stan::services::util::read_dense_inv_metric(*file, size, console);
     stan::services::util::validate_dense_inv_metric(metric, console);
     return metric;
-  } catch (const std::exception&) {
-    throw Failure(Exit::bad_input, "bad metric in " + path + ": " + console.complaint());
+  } catch (const std::exception& error) {
+    throw Failure(Exit::bad_input,
+                  "bad metric in " + path + ": " + console.complaint(error.what()));
   }
 }
 

@@ -55,7 +55,9 @@ class NumberFormat {
 class OutputFile {
  public:
   OutputFile(std::string path, Watch& watch)
-      : path_(std::move(path)), watch_(watch), stream_(std::fopen(path_.c_str(), "wb"), std::fclose) {
+      : path_(std::move(path)),
+        watch_(watch),
+        stream_(std::fopen(path_.c_str(), "wb"), std::fclose) {
     if (!stream_)
       throw Failure(Exit::cannot_create, "cannot create " + path_ + ": " + std::strerror(errno));
     std::setvbuf(stream_.get(), nullptr, _IONBF, 0);

@@ -110,8 +110,9 @@ inline void find_start(const Run& run, Chain& chain) {
     chain.start = stan::services::util::initialize(run.model, *start.values, chain.random,
                                                    start.radius, true, run.console, nowhere);
   } catch (const std::exception& error) {
-    throw Failure(Exit::numerical, "chain " + std::to_string(chain.id) + " found no starting point: "
-                                       + error.what() + " " + run.console.complaint());
+    throw Failure(Exit::numerical, "chain " + std::to_string(chain.id)
+                                       + " found no starting point: "
+                                       + run.console.complaint(error.what()));
   }
 }
 
