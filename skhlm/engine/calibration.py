@@ -25,7 +25,7 @@ from skhlm.engine.messages import Message
 from skhlm.engine.problem import Problem
 from skhlm.engine.rows import Rows, cell_information, cell_score, learn_rows, to_leaves
 from skhlm.engine.scale_maps import log_information, match_quantiles
-from skhlm.engine.tau_marginals import marginal_scales
+from skhlm.engine.tau_marginals import kappa_stand_in, marginal_scales
 from skhlm.engine.tree_map import MapConstants
 from skhlm.engine.trees import Tree, leaf_effects, learn_trees
 
@@ -74,11 +74,11 @@ def _tau_maps(
     estimate: Estimate,
 ) -> tuple[Floats, ...]:
     """Coefficients (3, K_g) of the bent map of every log tau, matched to its marginal."""
-    log_tau = estimate.log_tau
+    log_tau, root = estimate.log_tau, kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
     for tree, expansion in zip(trees, expansions, strict=True):
-        score = score_at_zero(expansion, estimate.kappa)
+        score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
         message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
-        log_tau = marginal_scales(message, tree, problem, log_tau, _TAU_GRID)
+        log_tau = marginal_scales(message, tree, problem.priors, root, log_tau, _TAU_GRID)
     return tuple(match_quantiles(tails) for tails in log_tau)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import Akima1DInterpolator
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import LocationScale
 from skhlm.engine.scale_maps import bent, bent_slope, match_quantiles
 
 TAILS = (0.05, 0.5, 0.95)
-_DEPTH = 9.0  # log density below the maximum at which a point no longer counts
+_DEPTH = 7.0  # log density below the maximum at which a point no longer counts
 _MAX_ROUNDS = 80
+_EPS = 64 * np.finfo(np.float64).eps
 _FINE = 801
 _REACH = 4.5  # of a grid, in sds
+_FARTHEST = 150.0  # logarithm of the largest scale whose square and inverse square are numbers
 
 Interval = tuple[float, float]
 
@@ -44,6 +46,8 @@ def home_in(
         if all(i > 0 and j < n - 1 and j - i + 1 >= n // 2 for i, j in ends):
             break
         box = [_around(axis, i, j) for axis, (i, j) in zip(axes, ends, strict=True)]
+        if any(high - low <= n * _EPS * max(abs(low), abs(high)) for low, high in box):
+            break
     return axes, values
 
 
@@ -65,12 +69,15 @@ def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Flo
     """5%, 50% and 95% points (3,) of a density on n points, laid out by a guess (3,) of them.
 
     The grid is even in the coordinate of the bent map through the guess, in which a skewed density
-    is nearly normal: with a good guess the first nine points already are enough.
+    is nearly normal: with a good guess a dozen points are enough.
     """
     coefficients = match_quantiles(guess)
 
     def log_density_of_z(z: Floats) -> Floats:
-        return log_density(bent(coefficients, z)) + np.log(bent_slope(coefficients, z))
+        x = bent(coefficients, z)
+        density = log_density(np.clip(x, -_FARTHEST, _FARTHEST))
+        density += np.log(bent_slope(coefficients, z))
+        return np.where(np.abs(x) <= _FARTHEST, density, -np.inf)
 
     (z,), density = home_in(log_density_of_z, [(-_REACH, _REACH)], n)
     return bent(coefficients, quantiles(z, density))
@@ -79,7 +86,7 @@ def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Flo
 def quantiles(x: Floats, log_density: Floats) -> Floats:
     """5%, 50% and 95% points (3,) of a density known on a grid that resolves it."""
     fine = np.linspace(x[0], x[-1], _FINE)
-    spline = CubicSpline(x, np.maximum(log_density - log_density.max(), -4 * _DEPTH))
-    mass = np.exp(np.minimum(spline(fine), 1.0))
+    curve = Akima1DInterpolator(x, np.maximum(log_density - log_density.max(), -4 * _DEPTH))
+    mass = np.exp(np.minimum(curve(fine), 1.0))
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (mass[1:] + mass[:-1]))])
     return np.interp(TAILS, cumulative / cumulative[-1], fine)

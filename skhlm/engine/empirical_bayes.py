@@ -33,9 +33,9 @@ from skhlm.engine.tau_marginals import diagonal_precision, kappa_stand_in, margi
 from skhlm.engine.trees import Tree, leaf_effects
 from skhlm.engine.widening import degrees_of_freedom, leaf_conditionals, widen
 
-_MAX_SWEEPS = 60
-_TAU_GRID, _ERROR_GRID = 9, 13  # points an axis within a sweep
-_SETTLED_EFFECTS, _SETTLED_TAU, _SETTLED_SIGMA = 0.1, 0.05, 0.01
+_MAX_SWEEPS = 40
+_TAU_GRID, _ERROR_GRID = 13, 13  # points an axis within a sweep
+_SETTLED, _SETTLED_SIGMA = 0.2, 0.01
 _NORMAL_MAD = 1.4826  # sd of a normal distribution over its median absolute deviation
 
 
@@ -77,13 +77,13 @@ def empirical_bayes(rows: Rows, trees: Sequence[Tree], problem: Problem) -> Esti
 
 def first_estimate(rows: Rows, problem: Problem) -> Estimate:
     """Complete pooling, and scales of the size of its residuals."""
-    size = max(_root_mean_square(rows, rows.y), rows.rounding)
+    size = _spread(rows, rows.y)
     information = cell_information(rows, rows.weight / size**2).sum(axis=-1)[..., None, None]
     score = cell_score(rows, rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
     root = condition_root(Message(information, score), *kappa_stand_in(problem.priors.kappa))
     kappa = root_value(root)[:, 0, 0]
     residual = rows.y - kappa @ rows.X
-    spread = max(_root_mean_square(rows, residual), rows.rounding)
+    spread = _spread(rows, residual)
     student = problem.family == "student_t"
     sigma = max(_NORMAL_MAD * _median_size(rows, residual), 1e-3 * spread) if student else spread
     shapes = [(len(a), J) for a, J in zip(problem.varying, problem.n_levels, strict=True)]
@@ -100,7 +100,7 @@ def first_estimate(rows: Rows, problem: Problem) -> Estimate:
 
 def _first_scales(rows: Rows, problem: Problem, spread: float) -> tuple[Floats, ...]:
     """Wide marginals (3, K_g) around half of what would explain the residuals alone."""
-    size = np.array([_root_mean_square(rows, x) for x in rows.X])
+    size = np.sqrt(np.square(rows.X) @ rows.weight / rows.n_obs)
     scales = []
     for a, prior in zip(problem.varying, problem.priors.tau, strict=True):
         seen = size[a] > 0
@@ -109,9 +109,10 @@ def _first_scales(rows: Rows, problem: Problem, spread: float) -> tuple[Floats, 
     return tuple(scales)
 
 
-def _root_mean_square(rows: Rows, values: Floats) -> float:
-    """Weighted root mean square of one number a row."""
-    return float(np.sqrt(rows.weight @ np.square(values) / rows.n_obs))
+def _spread(rows: Rows, residual: Floats) -> float:
+    """Weighted root mean square of the residuals, never zero."""
+    mean = (rows.rss + rows.weight @ np.square(residual)) / rows.n_obs
+    return float(np.sqrt(mean + rows.rounding**2))
 
 
 def _median_size(rows: Rows, values: Floats) -> float:
@@ -123,12 +124,14 @@ def _median_size(rows: Rows, values: Floats) -> float:
 
 
 def has_settled(before: Estimate, after: Estimate) -> bool:
-    """Whether nothing moved by much: effects in units of their sd, tau and sigma relative."""
+    """Whether nothing moved by much: effects and log tau in units of their sds, sigma relative."""
     moved = zip(before.delta, after.delta, after.sd, strict=True)
     scaled = zip(before.log_tau, after.log_tau, strict=True)
     return (
-        all(np.all(np.abs(new - old) < _SETTLED_EFFECTS * sd) for old, new, sd in moved)
-        and all(np.all(np.abs(new[1] - old[1]) < _SETTLED_TAU) for old, new in scaled)
+        all(np.all(np.abs(new - old) < _SETTLED * sd) for old, new, sd in moved)
+        and all(
+            np.all(np.abs(new[1] - old[1]) < _SETTLED * (new[2] - new[0])) for old, new in scaled
+        )
         and bool(abs(after.error.log_sigma[0] - before.error.log_sigma[0]) < _SETTLED_SIGMA)
     )
 
@@ -139,8 +142,8 @@ def sweep(rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimat
     information = cell_information(rows, precision)
     for tree in trees:
         others = [other for other in trees if other is not tree]
-        partial = rows.y - linear_predictor(rows, cell_effects(rows, others, estimate.delta))
-        score = cell_score(rows, precision * partial)
+        known = estimate.kappa[:, None] + cell_effects(rows, others, estimate.delta)
+        score = cell_score(rows, precision * (rows.y - linear_predictor(rows, known)))
         message = Message(to_leaves(information, tree), to_leaves(score, tree))
         estimate = update_tree(message, tree, problem, estimate)
     return update_error(rows, trees, problem, information, estimate)
@@ -157,11 +160,15 @@ def em_precision(estimate: Estimate) -> Floats:
 
 
 def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estimate) -> Estimate:
-    """The tree's scales by their marginals, then kappa and effects by one pass up and down."""
-    log_tau = marginal_scales(message, tree, problem, estimate.log_tau, _TAU_GRID)
-    P = [diagonal_precision(log_tau[g][1, :, None]) for g in tree.members]
+    """The tree's scales by their marginals, then kappa and effects by one pass up and down.
+
+    The message tells of the tree's totals less the present kappa.
+    """
+    root = kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
+    log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
+    P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
     conditionals, top = upward(message, tree.factors, P)
-    kappa = B = root_value(condition_root(top, *kappa_stand_in(problem.priors.kappa)))
+    shift = B = root_value(condition_root(top, *root))
     delta, sd = list(estimate.delta), list(estimate.sd)
     for g, conditional in zip(tree.members, conditionals, strict=True):
         B = B[:, conditional.factor.parents]
@@ -169,7 +176,11 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
         B[conditional.factor.varying] += d
         delta[g], sd[g] = d[..., 0], np.sqrt(np.einsum("iijd->ij", conditional.V))
     return replace(
-        estimate, kappa=kappa[:, 0, 0], delta=tuple(delta), sd=tuple(sd), log_tau=log_tau
+        estimate,
+        kappa=estimate.kappa + shift[:, 0, 0],
+        delta=tuple(delta),
+        sd=tuple(sd),
+        log_tau=log_tau,
     )
 
 

@@ -134,7 +134,7 @@ def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Fl
     """The root's own expansion, matched to kappa's mean (K,) and coordinates (chains, draws, K)."""
     prior = np.diag(constants.prior_precision)
     old = growth * constants.root_information[None]
-    precision = _matched_precision(old + prior, z.reshape(-1, 1, len(kappa)))
+    precision = _matched_precision(old + prior, z.reshape(z.shape[0] * z.shape[1], 1, len(kappa)))
     gradient = constants.prior_precision * kappa - constants.prior_score
     information = _bounded_below(precision - prior, old)
     return Expansion(np.zeros((1, len(kappa))), information, gradient[None])

@@ -11,8 +11,8 @@ from skhlm.engine.problem import Problem
 from skhlm.engine.sufficient import compress_cells
 from skhlm.engine.trees import Tree
 
-_NEGLIGIBLE = 1e-6
-_EPS = 8 * np.finfo(np.float64).eps
+_NEGLIGIBLE = 1e-6  # of the outcome's spread
+_LOST = 1e-8  # of the outcome itself: squared, what double precision loses
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _rounding(problem: Problem) -> float:
     """Size of residuals that mean nothing: a fixed share of the outcome's spread."""
     mean = np.average(problem.y, weights=problem.weight)
     spread = np.sqrt(np.average(np.square(problem.y - mean), weights=problem.weight))
-    size = max(_NEGLIGIBLE * spread, _EPS * np.abs(problem.y).max())
+    size = max(_NEGLIGIBLE * spread, _LOST * np.abs(problem.y).max())
     return float(size) or _NEGLIGIBLE * float(problem.priors.sigma.scale[0])
 
 

@@ -3,67 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.densities import log_prior, tails
-from skhlm.engine.messages import Message, condition, condition_root, integrate, log_integral
-from skhlm.engine.problem import LocationScale, Problem
+from skhlm.engine.messages import (
+    Factor,
+    Message,
+    condition,
+    condition_root,
+    integrate,
+    log_integral,
+)
+from skhlm.engine.problem import LocationScale, Priors
 from skhlm.engine.small_matrices import diagonal
 from skhlm.engine.trees import Tree
 
+RootPrior = tuple[Floats, Floats]  # precision (K,) and score (K,)
 
-def kappa_stand_in(prior: LocationScale) -> tuple[Floats, Floats]:
-    """Precision (K,) and score (K,) of the normal stand-in for kappa's prior: its information."""
+
+@dataclass(frozen=True)
+class Collapsed:
+    """The scales of one factor of a tree, with everything else integrated out or fixed."""
+
+    factor: Factor
+    below: Message  # what the data and the finer factors say about its levels
+    log_tau: Floats  # (K_g,) where its scales are
+    above: tuple[tuple[Factor, Floats], ...]  # coarser factors, the next one first; precisions
+    root: RootPrior
+    prior: LocationScale  # of tau
+
+
+def kappa_stand_in(prior: LocationScale, about: Floats | float = 0.0) -> RootPrior:
+    """Normal stand-in for kappa's prior, of the same information, for kappa - ``about``."""
     share = np.array([1.0 if np.isinf(df) else (df + 1) / (df + 3) for df in prior.df])
     precision = share / np.square(prior.scale)
-    return precision, precision * prior.loc
-
-
-def marginal_scales(
-    message: Message, tree: Tree, problem: Problem, log_tau: Sequence[Floats], n: int
-) -> tuple[Floats, ...]:
-    """5/50/95% points of each log tau of the tree, effects and root integrated out and the other
-    scales at their medians; finest factor first, on grids of n points about the old ones."""
-    updated = list(log_tau)
-    for i in reversed(range(len(tree.members))):
-        g = tree.members[i]
-        updated[g] = updated[g].copy()
-        for k in range(updated[g].shape[1]):
-            marginal = partial(
-                log_marginal, k=k, i=i, below=message, tree=tree, problem=problem, log_tau=updated
-            )
-            updated[g][:, k] = tails(marginal, updated[g][:, k], n)
-        medians = diagonal_precision(updated[g][1, :, None])
-        message = integrate(condition(tree.factors[i], message, medians))
-    return tuple(updated)
-
-
-def log_marginal(
-    x: Floats,
-    k: int,
-    i: int,
-    below: Message,
-    tree: Tree,
-    problem: Problem,
-    log_tau: Sequence[Floats],
-) -> Floats:
-    """Log density (n,) of log tau_k of the tree's factor i at x, given what lies below it."""
-    g = tree.members[i]
-    trial = np.repeat(log_tau[g][1, :, None], len(x), axis=1)
-    trial[k] = x
-    conditional = condition(tree.factors[i], below, diagonal_precision(trial))
-    density = log_integral(conditional) - problem.n_levels[g] * x
-    for h, factor in reversed(list(zip(tree.members[:i], tree.factors[:i], strict=True))):
-        precision = diagonal_precision(log_tau[h][1, :, None])
-        conditional = condition(factor, integrate(conditional), precision)
-        density = density + log_integral(conditional)
-    root = condition_root(integrate(conditional), *kappa_stand_in(problem.priors.kappa))
-    return density + log_integral(root) + log_prior(problem.priors.tau[g], x, k)
+    return precision, precision * (prior.loc - about)
 
 
 def diagonal_precision(log_tau: Floats) -> Floats:
-    """diag(tau^-2), (K_g, K_g, 1, D) from (K_g, D)."""
-    return diagonal(np.exp(-2 * log_tau))[:, :, None]
+    """diag(tau^-2), (K_g, K_g, 1, 1) from (K_g,) or (K_g, K_g, 1, D) from (K_g, D)."""
+    columns = log_tau[:, None] if log_tau.ndim == 1 else log_tau
+    return diagonal(np.exp(-2 * columns))[:, :, None]
+
+
+def marginal_scales(
+    message: Message,
+    tree: Tree,
+    priors: Priors,
+    root: RootPrior,
+    log_tau: Sequence[Floats],
+    n: int,
+) -> tuple[Floats, ...]:
+    """5/50/95% points (3, K_g) of each log tau of the tree, the other scales at their medians.
+
+    Coefficient by coefficient, the finest factor first, on grids of ``n`` points laid out by the
+    present points ``log_tau``, G x (3, K_g). The message comes from the leaf levels.
+    """
+    updated = list(log_tau)
+    for i in reversed(range(len(tree.members))):
+        g = tree.members[i]
+        above = tuple(
+            (factor, diagonal_precision(log_tau[h][1]))
+            for h, factor in zip(tree.members[:i], tree.factors[:i], strict=True)
+        )
+        collapsed = Collapsed(
+            tree.factors[i], message, log_tau[g][1], above[::-1], root, priors.tau[g]
+        )
+        updated[g] = _factor_scales(collapsed, log_tau[g], n)
+        message = integrate(condition(tree.factors[i], message, diagonal_precision(updated[g][1])))
+    return tuple(updated)
+
+
+def _factor_scales(collapsed: Collapsed, guess: Floats, n: int) -> Floats:
+    """5/50/95% points (3, K_g) of one factor's scales, one after the other."""
+    found = guess.copy()
+    for k in range(found.shape[1]):
+        present = replace(collapsed, log_tau=found[1])
+        found[:, k] = tails(partial(log_marginal, k=k, collapsed=present), guess[:, k], n)
+    return found
+
+
+def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
+    """Log density (D,) of one log tau at the points (D,), up to a constant."""
+    log_tau = np.repeat(collapsed.log_tau[:, None], len(log_tau_k), axis=1)
+    log_tau[k] = log_tau_k
+    conditional = condition(collapsed.factor, collapsed.below, diagonal_precision(log_tau))
+    density = log_integral(conditional) - len(collapsed.factor.parents) * log_tau_k
+    for factor, precision in collapsed.above:
+        conditional = condition(factor, integrate(conditional), precision)
+        density = density + log_integral(conditional)
+    root = condition_root(integrate(conditional), *collapsed.root)
+    return density + log_integral(root) + log_prior(collapsed.prior, log_tau_k, k)

@@ -29,7 +29,7 @@ def leaf_conditionals(
     for tree in (tree for tree in trees if tree.factors):
         F = to_leaves(information, tree)
         below = Message(F, np.zeros(F.shape[1:]))
-        P = diagonal_precision(log_tau[tree.members[-1]][1, :, None])
+        P = diagonal_precision(log_tau[tree.members[-1]][1])
         conditionals.append(condition(tree.factors[-1], below, P))
     return conditionals
 
