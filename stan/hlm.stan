@@ -148,7 +148,7 @@ data {
 }
 transformed data {
   array[G] int n_omega; // correlations of each factor
-  for (g in 1 : G) n_omega[g] = full * n_varying[g] * (n_varying[g] - 1) %/% 2;
+  for (g in 1 : G) n_omega[g] = full * (n_varying[g] * (n_varying[g] - 1)) %/% 2;
   int n_delta = 0;
   int n_precision = 0;
   for (g in 1 : G) {

@@ -87,7 +87,7 @@ transformed data {
   array[G] int n_partial; // partial correlations of each factor
   int n_delta = 0;
   for (g in 1 : G) {
-    n_partial[g] = full * n_varying[g] * (n_varying[g] - 1) %/% 2;
+    n_partial[g] = full * (n_varying[g] * (n_varying[g] - 1)) %/% 2;
     n_delta += J[g] * n_varying[g];
   }
   int unweighted = N == 0 || (min(weight) == 1 && max(weight) == 1);

@@ -1,0 +1,329 @@
+"""hlm.stan against hlm_plain.stan, and its gradient against differences of its own values.
+
+The two programs have one posterior: at any z, with theta the parameters it stands for,
+
+    log p_hlm(z) = log p_plain(theta) + log|d theta / dz| + log p(auxiliary roots | theta) + constant.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.stan.reference_map import Coordinates, Model, log_auxiliary, log_jacobian, push
+
+Array = NDArray[Any]
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Factors come tree by tree, coarse to fine; varying columns count from 1."""
+
+    tree: int
+    n_levels: int
+    varying: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, and the kind of data and priors it meets."""
+
+    name: str
+    K: int
+    factors: tuple[Factor, ...] = ()
+    student: bool = True
+    full: bool = False
+    weighted: bool = False
+    kappa_prior: tuple[float, float, float] = (INFINITE, 0.3, 2.0)
+    tau_df: float = 1.0
+    rng: np.random.Generator = field(
+        default_factory=lambda: np.random.default_rng(20), compare=False
+    )
+
+    def __str__(self) -> str:
+        """The test's name."""
+        return self.name
+
+    @property
+    def n_trees(self) -> int:
+        """T."""
+        return self.factors[-1].tree if self.factors else 0
+
+    def is_leaf(self, g: int) -> bool:
+        """Whether a factor is the finest of its tree."""
+        return g + 1 == len(self.factors) or self.factors[g + 1].tree != self.factors[g].tree
+
+
+ALL2, ALL3 = (1, 2), (1, 2, 3)
+CROSSED = (Factor(1, 4, ALL2), Factor(2, 5, ALL2), Factor(3, 3, ALL2))
+NESTED = (Factor(1, 3, ALL2), Factor(1, 7, ALL2), Factor(2, 2, ALL2), Factor(2, 5, ALL2))
+CASES = (
+    Case("no_factor", 3),
+    Case("no_factor_many_predictors", 12, student=False, kappa_prior=(4.0, 0.1, 1.0)),
+    Case("one_coefficient", 1, (Factor(1, 4, (1,)), Factor(2, 3, (1,)))),
+    Case("varying_intercept", 3, (Factor(1, 5, (1,)),)),
+    Case("crossed", 2, CROSSED),
+    Case("nested", 2, NESTED),
+    Case("nested_three_deep", 2, (Factor(1, 2, ALL2), Factor(1, 4, ALL2), Factor(1, 9, ALL2))),
+    Case("coarser_subset", 3, (Factor(1, 3, (2,)), Factor(1, 6, ALL3), Factor(2, 4, (1, 3)))),
+    Case("finer_subset", 3, (Factor(1, 3, ALL3), Factor(1, 6, (1, 3)), Factor(2, 5, (2,)))),
+    Case("disjoint_subsets", 4, (Factor(1, 3, (1, 2)), Factor(1, 5, (3, 4)), Factor(2, 4, (4,)))),
+    Case("nothing_varies", 2, (Factor(1, 3, ()), Factor(2, 4, ALL2))),
+    Case("full_covariance", 3, (Factor(1, 4, ALL3), Factor(2, 3, (1, 3))), full=True),
+    Case("full_covariance_of_four", 4, (Factor(1, 6, (1, 2, 3, 4)),), full=True, tau_df=INFINITE),
+    Case("normal_family", 2, NESTED, student=False),
+    Case("normal_family_weighted", 2, CROSSED, student=False, weighted=True, full=True),
+    Case("weighted", 2, NESTED, weighted=True, tau_df=3.0),
+    Case("student_prior", 2, CROSSED, kappa_prior=(3.0, 0.5, 1.5)),
+    Case("flat_prior", 2, CROSSED, kappa_prior=(INFINITE, 0.0, 1e8)),
+    Case("nine_coefficients", 9, (Factor(1, 3, tuple(range(1, 10))), Factor(2, 2, (9,)))),
+)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Levels of a case: parents as level numbers from 1, ancestors of each tree's leaves."""
+
+    first: Array  # (G + 1,) level number of each factor's first level, from 0
+    parent: Array
+
+    @classmethod
+    def draw(cls, case: Case) -> Forest:
+        """Nested levels get a parent at random."""
+        first = np.cumsum([0, *(factor.n_levels for factor in case.factors)])
+        parent = np.zeros(first[-1], dtype=int)
+        for g, factor in enumerate(case.factors):
+            if g and case.factors[g - 1].tree == factor.tree:
+                above = case.rng.integers(first[g - 1], first[g], factor.n_levels)
+                parent[first[g] : first[g + 1]] = above + 1
+        return cls(first, parent)
+
+    def levels(self, leaf: Array, case: Case) -> Array:
+        """Level within each factor, from 1 (N, G), of rows with these leaves (N, T) from 1."""
+        level = np.zeros((len(leaf), len(case.factors)), dtype=int)
+        for g in reversed(range(len(case.factors))):
+            if case.is_leaf(g):
+                number = leaf[:, case.factors[g].tree - 1]
+            else:
+                number = self.parent[level[:, g + 1] + self.first[g + 1] - 1]
+            level[:, g] = number - self.first[g]
+        return level
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows sorted by cell, with the level number of each tree's leaf (N, T) from 1."""
+
+    X: Array
+    y: Array
+    weight: Array
+    leaf: Array
+
+    @classmethod
+    def draw(cls, case: Case, forest: Forest, n: int = 40) -> Rows:
+        """Random rows; some cells have none, some have many."""
+        rng = case.rng
+        leaves = [
+            rng.integers(forest.first[g], forest.first[g + 1], n) + 1
+            for g in range(len(case.factors))
+            if case.is_leaf(g)
+        ]
+        leaf = np.array(leaves, dtype=int).reshape(case.n_trees, n).T
+        leaf = leaf[np.lexsort(leaf.T[::-1])] if case.n_trees else leaf
+        X = np.column_stack([np.ones(n), rng.normal(size=(n, case.K - 1))])
+        weight = rng.uniform(0.5, 3, n) if case.weighted else np.ones(n)
+        return cls(X, 2 * rng.standard_t(3, n), weight, leaf)
+
+    @property
+    def start(self) -> Array:
+        """First row of each cell from 0, and the number of rows."""
+        new = (self.leaf[1:] != self.leaf[:-1]).any(axis=1)
+        return np.concatenate([[0], np.flatnonzero(new) + 1, [len(self.y)]])
+
+    def reduced(self) -> tuple[Rows, float]:
+        """At most K + 1 rows a cell with the same weighted squares for every coefficient vector."""
+        pieces, rss = [], 0.0
+        for i, j in zip(self.start[:-1], self.start[1:], strict=True):
+            root = np.sqrt(self.weight[i:j, None])
+            R = np.linalg.qr(root * np.column_stack([self.X[i:j], self.y[i:j]]), mode="r")
+            K = self.X.shape[1]
+            rss += float((R[K:, K] ** 2).sum())
+            rows = R[:K]
+            leaf = self.leaf[[i] * len(rows)]
+            pieces.append(Rows(rows[:, :K], rows[:, K], np.ones(len(rows)), leaf))
+        joined = [
+            np.concatenate([getattr(piece, name) for piece in pieces])
+            for name in ("X", "y", "weight", "leaf")
+        ]
+        return Rows(*joined), rss
+
+
+def shared_data(case: Case) -> dict[str, Any]:
+    """What both programs are told alike: sizes, family, priors."""
+    n_scales = sum(len(factor.varying) for factor in case.factors)
+    df, loc, scale = case.kappa_prior
+    return {
+        "K": case.K,
+        "G": len(case.factors),
+        "J": [factor.n_levels for factor in case.factors],
+        "n_varying": [len(factor.varying) for factor in case.factors],
+        "varying": [column for factor in case.factors for column in factor.varying],
+        "student": int(case.student),
+        "full": int(case.full),
+        "kappa_df": np.full(case.K, df),
+        "kappa_loc": np.full(case.K, loc),
+        "kappa_scale": np.full(case.K, scale),
+        "tau_df": np.full(n_scales, case.tau_df),
+        "tau_loc": np.full(n_scales, 0.2),
+        "tau_scale": np.linspace(0.5, 2.5, n_scales),
+        "sigma_prior": [4.0, 0.1, 2.0],
+        "nu_prior": [2.0, 0.1],
+        "lkj_shape": 1.5,
+    }
+
+
+def spd(rng: np.random.Generator, n: int, size: int) -> Array:
+    """Symmetric positive definite matrices side by side, (n, n size)."""
+    A = rng.normal(size=(size, n, n + 2))
+    blocks = A @ A.transpose(0, 2, 1) / n + 0.2 * np.eye(n)
+    return blocks.transpose(1, 0, 2).reshape(n, n * size)
+
+
+def constants(case: Case, forest: Forest) -> dict[str, Any]:
+    """Constants of the map, at random: the posterior must not depend on them."""
+    rng, K, R, n_levels = case.rng, case.K, max(case.n_trees, 1), len(forest.parent)
+    n_scales = sum(len(factor.varying) for factor in case.factors)
+    leaf, later = np.zeros(n_levels), np.zeros(n_levels)
+    for g, factor in enumerate(case.factors):
+        leaf[forest.first[g] : forest.first[g + 1]] = case.is_leaf(g)
+        later[forest.first[g] : forest.first[g + 1]] = (
+            case.is_leaf(g) * (factor.tree > 1) / factor.n_levels
+        )
+    b = rng.uniform(0.3, 0.6, n_scales)
+    c = rng.uniform(-0.2, 0.2, n_scales)
+    return {
+        "leaf_information": spd(rng, K, n_levels) * np.repeat(leaf, K),
+        "leaf_score": rng.normal(size=(K, n_levels)) * leaf,
+        "contrast_weight": spd(rng, K, n_levels) * np.repeat(later, K),
+        "auxiliary_information": 5 * spd(rng, K, R),
+        "auxiliary_mean": rng.normal(size=(K, R)),
+        "root_information": 2 * spd(rng, K, 1),
+        "root_score": rng.normal(size=K),
+        "prior_precision": rng.uniform(0.1, 1, K),
+        "prior_score": rng.normal(size=K),
+        "log_tau": np.array([rng.normal(-0.5, 0.5, n_scales), b, c]),
+        "log_sigma": [0.4, 0.2, -0.1],
+        "log_nu": [1.2, 0.5, 0.2],
+        "log_c": -0.7,
+    }
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The two compiled programs and a case's data for each."""
+
+    hlm: Path
+    plain: Path
+    directory: Path
+    model: Model
+    plain_data: dict[str, Any]
+
+    def log_density(self, program: Path, data: dict[str, Any], points: Array) -> Array:
+        """Log density and gradient of a program at unconstrained points: (points, 1 + size)."""
+        inputs, output = self.directory / "points.json", self.directory / "output.csv"
+        write_json(inputs, {"params_r": points})
+        write_json(self.directory / "data.json", data)
+        files = [f"file={self.directory / 'data.json'}", "output", f"file={output}", "sig_figs=18"]
+        method = ["method=log_prob", f"unconstrained_params={inputs}"]
+        subprocess.run([program, *method, "data", *files], check=True, capture_output=True)
+        lines = [line for line in output.read_text().splitlines() if not line.startswith("#")]
+        return np.array([[float(number) for number in line.split(",")] for line in lines[1:]])
+
+    def hlm_density(self, points: Array) -> Array:
+        """Log density and gradient of hlm.stan, a point a row."""
+        return self.log_density(self.hlm, self.model.data, points)
+
+    def points(self, n: int) -> Array:
+        """Random z, the first one 0."""
+        size = sum(Coordinates.sizes(self.model))
+        points = np.random.default_rng(3).normal(size=(n, size))
+        points[0] = 0
+        return points
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """JSON with infinity spelt Infinity."""
+    path.write_text(json.dumps(data, default=lambda array: array.tolist()))
+
+
+@pytest.fixture(params=CASES, ids=str)
+def programs(request, build_program, tmp_path) -> Programs:
+    """Both programs with one case's data."""
+    case: Case = request.param
+    forest = Forest.draw(case)
+    rows = Rows.draw(case, forest)
+    shared = shared_data(case)
+    plain_data = {
+        "N": len(rows.y),
+        "level": forest.levels(rows.leaf, case),
+        "X": rows.X,
+        "y": rows.y,
+        "weight": rows.weight,
+        **shared,
+    }
+    kept, rss = (rows, 0.0) if case.student else rows.reduced()
+    hlm_data = {
+        "N": len(kept.y),
+        "C": len(kept.start) - 1,
+        "T": case.n_trees,
+        "tree": [factor.tree for factor in case.factors],
+        "is_leaf": [int(case.is_leaf(g)) for g in range(len(case.factors))],
+        "parent": forest.parent,
+        "leaf": kept.leaf[kept.start[:-1]].ravel(),
+        "start": kept.start + 1,
+        "X": kept.X.T,
+        "y": kept.y,
+        "weight": kept.weight,
+        "n_obs": rows.weight.sum(),
+        "rss": rss,
+        **shared,
+        **constants(case, forest),
+    }
+    return Programs(
+        build_program("hlm"), build_program("hlm_plain"), tmp_path, Model(hlm_data), plain_data
+    )
+
+
+def test_both_programs_have_one_posterior(programs):
+    z = programs.points(4)
+    theta = [push(point, programs.model) for point in z]
+    plain = programs.log_density(
+        programs.plain, programs.plain_data, np.array([t.plain() for t in theta])
+    )
+    expected = plain[:, 0] + [
+        log_jacobian(point, programs.model) + log_auxiliary(t, programs.model)
+        for point, t in zip(z, theta, strict=True)
+    ]
+    constant = programs.hlm_density(z)[:, 0] - expected
+    np.testing.assert_allclose(constant, constant[0], rtol=0, atol=1e-9)
+
+
+def test_gradient_is_that_of_the_value(programs):
+    # eighth-order central differences: truncation and rounding near 1e-10 at this step
+    step, weights = 0.02, np.array([4 / 5, -1 / 5, 4 / 105, -1 / 280])
+    for z in programs.points(2):
+        shifts = step * np.arange(1, 5)[:, None, None] * np.eye(len(z))
+        points = np.concatenate([[z], *(z + shifts), *(z - shifts)])
+        result = programs.hlm_density(points)
+        values = result[1:, 0].reshape(2, 4, len(z))
+        differences = weights @ (values[0] - values[1]) / step
+        gradient = result[0, 1:]
+        np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-8 * abs(gradient).max())
