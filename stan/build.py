@@ -1,9 +1,9 @@
 """Build Stan programs with our command line, from packages alone.
 
 A program is two translation units, compiled side by side: `main.cpp`, the same for every program,
-and what stanc makes of a .stan file. Headers, stanc and the TBB library come from the httpstan wheel
-(a build requirement only) or from the CmdStan installation that the environment variable CMDSTAN
-names. The compiler is CXX, else g++ or clang++.
+and what stanc makes of a .stan file. Headers, stanc and the TBB library come from the package
+httpstan (a build requirement only) or from the CmdStan installation that the environment variable
+CMDSTAN names. The compiler is CXX, else g++ or clang++.
 
 hatchling calls `ProgramBuildHook` for `pip install`; by hand:
 
@@ -11,7 +11,7 @@ hatchling calls `ProgramBuildHook` for `pip install`; by hand:
     python stan/build.py --stan model.stan --output exe   # any other Stan program
 
 Objects and programs are kept in `build/stan` (or SKHLM_BUILD_CACHE) under a hash of all that goes
-into them: nothing is compiled twice, and no change of a source, the compiler or Stan goes unnoticed.
+into them: nothing is compiled twice, and no change of a source, the compiler or Stan is missed.
 """
 
 from __future__ import annotations
@@ -199,19 +199,18 @@ def compile_main(tools: Toolchain, cache: Path) -> Path:
     )
 
 
-def compile_model(tools: Toolchain, cache: Path, stan_file: Path, user_header: Path | None) -> Path:
-    """Object of a Stan program; its external functions are defined in the header."""
-    source = translate(tools, cache, stan_file)
+def compile_model(tools: Toolchain, cache: Path, source: Path, user_header: Path | None) -> Path:
+    """Object of a translated Stan program; the header defines its external functions."""
     flags = [MODEL_OPTIMISATION, *COMPILE_FLAGS]
     headers: list[Path] = []
     if user_header is not None:
         headers = sorted(user_header.parent.glob("*.hpp"))
         flags += ["-include", str(user_header)]
-    name = f"{stan_file.stem}-{fingerprint(tools.identity, flags, source, *headers)}.o"
+    name = f"{source.stem}-{fingerprint(tools.identity, flags, *headers)}.o"
     return make(
         cache / name,
         compile_command(tools, flags, source),
-        f"The C++ code of {stan_file.name} does not compile",
+        "The C++ code of the Stan program does not compile",
     )
 
 
@@ -238,25 +237,23 @@ def link(tools: Toolchain, cache: Path, objects: list[Path]) -> Path:
     return make(cache / name, command, "The program does not link")
 
 
-def install(tools: Toolchain, program: Path, output: Path) -> None:
-    """Copy the program and its TBB library to where they are wanted, unless they are there."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    library = output.with_name(tools.tbb.name)
-    if not (output.exists() and output.read_bytes() == program.read_bytes()):
-        replace(program, output)
-    if not library.exists():
-        stripped = replace(tools.tbb, library)
-        if shutil.which("strip"):
-            run(["strip", "-x", stripped], "The TBB library cannot be stripped")
+def strip_tbb(tools: Toolchain, cache: Path) -> Path:
+    """The TBB library without its symbols, a ninth of its size; as it is where nothing strips."""
+    if not shutil.which("strip"):
+        return tools.tbb
+    name = f"tbb-{fingerprint(tools.tbb)}"
+    return make(cache / name, ["strip", "-x", tools.tbb, "-o"], "The TBB library is not stripped")
 
 
-def replace(source: Path, target: Path) -> Path:
-    """Copy a file so that a program which is running keeps the old one."""
+def install(source: Path, target: Path) -> None:
+    """Copy a program or library unless it is there; one that is in use stays as it was."""
+    if target.exists() and target.read_bytes() == source.read_bytes():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.copyfile(source, unfinished)
     unfinished.chmod(0o755)
     unfinished.replace(target)
-    return target
 
 
 def build_program(
@@ -287,13 +284,15 @@ def build_program(
     stan_file, output = Path(stan_file).resolve(), Path(output).resolve()
     header = Path(user_header).resolve() if user_header else stan_file.with_suffix(".hpp")
     tools, cache = find_toolchain(), cache_directory()
+    source = translate(tools, cache, stan_file)
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         main = pool.submit(compile_main, tools, cache)
         model = pool.submit(
-            compile_model, tools, cache, stan_file, header if header.is_file() else None
+            compile_model, tools, cache, source, header if header.is_file() else None
         )
         objects = [main.result(), model.result()]
-    install(tools, link(tools, cache, objects), output)
+    install(link(tools, cache, objects), output)
+    install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))
     return output
 
 

@@ -90,6 +90,7 @@ int search_mode(const Arguments& arguments, Model& model, Console& console, Watc
 
 inline void optimize(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   const auto csv = open_output(arguments, model, watch);
+  const Sentry sentry(watch);
   const int code = with_constant(arguments.flag("optimize.jacobian"), [&](auto jacobian) {
     return search_mode<jacobian.value>(arguments, model, console, watch, *csv);
   });
@@ -106,9 +107,9 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
   const auto diagnostics = diagnostic_file.empty()
                                ? nullptr
                                : open_csv(diagnostic_file, arguments, model, watch);
+  const Sentry sentry(watch);
   const auto fit = arguments.text("variational.algorithm") == "meanfield" ? &advi::meanfield<Model>
                                                                          : &advi::fullrank<Model>;
-  const Sentry sentry(watch);
   check(fit(model, *start.values, arguments.natural("random.seed"), id, start.radius,
             arguments.integer("variational.grad_samples"),
             arguments.integer("variational.elbo_samples"), arguments.integer("variational.iter"),
@@ -125,6 +126,7 @@ inline void laplace(const Arguments& arguments, Model& model, Console& console, 
   const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
   const auto csv = open_output(arguments, model, watch);
   stan::callbacks::structured_writer nowhere;
+  const Sentry sentry(watch);
   const int code = with_constant(arguments.flag("laplace.jacobian"), [&](auto jacobian) {
     return stan::services::laplace_sample<jacobian.value>(
         model, mode, arguments.integer("laplace.draws"), arguments.flag("laplace.calculate_lp"),
@@ -157,6 +159,7 @@ inline void pathfinder(const Arguments& arguments, Model& model, Console& consol
   const auto csv = open_output(arguments, model, watch);
   std::vector<stan::callbacks::writer> nowhere(paths);
   std::vector<stan::callbacks::structured_writer> no_record(paths);
+  const Sentry sentry(watch);
   const int code
       = paths == 1
             ? pathfinder::pathfinder_lbfgs_single(

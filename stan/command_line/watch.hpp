@@ -34,7 +34,10 @@ inline long parent_process() {
 #endif
 }
 
+// Says on standard error why the run ends: once, whichever thread is first.
 inline void report(const Failure& failure) {
+  static std::atomic_flag said = ATOMIC_FLAG_INIT;
+  if (said.test_and_set()) return;
   std::fprintf(stderr, "Error: %s\n", failure.what());
   std::fflush(stderr);
 }
@@ -81,8 +84,8 @@ class Watch : public stan::callbacks::interrupt {
   std::optional<Failure> failure_;
 };
 
-// For algorithms that never ask the watch: asks it ten times a second from a thread of its own
-// and ends the process on the spot.
+// For algorithms that seldom or never ask the watch: asks it ten times a second from a thread of
+// its own and ends the process on the spot.
 class Sentry {
  public:
   explicit Sentry(Watch& watch) : thread_([this, &watch] { stand(watch); }) {}

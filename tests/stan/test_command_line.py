@@ -1,0 +1,603 @@
+"""The command line, driven by cmdstanpy, on a model whose posterior is known in closed form.
+
+Given the data, mu[1] is normal with precision 1/100 + N/sigma^2, mu[2] has its prior normal(1, 1)
+and scale is exponential with mean 1/2, all independent (tests/stan/conjugate.stan).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cmdstanpy import CmdStanModel, from_csv
+
+USAGE, BAD_INPUT, NUMERICAL = 64, 65, 70
+CANNOT_CREATE, CANNOT_WRITE, ABANDONED = 73, 74, 75
+PATIENCE = 30.0  # seconds a loaded machine may take to notice
+
+Y = np.random.default_rng(1).normal(3, 2, 50)
+DATA = {
+    **{"N": Y.size, "K": 2, "with_scale": 1, "y": Y.tolist(), "sigma": 2.0},
+    **{"prior_mean": [0.0, 1.0], "prior_sd": [10.0, 1.0]},
+}
+PRECISION = 1 / 100 + Y.size / 4
+MEAN = np.array([Y.sum() / 4 / PRECISION, 1.0, 0.5])
+SD = np.array([PRECISION**-0.5, 1.0, 0.5])
+MODE = MEAN  # of the density in log(scale): scale exp(-2 scale) peaks at 1/2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    """cmdstanpy logs every run."""
+    logger = logging.getLogger("cmdstanpy")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def exe(build_program) -> Path:
+    """The program."""
+    return build_program("conjugate")
+
+
+@pytest.fixture(scope="module")
+def model(exe) -> CmdStanModel:
+    """cmdstanpy's view of the program."""
+    return CmdStanModel(exe_file=exe)
+
+
+@pytest.fixture
+def data_file(tmp_path) -> Path:
+    """The data as a file."""
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(DATA))
+    return path
+
+
+def sample(model, data=DATA, **settings):
+    """Four chains of 1000 draws to 17 digits, unless said otherwise."""
+    settings = {"seed": 7, "sig_figs": 17, "show_progress": False} | settings
+    return model.sample(data, **settings)
+
+
+def parameters(fit) -> np.ndarray:
+    """(draws, 3): mu[1], mu[2], scale."""
+    return np.column_stack([fit.stan_variable("mu"), fit.stan_variable("scale")])
+
+
+def assert_posterior(draws: np.ndarray, n_batches: int = 50) -> None:
+    """Means and variances of (draws, 3) within 4 standard errors, from the means of batches."""
+    for moment, truth in ((draws, MEAN), ((draws - MEAN) ** 2, SD**2)):
+        batches = moment.reshape(n_batches, -1, 3).mean(axis=1)
+        error = batches.std(axis=0, ddof=1) / n_batches**0.5
+        assert np.all(np.abs(batches.mean(axis=0) - truth) < 4 * error)
+
+
+def run(exe, *words, **options) -> subprocess.CompletedProcess[str]:
+    """The program on its own."""
+    command = [str(exe), *map(str, words)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, **options)
+
+
+def assert_fails(result, code: int, *causes: str) -> None:
+    """This exit code, and one line on standard error that names the causes."""
+    assert result.returncode == code, result.stderr
+    assert re.fullmatch(r"Error: .*\n", result.stderr)
+    for cause in causes:
+        assert cause in result.stderr
+
+
+class TestSample:
+    @pytest.fixture(scope="class")
+    def fit(self, model):
+        return sample(model)
+
+    def test_draws_follow_the_posterior(self, fit):
+        assert_posterior(parameters(fit))
+
+    def test_all_chains_run_in_one_process(self, fit):
+        assert fit.chains == 4
+        assert fit.runset.num_procs == 1
+
+    def test_sampler_columns(self, fit):
+        diagnostics = fit.method_variables()
+        assert list(diagnostics) == [
+            *("lp__", "accept_stat__", "stepsize__", "treedepth__"),
+            *("n_leapfrog__", "divergent__", "energy__"),
+        ]
+        assert diagnostics["accept_stat__"].mean() == pytest.approx(0.8, abs=0.15)
+        assert np.all(diagnostics["n_leapfrog__"] < 2.0 ** diagnostics["treedepth__"].clip(1) + 1)
+        assert not diagnostics["divergent__"].any()
+        np.testing.assert_array_equal(diagnostics["stepsize__"][0], fit.step_size)
+
+    def test_log_density_of_the_draws(self, fit):
+        mu, scale = fit.stan_variable("mu"), fit.stan_variable("scale")[:, 0]
+        exact = -np.square((mu - [0, 1]) / [10, 1]).sum(axis=1) / 2 - 2 * scale + np.log(scale)
+        exact -= np.square((Y - mu[:, :1]) / 2).sum(axis=1) / 2
+        lp = fit.method_variables()["lp__"].ravel(order="F")
+        difference = lp - exact
+        np.testing.assert_allclose(difference, difference[0], rtol=1e-12)
+
+    def test_generated_quantities(self, fit):
+        total = parameters(fit).sum(axis=1)
+        np.testing.assert_allclose(fit.stan_variable("total"), total, rtol=1e-13)
+        assert np.unique(fit.stan_variable("noise")).size == 4000
+
+    def test_learned_metric_is_the_posterior_variance(self, fit):
+        np.testing.assert_allclose(fit.inv_metric[:, 0], SD[0] ** 2, rtol=0.5)
+
+    def test_configuration_in_the_file(self, fit):
+        config = fit.metadata.cmdstan_config
+        assert config["model"] == "conjugate_model"
+        assert (config["method"], config["algorithm"]) == ("sample", "hmc")
+        assert (config["num_samples"], config["num_warmup"], config["thin"]) == (1000, 1000, 1)
+        assert (config["seed"], config["delta"], config["max_depth"]) == (7, 0.8, 10)
+        assert config["stanc_version"].startswith("stanc3")
+
+    def test_times(self, fit):
+        for chain in fit.time:
+            assert chain["warmup"] + chain["sampling"] == pytest.approx(chain["total"])
+
+    def test_read_back_from_files(self, fit):
+        np.testing.assert_array_equal(from_csv(fit.runset.csv_files).draws(), fit.draws())
+
+    @pytest.mark.parametrize("parallel_chains", [1, 2, 4])
+    def test_threads_do_not_change_the_draws(self, model, fit, parallel_chains):
+        again = sample(model, parallel_chains=parallel_chains)
+        np.testing.assert_array_equal(again.draws(), fit.draws())
+
+    def test_a_chain_does_not_depend_on_the_others(self, model, fit):
+        third = sample(model, chains=1, chain_ids=3)
+        np.testing.assert_array_equal(third.draws()[:, 0], fit.draws()[:, 2])
+
+    def test_a_process_for_each_chain_draws_the_same(self, model, fit):
+        apart = sample(model, force_one_process_per_chain=True)
+        assert apart.runset.num_procs == 4
+        np.testing.assert_array_equal(apart.draws(), fit.draws())
+
+    def test_digits(self, model, fit):
+        rough = sample(model, sig_figs=4)
+        np.testing.assert_allclose(rough.draws(), fit.draws(), rtol=5.1e-4)
+        for cell in Path(rough.runset.csv_files[0]).read_text().splitlines()[-7].split(","):
+            assert len(re.sub(r"e.*|\D", "", cell).lstrip("0")) <= 4
+
+    @pytest.mark.parametrize(("draws", "thin"), [(100, 1), (100, 7), (0, 1)])
+    def test_warmup_and_thinning(self, model, draws, thin):
+        fit = sample(model, save_warmup=True, iter_warmup=50, iter_sampling=draws, thin=thin)
+        kept = -(-50 // thin), -(-draws // thin)
+        assert fit.draws(inc_warmup=True).shape[0] == sum(kept)
+        assert fit.draws().shape[0] == kept[1]
+
+    def test_treedepth_is_bounded(self, model):
+        fit = sample(model, max_treedepth=2, step_size=1e-3, adapt_engaged=False)
+        assert np.all(fit.method_variables()["treedepth__"] == 2)
+        assert np.all(fit.max_treedepths == 1000)
+
+    def test_dynamics(self, model):
+        fit = sample(model, save_diagnostics=True, iter_sampling=10)
+        dynamics = "mu.1,mu.2,scale.1,p_mu.1,p_mu.2,p_scale.1,g_mu.1,g_mu.2,g_scale.1"
+        for path in fit.runset.diagnostic_files:
+            rows = [line for line in Path(path).read_text().splitlines() if line[0] != "#"]
+            assert rows[0].endswith(dynamics)
+            assert len(rows) == 11
+
+    def test_profile(self, model):
+        fit = sample(model, save_profile=True, iter_sampling=10)
+        header, *rows = Path(fit.runset.profile_files[0]).read_text().splitlines()
+        assert header.startswith("name,thread_id,total_time,")
+        assert {row.split(",")[0] for row in rows} == {"prior"}
+
+    def test_progress(self, model, fit):
+        console = Path(fit.runset.stdout_files[0]).read_text()
+        for chain in range(1, 5):
+            assert f"Chain [{chain}] Iteration: 2000 / 2000 [100%]  (Sampling)" in console
+
+
+class TestStart:
+    STILL = {"adapt_engaged": False, "step_size": 1e-9, "iter_warmup": 0, "iter_sampling": 1}
+
+    def test_a_start_for_each_chain(self, model):
+        inits = [{"mu": [c, -c], "scale": [c + 0.5]} for c in range(4)]
+        draws = sample(model, inits=inits, **self.STILL).draws()[0, :, 7:10]
+        np.testing.assert_allclose(draws, [[c, -c, c + 0.5] for c in range(4)], atol=1e-6)
+
+    def test_one_start_for_all(self, model):
+        draws = sample(model, inits={"mu": [1, 2], "scale": [3]}, **self.STILL).draws()[0, :, 7:10]
+        np.testing.assert_allclose(draws, np.tile([1, 2, 3], (4, 1)), atol=1e-6)
+
+    def test_the_rest_is_random(self, model):
+        fit = sample(model, inits={"mu": [1, 2]}, **self.STILL)
+        np.testing.assert_allclose(fit.stan_variable("mu"), np.tile([1, 2], (4, 1)), atol=1e-6)
+        assert np.unique(fit.stan_variable("scale")).size == 4
+
+    def test_zero(self, model):
+        draws = sample(model, inits=0, **self.STILL).draws()[0, :, 7:10]
+        np.testing.assert_allclose(draws, np.tile([0, 0, 1], (4, 1)), atol=1e-6)
+
+    def test_radius(self, model):
+        mu = sample(model, inits=0.01, **self.STILL).stan_variable("mu")
+        assert np.all((np.abs(mu) < 0.011) & (mu != 0))
+
+
+class TestMetric:
+    DIAGONAL = np.array([0.08, 1.0, 1.25])
+    DENSE = np.diag(DIAGONAL) + 0.01
+    STEP_SIZE_ONLY = {"adapt_metric_window": 0, "adapt_init_phase": 150, "adapt_step_size": 50}
+
+    def test_step_size_only_keeps_a_supplied_metric(self, model):
+        fit = sample(
+            model, inv_metric=self.DIAGONAL, metric="diag_e", iter_warmup=200, **self.STEP_SIZE_ONLY
+        )
+        np.testing.assert_array_equal(fit.inv_metric, np.tile(self.DIAGONAL, (4, 1)))
+        assert np.all(fit.step_size > 0.3)
+        assert_posterior(parameters(fit))
+
+    def test_step_size_only_keeps_a_dense_metric(self, model):
+        fit = sample(
+            model, inv_metric=self.DENSE, metric="dense_e", iter_warmup=200, **self.STEP_SIZE_ONLY
+        )
+        np.testing.assert_allclose(fit.inv_metric, np.tile(self.DENSE, (4, 1, 1)), rtol=1e-5)
+        assert_posterior(parameters(fit))
+
+    def test_step_size_only_with_the_identity(self, model):
+        fit = sample(model, **self.STEP_SIZE_ONLY | {"iter_warmup": 200})
+        np.testing.assert_array_equal(fit.inv_metric, np.ones((4, 3)))
+
+    def test_a_metric_for_each_chain(self, model):
+        metrics = [self.DIAGONAL * (c + 1) for c in range(4)]
+        fit = sample(
+            model, inv_metric=metrics, metric="diag_e", iter_warmup=200, **self.STEP_SIZE_ONLY
+        )
+        np.testing.assert_allclose(fit.inv_metric, metrics, rtol=1e-5)
+
+    def test_no_adaptation_keeps_metric_and_step_size(self, model):
+        fit = sample(
+            model, inv_metric=self.DIAGONAL, metric="diag_e", step_size=0.6, adapt_engaged=False
+        )
+        np.testing.assert_array_equal(fit.inv_metric, np.tile(self.DIAGONAL, (4, 1)))
+        np.testing.assert_array_equal(fit.step_size, 0.6)
+        assert_posterior(parameters(fit))
+
+    def test_dense_metric_is_learned(self, model):
+        fit = sample(model, metric="dense_e")
+        assert fit.inv_metric.shape == (4, 3, 3)
+        np.testing.assert_allclose(fit.inv_metric[:, 0, 0], SD[0] ** 2, rtol=0.5)
+        assert_posterior(parameters(fit))
+
+    def test_unit_metric(self, model):
+        fit = sample(model, metric="unit_e")
+        assert fit.inv_metric is None
+        assert_posterior(parameters(fit))
+
+    def test_saved_metric(self, exe, data_file, tmp_path):
+        output = tmp_path / "draws.csv"
+        result = run(
+            *(exe, "data", f"file={data_file}", "output", f"file={output}"),
+            *("method=sample", "adapt", "save_metric=1"),
+        )
+        assert result.returncode == 0, result.stderr
+        saved = json.loads((tmp_path / "draws_metric.json").read_text())
+        fit = from_csv([str(output)])
+        assert saved["stepsize"] == pytest.approx(fit.step_size[0], rel=1e-5)
+        np.testing.assert_allclose(saved["inv_metric"], fit.inv_metric[0], rtol=1e-5)
+
+
+class TestWithoutParameters:
+    DATA = DATA | {"K": 0, "with_scale": 0, "prior_mean": [], "prior_sd": []}
+
+    def test_only_generated_quantities_are_drawn(self, model):
+        fit = sample(model, self.DATA, chains=2, iter_sampling=100)
+        assert fit.stan_variable("noise").shape == (200,)
+        assert np.unique(fit.stan_variable("noise")).size == 200
+        assert fit.divergences is None
+
+    def test_asked_for(self, model):
+        fit = sample(model, fixed_param=True, chains=1, inits=0, iter_sampling=10)
+        np.testing.assert_array_equal(parameters(fit), np.tile([0, 0, 1], (10, 1)))
+
+    def test_nothing_to_optimize(self, model):
+        with pytest.raises(RuntimeError, match="no parameters"):
+            model.optimize(self.DATA)
+
+
+class TestApproximations:
+    @pytest.mark.parametrize("algorithm", ["lbfgs", "bfgs", "newton"])
+    def test_mode_with_jacobian(self, model, algorithm):
+        fit = model.optimize(DATA, seed=1, algorithm=algorithm, jacobian=True, sig_figs=17)
+        found = [*fit.stan_variable("mu"), *fit.stan_variable("scale")]
+        np.testing.assert_allclose(found, MODE, atol=1e-3 * SD.min())
+
+    def test_mode_without_jacobian_has_no_scale(self, model):
+        fit = model.optimize(DATA | {"with_scale": 0}, seed=1)
+        np.testing.assert_allclose(fit.stan_variable("mu"), MODE[:2], atol=1e-3 * SD.min())
+
+    def test_iterations(self, model):
+        fit = model.optimize(DATA, seed=1, jacobian=True, save_iterations=True)
+        lp = fit.optimized_iterations_np[:, 0]
+        assert lp.size > 3
+        assert np.all(np.diff(lp) > -1e-6)
+
+    def test_failed_line_search(self, model):
+        with pytest.raises(RuntimeError, match="Optimization terminated with error"):
+            model.optimize(DATA, seed=1, algorithm="bfgs", init_alpha=1e300)
+
+    def test_laplace(self, model):
+        fit = model.laplace_sample(DATA, seed=1, draws=4000, sig_figs=17)
+        scale = np.log(fit.stan_variable("scale"))
+        draws = np.column_stack([fit.stan_variable("mu"), scale])
+        # The curvature of log(scale) - 2 scale in log(scale) is 2 scale = 1 at the mode.
+        sd = [SD[0], SD[1], 1.0]
+        error = np.divide(sd, 4000**0.5)
+        assert np.all(np.abs(draws.mean(axis=0) - [*MODE[:2], np.log(0.5)]) < 4 * error)
+        assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 4 / 8000**0.5)
+
+    @pytest.mark.parametrize("jacobian", [True, False])
+    def test_laplace_from_a_given_mode(self, model, jacobian):
+        data = DATA | {"with_scale": 0}
+        mode = model.optimize(data, seed=1, jacobian=jacobian, save_iterations=True)
+        fit = model.laplace_sample(data, mode=mode, jacobian=jacobian, seed=1, draws=100)
+        assert fit.stan_variable("mu").shape == (100, 2)
+
+    def test_laplace_from_a_json_mode(self, exe, data_file, tmp_path):
+        mode, output = tmp_path / "mode.json", tmp_path / "draws.csv"
+        mode.write_text(json.dumps({"mu": MODE[:2].tolist(), "scale": [0.5]}))
+        result = run(
+            *(exe, "data", f"file={data_file}", "output", f"file={output}"),
+            *("method=laplace", f"mode={mode}", "draws=50"),
+        )
+        assert result.returncode == 0, result.stderr
+        assert sum(line[0] != "#" for line in output.read_text().splitlines()) == 51
+
+    @pytest.mark.parametrize("paths", [1, 4])
+    def test_pathfinder(self, model, paths):
+        fit = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
+        assert fit.stan_variable("mu").shape == (1000, 2)
+        assert np.all(np.abs(parameters(fit).mean(axis=0) - MEAN) < 0.3 * SD)
+        again = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
+        np.testing.assert_array_equal(again.draws(), fit.draws())
+
+    def test_pathfinder_without_resampling(self, model):
+        fit = model.pathfinder(DATA, seed=1, num_paths=3, psis_resample=False, num_single_draws=50)
+        assert fit.draws().shape[0] == 150
+        fit = model.pathfinder(DATA, seed=1, num_paths=3, calculate_lp=False, num_single_draws=50)
+        assert fit.draws().shape[0] == 150
+
+    def test_pathfinder_from_given_starts(self, model):
+        inits = [{"mu": [c, c], "scale": [1]} for c in range(3)]
+        fit = model.pathfinder(DATA, seed=1, num_paths=3, inits=inits)
+        assert np.all(np.abs(parameters(fit).mean(axis=0) - MEAN) < 0.3 * SD)
+
+    @pytest.mark.parametrize("algorithm", ["meanfield", "fullrank"])
+    def test_variational(self, model, algorithm):
+        fit = model.variational(DATA, seed=1, algorithm=algorithm, grad_samples=10, draws=400)
+        assert fit.variational_sample.shape[0] == 400
+        assert np.all(np.abs(fit.stan_variable("mu") - MEAN[:2]) < 0.5 * SD[:2])
+        assert fit.eta > 0
+
+    def test_variational_diagnostics(self, model):
+        fit = model.variational(DATA, seed=1, save_diagnostics=True)
+        assert "iter,time_in_seconds,ELBO" in Path(fit.runset.diagnostic_files[0]).read_text()
+
+
+class TestLogProb:
+    def test_value_and_gradient(self, model):
+        at = {"mu": [1.0, 2.0], "scale": [3.0]}
+        row = model.log_prob(at, DATA, sig_figs=17).iloc[0]
+        gradient = [(Y - 1).sum() / 4 - 0.01, -1.0, 1 - 2 * 3]
+        np.testing.assert_allclose(row[["g_mu.1", "g_mu.2", "g_scale.1"]], gradient, rtol=1e-12)
+        plain = model.log_prob(at, DATA, jacobian=False, sig_figs=17).iloc[0]
+        assert row["lp__"] - plain["lp__"] == pytest.approx(np.log(3))
+        assert plain["g_scale.1"] == pytest.approx(-2 * 3)
+
+    def test_many_unconstrained_points(self, model, exe, data_file, tmp_path):
+        points = np.random.default_rng(0).normal(size=(5, 3))
+        given, output = tmp_path / "points.json", tmp_path / "lp.csv"
+        given.write_text(json.dumps({"params_r": points.tolist()}))
+        result = run(
+            *(exe, "log_prob", f"unconstrained_params={given}", "data", f"file={data_file}"),
+            *("output", f"file={output}", "sig_figs=17"),
+        )
+        assert result.returncode == 0, result.stderr
+        rows = np.loadtxt(output, delimiter=",", skiprows=_head(output))
+        for point, row in zip(points, rows, strict=True):
+            at = {"mu": point[:2].tolist(), "scale": [float(np.exp(point[2]))]}
+            expected = model.log_prob(at, DATA, sig_figs=17).to_numpy()[0]
+            np.testing.assert_allclose(row, expected, rtol=1e-12)
+
+
+def _head(path: Path) -> int:
+    """Lines before the first row of numbers."""
+    return 1 + next(i for i, line in enumerate(path.open()) if not line.startswith("#"))
+
+
+class TestInfo:
+    def test_info(self, model):
+        info = model.exe_info()
+        assert info["STAN_THREADS"] == "true"
+        assert (int(info["stan_version_major"]), int(info["stan_version_minor"])) >= (2, 35)
+
+    def test_moved_program_finds_its_library(self, exe, tmp_path):
+        moved = shutil.copytree(exe.parent, tmp_path / "elsewhere") / exe.name
+        assert run(moved, "info", env={}).returncode == 0
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("words", "cause"),
+        [
+            (["sample", "num_sample=3"], "unknown argument 'num_sample=3'"),
+            (["sample", "warmup"], "unknown argument 'warmup'"),
+            (["sample", "thin=0"], "an integer > 0"),
+            (["sample", "num_samples=1e3"], "an integer >= 0"),
+            (["sample", "num_samples=many"], "an integer >= 0"),
+            (["sample", "adapt", "delta=1"], "between 0 and 1"),
+            (["sample", "stepsize=nan"], "a number > 0"),
+            (["sample", "save_warmup=yes"], "0 or 1"),
+            (["sample", "metric=round"], "diag_e|dense_e|unit_e"),
+            (["sample", "random", "seed=4294967296"], "2^32"),
+            (["guess"], "unknown argument 'guess'"),
+            (["method=guess"], "unknown method 'guess'"),
+            ([], "no method"),
+            (["log_prob"], "constrained_params"),
+            (["laplace"], "mode"),
+        ],
+    )
+    def test_bad_argument(self, exe, data_file, tmp_path, words, cause):
+        data = ["data", f"file={data_file}"] if words else []
+        assert_fails(run(exe, *data, *words, cwd=tmp_path), USAGE, cause)
+
+    def test_bad_number_of_threads(self, exe, data_file):
+        environment = os.environ | {"STAN_NUM_THREADS": "few"}
+        result = run(exe, "data", f"file={data_file}", "sample", env=environment)
+        assert_fails(result, USAGE, "STAN_NUM_THREADS")
+
+    @pytest.mark.parametrize(
+        ("content", "cause"),
+        [
+            (json.dumps(DATA)[:-20], "JSON"),
+            ("", "JSON"),
+            (json.dumps(DATA | {"N": 51}), "mismatch in dimension"),
+            (json.dumps(DATA | {"sigma": -1}), "sigma"),
+            (json.dumps({"N": 1}), "variable does not exist"),
+        ],
+    )
+    def test_damaged_data(self, exe, tmp_path, content, cause):
+        path = tmp_path / "data.json"
+        path.write_text(content)
+        assert_fails(run(exe, "data", f"file={path}", "sample", cwd=tmp_path), BAD_INPUT, cause)
+
+    def test_missing_data(self, exe, tmp_path):
+        result = run(exe, "data", "file=nowhere.json", "sample", cwd=tmp_path)
+        assert_fails(result, BAD_INPUT, "nowhere.json", "No such file")
+
+    @pytest.mark.parametrize("metric", ["[1, 2]", "[1, 1, -1]", "[[1, 0, 0]]", '"round"'])
+    @pytest.mark.parametrize("kind", ["diag_e", "dense_e"])
+    def test_bad_metric(self, exe, data_file, tmp_path, metric, kind):
+        path = tmp_path / "metric.json"
+        path.write_text(f'{{"inv_metric": {metric}}}')
+        words = ["sample", f"metric={kind}", f"metric_file={path}"]
+        result = run(exe, "data", f"file={data_file}", *words, cwd=tmp_path)
+        assert_fails(result, BAD_INPUT, "metric.json")
+
+    def test_bad_start(self, exe, data_file, tmp_path):
+        (tmp_path / "init.json").write_text('{"mu": [1, 2, 3], "scale": [1]}')
+        words = ["data", f"file={data_file}", "init=init.json", "sample"]
+        assert_fails(run(exe, *words, cwd=tmp_path), BAD_INPUT, "init.json")
+
+    @pytest.mark.parametrize("method", ["sample", "optimize", "variational", "pathfinder"])
+    def test_no_starting_point(self, exe, tmp_path, method):
+        path = tmp_path / "data.json"
+        path.write_text(json.dumps(DATA | {"y": [float("nan")] * Y.size}))
+        result = run(exe, "data", f"file={path}", method, cwd=tmp_path)
+        assert_fails(result, NUMERICAL, "initial value")
+
+    def test_output_cannot_be_created(self, exe, data_file, tmp_path):
+        words = ["data", f"file={data_file}", "output", f"file={tmp_path}/none/o.csv", "sample"]
+        assert_fails(run(exe, *words), CANNOT_CREATE, "none/o.csv")
+
+    def test_cause_reaches_the_caller(self, model):
+        with pytest.raises(RuntimeError, match="Error: the data do not fit the program"):
+            sample(model, DATA | {"sigma": -1.0})
+
+
+class TestFullDisk:
+    LIMIT = 20_000
+
+    def limited(self):
+        """In the child: files of at most LIMIT bytes."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.LIMIT, self.LIMIT))
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["sample", "num_chains=2", "num_samples=1000000"],
+            ["variational", "output_samples=1000000"],
+            ["pathfinder", "num_psis_draws=1000000"],
+        ],
+        ids=lambda words: words[0],
+    )
+    def test_whole_rows_only(self, exe, data_file, tmp_path, words):
+        output = ["output", f"file={tmp_path / 'o.csv'}", "sig_figs=17"]
+        result = run(exe, "data", f"file={data_file}", *output, *words, preexec_fn=self.limited)
+        assert_fails(result, CANNOT_WRITE, str(tmp_path), "File too large")
+        for path in tmp_path.glob("o*.csv"):
+            *rows, rest = path.read_text().split("\n")
+            assert rest == ""
+            rows = [row for row in rows if not row.startswith("#")]
+            assert len(rows) > 2
+            assert len({row.count(",") for row in rows}) == 1
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+    def test_no_space(self, exe, data_file):
+        words = ["data", f"file={data_file}", "output", "file=/dev/full", "sample"]
+        assert_fails(run(exe, *words), CANNOT_WRITE, "/dev/full", "No space left on device")
+
+
+class TestAbandoned:
+    ENDLESS = {
+        "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2", "num_threads=2"],
+        "draws": ["sample", "num_warmup=50", "num_samples=2000000000", "thin=1000000"],
+        "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-300"],
+        "pathfinder": ["pathfinder", "num_elbo_draws=2000000000", "num_paths=2"],
+    }
+
+    def command(self, exe, data_file, directory, words) -> list[str]:
+        directory.mkdir()
+        output = ["output", f"file={directory / 'o.csv'}", "refresh=0"]
+        return [str(exe), "data", f"file={data_file}", *output, *words]
+
+    @pytest.mark.parametrize("what", ENDLESS)
+    def test_removed_directory(self, exe, data_file, tmp_path, what):
+        command = self.command(exe, data_file, tmp_path / "run", self.ENDLESS[what])
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            time.sleep(0.5)
+            assert process.poll() is None
+            shutil.rmtree(tmp_path / "run")
+            _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == ABANDONED
+        assert re.fullmatch("Error: .*removed.*\n", said)
+
+    @pytest.mark.parametrize("what", ENDLESS)
+    def test_dead_parent(self, exe, data_file, tmp_path, what):
+        command = self.command(exe, data_file, tmp_path / "run", self.ENDLESS[what])
+        parent = subprocess.Popen([sys.executable, "-c", PARENT, *command], stdout=subprocess.PIPE)
+        child = int(parent.stdout.readline())
+        time.sleep(0.5)
+        assert alive(child)
+        parent.send_signal(signal.SIGKILL)
+        parent.communicate()
+        deadline = time.monotonic() + PATIENCE
+        while alive(child) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(child)
+
+
+# Starts the program with its own standard streams, says its process id, and waits.
+PARENT = """
+import subprocess, sys
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+child = subprocess.Popen(sys.argv[1:], **quiet)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; a dead one that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
