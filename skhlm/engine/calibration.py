@@ -74,11 +74,18 @@ def _tau_maps(
     estimate: Estimate,
 ) -> tuple[Floats, ...]:
     """Coefficients (3, K_g) of the bent map of every log tau, matched to its marginal."""
-    log_tau, root = estimate.log_tau, kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
+    log_tau, root = (
+        estimate.log_tau,
+        kappa_stand_in(problem.priors.kappa, about=estimate.kappa),
+    )
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
-        message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
-        log_tau = marginal_scales(message, tree, problem.priors, root, log_tau, _TAU_GRID)
+        message = Message(
+            np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None]
+        )
+        log_tau = marginal_scales(
+            message, tree, problem.priors, root, log_tau, _TAU_GRID
+        )
     return tuple(match_quantiles(tails) for tails in log_tau)
 
 

@@ -66,7 +66,11 @@ def median_nu(scale: ErrorScale) -> Floats | None:
 
 def nu_map(scale: ErrorScale) -> Floats:
     """Coefficients (3,) of the bent map of log(nu - 1); of no use, and harmless, without a nu."""
-    return np.array([0.0, 1.0, 0.0]) if scale.log_nu is None else match_quantiles(scale.log_nu)
+    return (
+        np.array([0.0, 1.0, 0.0])
+        if scale.log_nu is None
+        else match_quantiles(scale.log_nu)
+    )
 
 
 def vague_scale(sigma: float, student: bool) -> ErrorScale:
@@ -75,7 +79,9 @@ def vague_scale(sigma: float, student: bool) -> ErrorScale:
     return ErrorScale(np.array([np.log(sigma), 0.5, 0.0]), log_nu)
 
 
-def _student_scale(errors: SquaredErrors, priors: Priors, start: ErrorScale, n: int) -> ErrorScale:
+def _student_scale(
+    errors: SquaredErrors, priors: Priors, start: ErrorScale, n: int
+) -> ErrorScale:
     """The same for Student-t errors, jointly with nu."""
     assert start.log_nu is not None
     low, middle, high = start.log_nu
@@ -89,7 +95,9 @@ def _student_scale(errors: SquaredErrors, priors: Priors, start: ErrorScale, n: 
     sd = np.sqrt((given_nu * np.square(log_sigma - mean[:, None])).sum(axis=1))
     at_low, at_middle, at_high = np.interp(nu_tails, log_nu, mean)
     width = np.interp(nu_tails[1], log_nu, sd)
-    return ErrorScale(np.array([at_middle, width, (at_high - at_low) / (2 * TAIL)]), nu_tails)
+    return ErrorScale(
+        np.array([at_middle, width, (at_high - at_low) / (2 * TAIL)]), nu_tails
+    )
 
 
 def _sigma_box(start: ErrorScale) -> Interval:
@@ -99,10 +107,14 @@ def _sigma_box(start: ErrorScale) -> Interval:
     return float(middle) - reach, float(middle) + reach
 
 
-def _log_normal(errors: SquaredErrors, log_sigma: Floats, prior: LocationScale) -> Floats:
+def _log_normal(
+    errors: SquaredErrors, log_sigma: Floats, prior: LocationScale
+) -> Floats:
     """Log density (n,) of log sigma given the squared errors."""
     total = errors.value @ errors.count
-    log_likelihood = -errors.count.sum() * log_sigma - 0.5 * total * np.exp(-2 * log_sigma)
+    log_likelihood = -errors.count.sum() * log_sigma - 0.5 * total * np.exp(
+        -2 * log_sigma
+    )
     density: Floats = log_likelihood + log_prior(prior, log_sigma)
     return density
 

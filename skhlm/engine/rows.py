@@ -46,10 +46,19 @@ class Rows:
 def learn_rows(problem: Problem) -> Rows:
     """The problem's rows, or for the normal family what its likelihood sees of them."""
     if problem.family == "student_t":
-        X, y, weight, cell, rss = problem.X, problem.y, problem.weight, problem.cell, 0.0
+        X, y, weight, cell, rss = (
+            problem.X,
+            problem.y,
+            problem.weight,
+            problem.cell,
+            0.0,
+        )
     else:
         X, y, start, rss = compress_cells(problem)
-        weight, cell = np.ones(len(y)), np.repeat(np.arange(len(start) - 1), np.diff(start))
+        weight, cell = (
+            np.ones(len(y)),
+            np.repeat(np.arange(len(start) - 1), np.diff(start)),
+        )
     return Rows(
         X=np.ascontiguousarray(X.T),
         y=y,
@@ -99,7 +108,9 @@ def cell_score(rows: Rows, psi: Floats) -> Floats:
 
 def cell_sum(rows: Rows, values: Floats) -> Floats:
     """Sums (C,) over the rows of each cell."""
-    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(np.float64, copy=False)
+    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(
+        np.float64, copy=False
+    )
     return total
 
 

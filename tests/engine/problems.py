@@ -1,0 +1,134 @@
+"""Problems for the tests of the engine, from plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skhlm.engine.forest import Forest
+from skhlm.engine.problem import Covariance, Family, LocationScale, Priors, Problem
+from skhlm.engine.tree_map import Coordinates
+
+
+def location_scale(n: int, df: float, loc: float, scale: float) -> LocationScale:
+    """The same prior n times."""
+    return LocationScale(np.full(n, df), np.full(n, loc), np.full(n, scale))
+
+
+def make_problem(
+    X: Any,
+    y: Any,
+    factors: Sequence[Any],
+    family: Family = "normal",
+    covariance: Covariance = "diagonal",
+    varying: Sequence[Sequence[int]] | None = None,
+    weight: Any = None,
+    **priors: Any,
+) -> Problem:
+    """A problem with the default priors, but for those given, and rows sorted by cell."""
+    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    K = X.shape[1]
+    columns = range(K)
+    subsets = tuple(
+        np.array(a, dtype=np.int64) for a in (varying or [columns] * len(factors))
+    )
+    labels = [np.unique(factor, return_inverse=True)[1] for factor in factors]
+    rows = np.array(labels, dtype=np.int64).reshape(len(factors), len(y)).T
+    codes, cell = (
+        np.unique(rows, axis=0, return_inverse=True)
+        if len(factors)
+        else _one_cell(rows)
+    )
+    order = np.argsort(cell.ravel(), kind="stable")
+    default = {
+        "kappa": location_scale(K, np.inf, 0, 10),
+        "tau": tuple(location_scale(len(a), 1, 0, 2.5) for a in subsets),
+        "sigma": location_scale(1, 1, 0, 2.5),
+        "nu": (2.0, 0.1),
+        "lkj": 2.0,
+    }
+    return Problem(
+        X=X[order],
+        y=y[order],
+        weight=np.ones(len(y))
+        if weight is None
+        else np.asarray(weight, dtype=float)[order],
+        cell=cell.ravel()[order],
+        codes=codes,
+        n_levels=tuple(int(column.max()) + 1 for column in codes.T),
+        varying=subsets,
+        family=family,
+        covariance=covariance,
+        priors=Priors(**{**default, **priors}),
+    )
+
+
+def _one_cell(rows: Any) -> tuple[Any, Any]:
+    return np.zeros((1, 0), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+
+
+def n_coordinates(problem: Problem, forest: Forest) -> dict[str, tuple[int, ...]]:
+    """Shape of each of the sampler's coordinates, for one draw."""
+    sizes = [len(a) for a in problem.varying]
+    K = problem.X.shape[1]
+    correlations = sum(k * (k - 1) // 2 for k in sizes) * (problem.covariance == "full")
+    return {
+        "z_tau": (sum(sizes),),
+        "z_sigma": (),
+        "z_nu": (),
+        "z_omega": (correlations,),
+        "z_root": (K, max(1, len(forest.chains))),
+        "z_delta": (sum(J * k for J, k in zip(problem.n_levels, sizes, strict=True)),),
+    }
+
+
+def normal_coordinates(
+    problem: Problem, forest: Forest, n_draws: int, seed: int = 0
+) -> Coordinates:
+    """Standard normal coordinates, (2, n_draws, ...)."""
+    rng = np.random.default_rng(seed)
+    shapes = n_coordinates(problem, forest)
+    z = {name: rng.normal(size=(2, n_draws, *shape)) for name, shape in shapes.items()}
+    if problem.family == "normal":
+        return Coordinates(**{**z, "z_nu": None})
+    return Coordinates(**z)
+
+
+def simulate(
+    n: int,
+    K: int,
+    regions: int,
+    countries: int,
+    industries: int,
+    verticals: int,
+    seed: int,
+    family: Family = "student_t",
+) -> tuple[Problem, dict[str, Any]]:
+    """country/region x vertical/industry with Student-t(5) noise of scale one, and the truth."""
+    rng = np.random.default_rng(seed)
+    tau = np.abs(rng.normal(0, 0.5, (4, K))) + 0.1
+    kappa = rng.normal(size=K)
+    region, industry = (
+        rng.integers(regions, size=countries),
+        rng.integers(industries, size=verticals),
+    )
+    country = rng.choice(countries, n, p=rng.dirichlet(np.ones(countries)))
+    vertical = rng.choice(verticals, n, p=rng.dirichlet(np.ones(verticals)))
+    factors = [region[country], country, industry[vertical], vertical]
+    X = np.column_stack([np.ones(n), rng.normal(size=(n, K - 1))])
+    effects = [
+        rng.normal(size=(size, K)) * tau[g]
+        for g, size in enumerate((regions, countries, industries, verticals))
+    ]
+    B = kappa + sum(
+        effect[level] for effect, level in zip(effects, factors, strict=True)
+    )
+    y = (X * B).sum(axis=1) + rng.standard_t(5, n)
+    return make_problem(X, y, factors, family), {
+        "kappa": kappa,
+        "tau": tau,
+        "sigma": 1.0,
+        "nu": 5.0,
+    }
