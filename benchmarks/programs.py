@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cmdstanpy import CmdStanMCMC, CmdStanModel, write_stan_json
@@ -83,23 +84,40 @@ def run_plain(task: Task, run: PlainRun) -> Measures:
 
 
 def time_gradient(program: Path, data: dict[str, Any]) -> float:
-    """Seconds of one leapfrog step on one core: one long trajectory with steps too short to turn."""
+    """CPU seconds of one leapfrog step, the program's start and its reading of the data left out."""
     with TemporaryDirectory() as directory:
-        fit = _model(program).sample(
-            _write(data, directory),
-            chains=1,
-            iter_warmup=0,
-            iter_sampling=3,
-            adapt_engaged=False,
-            metric="unit_e",
-            step_size=1e-7,
-            max_treedepth=8,
-            seed=1,
-            output_dir=directory,
-            show_progress=False,
+        sample = partial(
+            _long_trajectories, _model(program), _write(data, directory), directory
         )
-        n_leapfrog = fit.method_variables()["n_leapfrog__"].sum()
-        return float(fit.time[0]["sampling"] / n_leapfrog)
+        short, long = sample(1), sample(9)
+    return (long.cpu_seconds - short.cpu_seconds) / (long.n_leapfrog - short.n_leapfrog)
+
+
+class Cost(NamedTuple):
+    """What a number of leapfrog steps cost."""
+
+    n_leapfrog: int
+    cpu_seconds: float
+
+
+def _long_trajectories(model: CmdStanModel, data: str, directory: str, n: int) -> Cost:
+    """Cost of n trajectories whose steps are too short to turn: 255 leapfrogs each."""
+    start = os.times()
+    fit = model.sample(
+        data,
+        chains=1,
+        iter_warmup=0,
+        iter_sampling=n,
+        adapt_engaged=False,
+        metric="unit_e",
+        step_size=1e-7,
+        max_treedepth=8,
+        seed=1,
+        output_dir=directory,
+        show_progress=False,
+    )
+    cpu_seconds = os.times().children_user - start.children_user
+    return Cost(int(fit.method_variables()["n_leapfrog__"].sum()), cpu_seconds)
 
 
 def _model(program: Path) -> CmdStanModel:
