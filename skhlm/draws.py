@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from skhlm._typing import Bools, Floats, Ints
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,17 @@ class Draws:
             nu=None if self.nu is None else function(self.nu),
         )
 
+    def followed_by(self, other: Draws) -> Draws:
+        """Each chain with more draws of the same parameters after its own."""
+        return Draws(
+            kappa=_joined(self.kappa, other.kappa),
+            delta=tuple(map(_joined, self.delta, other.delta)),
+            tau=tuple(map(_joined, self.tau, other.tau)),
+            omega=tuple(map(_joined, self.omega, other.omega)),
+            sigma=_joined(self.sigma, other.sigma),
+            nu=None if self.nu is None or other.nu is None else _joined(self.nu, other.nu),
+        )
+
 
 @dataclass(frozen=True)
 class SamplerStatistics:
@@ -67,7 +84,7 @@ class SamplerStatistics:
     ``accept``          (chains, draws)  mean acceptance probability along the trajectory
     ``step_size``       (chains,)        step size after warmup
     ``max_treedepth``   int              the most doublings allowed
-    ``n_runs``          int              2 if the sampler was recalibrated and run again, else 1
+    ``n_runs``          int              2 if the sampler was run a second time, else 1
     ==================  ===============  =======================================================
     """
 
@@ -79,3 +96,19 @@ class SamplerStatistics:
     step_size: Floats
     max_treedepth: int
     n_runs: int = 1
+
+    def followed_by(self, other: SamplerStatistics) -> SamplerStatistics:
+        """Each chain with more draws after its own; the step sizes are those of the first."""
+        return replace(
+            self,
+            divergent=_joined(self.divergent, other.divergent),
+            treedepth=_joined(self.treedepth, other.treedepth),
+            n_leapfrog=_joined(self.n_leapfrog, other.n_leapfrog),
+            energy=_joined(self.energy, other.energy),
+            accept=_joined(self.accept, other.accept),
+        )
+
+
+def _joined(first: NDArray[_Scalar], second: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """Two runs of the same chains, one after the other: (chains, draws, ...)."""
+    return np.concatenate([first, second], axis=1)

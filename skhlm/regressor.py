@@ -20,7 +20,14 @@ from skhlm._typing import Floats, Ints
 from skhlm.columns import GroupColumn, listed, read_group_column
 from skhlm.design import canonical_rows, coefficient_names, learn_units, parse_varying
 from skhlm.diagnostics import diagnose, warn_unless_converged
-from skhlm.engine import Problem, SamplerSettings, choose_settings, run_nuts
+from skhlm.engine import (
+    Covariance,
+    Family,
+    Problem,
+    SamplerSettings,
+    choose_settings,
+    run_nuts,
+)
 from skhlm.frames import check_fit_data, check_predict_data
 from skhlm.hierarchy import Groups, learn_groups
 from skhlm.labels import Labels
@@ -76,7 +83,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         Markov chains.
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
-    iter_sampling : int, default=500
+    iter_sampling : int, default=1000
         Draws kept in each chain.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.6.
@@ -176,15 +183,15 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         groups: Any = None,
         *,
         varying: Any = "all",
-        family: str = "student_t",
-        covariance: str = "diagonal",
+        family: Family = "student_t",
+        covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,
         priors: Mapping[str, Any] | None = None,
         algorithm: str = "nuts",
         chains: int = 4,
         iter_warmup: int | None = None,
-        iter_sampling: int = 500,
+        iter_sampling: int = 1000,
         adapt_delta: float | None = None,
         max_treedepth: int = 10,
         unseen: str = "population",
@@ -404,7 +411,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         values = _read_levels(self._groups, levels)
         columns = {j: read_group_column(name, values[name]) for j, name in _names(self._groups)}
         codes = self._groups.codes(columns, len(values))
-        return reports.coefficients(self._posterior, self._labels, codes, values.to_dict("list"))
+        by_column = {name: values[name].tolist() for _, name in _names(self._groups)}
+        return reports.coefficients(self._posterior, self._labels, codes, by_column)
 
     def summary(self) -> pd.DataFrame:
         """Posterior of everything but the group effects, in the user's units and at x = 0.
@@ -467,14 +475,12 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         """Set the attributes that scikit-learn's users look at first: posterior means."""
         posterior, labels = self._posterior, self._labels
         kappa = posterior.kappa_at_zero().mean(axis=-1)
-        taus = [_tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
+        taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
         self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0
         self.coef_ = kappa[1:] if self.fit_intercept else kappa
         self.tau_ = {
             factor: dict(zip(labels.varying_names(g), means.tolist(), strict=True))
-            for g, (factor, means) in enumerate(
-                zip(labels.factors, taus, strict=True)
-            )
+            for g, (factor, means) in enumerate(zip(labels.factors, taus, strict=True))
         }
         self.sigma_ = float(posterior.sigma.mean())
         self.nu_ = np.inf if posterior.nu is None else float(posterior.nu.mean())
@@ -493,12 +499,11 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
 @contextmanager
 def _all_or_nothing(model: HLMRegressor) -> Iterator[None]:
     """Put back what an earlier fit left if this one fails."""
-    before = vars(model).copy()
+    before = model.__dict__.copy()
     try:
         yield
     except BaseException:
-        vars(model).clear()
-        vars(model).update(before)
+        model.__dict__ = before
         raise
 
 
@@ -520,12 +525,6 @@ def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, 
         levels=tuple(tuple(groups.levels(g)) for g in range(len(groups.factors))),
         varying=varying,
     )
-
-
-def _tau(posterior: Posterior, g: int) -> Floats:
-    """Draws of tau_g at x = 0, (K_g, S)."""
-    tau: Floats = np.sqrt(np.einsum("iis->is", posterior.covariance_at_zero(g)))
-    return tau
 
 
 def _names(groups: Groups) -> Iterator[tuple[int, str]]:

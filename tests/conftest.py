@@ -11,13 +11,14 @@ from skhlm.datasets import make_campaigns
 @pytest.fixture(scope="session")
 def campaigns():
     """Simulated advertisers: 600 rows, country in region x vertical in industry."""
-    return make_campaigns(
+    X, y, _ = make_campaigns(
         600, n_regions=3, n_countries=12, n_industries=3, n_verticals=10, random_state=0
     )
+    return X, y
 
 
 @pytest.fixture(scope="session")
 def fitted(campaigns):
     """A model of them; do not change it."""
     model = HLMRegressor(["region/country", "industry/vertical"], random_state=0)
-    return model.fit(campaigns.X, campaigns.y)
+    return model.fit(*campaigns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
@@ -20,6 +21,7 @@ from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
 
 _MAX_RHAT = 1.01
+_MAX_RHAT_OF_A_SHORT_RUN = 1.05  # below it the chains agree but for Monte Carlo error
 _MIN_ESS_A_DRAW = 0.2
 
 
@@ -29,6 +31,7 @@ class _Run:
 
     coordinates: Coordinates
     draws: Draws
+    statistics: SamplerStatistics
     diagnostics: Diagnostics
 
 
@@ -37,20 +40,23 @@ def run_nuts(
 ) -> tuple[Draws, Diagnostics]:
     """Draws of the posterior, and their diagnosis.
 
-    A run with a divergence, an R-hat above 1.01 or fewer than 0.2 effective draws a draw is
-    followed by one more, with the map recalibrated from the first run's draws and twice the
-    warm-up; the better of the two is returned.
+    A poor run is followed by one more: by as many draws again, of which every second is kept, if
+    the first were merely too few to bring R-hat below 1.01 for every parameter; else by a run with
+    the map recalibrated from the first one's draws, and the better of the two is returned.
     """
     forest = learn_forest(problem.codes, problem.n_levels)
     constants = calibrate(problem, forest)
-    run = _run(problem, forest, constants, settings, diagnose)
-    if _is_poor(run):
-        constants = recalibrate(problem, forest, constants, run.coordinates, run.draws)
-        settings = replace(settings, iter_warmup=2 * settings.iter_warmup)
-        second = _run(problem, forest, constants, settings, diagnose)
-        run = max(run, second, key=lambda run: _merit(run.diagnostics))
-        run = replace(run, diagnostics=replace(run.diagnostics, n_runs=2))
-    return run.draws, run.diagnostics
+    sampled = partial(_run, problem, forest, diagnose=diagnose)
+    first = sampled(constants, settings)
+    if not _is_poor(first):
+        return first.draws, first.diagnostics
+    settings = replace(settings, seed=settings.seed + 1)
+    if _is_short(first):
+        return _pooled(first, sampled(constants, settings), diagnose)
+    constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
+    settings = replace(settings, iter_warmup=2 * settings.iter_warmup)
+    better = max(first, sampled(constants, settings), key=_merit)
+    return better.draws, replace(better.diagnostics, n_runs=2)
 
 
 def _run(
@@ -64,17 +70,40 @@ def _run(
     columns, statistics = sample(build_data_block(problem, forest, constants), settings)
     coordinates = read_coordinates(columns, problem, n_roots=max(len(forest.chains), 1))
     draws = to_draws(coordinates, problem, forest, constants)
-    return _Run(coordinates, draws, diagnose(draws, statistics))
+    return _Run(coordinates, draws, statistics, diagnose(draws, statistics))
 
 
 def _is_poor(run: _Run) -> bool:
-    """Whether a second, recalibrated run is worth its time."""
-    found, (chains, draws) = run.diagnostics, run.draws.shape
-    ess = min(found.min_ess_bulk, found.min_ess_tail)
-    few = ess < _MIN_ESS_A_DRAW * chains * draws
-    return found.n_divergent > 0 or not found.max_rhat <= _MAX_RHAT or few
+    """Whether a second run is worth its time."""
+    return (
+        run.diagnostics.n_divergent > 0
+        or run.diagnostics.max_rhat > _MAX_RHAT
+        or _ess_a_draw(run) < _MIN_ESS_A_DRAW
+    )
 
 
-def _merit(found: Diagnostics) -> tuple[bool, float]:
+def _is_short(run: _Run) -> bool:
+    """Whether a poor run lacks nothing but draws."""
+    return (
+        run.diagnostics.n_divergent == 0
+        and run.diagnostics.max_rhat <= _MAX_RHAT_OF_A_SHORT_RUN
+        and _ess_a_draw(run) >= _MIN_ESS_A_DRAW
+    )
+
+
+def _ess_a_draw(run: _Run) -> float:
+    """Smallest effective sample size of all parameters for each draw."""
+    chains, draws = run.draws.shape
+    return min(run.diagnostics.min_ess_bulk, run.diagnostics.min_ess_tail) / (chains * draws)
+
+
+def _merit(run: _Run) -> tuple[bool, float]:
     """What makes one run better than another: no divergences, then effective draws."""
-    return found.n_divergent == 0, min(found.min_ess_bulk, found.min_ess_tail)
+    return run.diagnostics.n_divergent == 0, _ess_a_draw(run)
+
+
+def _pooled(first: _Run, second: _Run, diagnose: Diagnose) -> tuple[Draws, Diagnostics]:
+    """Each chain followed by its second run; diagnosed whole, then every second draw."""
+    draws = first.draws.followed_by(second.draws)
+    statistics = first.statistics.followed_by(second.statistics)
+    return draws.map(lambda x: x[:, ::2]), diagnose(draws, replace(statistics, n_runs=2))

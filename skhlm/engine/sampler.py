@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
 from skhlm.engine.data_block import DataBlock, write_data_block
@@ -105,7 +107,7 @@ def _statistics(fit: CmdStanMCMC, settings: SamplerSettings) -> SamplerStatistic
         n_leapfrog=columns["n_leapfrog__"].T.astype(int),
         energy=columns["energy__"].T,
         accept=columns["accept_stat__"].T,
-        step_size=fit.step_size,
+        step_size=np.asarray(fit.step_size, dtype=np.float64),
         max_treedepth=settings.max_treedepth,
         n_runs=1,
     )
