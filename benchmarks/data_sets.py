@@ -89,12 +89,8 @@ DATA_SETS = (
     DataSet("sleepstudy", "normal", ("subject",), load_sleepstudy_rows),
     DataSet("radon", "student_t", ("state/county",), load_radon_rows, PlainRun(2)),
     DataSet("radon", "normal", ("state/county",), load_radon_rows, PlainRun(2)),
-    DataSet(
-        "gapminder", "normal", ("continent/country",), load_gapminder_rows, PlainRun(2)
-    ),
-    DataSet(
-        "gapminder", "student_t", ("continent/country",), load_gapminder_rows, None
-    ),
+    DataSet("gapminder", "normal", ("continent/country",), load_gapminder_rows, PlainRun(2)),
+    DataSet("gapminder", "student_t", ("continent/country",), load_gapminder_rows, None),
 )
 
 
@@ -104,6 +100,4 @@ def find_data_sets(selection: str) -> list[DataSet]:
     known = {name for data_set in DATA_SETS for name in (data_set.name, data_set.key)}
     if unknown := wanted - known:
         raise ValueError(f"no data set {sorted(unknown)}; there are {sorted(known)}")
-    return [
-        data_set for data_set in DATA_SETS if {data_set.name, data_set.key} & wanted
-    ]
+    return [data_set for data_set in DATA_SETS if {data_set.name, data_set.key} & wanted]

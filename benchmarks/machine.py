@@ -16,13 +16,9 @@ def describe_machine() -> dict[str, str]:
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
-        "CPU": _field("/proc/cpuinfo", "model name")
-        or platform.processor()
-        or "unknown",
+        "CPU": _field("/proc/cpuinfo", "model name") or platform.processor() or "unknown",
         "cores": str(
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count()
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         ),
         "memory": _field("/proc/meminfo", "MemTotal") or "unknown",
         "system": platform.platform(),

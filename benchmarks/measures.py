@@ -85,6 +85,4 @@ def _flatten(draws: Draws) -> Floats:
     """kappa, all effects, tau, sigma and nu as (chains, draws, P)."""
     blocks = [draws.kappa, *draws.delta, *draws.tau, draws.sigma]
     blocks += [] if draws.nu is None else [draws.nu]
-    return np.concatenate(
-        [block.reshape(*draws.shape, -1) for block in blocks], axis=-1
-    )
+    return np.concatenate([block.reshape(*draws.shape, -1) for block in blocks], axis=-1)

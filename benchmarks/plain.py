@@ -108,11 +108,8 @@ def read_plain_draws(columns: Floats, problem: Problem) -> Draws:
         for partial, size in zip(_split(partials, n_pairs), sizes, strict=True)
     ]
     delta = [
-        (z_g.reshape(*columns.shape[:2], -1, size) @ L.swapaxes(-1, -2))
-        * tau_g[..., None, :]
-        for z_g, size, L, tau_g in zip(
-            _split(z, n_effects), sizes, factors, tau, strict=True
-        )
+        (z_g.reshape(*columns.shape[:2], -1, size) @ L.swapaxes(-1, -2)) * tau_g[..., None, :]
+        for z_g, size, L, tau_g in zip(_split(z, n_effects), sizes, factors, tau, strict=True)
     ]
     return Draws(
         kappa=kappa,
@@ -128,12 +125,8 @@ def _split(columns: Floats, sizes: Sequence[int] | Ints) -> list[Floats]:
     """Cut the last axis into pieces of these sizes."""
     ends = np.cumsum(sizes, dtype=np.int64)
     if (ends[-1] if len(ends) else 0) != columns.shape[-1]:
-        raise ValueError(
-            f"{columns.shape[-1]} columns cannot be cut into {list(sizes)}"
-        )
-    return [
-        columns[..., end - size : end] for end, size in zip(ends, sizes, strict=True)
-    ]
+        raise ValueError(f"{columns.shape[-1]} columns cannot be cut into {list(sizes)}")
+    return [columns[..., end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _correlation_cholesky(partial: Floats, size: int) -> Floats:

@@ -31,7 +31,7 @@ from skhlm.engine.program import PROGRAM
 Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
 
 MAX_TREEDEPTH = 10
-logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
+logging.getLogger("cmdstanpy").disabled = True
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,9 @@ def run_plain(task: Task, run: PlainRun) -> Measures:
 
 
 def time_gradient(program: Path, data: dict[str, Any]) -> float:
-    """CPU seconds of one leapfrog step, the program's start and its reading of the data left out."""
+    """CPU seconds of one leapfrog step, without the start of the program and its reading."""
     with TemporaryDirectory() as directory:
-        sample = partial(
-            _long_trajectories, _model(program), _write(data, directory), directory
-        )
+        sample = partial(_long_trajectories, _model(program), _write(data, directory), directory)
         short, long = sample(1), sample(9)
     return (long.cpu_seconds - short.cpu_seconds) / (long.n_leapfrog - short.n_leapfrog)
 

@@ -28,10 +28,7 @@ class Result:
         """How many times the plain program's smallest ESS per gradient the tree map has."""
         if self.plain is None:
             return float("nan")
-        return (
-            self.tree_map.ess_per_1000_gradients[0]
-            / self.plain.ess_per_1000_gradients[0]
-        )
+        return self.tree_map.ess_per_1000_gradients[0] / self.plain.ess_per_1000_gradients[0]
 
 
 def write_results(results: Sequence[Result], directory: Path) -> str:
@@ -39,9 +36,7 @@ def write_results(results: Sequence[Result], directory: Path) -> str:
     machine = describe_machine()
     directory.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine, "results": [asdict(result) for result in results]}
-    (directory / "sampling.json").write_text(
-        json.dumps(record, indent=1) + "\n", encoding="utf-8"
-    )
+    (directory / "sampling.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = "\n".join(
         [
             "# The tree map against the plain program",
@@ -122,9 +117,7 @@ def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
 
 def _pair(values: tuple[float, float]) -> str:
     """Two numbers with two significant digits."""
-    return " / ".join(
-        f"{value:.2g}" if value < 100 else f"{value:.0f}" for value in values
-    )
+    return " / ".join(f"{value:.2g}" if value < 100 else f"{value:.0f}" for value in values)
 
 
 def _targets(results: Sequence[Result]) -> Iterable[Sequence[str]]:

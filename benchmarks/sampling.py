@@ -33,18 +33,10 @@ def parse_options() -> argparse.Namespace:
         description="Compare the sampler with the plain Stan program on the same data.",
     )
     parser.add_argument("--only", help="data sets, as in S,gapminder or radon/normal")
-    parser.add_argument(
-        "--quick", action="store_true", help="the tree map alone, no plain program"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="the plain program even where it fails"
-    )
-    parser.add_argument(
-        "--plain-draws", type=int, help="draws of each chain of the plain program"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS, help="directory of the results"
-    )
+    parser.add_argument("--quick", action="store_true", help="the tree map alone, no plain program")
+    parser.add_argument("--all", action="store_true", help="the plain program even where it fails")
+    parser.add_argument("--plain-draws", type=int, help="draws of each chain of the plain program")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="directory of the results")
     return parser.parse_args()
 
 
@@ -63,9 +55,7 @@ def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
     )
 
 
-def choose_plain(
-    data_set: DataSet, options: argparse.Namespace, task: Task
-) -> Measures | None:
+def choose_plain(data_set: DataSet, options: argparse.Namespace, task: Task) -> Measures | None:
     """The plain program, unless it is not asked for."""
     if options.quick or (data_set.plain is None and not options.all):
         return None
