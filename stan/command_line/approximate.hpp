@@ -26,8 +26,6 @@
 
 namespace command_line {
 
-using Model = stan::model::model_base;
-
 // A failure of the watch, or else a code that is not zero, ends the run.
 inline void check(int code, const Console& console, const Watch& watch) {
   watch.rethrow();
@@ -67,7 +65,7 @@ int search_mode(const Arguments& arguments, Model& model, Console& console, Watc
   const std::string& algorithm = arguments.text("optimize.algorithm");
   const unsigned seed = arguments.natural("random.seed");
   const unsigned id = arguments.natural("id");
-  const Start start = read_start(arguments.text("init"), id, false);
+  const Start start = read_start(model, arguments.text("init"), id, false);
   const Tolerance tolerance(arguments, "optimize");
   const int iterations = arguments.integer("optimize.iter");
   const bool save = arguments.flag("optimize.save_iterations");
@@ -101,7 +99,7 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
   namespace advi = stan::services::experimental::advi;
   const auto csv = open_output(arguments, model, watch);
   const unsigned id = arguments.natural("id");
-  const Start start = read_start(arguments.text("init"), id, false);
+  const Start start = read_start(model, arguments.text("init"), id, false);
   const std::string& diagnostic_file = arguments.text("output.diagnostic_file");
   stan::callbacks::writer nowhere;
   const auto diagnostics = diagnostic_file.empty()
@@ -145,7 +143,7 @@ inline void pathfinder(const Arguments& arguments, Model& model, Console& consol
   std::vector<Context> starts;
   double radius = 0;
   for (int path = 0; path < paths; ++path) {
-    const Start start = read_start(arguments.text("init"), id + path, paths > 1);
+    const Start start = read_start(model, arguments.text("init"), id + path, paths > 1);
     starts.push_back(start.values);
     radius = start.radius;
   }

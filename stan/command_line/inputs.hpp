@@ -32,6 +32,7 @@ stan::model::model_base& new_model(stan::io::var_context& data, unsigned int see
 
 namespace command_line {
 
+using Model = stan::model::model_base;
 using Context = std::shared_ptr<stan::io::var_context>;
 
 inline std::ifstream open_input(const std::string& path) {
@@ -49,11 +50,10 @@ inline Context read_json(const std::string& path) {
   });
 }
 
-inline std::unique_ptr<stan::model::model_base> build_model(const std::string& data_file,
-                                                            unsigned seed) {
+inline std::unique_ptr<Model> build_model(const std::string& data_file, unsigned seed) {
   const Context data = read_json(data_file);
   return or_fail(Exit::bad_input, "the data do not fit the program", [&] {
-    return std::unique_ptr<stan::model::model_base>(&new_model(*data, seed, &std::cout));
+    return std::unique_ptr<Model>(&new_model(*data, seed, &std::cout));
   });
 }
 
@@ -70,10 +70,23 @@ struct Start {
   double radius;
 };
 
-inline Start read_start(const std::string& init, unsigned id, bool several) {
+inline void check_shapes(const Model& model, const stan::io::var_context& values) {
+  std::vector<std::string> names;
+  std::vector<std::vector<std::size_t>> shapes;
+  model.get_param_names(names, false, false);
+  model.get_dims(shapes, false, false);
+  for (std::size_t index = 0; index < names.size(); ++index)
+    if (values.contains_r(names[index]))
+      values.validate_dims("initial values", names[index], "double", shapes[index]);
+}
+
+inline Start read_start(const Model& model, const std::string& init, unsigned id, bool several) {
   const double radius = number(init);
   if (radius >= 0) return {read_json(""), radius};
-  return {read_json(of_chain(init, id, several)), 2};
+  const std::string path = of_chain(init, id, several);
+  const Context values = read_json(path);
+  or_fail(Exit::bad_input, "bad initial values in " + path, [&] { check_shapes(model, *values); });
+  return {values, 2};
 }
 
 // The inverse metric in a file, or the identity.
@@ -108,8 +121,7 @@ inline Eigen::MatrixXd read_dense_metric(const std::string& path, std::size_t si
 }
 
 // Unconstrained parameters from a JSON file of constrained ones.
-inline Eigen::VectorXd unconstrain_json(const stan::model::model_base& model,
-                                        const std::string& path) {
+inline Eigen::VectorXd unconstrain_json(const Model& model, const std::string& path) {
   const Context context = read_json(path);
   return or_fail(Exit::bad_input, "the parameters in " + path + " do not fit the program", [&] {
     Eigen::VectorXd values;
@@ -126,8 +138,7 @@ inline std::vector<std::string> split(const std::string& line) {
 }
 
 // Unconstrained parameters from the last row of an optimize run's CSV file.
-inline Eigen::VectorXd unconstrain_csv(const stan::model::model_base& model,
-                                       const std::string& path) {
+inline Eigen::VectorXd unconstrain_csv(const Model& model, const std::string& path) {
   std::ifstream stream = open_input(path);
   std::vector<std::string> names, last;
   for (std::string line; std::getline(stream, line);) {
@@ -150,7 +161,7 @@ inline Eigen::VectorXd unconstrain_csv(const stan::model::model_base& model,
   });
 }
 
-inline Eigen::VectorXd read_mode(const stan::model::model_base& model, const std::string& path) {
+inline Eigen::VectorXd read_mode(const Model& model, const std::string& path) {
   if (path.empty()) throw Failure(Exit::usage, "laplace needs mode=FILE");
   return std::filesystem::path(path).extension() == ".csv" ? unconstrain_csv(model, path)
                                                            : unconstrain_json(model, path);

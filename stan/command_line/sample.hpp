@@ -27,8 +27,9 @@
 #include <tbb/parallel_for.h>
 
 #include <chrono>
-#include <fstream>
+#include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -36,7 +37,6 @@
 
 namespace command_line {
 
-using Model = stan::model::model_base;
 using Random = decltype(stan::services::util::create_rng(0, 0));
 
 // A sampler that learns its step size and leaves its metric alone.
@@ -104,7 +104,8 @@ inline Chain open_chain(const Run& run, unsigned id) {
 }
 
 inline void find_start(const Run& run, Chain& chain) {
-  const Start start = read_start(run.arguments.text("init"), chain.id, run.chains > 1);
+  const Start start = read_start(run.model, run.arguments.text("init"), chain.id,
+                                 run.chains > 1);
   stan::callbacks::writer nowhere;
   try {
     chain.start = stan::services::util::initialize(run.model, *start.values, chain.random,
@@ -146,16 +147,19 @@ void configure(Sampler& sampler, const Arguments& arguments, Console& console) {
                               arguments.natural("sample.adapt.window"), console);
 }
 
+// Step size and inverse metric, for metric_file: "draws_metric.json" beside "draws.csv".
 template <class Sampler>
-void save_metric(Sampler& sampler, const Chain& chain) {
-  const std::string path
-      = std::filesystem::path(chain.draws->path()).replace_extension().string() + "_metric.json";
-  auto stream = std::make_unique<std::ofstream>(path);
-  if (!*stream)
-    throw Failure(Exit::cannot_create, "cannot create " + path + ": " + std::strerror(errno));
-  stream->precision(17);
-  stan::callbacks::json_writer<std::ofstream> json(std::move(stream));
+void save_metric(Sampler& sampler, const Chain& chain, Watch& watch) {
+  struct Borrowed {
+    void operator()(std::stringstream*) const {}
+  };
+  std::stringstream text;
+  text.precision(17);
+  stan::callbacks::json_writer<std::stringstream, Borrowed> json(
+      std::unique_ptr<std::stringstream, Borrowed>{&text});
   sampler.write_sampler_state_struct(json);
+  std::filesystem::path path = with_suffix(chain.draws->path(), "_metric");
+  OutputFile(path.replace_extension("json").string(), watch).append(text.str());
 }
 
 // Warm-up, then draws, from the chain's starting point.
@@ -187,7 +191,7 @@ void run_chain(const Run& run, Chain& chain, Sampler& sampler) {
   if (sampler.adapting()) sampler.disengage_adaptation();
   writer.write_adapt_finish(sampler);
   sampler.write_sampler_state(*chain.draws);
-  if (arguments.flag("sample.adapt.save_metric")) save_metric(sampler, chain);
+  if (arguments.flag("sample.adapt.save_metric")) save_metric(sampler, chain, run.watch);
   writer.write_timing(warmup_seconds, iterate(draws, warmup, true, false));
 }
 

@@ -59,6 +59,12 @@ def model(exe) -> CmdStanModel:
     return CmdStanModel(exe_file=exe)
 
 
+@pytest.fixture(scope="module")
+def fit(model):
+    """Draws that several tests look at."""
+    return sample(model)
+
+
 @pytest.fixture
 def data_file(tmp_path) -> Path:
     """The data as a file."""
@@ -101,10 +107,6 @@ def assert_fails(result, code: int, *causes: str) -> None:
 
 
 class TestSample:
-    @pytest.fixture(scope="class")
-    def fit(self, model):
-        return sample(model)
-
     def test_draws_follow_the_posterior(self, fit):
         assert_posterior(parameters(fit))
 
@@ -119,7 +121,7 @@ class TestSample:
             *("n_leapfrog__", "divergent__", "energy__"),
         ]
         assert diagnostics["accept_stat__"].mean() == pytest.approx(0.8, abs=0.15)
-        assert np.all(diagnostics["n_leapfrog__"] < 2.0 ** diagnostics["treedepth__"].clip(1) + 1)
+        assert np.all(diagnostics["n_leapfrog__"] < 2.0 ** (diagnostics["treedepth__"] + 1))
         assert not diagnostics["divergent__"].any()
         np.testing.assert_array_equal(diagnostics["stepsize__"][0], fit.step_size)
 
@@ -128,8 +130,7 @@ class TestSample:
         exact = -np.square((mu - [0, 1]) / [10, 1]).sum(axis=1) / 2 - 2 * scale + np.log(scale)
         exact -= np.square((Y - mu[:, :1]) / 2).sum(axis=1) / 2
         lp = fit.method_variables()["lp__"].ravel(order="F")
-        difference = lp - exact
-        np.testing.assert_allclose(difference, difference[0], rtol=1e-12)
+        np.testing.assert_allclose(lp, exact, rtol=1e-13)
 
     def test_generated_quantities(self, fit):
         total = parameters(fit).sum(axis=1)
@@ -174,7 +175,7 @@ class TestSample:
         for cell in Path(rough.runset.csv_files[0]).read_text().splitlines()[-7].split(","):
             assert len(re.sub(r"e.*|\D", "", cell).lstrip("0")) <= 4
 
-    @pytest.mark.parametrize(("draws", "thin"), [(100, 1), (100, 7), (0, 1)])
+    @pytest.mark.parametrize(("draws", "thin"), [(100, 1), (100, 7)])
     def test_warmup_and_thinning(self, model, draws, thin):
         fit = sample(model, save_warmup=True, iter_warmup=50, iter_sampling=draws, thin=thin)
         kept = -(-50 // thin), -(-draws // thin)
@@ -184,7 +185,6 @@ class TestSample:
     def test_treedepth_is_bounded(self, model):
         fit = sample(model, max_treedepth=2, step_size=1e-3, adapt_engaged=False)
         assert np.all(fit.method_variables()["treedepth__"] == 2)
-        assert np.all(fit.max_treedepths == 1000)
 
     def test_dynamics(self, model):
         fit = sample(model, save_diagnostics=True, iter_sampling=10)
@@ -212,20 +212,20 @@ class TestStart:
     def test_a_start_for_each_chain(self, model):
         inits = [{"mu": [c, -c], "scale": [c + 0.5]} for c in range(4)]
         draws = sample(model, inits=inits, **self.STILL).draws()[0, :, 7:10]
-        np.testing.assert_allclose(draws, [[c, -c, c + 0.5] for c in range(4)], atol=1e-6)
+        np.testing.assert_allclose(draws, [[c, -c, c + 0.5] for c in range(4)], atol=1e-5)
 
     def test_one_start_for_all(self, model):
         draws = sample(model, inits={"mu": [1, 2], "scale": [3]}, **self.STILL).draws()[0, :, 7:10]
-        np.testing.assert_allclose(draws, np.tile([1, 2, 3], (4, 1)), atol=1e-6)
+        np.testing.assert_allclose(draws, np.tile([1, 2, 3], (4, 1)), atol=1e-5)
 
     def test_the_rest_is_random(self, model):
         fit = sample(model, inits={"mu": [1, 2]}, **self.STILL)
-        np.testing.assert_allclose(fit.stan_variable("mu"), np.tile([1, 2], (4, 1)), atol=1e-6)
+        np.testing.assert_allclose(fit.stan_variable("mu"), np.tile([1, 2], (4, 1)), atol=1e-5)
         assert np.unique(fit.stan_variable("scale")).size == 4
 
     def test_zero(self, model):
         draws = sample(model, inits=0, **self.STILL).draws()[0, :, 7:10]
-        np.testing.assert_allclose(draws, np.tile([0, 0, 1], (4, 1)), atol=1e-6)
+        np.testing.assert_allclose(draws, np.tile([0, 0, 1], (4, 1)), atol=1e-5)
 
     def test_radius(self, model):
         mu = sample(model, inits=0.01, **self.STILL).stan_variable("mu")
@@ -317,7 +317,7 @@ class TestApproximations:
     @pytest.mark.parametrize("algorithm", ["lbfgs", "bfgs", "newton"])
     def test_mode_with_jacobian(self, model, algorithm):
         fit = model.optimize(DATA, seed=1, algorithm=algorithm, jacobian=True, sig_figs=17)
-        found = [*fit.stan_variable("mu"), *fit.stan_variable("scale")]
+        found = [fit.optimized_params_dict[name] for name in ("mu[1]", "mu[2]", "scale[1]")]
         np.testing.assert_allclose(found, MODE, atol=1e-3 * SD.min())
 
     def test_mode_without_jacobian_has_no_scale(self, model):
@@ -365,7 +365,7 @@ class TestApproximations:
     def test_pathfinder(self, model, paths):
         fit = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
         assert fit.stan_variable("mu").shape == (1000, 2)
-        assert np.all(np.abs(parameters(fit).mean(axis=0) - MEAN) < 0.3 * SD)
+        assert np.all(np.abs(fit.stan_variable("mu").mean(axis=0) - MEAN[:2]) < 0.3 * SD[:2])
         again = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
         np.testing.assert_array_equal(again.draws(), fit.draws())
 
@@ -420,7 +420,7 @@ class TestLogProb:
 
 def _head(path: Path) -> int:
     """Lines before the first row of numbers."""
-    return 1 + next(i for i, line in enumerate(path.open()) if not line.startswith("#"))
+    return 1 + next(i for i, line in enumerate(path.read_text().splitlines()) if not line.startswith("#"))
 
 
 class TestInfo:
@@ -533,12 +533,14 @@ class TestFullDisk:
         output = ["output", f"file={tmp_path / 'o.csv'}", "sig_figs=17"]
         result = run(exe, "data", f"file={data_file}", *output, *words, preexec_fn=self.limited)
         assert_fails(result, CANNOT_WRITE, str(tmp_path), "File too large")
+        counts = []
         for path in tmp_path.glob("o*.csv"):
-            *rows, rest = path.read_text().split("\n")
+            *lines, rest = path.read_text().split("\n")
             assert rest == ""
-            rows = [row for row in rows if not row.startswith("#")]
-            assert len(rows) > 2
+            rows = [line for line in lines if not line.startswith("#")]
             assert len({row.count(",") for row in rows}) == 1
+            counts.append(len(rows))
+        assert max(counts) > 50
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
     def test_no_space(self, exe, data_file):
@@ -550,8 +552,8 @@ class TestAbandoned:
     ENDLESS = {
         "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2", "num_threads=2"],
         "draws": ["sample", "num_warmup=50", "num_samples=2000000000", "thin=1000000"],
-        "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-300"],
-        "pathfinder": ["pathfinder", "num_elbo_draws=2000000000", "num_paths=2"],
+        "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-15"],
+        "pathfinder": ["pathfinder", "num_elbo_draws=1000000", "num_paths=2"],
     }
 
     def command(self, exe, data_file, directory, words) -> list[str]:
