@@ -80,12 +80,8 @@ def _tau_maps(
     )
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
-        message = Message(
-            np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None]
-        )
-        log_tau = marginal_scales(
-            message, tree, problem.priors, root, log_tau, _TAU_GRID
-        )
+        message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
+        log_tau = marginal_scales(message, tree, problem.priors, root, log_tau, _TAU_GRID)
     return tuple(match_quantiles(tails) for tails in log_tau)
 
 

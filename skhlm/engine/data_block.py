@@ -73,8 +73,7 @@ def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ..
     """Running number, from 1, of each level's parent along one chain; 0 at its top."""
     top = np.zeros_like(forest.parents[chain[0]])
     below = [
-        forest.parents[g] + offset[parent] + 1
-        for parent, g in zip(chain, chain[1:], strict=False)
+        forest.parents[g] + offset[parent] + 1 for parent, g in zip(chain, chain[1:], strict=False)
     ]
     return np.concatenate([top, *below])
 

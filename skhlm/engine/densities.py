@@ -17,9 +17,7 @@ _MAX_ROUNDS = 80
 _EPS = 64 * np.finfo(np.float64).eps
 _FINE = 801
 _REACH = 4.5  # of a grid, in sds
-_FARTHEST = (
-    150.0  # logarithm of the largest scale whose square and inverse square are numbers
-)
+_FARTHEST = 150.0  # logarithm of the largest scale whose square and inverse square are numbers
 
 Interval = tuple[float, float]
 
@@ -29,9 +27,7 @@ def log_prior(prior: LocationScale, log_scale: Floats, k: int = 0) -> Floats:
     Jacobian of the logarithm is included."""
     z2 = np.square((np.exp(log_scale) - prior.loc[k]) / prior.scale[k])
     df = prior.df[k]
-    log_density: Floats = (
-        -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)
-    )
+    log_density: Floats = -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)
     return log_density + log_scale
 
 
@@ -58,9 +54,7 @@ def home_in(
 def _ends_of_mass(values: Floats) -> list[tuple[int, int]]:
     """First and last index on each axis at which the density counts."""
     counts = np.argwhere(values >= values.max() - _DEPTH)
-    return list(
-        zip(counts.min(axis=0).tolist(), counts.max(axis=0).tolist(), strict=True)
-    )
+    return list(zip(counts.min(axis=0).tolist(), counts.max(axis=0).tolist(), strict=True))
 
 
 def _around(axis: Floats, first: int, last: int) -> Interval:
@@ -92,9 +86,7 @@ def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Flo
 def quantiles(x: Floats, log_density: Floats) -> Floats:
     """5%, 50% and 95% points (3,) of a density known on a grid that resolves it."""
     fine = np.linspace(x[0], x[-1], _FINE)
-    curve = Akima1DInterpolator(
-        x, np.maximum(log_density - log_density.max(), -4 * _DEPTH)
-    )
+    curve = Akima1DInterpolator(x, np.maximum(log_density - log_density.max(), -4 * _DEPTH))
     mass = np.exp(np.minimum(curve(fine), 1.0))
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (mass[1:] + mass[:-1]))])
     return np.interp(TAILS, cumulative / cumulative[-1], fine)

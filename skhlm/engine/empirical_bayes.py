@@ -82,27 +82,15 @@ def empirical_bayes(rows: Rows, trees: Sequence[Tree], problem: Problem) -> Esti
 def first_estimate(rows: Rows, problem: Problem) -> Estimate:
     """Complete pooling, and scales of the size of its residuals."""
     size = _spread(rows, rows.y)
-    information = cell_information(rows, rows.weight / size**2).sum(axis=-1)[
-        ..., None, None
-    ]
-    score = cell_score(rows, rows.weight * rows.y / size**2).sum(axis=-1)[
-        ..., None, None
-    ]
-    root = condition_root(
-        Message(information, score), *kappa_stand_in(problem.priors.kappa)
-    )
+    information = cell_information(rows, rows.weight / size**2).sum(axis=-1)[..., None, None]
+    score = cell_score(rows, rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
+    root = condition_root(Message(information, score), *kappa_stand_in(problem.priors.kappa))
     kappa = root_value(root)[:, 0, 0]
     residual = rows.y - kappa @ rows.X
     spread = _spread(rows, residual)
     student = problem.family == "student_t"
-    sigma = (
-        max(_NORMAL_MAD * _median_size(rows, residual), 1e-3 * spread)
-        if student
-        else spread
-    )
-    shapes = [
-        (len(a), J) for a, J in zip(problem.varying, problem.n_levels, strict=True)
-    ]
+    sigma = max(_NORMAL_MAD * _median_size(rows, residual), 1e-3 * spread) if student else spread
+    shapes = [(len(a), J) for a, J in zip(problem.varying, problem.n_levels, strict=True)]
     return Estimate(
         kappa=kappa,
         delta=tuple(np.zeros(shape) for shape in shapes),
@@ -146,18 +134,13 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
     return (
         all(np.all(np.abs(new - old) < _SETTLED * sd) for old, new, sd in moved)
         and all(
-            np.all(np.abs(new[1] - old[1]) < _SETTLED * (new[2] - new[0]))
-            for old, new in scaled
+            np.all(np.abs(new[1] - old[1]) < _SETTLED * (new[2] - new[0])) for old, new in scaled
         )
-        and bool(
-            abs(after.error.log_sigma[0] - before.error.log_sigma[0]) < _SETTLED_SIGMA
-        )
+        and bool(abs(after.error.log_sigma[0] - before.error.log_sigma[0]) < _SETTLED_SIGMA)
     )
 
 
-def sweep(
-    rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimate
-) -> Estimate:
+def sweep(rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimate) -> Estimate:
     """Every tree's scales, root and effects once, then the error's scale."""
     precision = rows.weight * em_precision(estimate)
     information = cell_information(rows, precision)
@@ -180,17 +163,13 @@ def em_precision(estimate: Estimate) -> Floats:
     return precision
 
 
-def update_tree(
-    message: Message, tree: Tree, problem: Problem, estimate: Estimate
-) -> Estimate:
+def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estimate) -> Estimate:
     """The tree's scales by their marginals, then kappa and effects by one pass up and down.
 
     The message tells of the tree's totals less the present kappa.
     """
     root = kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
-    log_tau = marginal_scales(
-        message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID
-    )
+    log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
     P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
     conditionals, top = upward(message, tree.factors, P)
     shift = B = root_value(condition_root(top, *root))
@@ -249,7 +228,5 @@ def fit_error(rows: Rows, problem: Problem, estimate: Estimate, n: int) -> Error
         errors = bin_errors(estimate.squared, rows.weight, rows.rounding**2)
     else:
         mean = (rows.rss + estimate.squared.sum()) / estimate.dof
-        errors = SquaredErrors(
-            np.array([mean + rows.rounding**2]), np.array([estimate.dof])
-        )
+        errors = SquaredErrors(np.array([mean + rows.rounding**2]), np.array([estimate.dof]))
     return error_scale(errors, problem.priors, student, estimate.error, n)

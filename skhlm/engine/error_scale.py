@@ -10,10 +10,9 @@ from scipy.special import gammaln, logsumexp
 from skhlm._typing import Floats
 from skhlm.engine.densities import Interval, home_in, log_prior, quantiles
 from skhlm.engine.problem import LocationScale, Priors
-from skhlm.engine.scale_maps import TAIL, match_quantiles
+from skhlm.engine.scale_maps import NARROWEST, TAIL, match_quantiles
 
 _BIN = 0.05  # of log squared residuals: their distribution is all the likelihood sees
-_LARGEST_NU_START = 5000.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ def error_scale(
     (log_sigma,), density = home_in(
         lambda x: _log_normal(errors, x, priors.sigma), [_sigma_box(start)], n
     )
-    low, middle, high = quantiles(log_sigma, density)
-    return ErrorScale(np.array([middle, (high - low) / (2 * TAIL), 0.0]), None)
+    middle, width, _ = match_quantiles(quantiles(log_sigma, density))
+    return ErrorScale(np.array([middle, width, 0.0]), None)
 
 
 def median_nu(scale: ErrorScale) -> Floats | None:
@@ -66,22 +65,16 @@ def median_nu(scale: ErrorScale) -> Floats | None:
 
 def nu_map(scale: ErrorScale) -> Floats:
     """Coefficients (3,) of the bent map of log(nu - 1); of no use, and harmless, without a nu."""
-    return (
-        np.array([0.0, 1.0, 0.0])
-        if scale.log_nu is None
-        else match_quantiles(scale.log_nu)
-    )
+    return np.array([0.0, 1.0, 0.0]) if scale.log_nu is None else match_quantiles(scale.log_nu)
 
 
 def vague_scale(sigma: float, student: bool) -> ErrorScale:
     """Nothing known but the order of magnitude of sigma."""
-    log_nu = np.log([0.02, 7.0, _LARGEST_NU_START]) if student else None
+    log_nu = np.log([0.3, 7.0, 300.0]) if student else None
     return ErrorScale(np.array([np.log(sigma), 0.5, 0.0]), log_nu)
 
 
-def _student_scale(
-    errors: SquaredErrors, priors: Priors, start: ErrorScale, n: int
-) -> ErrorScale:
+def _student_scale(errors: SquaredErrors, priors: Priors, start: ErrorScale, n: int) -> ErrorScale:
     """The same for Student-t errors, jointly with nu."""
     assert start.log_nu is not None
     low, middle, high = start.log_nu
@@ -90,14 +83,13 @@ def _student_scale(
         lambda u, x: _log_student(errors, u, x, priors), [nu_box, _sigma_box(start)], n
     )
     nu_tails = quantiles(log_nu, logsumexp(density, axis=1))
-    given_nu = np.exp(density - logsumexp(density, axis=1, keepdims=True))
+    given_nu = np.exp(density - density.max(axis=1, keepdims=True))
+    given_nu /= given_nu.sum(axis=1, keepdims=True)
     mean = given_nu @ log_sigma
     sd = np.sqrt((given_nu * np.square(log_sigma - mean[:, None])).sum(axis=1))
     at_low, at_middle, at_high = np.interp(nu_tails, log_nu, mean)
-    width = np.interp(nu_tails[1], log_nu, sd)
-    return ErrorScale(
-        np.array([at_middle, width, (at_high - at_low) / (2 * TAIL)]), nu_tails
-    )
+    width = max(np.interp(nu_tails[1], log_nu, sd), NARROWEST)
+    return ErrorScale(np.array([at_middle, width, (at_high - at_low) / (2 * TAIL)]), nu_tails)
 
 
 def _sigma_box(start: ErrorScale) -> Interval:
@@ -107,14 +99,10 @@ def _sigma_box(start: ErrorScale) -> Interval:
     return float(middle) - reach, float(middle) + reach
 
 
-def _log_normal(
-    errors: SquaredErrors, log_sigma: Floats, prior: LocationScale
-) -> Floats:
+def _log_normal(errors: SquaredErrors, log_sigma: Floats, prior: LocationScale) -> Floats:
     """Log density (n,) of log sigma given the squared errors."""
     total = errors.value @ errors.count
-    log_likelihood = -errors.count.sum() * log_sigma - 0.5 * total * np.exp(
-        -2 * log_sigma
-    )
+    log_likelihood = -errors.count.sum() * log_sigma - 0.5 * total * np.exp(-2 * log_sigma)
     density: Floats = log_likelihood + log_prior(prior, log_sigma)
     return density
 

@@ -58,12 +58,8 @@ def to_constants(
             *(score_at_zero(e, np.zeros_like(kappa)) for e in others),
         ),
         contrast_weight=(unused, *(weight for weight, _, _ in contrasts)),
-        auxiliary_information=np.stack(
-            [unused[0], *(e.information.sum(axis=0) for e in others)]
-        ),
-        auxiliary_mean=np.stack(
-            [np.zeros_like(kappa), *(mean for _, _, mean in contrasts)]
-        ),
+        auxiliary_information=np.stack([unused[0], *(e.information.sum(axis=0) for e in others)]),
+        auxiliary_mean=np.stack([np.zeros_like(kappa), *(mean for _, _, mean in contrasts)]),
         root_information=np.zeros_like(unused[0]),
         root_score=np.zeros_like(kappa),
         prior_precision=precision,
@@ -96,16 +92,12 @@ def _conditioned(expansion: Expansion, fallback: Floats) -> Expansion:
     """
     total = expansion.information.sum(axis=0)
     size = np.where(np.diag(total) > 0, np.diag(total), fallback)
-    smallest = np.linalg.eigvalsh(total / np.sqrt(np.outer(size, size))).min(
-        initial=1.0
-    )
+    smallest = np.linalg.eigvalsh(total / np.sqrt(np.outer(size, size))).min(initial=1.0)
     lift = max(0.0, _SMALLEST_EIGENVALUE - smallest) / len(expansion.information)
     return replace(expansion, information=expansion.information + lift * np.diag(size))
 
 
-def _contrasts(
-    expansion: Expansion, precision: Floats
-) -> tuple[Floats, Floats, Floats]:
+def _contrasts(expansion: Expansion, precision: Floats) -> tuple[Floats, Floats, Floats]:
     """W (J, K, K), the contrasts sum W_l T_l (K,), and the auxiliary root's mean (K,)."""
     total = expansion.information.sum(axis=0) + np.diag(precision)
     weight = np.linalg.solve(total, expansion.information)
@@ -116,7 +108,5 @@ def _contrasts(
 def score_at_zero(expansion: Expansion, root: Floats) -> Floats:
     """s0 (J, K), the score at a total of zero, of an expansion about root + effects."""
     at = expansion.effects + root
-    score: Floats = (
-        np.einsum("lij,lj->li", expansion.information, at) + expansion.gradient
-    )
+    score: Floats = np.einsum("lij,lj->li", expansion.information, at) + expansion.gradient
     return score

@@ -10,12 +10,9 @@ from pathlib import Path
 
 from skhlm.exceptions import SamplingError
 
-_NO_SPACE = (
-    "the disk of the temporary directory {directory} is full. Free some space, or name another "
-    "directory in the environment variable TMPDIR"
-)
-_KILLED = "it was killed by signal {number} ({name}), {cause}"
-_LITTLE = 1 << 20  # bytes: what is left on a disk that has just refused a write
+_CANNOT_WRITE = 74  # the program's exit code; all are in stan/main.cpp
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LITTLE = 1 << 16  # bytes left on a disk that has refused to take more
 
 
 def explain_failure(error: Exception, directory: Path) -> SamplingError:
@@ -26,34 +23,40 @@ def explain_failure(error: Exception, directory: Path) -> SamplingError:
 def _cause(error: Exception, directory: Path) -> str:
     if not directory.is_dir():
         return f"its directory {directory} was removed while it ran. Fit again"
-    if _is_full(error, directory):
-        return _NO_SPACE.format(directory=directory.parent)
-    codes = [int(code) for code in _return_codes(error)]
-    killers = [-code for code in codes if code < 0]
-    if killers:
-        return _describe_signal(killers[0])
-    lines = _console_lines(directory)
-    return (lines[-1] if lines else str(error).strip().splitlines()[0]).rstrip(".")
+    codes = _exit_codes(error)
+    if _CANNOT_WRITE in codes or _is_full(error, directory):
+        return (
+            f"the disk of the temporary directory {directory.parent} is full, or may not take files "
+            "as large. Free some space, or name another directory in the environment variable "
+            "TMPDIR"
+        )
+    if min(codes, default=0) < 0:
+        return _describe_signal(-min(codes))
+    lines = _console_lines(directory) or str(error).splitlines()
+    return lines[-1].removeprefix("Error: ").rstrip(".")
 
 
 def _is_full(error: Exception, directory: Path) -> bool:
-    """Whether the run ended because nothing more could be written."""
-    told = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return told or shutil.disk_usage(directory).free < _LITTLE
+    """Whether nothing more could be written; then the console file may be empty too."""
+    refused = isinstance(error, OSError) and error.errno in _NO_SPACE
+    return refused or shutil.disk_usage(directory).free < _LITTLE
 
 
-def _return_codes(error: Exception) -> list[str]:
+def _exit_codes(error: Exception) -> list[int]:
     """Exit codes of the processes, which cmdstanpy tells in its message only."""
     found = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
-    return re.findall(r"-?\d+", found.group(1)) if found else []
+    return [int(code) for code in re.findall(r"-?\d+", found.group(1))] if found else []
 
 
 def _describe_signal(number: int) -> str:
     """A signal by name, with what usually sends it."""
-    out_of_memory = "probably because the machine ran out of memory: fit on fewer rows or chains"
-    cause = out_of_memory if number == signal.SIGKILL else "which it did not survive"
-    names = {member.value: member.name for member in signal.Signals}
-    return _KILLED.format(number=number, name=names.get(number, "unknown"), cause=cause)
+    name = {member.value: member.name for member in signal.Signals}.get(number, "unknown")
+    if number == signal.SIGKILL:
+        return (
+            f"it was killed (signal {number}, {name}), probably because the machine ran out of "
+            "memory. Fit on fewer rows, or free some memory"
+        )
+    return f"it was ended by signal {number} ({name})"
 
 
 def _console_lines(directory: Path) -> list[str]:

@@ -39,16 +39,12 @@ def learn_forest(codes: Ints, n_levels: Sequence[int]) -> Forest:
     child yet. The model is additive, so any arrangement is exact; a second child of a factor roots
     a tree of its own.
     """
-    fine_to_coarse = sorted(
-        range(len(n_levels)), key=lambda g: (n_levels[g], g), reverse=True
-    )
+    fine_to_coarse = sorted(range(len(n_levels)), key=lambda g: (n_levels[g], g), reverse=True)
     parent_of: dict[int, int] = {}
     parents = {g: np.zeros(n_levels[g], dtype=np.int64) for g in fine_to_coarse}
     for position, child in enumerate(fine_to_coarse):
         for parent in fine_to_coarse[position + 1 :]:
-            lies_in = _containing_levels(
-                codes[:, child], codes[:, parent], n_levels[child]
-            )
+            lies_in = _containing_levels(codes[:, child], codes[:, parent], n_levels[child])
             if lies_in is not None and parent not in parent_of.values():
                 parent_of[child], parents[child] = parent, lies_in
                 break

@@ -109,9 +109,7 @@ def upward(
     return tuple(reversed(conditionals)), message
 
 
-def effects(
-    conditional: Conditional, B_parent: Floats, z: Floats | None = None
-) -> Floats:
+def effects(conditional: Conditional, B_parent: Floats, z: Floats | None = None) -> Floats:
     """d (K_g, J, D) at the levels' parent totals (K, J, D); without z their conditional mean."""
     below, a = conditional.below, conditional.factor.varying
     mean = apply(conditional.V, below.s[a] - apply(below.F[a], B_parent))

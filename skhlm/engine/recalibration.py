@@ -31,9 +31,7 @@ from skhlm.engine.tree_map import Coordinates, MapConstants
 from skhlm.engine.trees import Tree, leaf_effects, learn_trees
 
 _PRIOR_DRAWS = 20  # draws' worth of the identity in the covariance of z
-_NARROWEST = (
-    0.05  # of the old width: what a chain that hardly moved may shrink a scale's map to
-)
+_NARROWEST = 0.05  # of the old width: what a chain that hardly moved may shrink a scale's map to
 _LEAST_INFORMATION = 1e-3  # of the old, in every direction
 
 
@@ -49,9 +47,7 @@ def recalibrate(
     kappa = _mean(draws.kappa)
     growth = np.exp(scales.log_c - constants.log_c)
     if not forest.chains:
-        expansion = _root_expansion(
-            constants, growth, kappa, coordinates.z_root[..., 0]
-        )
+        expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
         return to_rooted_constants([expansion], kappa, problem.priors.kappa, scales)
     trees = learn_trees(problem, forest)
     delta = [_mean(d).T for d in draws.delta]
@@ -71,9 +67,7 @@ def _mean(draws: Floats) -> Floats:
     return mean
 
 
-def _leaf_coordinates(
-    coordinates: Coordinates, problem: Problem, forest: Forest
-) -> list[Floats]:
+def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest) -> list[Floats]:
     """z of each tree's leaf factor, (D, J, K_g)."""
     flat = coordinates.z_delta.reshape(coordinates.z_sigma.size, -1)
     shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
@@ -116,9 +110,7 @@ def _contrast(weight: Floats, effects: Floats) -> Floats:
     return total
 
 
-def _matched(
-    old: Expansion, tree: Tree, P: Floats, effect: Floats, z: Floats
-) -> Expansion:
+def _matched(old: Expansion, tree: Tree, P: Floats, effect: Floats, z: Floats) -> Expansion:
     """The expansion with information and gradient of the varying coefficients matched to the draws:
     mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g)."""
     a = tree.factors[-1].varying
@@ -126,9 +118,7 @@ def _matched(
     block = information[:, a[:, None], a]
     information[:, a[:, None], a] = _matched_precision(block + P, z) - P
     gradient[:, a] = effect @ P
-    return Expansion(
-        old.effects, _bounded_below(information, old.information), gradient
-    )
+    return Expansion(old.effects, _bounded_below(information, old.information), gradient)
 
 
 def _matched_precision(precision: Floats, z: Floats) -> Floats:
@@ -147,22 +137,16 @@ def _bounded_below(information: Floats, old: Floats) -> Floats:
     size = np.sqrt(diagonal + _LEAST_INFORMATION * diagonal.mean(axis=0))
     scaled = information / size[:, :, None] / size[:, None, :]
     values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.swapaxes(1, 2)))
-    lifted = (
-        vectors * np.maximum(values, _LEAST_INFORMATION)[:, None]
-    ) @ vectors.swapaxes(1, 2)
+    lifted = (vectors * np.maximum(values, _LEAST_INFORMATION)[:, None]) @ vectors.swapaxes(1, 2)
     bounded: Floats = lifted * size[:, :, None] * size[:, None, :]
     return bounded
 
 
-def _root_expansion(
-    constants: MapConstants, growth: float, kappa: Floats, z: Floats
-) -> Expansion:
+def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Floats) -> Expansion:
     """The root's own expansion, matched to kappa's mean (K,) and coordinates (chains, draws, K)."""
     prior = np.diag(constants.prior_precision)
     old = growth * constants.root_information[None]
-    precision = _matched_precision(
-        old + prior, z.reshape(z.shape[0] * z.shape[1], 1, len(kappa))
-    )
+    precision = _matched_precision(old + prior, z.reshape(z.shape[0] * z.shape[1], 1, len(kappa)))
     gradient = constants.prior_precision * kappa - constants.prior_score
     information = _bounded_below(precision - prior, old)
     return Expansion(np.zeros((1, len(kappa))), information, gradient[None])
@@ -192,9 +176,7 @@ def _match(log_scale: Floats, old: Floats) -> Floats:
     return matched
 
 
-def _match_sigma(
-    log_sigma: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats
-) -> Floats:
+def _match_sigma(log_sigma: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats) -> Floats:
     """Slanted map (3,) with the draws' median, sd given nu, and regression on log(nu - 1)."""
     lean = 0.0
     if log_nu is not None and np.ptp(log_nu) > 0:

@@ -108,9 +108,7 @@ def cell_score(rows: Rows, psi: Floats) -> Floats:
 
 def cell_sum(rows: Rows, values: Floats) -> Floats:
     """Sums (C,) over the rows of each cell."""
-    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(
-        np.float64, copy=False
-    )
+    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(np.float64, copy=False)
     return total
 
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +41,19 @@ def sample(data: DataBlock, settings: SamplerSettings) -> tuple[Floats, SamplerS
     """
     with run_directory() as directory:
         program = find_program(directory)
-        write_data_block(data, directory / "data.json")
-        with _quiet_cmdstanpy():
-            fit = _interruptible(lambda: _run(program, directory, settings), directory, settings)
+        with _explained(directory), _quiet_cmdstanpy():
+            write_data_block(data, directory / "data.json")
+            fit = _interruptible(partial(_run, program, directory, settings), directory, settings)
             return _coordinates(fit), _statistics(fit, settings)
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn what goes wrong in a run into an error that says why."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        raise explain_failure(error, directory) from error
 
 
 def _run(program: Path, directory: Path, settings: SamplerSettings) -> CmdStanMCMC:
@@ -51,25 +61,22 @@ def _run(program: Path, directory: Path, settings: SamplerSettings) -> CmdStanMC
     from cmdstanpy import CmdStanModel
 
     iterations = settings.iter_warmup + settings.iter_sampling
-    try:
-        return CmdStanModel(exe_file=program).sample(
-            data=str(directory / "data.json"),
-            chains=settings.chains,
-            parallel_chains=settings.parallel_chains,
-            iter_warmup=settings.iter_warmup,
-            iter_sampling=settings.iter_sampling,
-            adapt_delta=settings.adapt_delta,
-            max_treedepth=settings.max_treedepth,
-            metric="unit_e",
-            inits=_INITIAL_RADIUS,
-            seed=settings.seed,
-            output_dir=str(directory),
-            sig_figs=17,
-            refresh=max(1, iterations // 20),
-            show_progress=False,
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise explain_failure(error, directory) from error
+    return CmdStanModel(exe_file=program).sample(
+        data=str(directory / "data.json"),
+        chains=settings.chains,
+        parallel_chains=settings.parallel_chains,
+        iter_warmup=settings.iter_warmup,
+        iter_sampling=settings.iter_sampling,
+        adapt_delta=settings.adapt_delta,
+        max_treedepth=settings.max_treedepth,
+        metric="unit_e",
+        inits=_INITIAL_RADIUS,
+        seed=settings.seed,
+        output_dir=str(directory),
+        sig_figs=17,
+        refresh=max(1, iterations // 20),
+        show_progress=False,
+    )
 
 
 def _interruptible(

@@ -12,7 +12,7 @@ from skhlm._typing import Floats
 
 TAIL = 1.6448536269514722  # the normal distribution's 95% point
 _BEND_AT_TAIL = np.sqrt(1 + TAIL**2) - 1
-_NARROWEST = 1e-12  # slope of a map, for quantiles that coincide
+NARROWEST = 1e-12  # slope of a map, for quantiles that coincide
 _STEEPEST_BEND = 0.8  # of the slope, so that the map stays increasing everywhere
 
 
@@ -33,7 +33,7 @@ def bent_slope(coefficients: Floats, z: Floats) -> Floats:
 def match_quantiles(quantiles: Floats) -> Floats:
     """Coefficients (3, ...) of the bent map that takes normal 5/50/95% points to these (3, ...)."""
     low, middle, high = quantiles
-    b = np.maximum((high - low) / (2 * TAIL), _NARROWEST)
+    b = np.maximum((high - low) / (2 * TAIL), NARROWEST)
     c = (high + low - 2 * middle) / (2 * _BEND_AT_TAIL)
     return np.stack([middle, b, np.clip(c, -_STEEPEST_BEND * b, _STEEPEST_BEND * b)])
 

@@ -32,9 +32,7 @@ class Collapsed:
     factor: Factor
     below: Message  # what the data and the finer factors say about its levels
     log_tau: Floats  # (K_g,) where its scales are
-    above: tuple[
-        tuple[Factor, Floats], ...
-    ]  # coarser factors, the next one first; precisions
+    above: tuple[tuple[Factor, Floats], ...]  # coarser factors, the next one first; precisions
     root: RootPrior
     prior: LocationScale  # of tau
 
@@ -76,9 +74,7 @@ def marginal_scales(
             tree.factors[i], message, log_tau[g][1], above[::-1], root, priors.tau[g]
         )
         updated[g] = _factor_scales(collapsed, log_tau[g], n)
-        message = integrate(
-            condition(tree.factors[i], message, diagonal_precision(updated[g][1]))
-        )
+        message = integrate(condition(tree.factors[i], message, diagonal_precision(updated[g][1])))
     return tuple(updated)
 
 
@@ -87,9 +83,7 @@ def _factor_scales(collapsed: Collapsed, guess: Floats, n: int) -> Floats:
     found = guess.copy()
     for k in range(found.shape[1]):
         present = replace(collapsed, log_tau=found[1])
-        found[:, k] = tails(
-            partial(log_marginal, k=k, collapsed=present), guess[:, k], n
-        )
+        found[:, k] = tails(partial(log_marginal, k=k, collapsed=present), guess[:, k], n)
     return found
 
 
@@ -97,9 +91,7 @@ def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
     """Log density (D,) of one log tau at the points (D,), up to a constant."""
     log_tau = np.repeat(collapsed.log_tau[:, None], len(log_tau_k), axis=1)
     log_tau[k] = log_tau_k
-    conditional = condition(
-        collapsed.factor, collapsed.below, diagonal_precision(log_tau)
-    )
+    conditional = condition(collapsed.factor, collapsed.below, diagonal_precision(log_tau))
     density = log_integral(conditional) - len(collapsed.factor.parents) * log_tau_k
     for factor, precision in collapsed.above:
         conditional = condition(factor, integrate(conditional), precision)

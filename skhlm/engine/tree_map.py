@@ -33,9 +33,7 @@ from skhlm.engine.scale_maps import bent, log_information, slanted
 from skhlm.engine.small_matrices import gram, inverse_lower
 from skhlm.engine.trees import learn_trees
 
-_CHUNK = (
-    1 << 18
-)  # numbers in the largest array of one chunk of draws: stays near the cache
+_CHUNK = 1 << 18  # numbers in the largest array of one chunk of draws: stays near the cache
 
 
 @dataclass(frozen=True)
@@ -123,16 +121,11 @@ def to_draws(
     n_draws = coordinates.z_sigma.size
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
     chunks = (slice(i, i + step) for i in range(0, n_draws, step))
-    pieces = [
-        _map_chunk(_draws_last(flat, chunk), problem, forest, constants)
-        for chunk in chunks
-    ]
+    pieces = [_map_chunk(_draws_last(flat, chunk), problem, forest, constants) for chunk in chunks]
     return _joined(pieces, shape)
 
 
-def _map_arrays(
-    coordinates: Coordinates, function: Callable[[Floats], Floats]
-) -> Coordinates:
+def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) -> Coordinates:
     """The same coordinates with ``function`` applied to every array."""
     return Coordinates(
         z_tau=function(coordinates.z_tau),
@@ -146,18 +139,14 @@ def _map_arrays(
 
 def _draws_last(flat: Coordinates, chunk: slice) -> Coordinates:
     """Some of the draws (D, ...), as (..., D)."""
-    return _map_arrays(
-        flat, lambda z: np.ascontiguousarray(np.moveaxis(z[chunk], 0, -1))
-    )
+    return _map_arrays(flat, lambda z: np.ascontiguousarray(np.moveaxis(z[chunk], 0, -1)))
 
 
 def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
     """Pieces with the draws last, (..., D) each, as one with the axes (chains, draws, ...)."""
 
     def join(arrays: Sequence[Floats]) -> Floats:
-        joined = np.concatenate(
-            [np.ascontiguousarray(np.moveaxis(a, -1, 0)) for a in arrays]
-        )
+        joined = np.concatenate([np.ascontiguousarray(np.moveaxis(a, -1, 0)) for a in arrays])
         return joined.reshape(*shape, *joined.shape[1:])
 
     nus = [piece.nu for piece in pieces if piece.nu is not None]
@@ -171,9 +160,7 @@ def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
     )
 
 
-def _map_chunk(
-    z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants
-) -> Draws:
+def _map_chunk(z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants) -> Draws:
     """One chunk of draws, from coordinates (..., D) to parameters (..., D)."""
     scales = _scales(z, problem, forest, constants)
     kappa, delta = _coefficients(z, scales, problem, forest, constants)
@@ -188,16 +175,12 @@ def _map_chunk(
     )
 
 
-def _scales(
-    z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants
-) -> _Scales:
+def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants) -> _Scales:
     """All scales and correlations of some draws."""
     sizes = {g: len(problem.varying[g]) for g in forest.order}
     full = problem.covariance == "full"
     z_tau = _by_factor(z.z_tau, sizes)
-    z_omega = _by_factor(
-        z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()}
-    )
+    z_omega = _by_factor(z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()})
     log_sigma = slanted(constants.log_sigma, z.z_sigma, z.z_nu)
     log_nu = None if z.z_nu is None else bent(constants.log_nu, z.z_nu)
     return _Scales(
@@ -239,9 +222,7 @@ def _coefficients(
     n_draws = len(scales.c)
     shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
     blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
-    z_delta = {
-        g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()
-    }
+    z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()}
     P = {g: _precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.X.shape[1], n_draws))
     delta: dict[int, Floats] = {}
@@ -270,9 +251,7 @@ def _leaf(constants: MapConstants, t: int, c: Floats) -> Message:
 def _root(message: Message, constants: MapConstants, t: int) -> Conditional:
     """Conditional of a tree's root; kappa's prior belongs to the first one."""
     first = float(t == 0)
-    return condition_root(
-        message, first * constants.prior_precision, first * constants.prior_score
-    )
+    return condition_root(message, first * constants.prior_precision, first * constants.prior_score)
 
 
 def _downward(

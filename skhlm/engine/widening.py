@@ -55,16 +55,10 @@ def widen(
     crowding = (1 - dof / rows.n_obs) / _MANY_PARAMETERS
     blend = 1 - 0.5 * float(np.clip(crowding - 1, 0, 1))
     widened = squared * (1 + blend * inflation)
-    return (
-        widened
-        if blend == 1
-        else widened + (1 - blend) * row_variance(rows, trees, leaves)
-    )
+    return widened if blend == 1 else widened + (1 - blend) * row_variance(rows, trees, leaves)
 
 
-def row_variance(
-    rows: Rows, trees: Sequence[Tree], leaves: Sequence[Conditional]
-) -> Floats:
+def row_variance(rows: Rows, trees: Sequence[Tree], leaves: Sequence[Conditional]) -> Floats:
     """Sum over trees of x'V x (N,), V the conditional variance of the row's leaf effects."""
     K = len(rows.X)
     V = np.zeros((K, K, rows.n_cells))

@@ -1,0 +1,156 @@
+"""What can go wrong while the Stan program runs, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import psutil
+import pytest
+from joblib import Parallel, delayed
+
+from skhlm import HLMRegressor
+from skhlm.engine import sampler
+from skhlm.engine.settings import choose_settings
+from skhlm.exceptions import SamplingError
+
+LONG = 1_000_000  # iterations that no test waits for
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """An empty directory for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def long_fit(campaigns):
+    """A fit that lasts until something stops it."""
+    X, y = campaigns
+    model = HLMRegressor("region", chains=2, iter_sampling=LONG, random_state=0)
+    return lambda: model.fit(X[["region", "spend_1"]], y)
+
+
+def programs():
+    """Running Stan programs that this process started."""
+    children = psutil.Process().children()
+    return [child for child in children if child.name() == "hlm"]
+
+
+def when_running(act):
+    """Do something in a thread once the program has begun to write draws."""
+
+    def wait_and_act():
+        while not programs():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def assert_nothing_left(temporary):
+    assert not list(temporary.glob("skhlm-*"))
+    deadline = time.monotonic() + 5
+    while programs() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not programs()
+
+
+def test_killed(long_fit, temporary):
+    thread = when_running(lambda: programs()[0].kill())
+    with pytest.raises(SamplingError, match=r"killed \(signal 9, SIGKILL\), probably .* memory"):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_interrupted(long_fit, temporary):
+    thread = when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_its_directory_removed(long_fit, temporary):
+    def remove():
+        for directory in temporary.glob("skhlm-*"):
+            directory.rename(temporary / "elsewhere")
+
+    thread = when_running(remove)
+    with pytest.raises(SamplingError, match=r"was removed while it ran"):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_no_space_for_the_data(long_fit, temporary, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sampler, "write_data_block", refuse)
+    with pytest.raises(SamplingError, match=r"disk of the temporary directory .* is full"):
+        long_fit()
+    assert_nothing_left(temporary)
+
+
+def test_no_space_for_the_draws(tmp_path):
+    script = """
+import resource, signal
+import numpy as np
+from skhlm import HLMRegressor
+from skhlm.exceptions import SamplingError
+model = HLMRegressor(random_state=0, iter_sampling=100_000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    model.fit(np.arange(20.0)[:, None], np.arange(20.0) % 7)
+except SamplingError as error:
+    print(error)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"the temporary directory {tmp_path} is full, or may not take files" in answer.stdout
+    assert not list(tmp_path.glob("skhlm-*"))
+
+
+def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(SamplingError, match=r"writable temporary directory .* TMPDIR"):
+        long_fit()
+
+
+def parallel_chains(n_jobs=None, chains=4):
+    settings = choose_settings(
+        chains=chains,
+        iter_warmup=None,
+        iter_sampling=1,
+        adapt_delta=None,
+        max_treedepth=10,
+        n_jobs=n_jobs,
+        seed=1,
+        verbose=0,
+    )
+    return settings.parallel_chains
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_one_chain_at_a_time_inside_joblib(backend):
+    assert Parallel(2, backend=backend)([delayed(parallel_chains)()]) == [1]
+
+
+def test_chains_at_a_time(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    assert [parallel_chains(n_jobs) for n_jobs in (None, -1, -2, -9, 1, 8)] == [3, 3, 2, 1, 1, 4]
+    assert parallel_chains(chains=2) == 2
