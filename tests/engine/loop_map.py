@@ -41,10 +41,7 @@ def loop_map(z, problem, forest, constants):
         P[g] = np.linalg.inv(scaled @ scaled.T)
         noise[g] = z["z_delta"][i_delta : i_delta + J * k].reshape(J, k)
         i_tau, i_omega, i_delta = i_tau + k, i_omega + n, i_delta + J * k
-    delta = [
-        np.zeros((J, len(a)))
-        for J, a in zip(problem.n_levels, problem.varying, strict=True)
-    ]
+    delta = [np.zeros((J, len(a))) for J, a in zip(problem.n_levels, problem.varying, strict=True)]
     q = np.zeros((max(1, len(forest.chains)), K))
     kappa, log_jacobian, log_auxiliary = np.zeros(K), 0.0, 0.0
     for t, chain in enumerate(forest.chains or ((),)):
@@ -93,14 +90,10 @@ def loop_map(z, problem, forest, constants):
         if t == 0:
             kappa += q[0]
         else:
-            contrast = sum(
-                W @ (b - q[t]) for W, b in zip(m.contrast_weight[t], B, strict=True)
-            )
+            contrast = sum(W @ (b - q[t]) for W, b in zip(m.contrast_weight[t], B, strict=True))
             kappa -= contrast
             r = m.auxiliary_mean[t] - q[t] - contrast
-            log_auxiliary += (
-                K / 2 * np.log(c) - c / 2 * r @ m.auxiliary_information[t] @ r
-            )
+            log_auxiliary += K / 2 * np.log(c) - c / 2 * r @ m.auxiliary_information[t] @ r
     sigma = np.exp(log_sigma)
     return Mapped(kappa, delta, q, tau, omega, sigma, nu, log_jacobian, log_auxiliary)
 

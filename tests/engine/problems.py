@@ -31,16 +31,10 @@ def make_problem(
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     K = X.shape[1]
     columns = range(K)
-    subsets = tuple(
-        np.array(a, dtype=np.int64) for a in (varying or [columns] * len(factors))
-    )
+    subsets = tuple(np.array(a, dtype=np.int64) for a in (varying or [columns] * len(factors)))
     labels = [np.unique(factor, return_inverse=True)[1] for factor in factors]
     rows = np.array(labels, dtype=np.int64).reshape(len(factors), len(y)).T
-    codes, cell = (
-        np.unique(rows, axis=0, return_inverse=True)
-        if len(factors)
-        else _one_cell(rows)
-    )
+    codes, cell = np.unique(rows, axis=0, return_inverse=True) if len(factors) else _one_cell(rows)
     order = np.argsort(cell.ravel(), kind="stable")
     default = {
         "kappa": location_scale(K, np.inf, 0, 10),
@@ -52,9 +46,7 @@ def make_problem(
     return Problem(
         X=X[order],
         y=y[order],
-        weight=np.ones(len(y))
-        if weight is None
-        else np.asarray(weight, dtype=float)[order],
+        weight=np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)[order],
         cell=cell.ravel()[order],
         codes=codes,
         n_levels=tuple(int(column.max()) + 1 for column in codes.T),
@@ -122,9 +114,7 @@ def simulate(
         rng.normal(size=(size, K)) * tau[g]
         for g, size in enumerate((regions, countries, industries, verticals))
     ]
-    B = kappa + sum(
-        effect[level] for effect, level in zip(effects, factors, strict=True)
-    )
+    B = kappa + sum(effect[level] for effect, level in zip(effects, factors, strict=True))
     y = (X * B).sum(axis=1) + rng.standard_t(5, n)
     return make_problem(X, y, factors, family), {
         "kappa": kappa,

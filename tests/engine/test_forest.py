@@ -12,9 +12,7 @@ REGION = np.array([0, 0, 1, 1, 1, 2])[COUNTRY]
 CITY = np.arange(24) // 2
 VERTICAL = np.arange(24) % 4
 INDUSTRY = VERTICAL // 2
-BLOCK = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2])[
-    CITY
-]  # of cities, across countries
+BLOCK = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2])[CITY]  # of cities, across countries
 ALL = np.zeros(24, dtype=int)
 
 CASES = {
@@ -40,9 +38,7 @@ CASES = {
 def codes_of(factors):
     """Distinct level combinations (C, G), levels numbered by value, and the n_levels."""
     labels = [np.unique(factor, return_inverse=True)[1] for factor in factors]
-    return np.unique(np.column_stack(labels), axis=0), [
-        label.max() + 1 for label in labels
-    ]
+    return np.unique(np.column_stack(labels), axis=0), [label.max() + 1 for label in labels]
 
 
 @pytest.mark.parametrize(("factors", "chains"), CASES.values(), ids=CASES.keys())
@@ -58,9 +54,7 @@ def test_every_level_lies_in_its_parent(factors, _):
     for chain in forest.chains:
         assert not forest.parents[chain[0]].any()
         for parent, child in pairwise(chain):
-            np.testing.assert_array_equal(
-                forest.parents[child][codes[:, child]], codes[:, parent]
-            )
+            np.testing.assert_array_equal(forest.parents[child][codes[:, child]], codes[:, parent])
 
 
 def test_no_factors():

@@ -26,12 +26,7 @@ REGION = COUNTRY // 3
 VERTICAL = RNG.integers(4, size=N)
 INDUSTRY = VERTICAL // 2
 X = np.column_stack([np.ones(N), RNG.normal(size=(N, 2)) + 0.3 * REGION[:, None]])
-Y = (
-    X @ [1, 0.5, -1]
-    + RNG.normal(size=12)[CITY]
-    + RNG.normal(size=4)[VERTICAL]
-    + RNG.normal(size=N)
-)
+Y = X @ [1, 0.5, -1] + RNG.normal(size=12)[CITY] + RNG.normal(size=4)[VERTICAL] + RNG.normal(size=N)
 
 ONE_TREE = {
     "no factor": {"factors": []},
@@ -84,13 +79,10 @@ def scrambled(constants, seed=0):
         constants,
         leaf_information=tuple(spd(F.shape) for F in constants.leaf_information),
         leaf_score=tuple(rng.normal(size=s.shape) for s in constants.leaf_score),
-        contrast_weight=tuple(
-            rng.normal(size=W.shape) for W in constants.contrast_weight
-        ),
+        contrast_weight=tuple(rng.normal(size=W.shape) for W in constants.contrast_weight),
         auxiliary_information=spd(constants.auxiliary_information.shape),
         auxiliary_mean=rng.normal(size=constants.auxiliary_mean.shape),
-        root_score=rng.normal(size=constants.root_score.shape)
-        * (constants.root_score != 0),
+        root_score=rng.normal(size=constants.root_score.shape) * (constants.root_score != 0),
         log_nu=np.array([1.0, 0.3, 0.1]),
         log_c=0.3,
     )
@@ -101,9 +93,7 @@ def one_draw(z, chain, draw):
 
 
 @pytest.mark.parametrize("family", ["normal", "student_t"])
-@pytest.mark.parametrize(
-    "case", (ONE_TREE | CROSSED).values(), ids=(ONE_TREE | CROSSED).keys()
-)
+@pytest.mark.parametrize("case", (ONE_TREE | CROSSED).values(), ids=(ONE_TREE | CROSSED).keys())
 def test_the_formulas_one_draw_at_a_time(case, family):
     problem, forest, constants = build(case, family)
     constants = scrambled(constants)
@@ -115,16 +105,10 @@ def test_the_formulas_one_draw_at_a_time(case, family):
         np.testing.assert_allclose(draws.kappa[chain, draw], expected.kappa, **close)
         np.testing.assert_allclose(draws.sigma[chain, draw], expected.sigma, **close)
         for g in range(len(problem.n_levels)):
-            np.testing.assert_allclose(
-                draws.delta[g][chain, draw], expected.delta[g], **close
-            )
-            np.testing.assert_allclose(
-                draws.tau[g][chain, draw], expected.tau[g], **close
-            )
+            np.testing.assert_allclose(draws.delta[g][chain, draw], expected.delta[g], **close)
+            np.testing.assert_allclose(draws.tau[g][chain, draw], expected.tau[g], **close)
             if problem.covariance == "full":
-                np.testing.assert_allclose(
-                    draws.omega[g][chain, draw], expected.omega[g], **close
-                )
+                np.testing.assert_allclose(draws.omega[g][chain, draw], expected.omega[g], **close)
         if family == "student_t":
             np.testing.assert_allclose(draws.nu[chain, draw], expected.nu, **close)
 
@@ -142,9 +126,7 @@ def test_shapes_are_the_users():
 
 def test_correlations_follow_the_lkj_transform():
     problem, forest, constants = build(ONE_TREE["full covariance"])
-    draws = to_draws(
-        normal_coordinates(problem, forest, 50), problem, forest, constants
-    )
+    draws = to_draws(normal_coordinates(problem, forest, 50), problem, forest, constants)
     for omega in draws.omega:
         np.testing.assert_allclose(np.einsum("...ii->...i", omega), 1, rtol=1e-12)
         assert np.linalg.eigvalsh(omega).min() > 0
@@ -159,9 +141,7 @@ def at_fixed_scales(problem, forest, points, seed=3):
     shapes, n = n_coordinates(problem, forest), len(points)
     K, R = shapes["z_root"]
     fixed = {
-        name: np.broadcast_to(
-            0.6 * rng.normal(size=shapes[name]), (1, n, *shapes[name])
-        )
+        name: np.broadcast_to(0.6 * rng.normal(size=shapes[name]), (1, n, *shapes[name]))
         for name in ("z_tau", "z_sigma", "z_omega")
     }
     return Coordinates(
@@ -175,9 +155,7 @@ def at_fixed_scales(problem, forest, points, seed=3):
 def stacked(draws):
     """kappa and every effect of each draw, (D, P)."""
     n = draws.shape[1]
-    return np.concatenate(
-        [draws.kappa[0], *(d.reshape(n, -1) for d in draws.delta)], axis=1
-    )
+    return np.concatenate([draws.kappa[0], *(d.reshape(n, -1) for d in draws.delta)], axis=1)
 
 
 def dense_posterior(problem, draws):
@@ -210,9 +188,7 @@ def test_one_tree_with_normal_noise_is_its_posterior(case):
     shapes = n_coordinates(problem, forest)
     size = int(np.prod(shapes["z_root"]) + shapes["z_delta"][0])
     points = np.vstack([np.zeros(size), np.eye(size)])
-    draws = to_draws(
-        at_fixed_scales(problem, forest, points), problem, forest, constants
-    )
+    draws = to_draws(at_fixed_scales(problem, forest, points), problem, forest, constants)
     theta = stacked(draws)
     mean, root = theta[0], (theta[1:] - theta[0]).T
     expected_mean, expected_covariance, _ = dense_posterior(problem, draws)
@@ -223,9 +199,7 @@ def test_one_tree_with_normal_noise_is_its_posterior(case):
 @pytest.mark.parametrize("case", CROSSED.values(), ids=CROSSED.keys())
 def test_auxiliary_roots_integrate_out(case):
     """The density of z, a Gaussian at fixed scales, has the posterior's moments and evidence."""
-    problem, forest, constants = build(
-        {**case, "kappa": location_scale(2, np.inf, 0.2, 1.5)}
-    )
+    problem, forest, constants = build({**case, "kappa": location_scale(2, np.inf, 0.2, 1.5)})
     constants = scrambled(constants)
     shapes = n_coordinates(problem, forest)
     K, R = shapes["z_root"]
@@ -244,15 +218,11 @@ def test_auxiliary_roots_integrate_out(case):
     root = (theta[1 : 1 + size] - theta[0]).T
     mean = theta[0] + root @ np.linalg.solve(precision, gradient)
     covariance = root @ np.linalg.solve(precision, root.T)
-    expected_mean, expected_covariance, expected_evidence = dense_posterior(
-        problem, draws
-    )
+    expected_mean, expected_covariance, expected_evidence = dense_posterior(problem, draws)
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(covariance, expected_covariance, rtol=1e-6, atol=1e-6)
     log_integral = at_zero[0] + 0.5 * gradient @ np.linalg.solve(precision, gradient)
-    log_integral -= 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * size * np.log(
-        2 * np.pi
-    )
+    log_integral -= 0.5 * np.linalg.slogdet(precision)[1] - 0.5 * size * np.log(2 * np.pi)
     for S in constants.auxiliary_information[1:]:
         log_integral += 0.5 * np.linalg.slogdet(S)[1] - 0.5 * K * np.log(2 * np.pi)
     assert log_integral == pytest.approx(expected_evidence, abs=1e-6)
@@ -268,9 +238,7 @@ def log_density(z, draws, problem, forest, constants):
         delta, tau = draws.delta[g][0], draws.tau[g][0, 0]
         eta += np.einsum("dnk,nk->nd", delta[:, levels[:, g]], problem.X[:, a])
         omega = draws.omega[g][0, 0] if draws.omega else np.eye(len(a))
-        effects = stats.multivariate_normal(
-            np.zeros(len(a)), omega * np.outer(tau, tau)
-        )
+        effects = stats.multivariate_normal(np.zeros(len(a)), omega * np.outer(tau, tau))
         total += effects.logpdf(delta).reshape(n, -1).sum(axis=1)
     noise = stats.norm(0, draws.sigma[0, 0] / np.sqrt(problem.weight))
     total += noise.logpdf((problem.y[:, None] - eta).T).sum(axis=1)
