@@ -123,7 +123,7 @@ class TestSample:
         assert diagnostics["accept_stat__"].mean() == pytest.approx(0.8, abs=0.15)
         assert np.all(diagnostics["n_leapfrog__"] < 2.0 ** (diagnostics["treedepth__"] + 1))
         assert not diagnostics["divergent__"].any()
-        np.testing.assert_array_equal(diagnostics["stepsize__"][0], fit.step_size)
+        np.testing.assert_allclose(diagnostics["stepsize__"][0], fit.step_size, rtol=1e-5)
 
     def test_log_density_of_the_draws(self, fit):
         mu, scale = fit.stan_variable("mu"), fit.stan_variable("scale")[:, 0]
