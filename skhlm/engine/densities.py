@@ -23,8 +23,7 @@ Interval = tuple[float, float]
 
 
 def log_prior(prior: LocationScale, log_scale: Floats, k: int = 0) -> Floats:
-    """Log density of a scale at exp(log_scale) under entry k of its prior, up to a constant; the
-    Jacobian of the logarithm is included."""
+    """Log density of a log scale under entry k of the scale's prior, up to a constant."""
     z2 = np.square((np.exp(log_scale) - prior.loc[k]) / prior.scale[k])
     df = prior.df[k]
     log_density: Floats = -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)

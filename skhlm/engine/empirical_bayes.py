@@ -197,7 +197,7 @@ def cell_effects(rows: Rows, trees: Sequence[Tree], delta: Sequence[Floats]) -> 
 
 
 def residuals(rows: Rows, trees: Sequence[Tree], estimate: Estimate) -> Floats:
-    """y - eta (N,)."""
+    """Residuals y - eta (N,)."""
     coefficients = estimate.kappa[:, None] + cell_effects(rows, trees, estimate.delta)
     return rows.y - linear_predictor(rows, coefficients)
 
@@ -209,7 +209,7 @@ def update_error(
     information: Floats,
     estimate: Estimate,
 ) -> Estimate:
-    """sigma and nu from the residuals, cell information (K, K, C) at the present weights."""
+    """New sigma and nu from the residuals; cell information (K, K, C) at the present weights."""
     leaves = leaf_conditionals(trees, information, estimate.log_tau)
     dof = degrees_of_freedom(rows, leaves)
     residual = residuals(rows, trees, estimate)

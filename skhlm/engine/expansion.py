@@ -87,8 +87,10 @@ def to_rooted_constants(
 
 
 def _conditioned(expansion: Expansion, fallback: Floats) -> Expansion:
-    """The expansion with enough information in every direction to stay positive definite: collinear
-    columns get a ridge relative to their information, columns of zeros one relative to their prior.
+    """The expansion with enough information in every direction to stay positive definite.
+
+    Collinear columns get a ridge relative to their information, columns of zeros one relative to
+    kappa's prior.
     """
     total = expansion.information.sum(axis=0)
     size = np.where(np.diag(total) > 0, np.diag(total), fallback)

@@ -92,15 +92,14 @@ def condition_root(message: Message, precision: Floats, score: Floats) -> Condit
 
 
 def root_value(root: Conditional, z: Floats | None = None) -> Floats:
-    """q (K, 1, D) of a root; without z (K, 1, D) its mean."""
+    """Value q (K, 1, D) of a root; without z (K, 1, D) its mean."""
     return effects(root, np.zeros((len(root.V), 1, 1)), z)
 
 
 def upward(
     leaf: Message, chain: Sequence[Factor], P: Sequence[Floats]
 ) -> tuple[tuple[Conditional, ...], Message]:
-    """Eliminate the factors of a chain, finest first: their conditionals (coarse to fine), and the
-    message that reaches the root."""
+    """Conditionals of a chain's factors, coarse to fine, and the message that reaches the root."""
     conditionals: list[Conditional] = []
     message = leaf
     for factor, precision in zip(reversed(chain), reversed(P), strict=True):
@@ -110,15 +109,17 @@ def upward(
 
 
 def effects(conditional: Conditional, B_parent: Floats, z: Floats | None = None) -> Floats:
-    """d (K_g, J, D) at the levels' parent totals (K, J, D); without z their conditional mean."""
+    """Effects d (K_g, J, D) at their parents' totals (K, J, D); without z the conditional mean."""
     below, a = conditional.below, conditional.factor.varying
     mean = apply(conditional.V, below.s[a] - apply(below.F[a], B_parent))
     return mean if z is None else mean + apply_transposed(conditional.Q, z)
 
 
 def log_integral(conditional: Conditional) -> Floats:
-    """(D,) log of the effects' integral, the prior's constant J/2 log|P| aside: over the levels,
-    sum [(A s)'V A s - log|A F A' + P|] / 2."""
+    """Log integral over the effects (D,), the prior's own constant J/2 log|P| aside.
+
+    Over the levels, sum [(A s)'V A s - log|A F A' + P|] / 2.
+    """
     Q, s = conditional.Q, conditional.below.s[conditional.factor.varying]
     fit = 0.5 * np.square(apply(Q, s)).sum(axis=(0, 1))
     total: Floats = fit + np.log(np.einsum("ii...->i...", Q)).sum(axis=(0, 1))

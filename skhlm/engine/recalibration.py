@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skhlm._typing import Floats
+from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.densities import TAILS
 from skhlm.engine.expansion import (
@@ -44,21 +44,20 @@ def recalibrate(
 ) -> MapConstants:
     """The map's constants at the draws of a run that used ``constants``."""
     scales = _scale_maps(constants, draws)
-    kappa = _mean(draws.kappa)
-    growth = np.exp(scales.log_c - constants.log_c)
+    kappa, prior = _mean(draws.kappa), problem.priors.kappa
+    growth = float(np.exp(scales.log_c - constants.log_c))
     if not forest.chains:
         expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
-        return to_rooted_constants([expansion], kappa, problem.priors.kappa, scales)
-    trees = learn_trees(problem, forest)
-    delta = [_mean(d).T for d in draws.delta]
-    effects = [leaf_effects(tree, delta, len(kappa)).T for tree in trees]
+        return to_rooted_constants([expansion], kappa, prior, scales)
+    delta = [_mean(d) for d in draws.delta]
     z = _leaf_coordinates(coordinates, problem, forest)
+    old = _old_expansions(constants, growth, learn_trees(problem, forest), delta, kappa)
     expansions = []
-    for t, tree in enumerate(trees):
-        old = _old_expansion(constants, t, growth, effects, kappa)
-        prior = _prior_precision(draws, tree.members[-1])
-        expansions.append(_matched(old, tree, prior, delta[tree.members[-1]].T, z[t]))
-    return to_constants(expansions, kappa, problem.priors.kappa, scales)
+    for t, chain in enumerate(forest.chains):
+        leaf = chain[-1]
+        P = _prior_precision(draws, leaf)
+        expansions.append(_matched(old[t], problem.varying[leaf], P, delta[leaf], z[t]))
+    return to_constants(expansions, kappa, prior, scales)
 
 
 def _mean(draws: Floats) -> Floats:
@@ -68,7 +67,7 @@ def _mean(draws: Floats) -> Floats:
 
 
 def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest) -> list[Floats]:
-    """z of each tree's leaf factor, (D, J, K_g)."""
+    """Coordinates z of each tree's leaf factor, (D, J, K_g)."""
     flat = coordinates.z_delta.reshape(coordinates.z_sigma.size, -1)
     shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
     ends = np.cumsum([J * K_g for J, K_g in shapes])
@@ -87,21 +86,25 @@ def _prior_precision(draws: Draws, g: int) -> Floats:
     return precision
 
 
-def _old_expansion(
+def _old_expansions(
     constants: MapConstants,
-    t: int,
     growth: float,
-    effects: Sequence[Floats],
+    trees: Sequence[Tree],
+    delta: Sequence[Floats],
     kappa: Floats,
-) -> Expansion:
-    """What the old constants say of tree t about the mean effects, at the new c."""
-    root = np.zeros_like(kappa)
-    if t == 0:
-        root = kappa + sum(map(_contrast, constants.contrast_weight, effects))
-    at = effects[t] + root
-    information, score = constants.leaf_information[t], constants.leaf_score[t]
-    gradient = score - np.einsum("lij,lj->li", information, at)
-    return Expansion(effects[t], growth * information, growth * gradient)
+) -> list[Expansion]:
+    """The old constants about the mean effects G x (J_g, K_g), at the new c."""
+    transposed = [d.T for d in delta]
+    effects = [leaf_effects(tree, transposed, len(kappa)).T for tree in trees]
+    root = kappa + sum(map(_contrast, constants.contrast_weight, effects))
+    expansions = []
+    for t, (T, F, s) in enumerate(
+        zip(effects, constants.leaf_information, constants.leaf_score, strict=True)
+    ):
+        at = T + root if t == 0 else T
+        gradient = s - np.einsum("lij,lj->li", F, at)
+        expansions.append(Expansion(T, growth * F, growth * gradient))
+    return expansions
 
 
 def _contrast(weight: Floats, effects: Floats) -> Floats:
@@ -110,10 +113,11 @@ def _contrast(weight: Floats, effects: Floats) -> Floats:
     return total
 
 
-def _matched(old: Expansion, tree: Tree, P: Floats, effect: Floats, z: Floats) -> Expansion:
-    """The expansion with information and gradient of the varying coefficients matched to the draws:
-    mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g)."""
-    a = tree.factors[-1].varying
+def _matched(old: Expansion, a: Ints, P: Floats, effect: Floats, z: Floats) -> Expansion:
+    """The expansion with the part of the varying coefficients ``a`` matched to the draws.
+
+    These are the mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g).
+    """
     information, gradient = old.information.copy(), old.gradient.copy()
     block = information[:, a[:, None], a]
     information[:, a[:, None], a] = _matched_precision(block + P, z) - P

@@ -17,7 +17,7 @@ _STEEPEST_BEND = 0.8  # of the slope, so that the map stays increasing everywher
 
 
 def bent(coefficients: Floats, z: Floats) -> Floats:
-    """a + b z + c (sqrt(1 + z^2) - 1), coefficients (3, ...) against z (..., D)."""
+    """The bent map of z (..., D), coefficients (3, ...)."""
     a, b, c = coefficients[..., None]
     value: Floats = a + b * z + c * (np.sqrt(1 + z**2) - 1)
     return value
@@ -39,14 +39,14 @@ def match_quantiles(quantiles: Floats) -> Floats:
 
 
 def slanted(coefficients: Floats, z_sigma: Floats, z_nu: Floats | None) -> Floats:
-    """s1 + s2 z_sigma + s3 z_nu."""
+    """The slanted map, coefficients (3,); without a nu its z_nu is None."""
     lean = 0.0 if z_nu is None else coefficients[2] * z_nu
     value: Floats = coefficients[0] + coefficients[1] * z_sigma + lean
     return value
 
 
 def log_information(log_sigma: Floats, log_nu: Floats | None) -> Floats:
-    """log c(sigma, nu): expected information of one row, x x' aside; log_nu is log(nu - 1)."""
+    """Expected information of a row, x x' aside, as log c(sigma, nu); log_nu is log(nu - 1)."""
     if log_nu is None:
         return -2 * log_sigma
     nu = 1 + np.exp(log_nu)

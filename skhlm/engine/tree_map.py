@@ -101,14 +101,13 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class _Scales:
-    """Everything but the coefficients: tau G x (K_g, D), L G x (K_g, K_g, D) with Omega = L L',
-    log_sigma (D,), log_nu = log(nu - 1) (D,), c (D,) a row's information against the centre's."""
+    """Everything but the coefficients."""
 
-    tau: tuple[Floats, ...]
-    L: tuple[Floats, ...]
-    log_sigma: Floats
-    log_nu: Floats | None
-    c: Floats
+    tau: tuple[Floats, ...]  # (K_g, D) of each factor
+    L: tuple[Floats, ...]  # (K_g, K_g, D) of each factor, Omega = L L'
+    log_sigma: Floats  # (D,)
+    log_nu: Floats | None  # (D,), log(nu - 1)
+    c: Floats  # (D,) information of a row against the centre's
 
 
 def to_draws(
@@ -218,7 +217,7 @@ def _coefficients(
     forest: Forest,
     constants: MapConstants,
 ) -> tuple[Floats, dict[int, Floats]]:
-    """kappa (K, D) and each factor's effects (K_g, J_g, D)."""
+    """Population-level coefficients (K, D) and each factor's effects (K_g, J_g, D)."""
     n_draws = len(scales.c)
     shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
     blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})

@@ -1,101 +1,113 @@
-"""The tree map as its formulas stand, one draw at a time: what the vectorised map is tested against."""
+"""The tree map as its formulas stand, draw by draw and level by level: an oracle without tricks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.linalg import inv
 
 
 @dataclass
 class Mapped:
-    """One draw: effects delta (J_g, K_g) of each factor, roots q (R, K), kappa, and the scales."""
+    """One draw; q (R, K) are the roots, ``c`` the information of a row against the centre's."""
 
-    kappa: np.ndarray
-    delta: list[np.ndarray]
-    q: np.ndarray
-    tau: list[np.ndarray]
-    omega: list[np.ndarray]
-    sigma: float
-    nu: float | None
-    log_jacobian: float  # log |d(kappa, q_2.., delta) / d(z_root, z_delta)|
-    log_auxiliary: float  # of the roots t >= 2, constants dropped
+    sigma: float = 0.0
+    nu: float | None = None
+    c: float = 0.0
+    tau: dict = field(default_factory=dict)
+    omega: dict = field(default_factory=dict)
+    P: dict = field(default_factory=dict)
+    z: dict = field(default_factory=dict)  # coordinates of each factor's effects, (J_g, K_g)
+    below: dict = field(default_factory=dict)  # F and s of each factor's levels
+    delta: dict = field(default_factory=dict)
+    q: np.ndarray | None = None
+    kappa: np.ndarray | None = None
+    log_jacobian: float = 0.0  # log |d(kappa, q_2.., delta) / d(z_root, z_delta)|
+    log_auxiliary: float = 0.0  # density of the roots t >= 2, constants dropped
 
 
 def loop_map(z, problem, forest, constants):
     """Coordinates of one draw, a dict of arrays, through the map."""
-    K, G, m = problem.X.shape[1], len(problem.n_levels), constants
-    log_sigma, nu, share = m.log_sigma[0] + m.log_sigma[1] * z["z_sigma"], None, 1.0
-    if problem.family == "student_t":
-        nu = 1 + np.exp(bent(m.log_nu, z["z_nu"]))
-        log_sigma, share = log_sigma + m.log_sigma[2] * z["z_nu"], (nu + 1) / (nu + 3)
-    c = share / np.exp(2 * log_sigma) / np.exp(m.log_c)
-    tau, omega, P, noise = [None] * G, [None] * G, [None] * G, [None] * G
-    i_tau = i_omega = i_delta = 0
-    for g in forest.order:
-        k, J = len(problem.varying[g]), problem.n_levels[g]
-        tau[g] = np.exp(bent(m.log_tau[g], z["z_tau"][i_tau : i_tau + k]))
-        n = k * (k - 1) // 2 if problem.covariance == "full" else 0
-        L = cholesky_of_correlations(np.tanh(z["z_omega"][i_omega : i_omega + n]), k)
-        omega[g], scaled = L @ L.T, tau[g][:, None] * L
-        P[g] = np.linalg.inv(scaled @ scaled.T)
-        noise[g] = z["z_delta"][i_delta : i_delta + J * k].reshape(J, k)
-        i_tau, i_omega, i_delta = i_tau + k, i_omega + n, i_delta + J * k
-    delta = [np.zeros((J, len(a))) for J, a in zip(problem.n_levels, problem.varying, strict=True)]
-    q = np.zeros((max(1, len(forest.chains)), K))
-    kappa, log_jacobian, log_auxiliary = np.zeros(K), 0.0, 0.0
+    K, m = problem.X.shape[1], Mapped()
+    map_scales(m, z, problem, forest, constants)
+    m.q, m.kappa = np.zeros((max(1, len(forest.chains)), K)), np.zeros(K)
     for t, chain in enumerate(forest.chains or ((),)):
-        below = {}
-        if chain:
-            below[chain[-1]] = c * m.leaf_information[t], c * m.leaf_score[t]
-            top = np.zeros((K, K)), np.zeros(K)
-        else:
-            top = c * m.root_information, c * m.root_score
-        for depth in reversed(range(len(chain))):
-            g = chain[depth]
-            A = np.eye(K)[problem.varying[g]]
-            n_parents = problem.n_levels[chain[depth - 1]] if depth else 1
-            F_up, s_up = np.zeros((n_parents, K, K)), np.zeros((n_parents, K))
-            for level in range(problem.n_levels[g]):
-                F, s = below[g][0][level], below[g][1][level]
-                V = np.linalg.inv(A @ F @ A.T + P[g])
-                M = np.eye(K) - F @ A.T @ V @ A
-                F_up[forest.parents[g][level]] += M @ F
-                s_up[forest.parents[g][level]] += M @ s
-                log_jacobian += 0.5 * np.linalg.slogdet(V)[1]
-            if depth:
-                below[chain[depth - 1]] = F_up, s_up
-            else:
-                top = F_up[0], s_up[0]
-        F, s = top
+        F, s = collect(m, t, chain, problem, forest, constants)
         if t == 0:
-            F, s = F + np.diag(m.prior_precision), s + m.prior_score
-        Q = np.linalg.inv(np.linalg.cholesky(F))
-        q[t] = Q.T @ (Q @ s + z["z_root"][:, t])
-        log_jacobian += 0.5 * np.linalg.slogdet(Q.T @ Q)[1]
-        B = q[t][None]
-        for g in chain:
-            A = np.eye(K)[problem.varying[g]]
-            totals = np.zeros((problem.n_levels[g], K))
-            for level in range(problem.n_levels[g]):
-                F, s, parent = (
-                    below[g][0][level],
-                    below[g][1][level],
-                    B[forest.parents[g][level]],
-                )
-                Q = np.linalg.inv(np.linalg.cholesky(A @ F @ A.T + P[g]))
-                delta[g][level] = Q.T @ (Q @ A @ (s - F @ parent) + noise[g][level])
-                totals[level] = parent + A.T @ delta[g][level]
-            B = totals
+            F, s = F + np.diag(constants.prior_precision), s + constants.prior_score
+        Q = inv(np.linalg.cholesky(F))
+        m.log_jacobian += np.log(np.diag(Q)).sum()
+        m.q[t] = Q.T @ (Q @ s + z["z_root"][:, t])
+        B = distribute(m, t, chain, problem, forest)
         if t == 0:
-            kappa += q[0]
+            m.kappa += m.q[0]
         else:
-            contrast = sum(W @ (b - q[t]) for W, b in zip(m.contrast_weight[t], B, strict=True))
-            kappa -= contrast
-            r = m.auxiliary_mean[t] - q[t] - contrast
-            log_auxiliary += K / 2 * np.log(c) - c / 2 * r @ m.auxiliary_information[t] @ r
-    sigma = np.exp(log_sigma)
-    return Mapped(kappa, delta, q, tau, omega, sigma, nu, log_jacobian, log_auxiliary)
+            add_contrast(m, t, B, constants)
+    return m
+
+
+def map_scales(m, z, problem, forest, constants):
+    """All scales, and each factor's own coordinates."""
+    log_sigma, share = constants.log_sigma[0] + constants.log_sigma[1] * z["z_sigma"], 1.0
+    if problem.family == "student_t":
+        m.nu = 1 + np.exp(bent(constants.log_nu, z["z_nu"]))
+        log_sigma, share = log_sigma + constants.log_sigma[2] * z["z_nu"], (m.nu + 1) / (m.nu + 3)
+    m.sigma = np.exp(log_sigma)
+    m.c = share / m.sigma**2 / np.exp(constants.log_c)
+    z_tau, z_omega, z_delta = iter(z["z_tau"]), iter(z["z_omega"]), iter(z["z_delta"])
+    for g in forest.order:
+        J, k = problem.n_levels[g], len(problem.varying[g])
+        m.tau[g] = np.exp(bent(constants.log_tau[g], np.array([next(z_tau) for _ in range(k)])))
+        L = np.eye(k)
+        if problem.covariance == "full":
+            L = cholesky_of_correlations(z_omega, k)
+        m.omega[g] = L @ L.T
+        m.P[g] = inv(m.omega[g] * np.outer(m.tau[g], m.tau[g]))
+        m.z[g] = np.array([[next(z_delta) for _ in range(k)] for _ in range(J)])
+
+
+def collect(m, t, chain, problem, forest, constants):
+    """Information about the root: messages up the chain."""
+    if not chain:
+        return m.c * constants.root_information, m.c * constants.root_score
+    m.below[chain[-1]] = m.c * constants.leaf_information[t], m.c * constants.leaf_score[t]
+    K = problem.X.shape[1]
+    for depth in reversed(range(len(chain))):
+        g, n_parents = chain[depth], problem.n_levels[chain[depth - 1]] if depth else 1
+        A = np.eye(K)[problem.varying[g]]
+        up = np.zeros((n_parents, K, K)), np.zeros((n_parents, K))
+        for F, s, parent in zip(*m.below[g], forest.parents[g], strict=True):
+            V = inv(A @ F @ A.T + m.P[g])
+            M = np.eye(K) - F @ A.T @ V @ A
+            up[0][parent] += M @ F
+            up[1][parent] += M @ s
+            m.log_jacobian += 0.5 * np.linalg.slogdet(V)[1]
+        if depth:
+            m.below[chain[depth - 1]] = up
+    return up[0][0], up[1][0]
+
+
+def distribute(m, t, chain, problem, forest):
+    """Effects down the chain, and the leaf levels' totals."""
+    B = m.q[t][None]
+    for g in chain:
+        A = np.eye(problem.X.shape[1])[problem.varying[g]]
+        B, m.delta[g] = B[forest.parents[g]], np.zeros_like(m.z[g])
+        for level, (F, s) in enumerate(zip(*m.below[g], strict=True)):
+            Q = inv(np.linalg.cholesky(A @ F @ A.T + m.P[g]))
+            m.delta[g][level] = Q.T @ (Q @ A @ (s - F @ B[level]) + m.z[g][level])
+        B = B + m.delta[g] @ A
+    return B
+
+
+def add_contrast(m, t, B, constants):
+    """The share of kappa, and the auxiliary density, of a tree that is not the first."""
+    a = m.q[t] + sum(W @ (b - m.q[t]) for W, b in zip(constants.contrast_weight[t], B, strict=True))
+    r = constants.auxiliary_mean[t] - a
+    m.kappa += m.q[t] - a
+    m.log_auxiliary += 0.5 * len(a) * np.log(m.c)
+    m.log_auxiliary -= 0.5 * m.c * r @ constants.auxiliary_information[t] @ r
 
 
 def bent(a, z):
@@ -103,12 +115,11 @@ def bent(a, z):
     return a[0] + a[1] * z + a[2] * (np.sqrt(1 + z * z) - 1)
 
 
-def cholesky_of_correlations(partial, k):
-    """L (k, k) from partial correlations row by row; the identity for none."""
+def cholesky_of_correlations(z, k):
+    """L (k, k), its partial correlations tanh(z) row by row."""
     L = np.zeros((k, k))
-    partial = list(partial)
     for i in range(k):
-        for j in range(i if partial or i == 0 else 0):
-            L[i, j] = partial.pop(0) * np.sqrt(1 - (L[i, :j] ** 2).sum())
+        for j in range(i):
+            L[i, j] = np.tanh(next(z)) * np.sqrt(1 - (L[i, :j] ** 2).sum())
         L[i, i] = np.sqrt(1 - (L[i, :i] ** 2).sum())
     return L

@@ -6,7 +6,7 @@ from scipy import stats
 
 from skhlm.engine.densities import TAILS, log_prior, tails
 from skhlm.engine.forest import learn_forest
-from skhlm.engine.messages import Message
+from skhlm.engine.messages import Message, condition, integrate
 from skhlm.engine.rows import cell_information, cell_score, learn_rows, to_leaves
 from skhlm.engine.tau_marginals import (
     Collapsed,
@@ -61,8 +61,6 @@ def test_marginal_is_the_dense_evidence(g, varying, about):
     root = kappa_stand_in(problem.priors.kappa, about)
     below, above = message, ((tree.factors[0], diagonal_precision(fixed[0])),)
     if g == 0:
-        from skhlm.engine.messages import condition, integrate
-
         leaf = condition(tree.factors[1], message, diagonal_precision(fixed[1]))
         below, above = integrate(leaf), ()
     collapsed = Collapsed(tree.factors[g], below, fixed[g], above, root, problem.priors.tau[g])
@@ -107,7 +105,7 @@ def test_tails_follow_the_density_wherever_it_is():
 
 def test_tails_of_a_skewed_density():
     density = stats.gumbel_l(1.0, 0.8)  # long to the left, as log tau near zero
-    guess = density.ppf(TAILS) + [0.2, -0.2, 0.1]
+    guess = density.ppf(TAILS) + np.array([0.2, -0.2, 0.1])
     np.testing.assert_allclose(tails(density.logpdf, guess, 25), density.ppf(TAILS), atol=0.01)
 
 
