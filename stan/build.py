@@ -28,14 +28,13 @@ import sysconfig
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ModuleNotFoundError:  # run by hand, where hatchling is not needed
-    BuildHookInterface = object
+    BuildHookInterface = object  # type: ignore[assignment, misc, unused-ignore]
 
 STAN = Path(__file__).resolve().parent
 ROOT = STAN.parent
@@ -63,8 +62,7 @@ class BuildError(Exception):
     """The program cannot be built; the message says what to do about it."""
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """What turns a .stan file into a program."""
 
     compiler: tuple[str, ...]

@@ -48,9 +48,13 @@ def log(tmp_path, monkeypatch) -> Path:
     (tmp_path / "libtbb.so.2").touch()
     (tmp_path / "model.stan").write_text(PROGRAM)
     monkeypatch.setenv("SKHLM_BUILD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(build.shutil, "which", lambda name: None)  # nothing to strip
+    monkeypatch.setattr(build.shutil, "which", nothing)  # not to strip the library
     use(monkeypatch, tmp_path)
     return log
+
+
+def nothing(_name: str) -> None:
+    """What looking for something that is not there returns."""
 
 
 def use(monkeypatch, directory: Path, compiler: str = "compiler", identity: str = "1.0") -> None:
@@ -148,7 +152,7 @@ class TestMissing:
 
     def test_no_httpstan(self, monkeypatch):
         monkeypatch.delenv("CMDSTAN", raising=False)
-        monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(build.importlib.util, "find_spec", nothing)
         with pytest.raises(build.BuildError, match=r"httpstan.*CMDSTAN"):
             build.find_httpstan()
 

@@ -35,6 +35,14 @@ PRECISION = 1 / 100 + Y.size / 4
 MEAN = np.array([Y.sum() / 4 / PRECISION, 1.0, 0.5])
 SD = np.array([PRECISION**-0.5, 1.0, 0.5])
 MODE = MEAN  # of the density in log(scale): scale exp(-2 scale) peaks at 1/2
+STILL = {"adapt_engaged": False, "step_size": 1e-9, "iter_warmup": 0, "iter_sampling": 1}
+STEP_SIZE_ONLY = {"adapt_metric_window": 0, "adapt_init_phase": 150, "adapt_step_size": 50}
+ENDLESS = {
+    "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2", "num_threads=2"],
+    "draws": ["sample", "num_warmup=50", "num_samples=2000000000", "thin=1000000"],
+    "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-15"],
+    "pathfinder": ["pathfinder", "num_elbo_draws=1000000", "num_paths=2"],
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,46 +208,43 @@ class TestSample:
         assert header.startswith("name,thread_id,total_time,")
         assert {row.split(",")[0] for row in rows} == {"prior"}
 
-    def test_progress(self, model, fit):
+    def test_progress(self, fit):
         console = Path(fit.runset.stdout_files[0]).read_text()
         for chain in range(1, 5):
             assert f"Chain [{chain}] Iteration: 2000 / 2000 [100%]  (Sampling)" in console
 
 
 class TestStart:
-    STILL = {"adapt_engaged": False, "step_size": 1e-9, "iter_warmup": 0, "iter_sampling": 1}
-
     def test_a_start_for_each_chain(self, model):
         inits = [{"mu": [c, -c], "scale": [c + 0.5]} for c in range(4)]
-        draws = sample(model, inits=inits, **self.STILL).draws()[0, :, 7:10]
+        draws = sample(model, inits=inits, **STILL).draws()[0, :, 7:10]
         np.testing.assert_allclose(draws, [[c, -c, c + 0.5] for c in range(4)], atol=1e-5)
 
     def test_one_start_for_all(self, model):
-        draws = sample(model, inits={"mu": [1, 2], "scale": [3]}, **self.STILL).draws()[0, :, 7:10]
+        draws = sample(model, inits={"mu": [1, 2], "scale": [3]}, **STILL).draws()[0, :, 7:10]
         np.testing.assert_allclose(draws, np.tile([1, 2, 3], (4, 1)), atol=1e-5)
 
     def test_the_rest_is_random(self, model):
-        fit = sample(model, inits={"mu": [1, 2]}, **self.STILL)
+        fit = sample(model, inits={"mu": [1, 2]}, **STILL)
         np.testing.assert_allclose(fit.stan_variable("mu"), np.tile([1, 2], (4, 1)), atol=1e-5)
         assert np.unique(fit.stan_variable("scale")).size == 4
 
     def test_zero(self, model):
-        draws = sample(model, inits=0, **self.STILL).draws()[0, :, 7:10]
+        draws = sample(model, inits=0, **STILL).draws()[0, :, 7:10]
         np.testing.assert_allclose(draws, np.tile([0, 0, 1], (4, 1)), atol=1e-5)
 
     def test_radius(self, model):
-        mu = sample(model, inits=0.01, **self.STILL).stan_variable("mu")
+        mu = sample(model, inits=0.01, **STILL).stan_variable("mu")
         assert np.all((np.abs(mu) < 0.011) & (mu != 0))
 
 
 class TestMetric:
     DIAGONAL = np.array([0.08, 1.0, 1.25])
     DENSE = np.diag(DIAGONAL) + 0.01
-    STEP_SIZE_ONLY = {"adapt_metric_window": 0, "adapt_init_phase": 150, "adapt_step_size": 50}
 
     def test_step_size_only_keeps_a_supplied_metric(self, model):
         fit = sample(
-            model, inv_metric=self.DIAGONAL, metric="diag_e", iter_warmup=200, **self.STEP_SIZE_ONLY
+            model, inv_metric=self.DIAGONAL, metric="diag_e", iter_warmup=200, **STEP_SIZE_ONLY
         )
         np.testing.assert_array_equal(fit.inv_metric, np.tile(self.DIAGONAL, (4, 1)))
         assert np.all(fit.step_size > 0.3)
@@ -247,20 +252,18 @@ class TestMetric:
 
     def test_step_size_only_keeps_a_dense_metric(self, model):
         fit = sample(
-            model, inv_metric=self.DENSE, metric="dense_e", iter_warmup=200, **self.STEP_SIZE_ONLY
+            model, inv_metric=self.DENSE, metric="dense_e", iter_warmup=200, **STEP_SIZE_ONLY
         )
         np.testing.assert_allclose(fit.inv_metric, np.tile(self.DENSE, (4, 1, 1)), rtol=1e-5)
         assert_posterior(parameters(fit))
 
     def test_step_size_only_with_the_identity(self, model):
-        fit = sample(model, **self.STEP_SIZE_ONLY | {"iter_warmup": 200})
+        fit = sample(model, **STEP_SIZE_ONLY | {"iter_warmup": 200})
         np.testing.assert_array_equal(fit.inv_metric, np.ones((4, 3)))
 
     def test_a_metric_for_each_chain(self, model):
         metrics = [self.DIAGONAL * (c + 1) for c in range(4)]
-        fit = sample(
-            model, inv_metric=metrics, metric="diag_e", iter_warmup=200, **self.STEP_SIZE_ONLY
-        )
+        fit = sample(model, inv_metric=metrics, metric="diag_e", iter_warmup=200, **STEP_SIZE_ONLY)
         np.testing.assert_allclose(fit.inv_metric, metrics, rtol=1e-5)
 
     def test_no_adaptation_keeps_metric_and_step_size(self, model):
@@ -411,16 +414,12 @@ class TestLogProb:
             *("output", f"file={output}", "sig_figs=17"),
         )
         assert result.returncode == 0, result.stderr
-        rows = np.loadtxt(output, delimiter=",", skiprows=_head(output))
+        lines = [line for line in output.read_text().splitlines() if not line.startswith("#")]
+        rows = np.loadtxt(lines[1:], delimiter=",")
         for point, row in zip(points, rows, strict=True):
             at = {"mu": point[:2].tolist(), "scale": [float(np.exp(point[2]))]}
             expected = model.log_prob(at, DATA, sig_figs=17).to_numpy()[0]
             np.testing.assert_allclose(row, expected, rtol=1e-12)
-
-
-def _head(path: Path) -> int:
-    """Lines before the first row of numbers."""
-    return 1 + next(i for i, line in enumerate(path.read_text().splitlines()) if not line.startswith("#"))
 
 
 class TestInfo:
@@ -542,20 +541,13 @@ class TestFullDisk:
             counts.append(len(rows))
         assert max(counts) > 50
 
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
     def test_no_space(self, exe, data_file):
         words = ["data", f"file={data_file}", "output", "file=/dev/full", "sample"]
         assert_fails(run(exe, *words), CANNOT_WRITE, "/dev/full", "No space left on device")
 
 
 class TestAbandoned:
-    ENDLESS = {
-        "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2", "num_threads=2"],
-        "draws": ["sample", "num_warmup=50", "num_samples=2000000000", "thin=1000000"],
-        "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-15"],
-        "pathfinder": ["pathfinder", "num_elbo_draws=1000000", "num_paths=2"],
-    }
-
     def command(self, exe, data_file, directory, words) -> list[str]:
         directory.mkdir()
         output = ["output", f"file={directory / 'o.csv'}", "refresh=0"]
@@ -563,7 +555,7 @@ class TestAbandoned:
 
     @pytest.mark.parametrize("what", ENDLESS)
     def test_removed_directory(self, exe, data_file, tmp_path, what):
-        command = self.command(exe, data_file, tmp_path / "run", self.ENDLESS[what])
+        command = self.command(exe, data_file, tmp_path / "run", ENDLESS[what])
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             time.sleep(0.5)
             assert process.poll() is None
@@ -574,7 +566,7 @@ class TestAbandoned:
 
     @pytest.mark.parametrize("what", ENDLESS)
     def test_dead_parent(self, exe, data_file, tmp_path, what):
-        command = self.command(exe, data_file, tmp_path / "run", self.ENDLESS[what])
+        command = self.command(exe, data_file, tmp_path / "run", ENDLESS[what])
         parent = subprocess.Popen([sys.executable, "-c", PARENT, *command], stdout=subprocess.PIPE)
         child = int(parent.stdout.readline())
         time.sleep(0.5)
