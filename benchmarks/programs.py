@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from skhlm.engine.program import PROGRAM
 Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
 
 MAX_TREEDEPTH = 10
+RESOLVED = 0.3  # CPU seconds that are measured well
 logging.getLogger("cmdstanpy").disabled = True
 
 
@@ -50,14 +51,34 @@ def prepare(data_set: DataSet) -> Task:
     return Task(problem, model._settings(), partial(diagnose, labels=model._labels))
 
 
+@dataclass
+class Witness:
+    """A diagnosis that remembers its draws: `run_nuts` thins those of a run that it lengthens."""
+
+    diagnose: Diagnose
+    seen: list[tuple[Draws, Diagnostics]] = field(default_factory=list)
+
+    def __call__(self, draws: Draws, statistics: SamplerStatistics) -> Diagnostics:
+        """Diagnose and remember."""
+        found = self.diagnose(draws, statistics)
+        self.seen.append((draws, found))
+        return found
+
+    def draws_of(self, returned: Diagnostics) -> Draws:
+        """The draws that this diagnosis is about."""
+        return next(draws for draws, found in self.seen if found.n_leapfrog == returned.n_leapfrog)
+
+
 def run_tree_map(task: Task) -> Measures:
     """The program that ships, calibration and second run included."""
+    witness = Witness(task.diagnose)
     start = time.perf_counter()
-    draws, found = run_nuts(task.problem, task.settings, task.diagnose)
+    _, found = run_nuts(task.problem, task.settings, witness)
     seconds = time.perf_counter() - start
     forest = learn_forest(task.problem.codes, task.problem.n_levels)
     data = build_data_block(task.problem, forest, calibrate(task.problem, forest))
-    return measure("tree map", draws, found, seconds, time_gradient(PROGRAM, data))
+    gradient = time_gradient(PROGRAM, data)
+    return measure("tree map", witness.draws_of(found), found, seconds, gradient)
 
 
 def run_plain(task: Task, run: PlainRun) -> Measures:
@@ -87,8 +108,12 @@ def time_gradient(program: Path, data: dict[str, Any]) -> float:
     """CPU seconds of one leapfrog step, without the start of the program and its reading."""
     with TemporaryDirectory() as directory:
         sample = partial(_long_trajectories, _model(program), _write(data, directory), directory)
-        short, long = sample(1), sample(9)
-    return (long.cpu_seconds - short.cpu_seconds) / (long.n_leapfrog - short.n_leapfrog)
+        short, n, seconds = sample(1), 2, 0.0
+        while seconds < RESOLVED:
+            n *= 4
+            long = sample(n)
+            seconds = long.cpu_seconds - short.cpu_seconds
+    return seconds / (long.n_leapfrog - short.n_leapfrog)
 
 
 class Cost(NamedTuple):
