@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.plain import ROOT
+from skhlm.engine.program import PROGRAM
 
 
 def describe_machine() -> dict[str, str]:
@@ -20,10 +21,18 @@ def describe_machine() -> dict[str, str]:
         "cores": str(
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         ),
-        "memory": _field("/proc/meminfo", "MemTotal") or "unknown",
+        "memory": _memory(),
         "system": platform.platform(),
         "Python": platform.python_version(),
+        "Stan": _stan_version(),
     }
+
+
+def _stan_version() -> str:
+    """What the shipped program says of itself."""
+    answer = subprocess.run([PROGRAM, "info"], capture_output=True, text=True, check=True)
+    info = dict(line.split(" = ") for line in answer.stdout.splitlines() if " = " in line)
+    return ".".join(info[f"stan_version_{part}"] for part in ("major", "minor", "patch"))
 
 
 def _commit() -> str:
@@ -39,6 +48,12 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return answer.stdout.strip()
+
+
+def _memory() -> str:
+    """Physical memory, where the system tells."""
+    total = _field("/proc/meminfo", "MemTotal")
+    return "unknown" if total is None else f"{int(total.split()[0]) / 2**20:.0f} GiB"
 
 
 def _field(path: str, name: str) -> str | None:
