@@ -83,7 +83,7 @@ def test_marginal_likelihood_is_that_of_the_marginal_covariance(full):
         posterior_mean = mean + gain @ (model.y - model.D @ mean)
         np.testing.assert_allclose(found.mean[s], posterior_mean, rtol=1e-8, atol=1e-9)
         posterior = prior - gain @ model.D @ prior
-        np.testing.assert_allclose(found.covariance()[s], posterior, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(found.variance[s], np.diag(posterior), rtol=1e-7, atol=1e-9)
     constant = found.log_marginal - np.array(expected)
     np.testing.assert_allclose(constant, constant[0], rtol=0, atol=1e-9)
 
@@ -118,8 +118,8 @@ def test_one_factor_intercept_equals_grid_quadrature():
         estimate = estimate[0] if isinstance(estimate, list) else estimate
         assert np.all(np.abs(estimate.mean.ravel() - mean) < 4 * estimate.mean_error.ravel()), name
         assert np.all(np.abs(estimate.sd.ravel() - sd) < 4 * estimate.sd_error.ravel()), name
-    assert found.pareto_k < 0.5
-    assert found.ess > 10_000
+    assert found.ess > 5000
+    assert found.largest_weight < 0.01
 
 
 def test_tight_priors_give_the_closed_form():
@@ -127,7 +127,7 @@ def test_tight_priors_give_the_closed_form():
     tau, sigma, mu = 0.7, 1.1, 0.4
     model = one_factor(kappa_loc=mu, kappa_scale=1e-5, sigma_prior=(np.inf, sigma, 1e-5))
     factor = replace(model.factors[0], tau_priors=((np.inf, tau, 1e-5),))
-    found = normal_posterior(replace(model, factors=(factor,)), n_draws=2000)
+    found = normal_posterior(replace(model, factors=(factor,)), n_draws=4000)
     n = np.bincount(factor.codes)
     B = (sigma**2 / n) / (tau**2 + sigma**2 / n)
     ybar = np.bincount(factor.codes, model.y) / n
@@ -184,7 +184,7 @@ def test_draws_have_the_conditional_moments():
     scales = Scales(np.full(40_000, 0.9), [np.full((40_000, 1), 0.6)], [np.ones((40_000, 1, 1))])
     given = condition(model, moments(model), scales)
     draws = given.draw(np.random.default_rng(7))
-    covariance = given.covariance()[0]
+    covariance = np.linalg.inv(given.C[0] @ given.C[0].T)
     z = (draws.mean(axis=0) - given.mean[0]) / np.sqrt(np.diag(covariance) / len(draws))
     assert np.all(np.abs(z) < 4)
     sd = np.sqrt(np.diag(covariance))
@@ -193,7 +193,7 @@ def test_draws_have_the_conditional_moments():
 
 
 def test_draws_of_the_posterior_have_its_moments():
-    """Resampled from about 18,000 effective draws: errors of 1/sqrt of that, doubled for safety."""
+    """Resampled from about 8,000 effective draws: errors of twice 1/sqrt(10,000) for safety."""
     model = one_factor()
     posterior = normal_posterior(model, seed=1)
     scales, theta = normal_draws(model)

@@ -1,0 +1,450 @@
+"""The fitted posterior is the model's: closed forms, an independent posterior, coverage, limits.
+
+With ``autoscale=False`` the model's units are the user's, so the oracle's numbers compare directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skhlm import HLMRegressor
+from skhlm.datasets import make_campaigns
+from skhlm.priors import Cauchy, Normal, StudentT
+from tests import oracle
+
+TIGHT = 1e-4
+"""Scale of a prior that fixes a parameter."""
+
+
+# --- a data set, told to the estimator by name and to the oracle by number -----------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """Simulated data and a model of them."""
+
+    X: pd.DataFrame
+    y: pd.Series
+    groups: list[str]
+    predictors: list[str]
+    varying: Mapping[str, Sequence[str]]
+    family: str = "normal"
+    covariance: str = "diagonal"
+    fit_intercept: bool = True
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    sample_weight: np.ndarray | None = None
+
+    @property
+    def coefficients(self) -> list[str]:
+        """Names of the K coefficients."""
+        return [*(["Intercept"] if self.fit_intercept else []), *self.predictors]
+
+    @property
+    def factors(self) -> list[str]:
+        """region, region/country, ...: every prefix of every hierarchy."""
+        parts = [group.split("/") for group in self.groups]
+        return ["/".join(p[: d + 1]) for p in parts for d in range(len(p))]
+
+    def varying_in(self, factor: str) -> list[str]:
+        """Coefficients that vary by a factor; all of them unless told otherwise."""
+        return list(self.varying.get(factor, self.coefficients))
+
+    def levels(self, factor: str) -> tuple[np.ndarray, list[tuple]]:
+        """Each row's level of a factor, numbered, and the levels' paths."""
+        paths = list(self.X[factor.split("/")].itertuples(index=False, name=None))
+        levels = sorted(set(paths))
+        number = {level: j for j, level in enumerate(levels)}
+        return np.array([number[path] for path in paths]), levels
+
+    def fit(self, **settings: Any) -> HLMRegressor:
+        """Eight thousand draws, enough for the tolerances below."""
+        defaults = {"autoscale": False, "iter_sampling": 2000, "random_state": 0}
+        model = HLMRegressor(
+            self.groups,
+            varying=dict(self.varying) or "all",
+            family=self.family,
+            covariance=self.covariance,
+            fit_intercept=self.fit_intercept,
+            priors=dict(self.priors),
+            **(defaults | settings),
+        )
+        return model.fit(self.X, self.y, sample_weight=self.sample_weight)
+
+    def for_oracle(self, X: np.ndarray | None = None, y: np.ndarray | None = None) -> oracle.Model:
+        """The same model on arrays; predictors and outcome may be given in other units."""
+        X = self.X[self.predictors].to_numpy() if X is None else X
+        design = np.c_[np.ones(len(self.X)), X] if self.fit_intercept else X
+        kappa = self.priors.get("kappa", Normal(0, 10))
+        return oracle.Model(
+            design,
+            self.y.to_numpy() if y is None else y,
+            tuple(self._factor(name) for name in self.factors),
+            weight=self.sample_weight,
+            kappa_loc=kappa.loc,
+            kappa_scale=kappa.scale,
+            sigma_prior=numbers(self.priors.get("sigma", Cauchy(0, 2.5))),
+            full=self.covariance == "full",
+        )
+
+    def _factor(self, name: str) -> oracle.Factor:
+        codes, levels = self.levels(name)
+        varying = [self.coefficients.index(k) for k in self.varying_in(name)]
+        prior = self.priors.get("tau", {}).get(name, Cauchy(0, 2.5))
+        return oracle.Factor(codes, len(levels), tuple(varying), (numbers(prior),) * len(varying))
+
+
+def numbers(prior: Normal | StudentT | Cauchy) -> oracle.TPrior:
+    """df, location and scale."""
+    df = {Normal: np.inf, Cauchy: 1.0}.get(type(prior)) or prior.df
+    return df, prior.loc, prior.scale
+
+
+def simulated(
+    hierarchies: Mapping[str, Sequence[int]],
+    n_predictors: int = 0,
+    n: int = 150,
+    *,
+    noise: str = "normal",
+    varying: Mapping[str, Sequence[str]] | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Case:
+    """Rows in crossed hierarchies of the given sizes, coefficients varying by every factor."""
+    rng = np.random.default_rng(seed)
+    predictors = [f"x{k + 1}" for k in range(n_predictors)]
+    design = np.c_[np.ones(n), rng.normal(size=(n, n_predictors))]
+    X = pd.DataFrame(design[:, 1:], columns=predictors)
+    beta = np.tile(rng.normal(size=n_predictors + 1), (n, 1))
+    for group, sizes in hierarchies.items():
+        code = rng.choice(sizes[-1], n, p=rng.dirichlet(5 * np.ones(sizes[-1])))
+        for name, size in reversed(list(zip(group.split("/"), sizes, strict=True))):
+            code = code % size
+            X[name] = [f"{name}{j:02d}" for j in code]
+            beta += rng.normal(scale=0.5, size=(size, n_predictors + 1))[code]
+    residual = rng.normal(size=n) if noise == "normal" else rng.standard_t(3, size=n)
+    y = pd.Series((design * beta).sum(axis=1) + residual, name="y")
+    return Case(X, y, list(hierarchies), predictors, varying or {}, **settings)
+
+
+# --- comparing ------------------------------------------------------------------------------------
+
+Table = dict[tuple, tuple[float, float]]
+"""Mean and sd by parameter, factor, level and coefficient."""
+
+
+def reported(fitted: HLMRegressor) -> Table:
+    """What the estimator says."""
+    table: Table = {}
+    for row in fitted.summary().itertuples():
+        factor = row.factor if row.parameter in ("tau", "omega") else ""
+        coefficient = row.coefficient if row.parameter not in ("sigma", "nu") else ""
+        table[row.parameter, factor, (), coefficient] = row.mean, row.sd
+    if fitted.groups is not None:
+        for row in fitted.group_effects().itertuples():
+            table["delta", row.factor, row.level, row.coefficient] = row.mean, row.sd
+    return table
+
+
+def expected(case: Case, posterior: oracle.Posterior) -> Table:
+    """What the oracle says, under the same names."""
+    table: Table = {("sigma", "", (), ""): _pair(posterior.sigma, ())}
+    if posterior.nu is not None:
+        table["nu", "", (), ""] = _pair(posterior.nu, ())
+    for k, name in enumerate(case.coefficients):
+        table["kappa", "", (), name] = _pair(posterior.kappa, k)
+    for g, factor in enumerate(case.factors):
+        names = case.varying_in(factor)
+        for k, name in enumerate(names):
+            table["tau", factor, (), name] = _pair(posterior.tau[g], k)
+            for j, level in enumerate(case.levels(factor)[1]):
+                table["delta", factor, level, name] = _pair(posterior.delta[g], (j, k))
+            for i in range(k) if posterior.omega else ():
+                pair = f"{names[i]}, {name}"
+                table["omega", factor, (), pair] = _pair(posterior.omega[g], (k, i))
+    return table
+
+
+def _pair(estimate: oracle.Estimate, index: Any) -> tuple[float, float]:
+    return float(estimate.mean[index]), float(estimate.sd[index])
+
+
+def assert_same_posterior(found: Table, truth: Table) -> None:
+    """Every mean within 0.1 sd, every sd within 10%."""
+    assert set(found) == set(truth)
+    wrong = [
+        f"{key}: mean {found[key][0]:.4g}, sd {found[key][1]:.4g}; oracle {mean:.4g}, {sd:.4g}"
+        for key, (mean, sd) in truth.items()
+        if abs(found[key][0] - mean) > 0.1 * sd or abs(found[key][1] / sd - 1) > 0.1
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+# --- (a) closed form ------------------------------------------------------------------------------
+
+
+def test_partial_pooling_formula():
+    """theta_k = (1 - B_k) ybar_k + B_k mu with mu, tau, sigma given: four Monte Carlo errors."""
+    mu, tau, sigma = 0.4, 0.7, 1.1
+    case = simulated(
+        {"g": (9,)},
+        n=60,
+        priors={
+            "kappa": Normal(mu, TIGHT),
+            "tau": {"g": Normal(tau, TIGHT)},
+            "sigma": Normal(sigma, TIGHT),
+        },
+    )
+    fitted = case.fit(iter_sampling=1000)
+    effects = fitted.group_effects().set_index("level")
+    ybar = case.y.groupby(case.X["g"]).mean()[[g for (g,) in effects.index]].to_numpy()
+    B = (sigma**2 / effects["n"]) / (tau**2 + sigma**2 / effects["n"])
+    sd = tau * np.sqrt(B)
+    error = sd / np.sqrt(fitted.diagnostics_.min_ess_bulk)
+    theta = mu + effects["mean"]
+    assert (np.abs(theta - ((1 - B) * ybar + B * mu)) < 4 * error).all()
+    found_B = (theta - ybar) / (mu - ybar)
+    assert (np.abs(found_B - B) < 4 * error / np.abs(mu - ybar)).all()
+    assert (
+        np.abs(effects["sd"] / sd - 1) < 4 / np.sqrt(2 * fitted.diagnostics_.min_ess_bulk)
+    ).all()
+
+
+# --- (b) the oracle -------------------------------------------------------------------------------
+
+NORMAL = {
+    "no factor": simulated({}, 2, 40),
+    "one factor": simulated({"g": (10,)}),
+    "slopes": simulated({"g": (12,)}, 2, 200),
+    "two crossed": simulated({"g": (12,), "h": (10,)}, 1, 200),
+    "nested": simulated({"region/country": (9, 27)}, 1, 250),
+    "two hierarchies": simulated({"region/country": (8, 16), "industry/vertical": (8, 16)}, 0, 250),
+    "three deep": simulated({"a/b/c": (8, 16, 32)}, 0, 250),
+    "full": simulated({"g": (12,)}, 2, 200, covariance="full"),
+    "two crossed, full": simulated({"g": (12,), "h": (12,)}, 1, 250, covariance="full"),
+    "some vary": simulated(
+        {"region/country": (9, 27), "h": (12,)},
+        2,
+        250,
+        varying={"region": ["Intercept"], "region/country": ["x2"], "h": ["Intercept", "x1"]},
+    ),
+    "weights": simulated(
+        {"g": (10,)}, 1, 80, sample_weight=np.random.default_rng(1).integers(0, 5, 80) / 2
+    ),
+    "priors": simulated(
+        {"g": (10,), "h": (10,)},
+        1,
+        60,
+        priors={
+            "kappa": Normal(1.0, 0.3),
+            "tau": {"g": StudentT(3, 0.2, 0.5), "h": Normal(0, 0.3)},
+            "sigma": StudentT(5, 1.5, 0.2),
+        },
+    ),
+    "no intercept": simulated({"g": (12,)}, 2, 200, fit_intercept=False),
+    "few rows, many levels": simulated({"g": (25,), "h": (20,)}, 0, 60),
+}
+
+
+@pytest.mark.parametrize("name", NORMAL)
+def test_normal_posterior_is_the_oracles(name):
+    case = NORMAL[name]
+    truth = oracle.normal_posterior(case.for_oracle())
+    assert truth.ess > 2000 and truth.largest_weight < 0.01
+    assert_same_posterior(reported(case.fit()), expected(case, truth))
+
+
+STUDENT = {
+    "no factor": simulated({}, 1, 60, noise="student_t", family="student_t"),
+    "two crossed": simulated(
+        {"g": (10,), "h": (10,)}, 0, 200, noise="student_t", family="student_t"
+    ),
+    "nested slopes, full": simulated(
+        {"region/country": (8, 16)},
+        1,
+        250,
+        noise="student_t",
+        family="student_t",
+        covariance="full",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STUDENT)
+def test_student_posterior_is_the_oracles(name):
+    case = STUDENT[name]
+    truth = oracle.student_posterior(case.for_oracle(), n_chains=32, n_draws=800, n_warmup=400)
+    assert_same_posterior(reported(case.fit()), expected(case, truth))
+
+
+X_CENTER, X_SCALE, Y_CENTER, Y_SCALE = np.array([3.0, -40.0]), np.array([0.2, 15.0]), 1000.0, 70.0
+
+
+@pytest.mark.parametrize(
+    ("hierarchies", "covariance"), [({"g": (12,), "h": (10,)}, "diagonal"), ({"g": (14,)}, "full")]
+)
+def test_autoscale_is_a_change_of_units(hierarchies, covariance):
+    """Fitted standardised, reported at x = 0.
+
+    With b' the coefficients of the standardised columns, b_k = b'_k s_y / s_k and
+    b_0 = b'_0 s_y - sum_k b_k c_k: in short b = T b', to which kappa_0 adds c_y. Group effects
+    transform alike, so their covariance is T Sigma T'.
+    """
+    case = in_far_units(simulated(hierarchies, 2, 250, covariance=covariance))
+    model, T, y_center, y_scale = standardised(case)
+    scales, theta = oracle.normal_draws(model)
+    truth: Table = {("sigma", "", (), ""): _moments(y_scale * scales.sigma)}
+    effects = by_coefficient(model, theta)
+    kappa = effects[0][:, 0] @ T.T + [y_center, 0, 0]
+    names = case.coefficients
+    truth |= {("kappa", "", (), name): _moments(kappa[:, k]) for k, name in enumerate(names)}
+    for g, factor in enumerate(case.factors):
+        root = T @ (scales.tau[g][:, :, None] * scales.L[g])
+        Sigma = root @ root.transpose(0, 2, 1)
+        tau = np.sqrt(np.diagonal(Sigma, axis1=1, axis2=2))
+        delta = effects[g + 1] @ T.T
+        for k, name in enumerate(names):
+            truth["tau", factor, (), name] = _moments(tau[:, k])
+            for j, level in enumerate(case.levels(factor)[1]):
+                truth["delta", factor, level, name] = _moments(delta[:, j, k])
+            for i in range(k) if model.full else ():
+                omega = Sigma[:, i, k] / (tau[:, i] * tau[:, k])
+                truth["omega", factor, (), f"{names[i]}, {name}"] = _moments(omega)
+    assert_same_posterior(reported(case.fit(autoscale=True)), truth)
+
+
+def test_coefficients_of_combinations_with_slopes_that_vary_alone():
+    """beta = kappa + effects, at x = 0: a slope that turns about the centre moves the intercept."""
+    case = in_far_units(
+        simulated({"g": (12,), "h": (10,)}, 2, 250, varying={"g": ["x1"], "h": ["Intercept", "x2"]})
+    )
+    model, T, y_center, _ = standardised(case)
+    kappa, *effects = by_coefficient(model, oracle.normal_draws(model)[1])
+    found = case.fit(autoscale=True).coefficients()
+    table: Table = {
+        (row.g, row.h, row.coefficient): (row.mean, row.sd) for row in found.itertuples()
+    }
+    truth: Table = {}
+    (g_codes, g_levels), (h_codes, h_levels) = map(case.levels, case.factors)
+    for g, h in set(zip(g_codes, h_codes, strict=True)):
+        beta = kappa[:, 0].copy()
+        beta[:, [1]] += effects[0][:, g]
+        beta[:, [0, 2]] += effects[1][:, h]
+        beta = beta @ T.T + [y_center, 0, 0]
+        for k, name in enumerate(case.coefficients):
+            truth[(*g_levels[g], *h_levels[h], name)] = _moments(beta[:, k])
+    assert_same_posterior(table, truth)
+
+
+def in_far_units(case: Case) -> Case:
+    """The same data with other units and origins."""
+    moved = X_CENTER + X_SCALE * case.X[case.predictors]
+    return replace(case, X=case.X.assign(**moved), y=Y_CENTER + Y_SCALE * case.y)
+
+
+def standardised(case: Case) -> tuple[oracle.Model, np.ndarray, float, float]:
+    """The oracle's model of standardised columns, T, and the outcome's mean and sd."""
+    X, y = case.X[case.predictors].to_numpy(), case.y.to_numpy()
+    scale = y.std() / X.std(axis=0)
+    T = np.diag(np.r_[y.std(), scale])
+    T[0, 1:] = -X.mean(axis=0) * scale
+    model = case.for_oracle((X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std())
+    return model, T, y.mean(), y.std()
+
+
+def by_coefficient(model: oracle.Model, theta: np.ndarray) -> list[np.ndarray]:
+    """Draws of kappa (S, 1, K), then of each factor's effects (S, J_g, K_g)."""
+    sizes = [model.X.shape[1], *(factor.size for factor in model.factors)]
+    return [
+        theta[:, a:b].reshape(len(theta), -1, size)
+        for a, b, size in zip(model.starts, model.starts[1:], sizes, strict=False)
+    ]
+
+
+def _moments(draws: np.ndarray) -> tuple[float, float]:
+    return float(draws.mean()), float(draws.std())
+
+
+# --- (c) coverage ---------------------------------------------------------------------------------
+
+
+def test_intervals_cover_the_campaigns_truth():
+    """90% intervals of every coefficient, default settings, over 20 simulated data sets.
+
+    About 1,300 effects and 2,500 coefficients of combinations. Those of one data set are
+    correlated: the share of a data set has an sd of about 0.05, so that of twenty one of 0.012,
+    and 0.85 to 0.95 are four of them.
+    """
+    effects, combinations = [], []
+    for seed in range(20):
+        X, y, truth = make_campaigns(
+            400, 1, n_regions=4, n_countries=12, n_industries=4, n_verticals=12, random_state=seed
+        )
+        model = HLMRegressor(["region/country", "industry/vertical"], random_state=seed).fit(X, y)
+        kappa = model.summary().query("parameter == 'kappa'").set_index("coefficient")
+        found = model.group_effects().merge(truth.effects, on=["factor", "level", "coefficient"])
+        assert len(found) == len(model.group_effects())
+        effects += [kappa["q05"].le(truth.kappa) & kappa["q95"].ge(truth.kappa)]
+        effects += [found["lower"].le(found["effect"]) & found["upper"].ge(found["effect"])]
+        names = ["region", "country", "industry", "vertical"]
+        beta = X[names].join(truth.beta).drop_duplicates(names).melt(names, var_name="coefficient")
+        both = model.coefficients().merge(beta, on=[*names, "coefficient"])
+        assert len(both) == len(beta)
+        combinations += [both["lower"].le(both["value"]) & both["upper"].ge(both["value"])]
+    assert 0.85 < pd.concat(effects).mean() < 0.95
+    assert 0.85 < pd.concat(combinations).mean() < 0.95
+
+
+# --- (d) limits -----------------------------------------------------------------------------------
+
+
+def test_tau_zero_is_the_pooled_fit():
+    """No variation between levels: least squares that ignores the groups."""
+    case = simulated(
+        {"g": (8,), "h": (5,)},
+        2,
+        120,
+        priors={
+            "tau": dict.fromkeys(["g", "h"], Normal(0, 1e-5)),
+            "kappa": Normal(0, 1000),
+        },
+    )
+    fitted = case.fit(iter_sampling=1000)
+    design = case.for_oracle().X
+    pooled, (rss,), *_ = np.linalg.lstsq(design, case.y, rcond=None)
+    kappa = fitted.summary().query("parameter == 'kappa'").set_index("coefficient")
+    error = kappa["sd"] / np.sqrt(kappa["ess_bulk"])
+    assert (np.abs(kappa["mean"] - pooled) < 4 * error).all()
+    standard_error = np.sqrt(rss / (120 - 3) * np.diag(np.linalg.inv(design.T @ design)))
+    assert (np.abs(kappa["sd"] / standard_error - 1) < 0.1).all()
+    leverage = np.sqrt(np.einsum("ij,ij->i", design @ np.linalg.inv(design.T @ design), design))
+    tolerance = 4 * fitted.sigma_ * leverage / np.sqrt(kappa["ess_bulk"].min()) + 1e-3
+    assert (np.abs(fitted.predict(case.X) - design @ pooled) < tolerance).all()
+
+
+def test_tau_infinite_is_the_unpooled_fit():
+    """Levels know nothing of each other: least squares for each of them."""
+    case = simulated(
+        {"g": (6,)},
+        1,
+        120,
+        priors={"tau": {"g": Normal(1000, 1)}, "kappa": Normal(0, 1000)},
+    )
+    fitted = case.fit(iter_sampling=1000)
+    found = fitted.coefficients().set_index(["g", "coefficient"])
+    n_draws = 4 * 1000
+    for level, rows in case.X.groupby("g"):
+        design = np.c_[np.ones(len(rows)), rows["x1"]]
+        unpooled, *_ = np.linalg.lstsq(design, case.y[rows.index], rcond=None)
+        error = found.loc[level, "sd"] / np.sqrt(n_draws / 2)
+        assert (np.abs(found.loc[level, "mean"] - unpooled) < 4 * error).all()
+        leverage = np.sqrt(
+            np.einsum("ij,jk,ik->i", design, np.linalg.inv(design.T @ design), design)
+        )
+        tolerance = 4 * fitted.sigma_ * leverage / np.sqrt(n_draws / 2)
+        assert (np.abs(fitted.predict(rows) - design @ unpooled) < tolerance).all()
