@@ -45,7 +45,7 @@ def calibrate(problem: Problem, forest: Forest) -> MapConstants:
         log_c=float(log_information(error.log_sigma[0], median_nu(error))),
     )
     build = to_constants if forest.chains else to_rooted_constants
-    return build(expansions, estimate.kappa, problem.priors.kappa, scales)
+    return build(trees, expansions, estimate.kappa, problem.priors.kappa, scales)
 
 
 def _expand(

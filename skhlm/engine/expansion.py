@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.engine.messages import Message, upward
 from skhlm.engine.problem import LocationScale
-from skhlm.engine.tau_marginals import kappa_stand_in
+from skhlm.engine.small_matrices import cholesky, inverse_lower
+from skhlm.engine.tau_marginals import diagonal_precision, kappa_stand_in
 from skhlm.engine.tree_map import MapConstants
+from skhlm.engine.trees import Tree
 
 _SMALLEST_EIGENVALUE = 1e-8  # of a tree's total information, its diagonal scaled to one
 
@@ -35,6 +38,7 @@ class ScaleMaps:
 
 
 def to_constants(
+    trees: Sequence[Tree],
     expansions: Sequence[Expansion],
     kappa: Floats,
     prior: LocationScale,
@@ -44,12 +48,18 @@ def to_constants(
 
     A tree's contrasts are weighted by W_l = (sum F0 + Pi)^-1 F0_l, Pi the precision of kappa's
     prior: the tree's mean effect goes to the first root as far as the data, not the prior, tell it
-    from kappa. The first root is then q_1 = kappa + the other trees' contrasts.
+    from kappa. The first root is then q_1 = kappa + the other trees' contrasts, and so is its
+    prior: kappa's, widened by theirs.
     """
     precision, prior_score = kappa_stand_in(prior)
     first, *others = (_conditioned(expansion, precision) for expansion in expansions)
     contrasts = [_contrasts(expansion, precision) for expansion in others]
     root = kappa + sum((shift for _, shift, _ in contrasts), np.zeros_like(kappa))
+    variance = sum(
+        _contrast_variance(tree, expansion, weight, scales)
+        for tree, expansion, (weight, _, _) in zip(trees[1:], others, contrasts, strict=True)
+    )
+    narrowing = 1 / (1 + precision * variance)
     unused = np.zeros_like(first.information)
     return MapConstants(
         leaf_information=(first.information, *(e.information for e in others)),
@@ -62,20 +72,21 @@ def to_constants(
         auxiliary_mean=np.stack([np.zeros_like(kappa), *(mean for _, _, mean in contrasts)]),
         root_information=np.zeros_like(unused[0]),
         root_score=np.zeros_like(kappa),
-        prior_precision=precision,
-        prior_score=prior_score,
+        prior_precision=narrowing * precision,
+        prior_score=narrowing * prior_score,
         **vars(scales),
     )
 
 
 def to_rooted_constants(
+    trees: Sequence[Tree],
     expansions: Sequence[Expansion],
     kappa: Floats,
     prior: LocationScale,
     scales: ScaleMaps,
 ) -> MapConstants:
     """Constants of the map without factors: the one expansion's only level is the root itself."""
-    constants = to_constants(expansions, kappa, prior, scales)
+    constants = to_constants(trees, expansions, kappa, prior, scales)
     return replace(
         constants,
         root_information=constants.leaf_information[0][0],
@@ -105,6 +116,23 @@ def _contrasts(expansion: Expansion, precision: Floats) -> tuple[Floats, Floats,
     weight = np.linalg.solve(total, expansion.information)
     shift = np.einsum("lij,lj->i", weight, expansion.effects)
     return weight, shift, shift + np.linalg.solve(total, expansion.gradient.sum(axis=0))
+
+
+def _contrast_variance(
+    tree: Tree, expansion: Expansion, weight: Floats, scales: ScaleMaps
+) -> Floats:
+    """Prior variance (K,) of the contrasts sum W_l T_l at the central scales.
+
+    What a tree tells of its root has the variance of its mean effect; the data's own, small share
+    of it does no harm.
+    """
+    F = np.moveaxis(expansion.information, 0, -1)[..., None]
+    P = [diagonal_precision(scales.log_tau[g][0]) for g in tree.members]
+    _, told = upward(Message(F, np.zeros(F.shape[1:])), tree.factors, P)
+    Q = inverse_lower(cholesky(told.F))[:, :, 0, 0]
+    total = weight.sum(axis=0)
+    variance: Floats = np.square(Q @ total.T).sum(axis=0)
+    return variance
 
 
 def score_at_zero(expansion: Expansion, root: Floats) -> Floats:

@@ -45,19 +45,20 @@ def recalibrate(
     """The map's constants at the draws of a run that used ``constants``."""
     scales = _scale_maps(constants, draws)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
+    trees = learn_trees(problem, forest)
     growth = float(np.exp(scales.log_c - constants.log_c))
     if not forest.chains:
         expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
-        return to_rooted_constants([expansion], kappa, prior, scales)
+        return to_rooted_constants(trees, [expansion], kappa, prior, scales)
     delta = [_mean(d) for d in draws.delta]
     z = _leaf_coordinates(coordinates, problem, forest)
-    old = _old_expansions(constants, growth, learn_trees(problem, forest), delta, kappa)
+    old = _old_expansions(constants, growth, trees, delta, kappa)
     expansions = []
     for t, chain in enumerate(forest.chains):
         leaf = chain[-1]
         P = _prior_precision(draws, leaf)
         expansions.append(_matched(old[t], problem.varying[leaf], P, delta[leaf], z[t]))
-    return to_constants(expansions, kappa, prior, scales)
+    return to_constants(trees, expansions, kappa, prior, scales)
 
 
 def _mean(draws: Floats) -> Floats:

@@ -50,7 +50,7 @@ class MapConstants:
     ``auxiliary_mean``         (R, K)              of the other trees' roots
     ``root_information``       (K, K)              what reaches the first root without a factor
     ``root_score``             (K,)                likewise: zeros when there is a factor
-    ``prior_precision``        (K,)                Gaussian stand-in for kappa's prior
+    ``prior_precision``        (K,)                Gaussian stand-in for the first root's prior
     ``prior_score``            (K,)                precision x location
     ``log_tau``                G x (3, K_g)        a, b, c of `bent`, factors in the user's order
     ``log_sigma``              (3,)                of `slanted`

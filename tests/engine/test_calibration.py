@@ -119,6 +119,13 @@ def test_kappa_stand_in_has_the_priors_information():
     np.testing.assert_allclose(constants.prior_score, [4.0, -2 * 4 / 6 / 4])
 
 
+def test_the_first_root_is_as_wide_as_the_contrasts():
+    """With kappa at zero and huge effects, q_1 is the other tree's mean effect: sd tau / sqrt(J)."""
+    wide = (location_scale(2, np.inf, 1e3, 1),) * 2
+    constants = constants_of(make_problem(X, Y, [LEVEL, OTHER], "normal", tau=wide))
+    np.testing.assert_allclose(constants.prior_precision**-0.5, 1e3 / np.sqrt(3), rtol=0.01)
+
+
 # --- invariances --------------------------------------------------------------------------------
 
 
