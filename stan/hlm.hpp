@@ -77,11 +77,12 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
 /**
  * hlm.stan's log density of rows, group effects, population-level coefficients and auxiliary roots
  * with the map's log Jacobian; see there for the arguments. The first six share one scalar type
- * Real: double where only the value is asked for, else var.
+ * Real: double where only the value is asked for, else var. Parameters are matrices in Stan 2.35
+ * and maps of the sampler's memory in later versions.
  */
-template <class Real, class RowMatrix, class RowVector, class KMatrix, class KVector>
-Real hlm_log_density(const Eigen::Matrix<Real, -1, -1>& z_root,
-                     const Eigen::Matrix<Real, -1, 1>& z_delta,
+template <class Roots, class Deltas, class Real, class RowMatrix, class RowVector, class KMatrix,
+          class KVector>
+Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                      const Eigen::Matrix<Real, -1, 1>& precision, const Real& c,
                      const Real& sigma, const Real& nu, const std::vector<int>& n_levels,
                      const std::vector<int>& n_varying, const std::vector<int>& varying,

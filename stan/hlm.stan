@@ -49,15 +49,15 @@ functions {
                        data matrix auxiliary_mean, data matrix root_information,
                        data vector root_score, data vector prior_precision,
                        data vector prior_score, data array[] int leaf, data array[] int start,
-                       data matrix X, data vector y, data vector weight, data real n_obs,
-                       data real rss, data int student, data vector kappa_df,
+                       data matrix X, data vector y, data vector weight, data int weighted,
+                       data real n_obs, data real rss, data int student, data vector kappa_df,
                        data vector kappa_loc, data vector kappa_scale);
 
   // a + b z + c (sqrt(1 + z^2) - 1), elementwise: a line bent at 0, with slope b + c z/sqrt(1 + z^2)
   vector bend(vector z, vector a, vector b, vector c) {
     return a + b .* z + c .* (sqrt(1 + square(z)) - 1);
   }
-  real bend_log_jacobian(vector z, vector b, vector c) {
+  real bend_log_derivative(vector z, vector b, vector c) {
     return sum(log(b + c .* z ./ sqrt(1 + square(z))));
   }
 
@@ -147,6 +147,7 @@ data {
   real<lower=0> lkj_shape;
 }
 transformed data {
+  int weighted = N > 0 && (min(weight) != 1 || max(weight) != 1);
   array[G] int n_omega; // correlations of each factor
   for (g in 1 : G) n_omega[g] = full * (n_varying[g] * (n_varying[g] - 1)) %/% 2;
   int n_delta = 0;
@@ -181,7 +182,7 @@ parameters {
 model {
   vector[sum(n_varying)] tau = exp(bend(z_tau, log_tau[1]', log_tau[2]', log_tau[3]'));
   target += location_scale_lpdf(tau | tau_df, tau_loc, tau_scale);
-  target += bend_log_jacobian(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
+  target += bend_log_derivative(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
 
   real log_residual_scale = log_sigma[1] + log_sigma[2] * z_sigma;
   real nu = 1;
@@ -191,7 +192,7 @@ model {
     vector[1] log_nu_1 = bend(z, log_nu[{1}], log_nu[{2}], log_nu[{3}]);
     nu = 1 + exp(log_nu_1[1]);
     target += gamma_lpdf(nu | nu_prior[1], nu_prior[2]);
-    target += bend_log_jacobian(z, log_nu[{2}], log_nu[{3}]) + log_nu_1[1];
+    target += bend_log_derivative(z, log_nu[{2}], log_nu[{3}]) + log_nu_1[1];
     log_residual_scale += log_sigma[3] * z[1];
     information = (nu + 1) / (nu + 3);
   }
@@ -223,6 +224,6 @@ model {
   target += hlm_log_density(z_root, z_delta, precision, c, sigma, nu, J, n_varying, varying, tree,
                             is_leaf, parent, leaf_information, leaf_score, contrast_weight,
                             auxiliary_information, auxiliary_mean, root_information, root_score,
-                            prior_precision, prior_score, leaf, start, X, y, weight, n_obs, rss,
-                            student, kappa_df, kappa_loc, kappa_scale);
+                            prior_precision, prior_score, leaf, start, X, y, weight, weighted,
+                            n_obs, rss, student, kappa_df, kappa_loc, kappa_scale);
 }

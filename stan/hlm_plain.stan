@@ -48,16 +48,16 @@ functions {
   }
 
   // log|d L / d partial| of the above: every L_ij is p_ij times a function of those before it.
-  real correlation_log_jacobian(matrix L) {
-    real log_jacobian = 0;
+  real correlation_log_volume(matrix L) {
+    real log_volume = 0;
     for (i in 2 : rows(L)) {
       real rest = 1;
       for (j in 1 : i - 1) {
-        log_jacobian += 0.5 * log(rest);
+        log_volume += 0.5 * log(rest);
         rest -= square(L[i, j]);
       }
     }
-    return log_jacobian;
+    return log_volume;
   }
 }
 data {
@@ -117,7 +117,7 @@ model {
     if (full) {
       L = correlation_cholesky(segment(partial, at_partial, n_partial[g]), m);
       L ~ lkj_corr_cholesky(lkj_shape);
-      target += correlation_log_jacobian(L);
+      target += correlation_log_volume(L);
     }
     matrix[m, J[g]] z = to_matrix(segment(z_delta, at_delta, m * J[g]), m, J[g]);
     matrix[m, J[g]] delta = diag_pre_multiply(segment(tau, at_tau, m), L) * z;
