@@ -68,16 +68,10 @@ def _expand(
 
 
 def _tau_maps(
-    trees: Sequence[Tree],
-    problem: Problem,
-    expansions: Sequence[Expansion],
-    estimate: Estimate,
+    trees: Sequence[Tree], problem: Problem, expansions: Sequence[Expansion], estimate: Estimate
 ) -> tuple[Floats, ...]:
     """Coefficients (3, K_g) of the bent map of every log tau, matched to its marginal."""
-    log_tau, root = (
-        estimate.log_tau,
-        kappa_stand_in(problem.priors.kappa, about=estimate.kappa),
-    )
+    log_tau, root = (estimate.log_tau, kappa_stand_in(problem.priors.kappa, about=estimate.kappa))
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
         message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])

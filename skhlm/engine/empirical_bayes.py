@@ -13,27 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.error_scale import (
-    ErrorScale,
-    SquaredErrors,
-    bin_errors,
-    error_scale,
-    vague_scale,
-)
+from skhlm.engine.error_scale import ErrorScale, SquaredErrors, bin_errors, error_scale, vague_scale
 from skhlm.engine.messages import Message, condition_root, effects, root_value, upward
 from skhlm.engine.problem import Problem
-from skhlm.engine.rows import (
-    Rows,
-    cell_information,
-    cell_score,
-    linear_predictor,
-    to_leaves,
-)
-from skhlm.engine.tau_marginals import (
-    diagonal_precision,
-    kappa_stand_in,
-    marginal_scales,
-)
+from skhlm.engine.rows import Rows, cell_information, cell_score, linear_predictor, to_leaves
+from skhlm.engine.tau_marginals import diagonal_precision, kappa_stand_in, marginal_scales
 from skhlm.engine.trees import Tree, leaf_effects
 from skhlm.engine.widening import degrees_of_freedom, leaf_conditionals, widen
 
@@ -203,11 +187,7 @@ def residuals(rows: Rows, trees: Sequence[Tree], estimate: Estimate) -> Floats:
 
 
 def update_error(
-    rows: Rows,
-    trees: Sequence[Tree],
-    problem: Problem,
-    information: Floats,
-    estimate: Estimate,
+    rows: Rows, trees: Sequence[Tree], problem: Problem, information: Floats, estimate: Estimate
 ) -> Estimate:
     """New sigma and nu from the residuals; cell information (K, K, C) at the present weights."""
     leaves = leaf_conditionals(trees, information, estimate.log_tau)

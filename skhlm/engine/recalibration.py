@@ -18,12 +18,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.densities import TAILS
-from skhlm.engine.expansion import (
-    Expansion,
-    ScaleMaps,
-    to_constants,
-    to_rooted_constants,
-)
+from skhlm.engine.expansion import Expansion, ScaleMaps, to_constants, to_rooted_constants
 from skhlm.engine.forest import Forest
 from skhlm.engine.problem import Problem
 from skhlm.engine.scale_maps import log_information, match_quantiles
@@ -159,10 +154,7 @@ def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Fl
 
 def _scale_maps(constants: MapConstants, draws: Draws) -> ScaleMaps:
     """Maps of the scales matched to their draws."""
-    log_sigma, log_nu = (
-        np.log(draws.sigma),
-        None if draws.nu is None else np.log(draws.nu - 1),
-    )
+    log_sigma, log_nu = (np.log(draws.sigma), None if draws.nu is None else np.log(draws.nu - 1))
     centre_nu = None if log_nu is None else np.median(log_nu)
     nu_map = constants.log_nu if log_nu is None else _match(log_nu, constants.log_nu)
     pairs = zip(draws.tau, constants.log_tau, strict=True)

@@ -46,19 +46,10 @@ class Rows:
 def learn_rows(problem: Problem) -> Rows:
     """The problem's rows, or for the normal family what its likelihood sees of them."""
     if problem.family == "student_t":
-        X, y, weight, cell, rss = (
-            problem.X,
-            problem.y,
-            problem.weight,
-            problem.cell,
-            0.0,
-        )
+        X, y, weight, cell, rss = problem.X, problem.y, problem.weight, problem.cell, 0.0
     else:
         X, y, start, rss = compress_cells(problem)
-        weight, cell = (
-            np.ones(len(y)),
-            np.repeat(np.arange(len(start) - 1), np.diff(start)),
-        )
+        weight, cell = np.ones(len(y)), np.repeat(np.arange(len(start) - 1), np.diff(start))
     return Rows(
         X=np.ascontiguousarray(X.T),
         y=y,

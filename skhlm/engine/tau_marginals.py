@@ -51,12 +51,7 @@ def diagonal_precision(log_tau: Floats) -> Floats:
 
 
 def marginal_scales(
-    message: Message,
-    tree: Tree,
-    priors: Priors,
-    root: RootPrior,
-    log_tau: Sequence[Floats],
-    n: int,
+    message: Message, tree: Tree, priors: Priors, root: RootPrior, log_tau: Sequence[Floats], n: int
 ) -> tuple[Floats, ...]:
     """5/50/95% points (3, K_g) of each log tau of the tree, the other scales at their medians.
 

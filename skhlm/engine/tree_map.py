@@ -20,14 +20,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.forest import Forest
-from skhlm.engine.messages import (
-    Conditional,
-    Message,
-    condition_root,
-    effects,
-    root_value,
-    upward,
-)
+from skhlm.engine.messages import Conditional, Message, condition_root, effects, root_value, upward
 from skhlm.engine.problem import Problem
 from skhlm.engine.scale_maps import bent, log_information, slanted
 from skhlm.engine.small_matrices import gram, inverse_lower
@@ -115,9 +108,8 @@ def to_draws(
 ) -> Draws:
     """Draws of the model's own parameters, factors in the user's order."""
     shape = coordinates.z_sigma.shape
-    largest = problem.X.shape[1] ** 2 * max(1, *problem.n_levels, 1)
-    step = max(1, _CHUNK // max(1, largest))
-    n_draws = coordinates.z_sigma.size
+    n_draws, K = coordinates.z_sigma.size, problem.X.shape[1]
+    step = max(1, _CHUNK // (max((1, *problem.n_levels)) * max(1, K**2)))
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
     chunks = (slice(i, i + step) for i in range(0, n_draws, step))
     pieces = [_map_chunk(_draws_last(flat, chunk), problem, forest, constants) for chunk in chunks]
@@ -211,11 +203,7 @@ def _correlation_factor(z: Floats, n: int) -> Floats:
 
 
 def _coefficients(
-    z: Coordinates,
-    scales: _Scales,
-    problem: Problem,
-    forest: Forest,
-    constants: MapConstants,
+    z: Coordinates, scales: _Scales, problem: Problem, forest: Forest, constants: MapConstants
 ) -> tuple[Floats, dict[int, Floats]]:
     """Population-level coefficients (K, D) and each factor's effects (K_g, J_g, D)."""
     n_draws = len(scales.c)

@@ -44,11 +44,7 @@ def degrees_of_freedom(rows: Rows, leaves: Sequence[Conditional]) -> float:
 
 
 def widen(
-    rows: Rows,
-    residual: Floats,
-    dof: float,
-    trees: Sequence[Tree],
-    leaves: Sequence[Conditional],
+    rows: Rows, residual: Floats, dof: float, trees: Sequence[Tree], leaves: Sequence[Conditional]
 ) -> Floats:
     """Squared errors (N,) of Student-t rows."""
     squared, inflation = np.square(residual), rows.n_obs / dof - 1

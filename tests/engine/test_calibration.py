@@ -10,12 +10,7 @@ from skhlm.engine.calibration import calibrate
 from skhlm.engine.forest import learn_forest
 from skhlm.engine.problem import LocationScale
 from skhlm.engine.tree_map import to_draws
-from tests.engine.problems import (
-    location_scale,
-    make_problem,
-    normal_coordinates,
-    simulate,
-)
+from tests.engine.problems import location_scale, make_problem, normal_coordinates, simulate
 
 RNG = np.random.default_rng(2)
 N = 40
@@ -120,7 +115,7 @@ def test_kappa_stand_in_has_the_priors_information():
 
 
 def test_the_first_root_is_as_wide_as_the_contrasts():
-    """With kappa at zero and huge effects, q_1 is the other tree's mean effect: sd tau / sqrt(J)."""
+    """With kappa near zero and huge effects q_1 is the other tree's mean effect, sd tau/sqrt(J)."""
     wide = (location_scale(2, np.inf, 1e3, 1),) * 2
     constants = constants_of(make_problem(X, Y, [LEVEL, OTHER], "normal", tau=wide))
     np.testing.assert_allclose(constants.prior_precision**-0.5, 1e3 / np.sqrt(3), rtol=0.01)

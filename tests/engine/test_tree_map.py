@@ -11,12 +11,7 @@ from skhlm.engine.calibration import calibrate
 from skhlm.engine.forest import learn_forest
 from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 from tests.engine.loop_map import loop_map
-from tests.engine.problems import (
-    location_scale,
-    make_problem,
-    n_coordinates,
-    normal_coordinates,
-)
+from tests.engine.problems import location_scale, make_problem, n_coordinates, normal_coordinates
 
 N = 60
 RNG = np.random.default_rng(5)
@@ -34,10 +29,7 @@ ONE_TREE = {
     "two nested": {"factors": [REGION, COUNTRY]},
     "three nested, listed fine to coarse": {"factors": [CITY, COUNTRY, REGION]},
     "subset": {"factors": [COUNTRY], "varying": [[0, 2]]},
-    "subsets, nested": {
-        "factors": [REGION, COUNTRY, CITY],
-        "varying": [[1], [0, 2], [0]],
-    },
+    "subsets, nested": {"factors": [REGION, COUNTRY, CITY], "varying": [[1], [0, 2], [0]]},
     "disjoint subsets": {"factors": [REGION, COUNTRY], "varying": [[0], [1, 2]]},
     "full covariance": {"factors": [REGION, COUNTRY], "covariance": "full"},
     "weights": {"factors": [COUNTRY], "weight": RNG.uniform(0.3, 4, N)},
@@ -51,11 +43,7 @@ CROSSED = {
         "factors": [COUNTRY, VERTICAL, INDUSTRY],
         "varying": [[0], [1], [0, 1]],
     },
-    "full covariance, crossed": {
-        "K": 2,
-        "factors": [COUNTRY, VERTICAL],
-        "covariance": "full",
-    },
+    "full covariance, crossed": {"K": 2, "factors": [COUNTRY, VERTICAL], "covariance": "full"},
 }
 
 
