@@ -61,7 +61,9 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
     return sweep_rows(rows, family, map.shift(), map.total(), map.n_totals(), d_shift.data(),
                       map.d_total());
   };
-  const RowsResult result = student ? add_rows(StudentT(nu, sigma)) : add_rows(Normal(sigma));
+  const RowsResult result = !student        ? add_rows(Normal(sigma))
+                            : rows.weighted ? add_rows(StudentT<true>(nu, sigma))
+                                            : add_rows(StudentT<false>(nu, sigma));
   value += result.log_density;
   if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
   if (gradient) {
@@ -94,8 +96,9 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                      const KVector& prior_precision, const KVector& prior_score,
                      const std::vector<int>& leaf, const std::vector<int>& start,
                      const RowMatrix& X, const RowVector& y, const RowVector& weight,
-                     double n_obs, double rss, int student, const KVector& kappa_df,
-                     const KVector& kappa_loc, const KVector& kappa_scale, std::ostream*) {
+                     int weighted, double n_obs, double rss, int student,
+                     const KVector& kappa_df, const KVector& kappa_loc,
+                     const KVector& kappa_scale, std::ostream*) {
   using stan::math::value_of;
   const int k = X.rows();
   const int n_trees = tree.empty() ? 0 : tree.back();
@@ -104,7 +107,8 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
       leaf_information.data(), leaf_score.data(), contrast_weight.data(),
       auxiliary_information.data(), auxiliary_mean.data(), root_information.data(),
       root_score.data(), prior_precision.data(), prior_score.data()};
-  const hlm::Rows rows{k, n_trees, leaf, start, X.data(), y.data(), weight.data(), n_obs, rss};
+  const hlm::Rows rows{k,        n_trees,       leaf,          start, X.data(),
+                       y.data(), weight.data(), weighted != 0, n_obs, rss};
   const hlm::KappaPrior prior{kappa_df.data(), kappa_loc.data(), kappa_scale.data()};
   const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,
                             const Eigen::VectorXd& P, hlm::Gradient* gradient) {

@@ -94,8 +94,9 @@ using ConstMatrix = View<const double>;
 /** sum of term(i) for first <= i < last. */
 template <class Term>
 inline double sum(int first, int last, Term term) {
-  double total = 0;
-  for (int i = first; i < last; ++i) total += term(i);
+  if (first >= last) return 0;
+  double total = term(first);
+  for (int i = first + 1; i < last; ++i) total += term(i);
   return total;
 }
 
@@ -250,12 +251,12 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
   }
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i)
-      NQ(i, j) = sum(j, m, [&](int p) { return N(i, p) * Q(p, j); });
+      NQ(i, j) = sum(0, m, [&](int p) { return N(i, p) * Q(p, j); });
   for (int j = 0; j < k; ++j) level.gs[j] = 0;
   for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
   for (int j = 0; j < m; ++j)
     for (int i = j; i < m; ++i) {
-      const double gS = sum(i, m, [&](int p) { return Q(p, i) * NQ(p, j); });
+      const double gS = sum(0, m, [&](int p) { return Q(p, i) * NQ(p, j); });
       const int a = A.varying(i), b = A.varying(j);
       gF(a, b) = gF(b, a) = gS - 0.5 * (x[i] * B_parent[b] + x[j] * B_parent[a]);
       const double both = gS - 0.5 * d[i] * d[j];

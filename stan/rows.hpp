@@ -30,6 +30,7 @@ struct Rows {
   const double* X;                // K x N, a column for each row of the data
   const double* y;                // N
   const double* weight;           // N
+  bool weighted;                  // whether any weight is not 1
   double n_obs;                   // sum of the weights of the rows these stand for
   double rss;                     // normal family: squares already integrated out of the rows
 };
@@ -44,8 +45,10 @@ struct Rows {
  *     d/d nu    = n/2 [digamma(h) - digamma(nu/2) - 1/nu] - 1/2 sum_i w_i log q_i
  *                 + h / (nu^2 sigma^2) sum_i w_i e_i^2 / q_i
  *
- * where n = sum w_i. The w_i = 1 share of every log q_i goes through one running product.
+ * where n = sum w_i. The product of the q_i gives the sum of their logs; only rows that are weighted
+ * need a logarithm of their own, and where none is, not even a branch is spent on them.
  */
+template <bool Weighted>
 class StudentT {
  public:
   StudentT(double nu, double sigma) : nu_(nu), sigma_(sigma), inverse_(1 / (nu * sigma * sigma)) {}
@@ -54,8 +57,8 @@ class StudentT {
   double add(double residual, double weight) {
     const double q = 1 + residual * residual * inverse_;
     q_.times(q);
-    if (weight != 1) rest_ += (weight - 1) * std::log(q);
-    const double score = weight * residual / q;
+    if (Weighted && weight != 1) rest_ += (weight - 1) * std::log(q);
+    const double score = (Weighted ? weight * residual : residual) / q;
     squares_ += residual * score;
     return score;
   }
