@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -90,7 +90,7 @@ def _label_life(ax: Axes) -> None:
     ax.set_ylabel("life expectancy at birth (years)")
 
 
-def _finish(ax: Axes, title: str, legend_at: str) -> None:
+def _finish(ax: Axes, title: str, legend_at: Literal["lower right", "upper right"]) -> None:
     """Title, legend, and no frame around either the panel or the legend."""
     ax.set_title(title, loc="left", fontsize=11)
     ax.legend(loc=legend_at, frameon=False, fontsize=9)

@@ -1,0 +1,109 @@
+"""What the papers say is so: the README's example, every link, the map of the source."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    page.relative_to(ROOT).as_posix()
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/**/README.md"))
+    if ".venv" not in page.parts
+)
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+class ToLastDigit(doctest.OutputChecker):
+    """Numbers may differ by 5 in their last digit: Stan's draws differ between machines."""
+
+    def check_output(self, want: str, got: str, _flags: int) -> bool:
+        numbers = zip(NUMBER.findall(want), NUMBER.findall(got), strict=False)
+        words = [NUMBER.sub("number", text).split() for text in (want, got)]
+        return words[0] == words[1] and all(_close(*pair) for pair in numbers)
+
+
+def _close(want: str, got: str) -> bool:
+    last_digit = 10.0 ** -len(want.rpartition(".")[2])
+    return bool(np.isclose(float(want), float(got), rtol=0, atol=5 * last_digit))
+
+
+def test_example_of_the_readme_prints_what_it_says():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(checker=ToLastDigit())
+    for block in blocks:
+        example = doctest.DocTestParser().get_doctest(block, {}, "README.md", "README.md", 0)
+        assert example.examples
+        runner.run(example, out=report.append)
+    assert blocks
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize(
+    ("got", "same"),
+    [("mean 1.2\n", True), ("mean  1.6\n", True), ("mean 1.8\n", False), ("sd 1.2\n", False)],
+)
+def test_numbers_of_an_example_are_compared_to_their_last_digit(got, same):
+    assert ToLastDigit().check_output("mean 1.2\n", got, 0) is same
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith("https://"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_contributing_names_every_file_of_the_source():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert _named(text) == _written() | _named(text) & _mirrors()
+
+
+def test_contributing_draws_the_layers_that_are_checked():
+    pattern = r"^layers = \[\n(.*?)^\]"
+    layers = re.search(pattern, (ROOT / "pyproject.toml").read_text("utf-8"), re.S | re.M)
+    assert layers is not None
+    drawn = [f"    {line}" for line in re.findall(r'"(.*)"', layers[1].replace("skhlm.", ""))]
+    assert "\n".join(["", *drawn, ""]) in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def _named(text: str) -> set[str]:
+    """The files in the page's tree; an indented path with a slash at its end opens a directory."""
+    files, directory = set(), ""
+    for path in re.findall(r"^ {4,6}(\S+)(?: |$)", text.partition("## Where to start")[2], re.M):
+        if path.endswith("/"):
+            directory = path
+        elif re.search(r"\.(py|stan|hpp|cpp)$", path):
+            files.add(directory + path)
+    return files
+
+
+def _written() -> set[str]:
+    """The files that the page must name."""
+    patterns = (
+        "skhlm/**/*.py",
+        "stan/**/*.[sch]*p*",
+        "stan/*.py",
+        "stan/*.stan",
+        "benchmarks/*.py",
+    )
+    files = {path.relative_to(ROOT).as_posix() for glob in patterns for path in ROOT.glob(glob)}
+    tests = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")}
+    tests |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.stan")}
+    return {file for file in files if not file.endswith("__init__.py")} | (tests - _mirrors())
+
+
+def _mirrors() -> set[str]:
+    """Tests named after the file of the package that they test."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("tests/**/test_*.py")
+        if (ROOT / "skhlm" / path.relative_to(ROOT / "tests").parent / path.name[5:]).exists()
+        or (ROOT / "skhlm" / path.relative_to(ROOT / "tests").parent / path.stem[5:]).is_dir()
+    }
