@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.stan.reference_map import Coordinates, Model, log_auxiliary, log_jaco
 
 Array = NDArray[Any]
 INFINITE = float("inf")
+NUMERICAL_FAILURE = 70  # exit code of the programs
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,6 @@ class Case:
     weighted: bool = False
     kappa_prior: tuple[float, float, float] = (INFINITE, 0.3, 2.0)
     tau_df: float = 1.0
-    rng: np.random.Generator = field(
-        default_factory=lambda: np.random.default_rng(20), compare=False
-    )
 
     def __str__(self) -> str:
         """The test's name."""
@@ -96,13 +95,13 @@ class Forest:
     parent: Array
 
     @classmethod
-    def draw(cls, case: Case) -> Forest:
+    def draw(cls, case: Case, rng: np.random.Generator) -> Forest:
         """Nested levels get a parent at random."""
         first = np.cumsum([0, *(factor.n_levels for factor in case.factors)])
         parent = np.zeros(first[-1], dtype=int)
         for g, factor in enumerate(case.factors):
             if g and case.factors[g - 1].tree == factor.tree:
-                above = case.rng.integers(first[g - 1], first[g], factor.n_levels)
+                above = rng.integers(first[g - 1], first[g], factor.n_levels)
                 parent[first[g] : first[g + 1]] = above + 1
         return cls(first, parent)
 
@@ -128,9 +127,8 @@ class Rows:
     leaf: Array
 
     @classmethod
-    def draw(cls, case: Case, forest: Forest, n: int = 40) -> Rows:
-        """Random rows; some cells have none, some have many."""
-        rng = case.rng
+    def draw(cls, case: Case, forest: Forest, rng: np.random.Generator, n: int = 40) -> Rows:
+        """Random rows; some cells have one, some have many."""
         leaves = [
             rng.integers(forest.first[g], forest.first[g + 1], n) + 1
             for g in range(len(case.factors))
@@ -185,6 +183,7 @@ def shared_data(case: Case) -> dict[str, Any]:
         "tau_loc": np.full(n_scales, 0.2),
         "tau_scale": np.linspace(0.5, 2.5, n_scales),
         "sigma_prior": [4.0, 0.1, 2.0],
+        "sigma_min": 0.3,
         "nu_prior": [2.0, 0.1],
         "lkj_shape": 1.5,
     }
@@ -197,9 +196,9 @@ def spd(rng: np.random.Generator, n: int, size: int) -> Array:
     return blocks.transpose(1, 0, 2).reshape(n, n * size)
 
 
-def constants(case: Case, forest: Forest) -> dict[str, Any]:
+def constants(case: Case, forest: Forest, rng: np.random.Generator) -> dict[str, Any]:
     """Constants of the map, at random: the posterior must not depend on them."""
-    rng, K, R, n_levels = case.rng, case.K, max(case.n_trees, 1), len(forest.parent)
+    K, R, n_levels = case.K, max(case.n_trees, 1), len(forest.parent)
     n_scales = sum(len(factor.varying) for factor in case.factors)
     leaf, later = np.zeros(n_levels), np.zeros(n_levels)
     for g, factor in enumerate(case.factors):
@@ -264,12 +263,11 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     path.write_text(json.dumps(data, default=lambda array: array.tolist()))
 
 
-@pytest.fixture(params=CASES, ids=str)
-def programs(request, build_program, tmp_path) -> Programs:
+def prepare(case: Case, build_program: Callable[[str], Path], directory: Path) -> Programs:
     """Both programs with one case's data."""
-    case: Case = request.param
-    forest = Forest.draw(case)
-    rows = Rows.draw(case, forest)
+    rng = np.random.default_rng(20)
+    forest = Forest.draw(case, rng)
+    rows = Rows.draw(case, forest, rng)
     shared = shared_data(case)
     plain_data = {
         "N": len(rows.y),
@@ -295,11 +293,16 @@ def programs(request, build_program, tmp_path) -> Programs:
         "n_obs": rows.weight.sum(),
         "rss": rss,
         **shared,
-        **constants(case, forest),
+        **constants(case, forest, rng),
     }
-    return Programs(
-        build_program("hlm"), build_program("hlm_plain"), tmp_path, Model(hlm_data), plain_data
-    )
+    hlm, plain = build_program("hlm"), build_program("hlm_plain")
+    return Programs(hlm, plain, directory, Model(hlm_data), plain_data)
+
+
+@pytest.fixture(params=CASES, ids=str)
+def programs(request, build_program, tmp_path) -> Programs:
+    """Both programs with the data of each case in turn."""
+    return prepare(request.param, build_program, tmp_path)
 
 
 def test_both_programs_have_one_posterior(programs):
@@ -327,3 +330,20 @@ def test_gradient_is_that_of_the_value(programs):
         differences = weights @ (values[0] - values[1]) / step
         gradient = result[0, 1:]
         np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-8 * abs(gradient).max())
+
+
+@pytest.mark.parametrize("parameter", ["tau", "sigma", "nu", "omega", "root", "delta"])
+@pytest.mark.parametrize("value", [-1e5, 1e200])
+def test_numerical_failure_is_an_error_not_a_number(parameter, value, build_program, tmp_path):
+    case = Case("overflow", 2, NESTED, full=True)
+    programs = prepare(case, build_program, tmp_path)
+    names = [field.name for field in fields(Coordinates)]
+    ends = np.cumsum(Coordinates.sizes(programs.model))
+    z = np.zeros(ends[-1])
+    z[ends[names.index(parameter)] - 1] = value
+    try:
+        density = programs.hlm_density(z[None])
+    except subprocess.CalledProcessError as error:
+        assert error.returncode == NUMERICAL_FAILURE
+    else:
+        assert np.isfinite(density).all()
