@@ -307,7 +307,8 @@ class ProgramBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unus
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
-        build_data["artifacts"].append(f"/{PROGRAM.parent.relative_to(ROOT).as_posix()}/*")
+        directory = PROGRAM.parent.relative_to(ROOT).as_posix()
+        build_data["artifacts"] += [f"/{directory}/{name}" for name in (PROGRAM.name, "*tbb*")]
 
 
 def main() -> None:
