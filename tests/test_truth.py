@@ -227,6 +227,13 @@ NORMAL = {
     "three deep": simulated({"a/b/c": (8, 16, 32)}, 0, 250),
     "full": simulated({"g": (12,)}, 2, 200, covariance="full"),
     "two crossed, full": simulated({"g": (12,), "h": (12,)}, 1, 250, covariance="full"),
+    "full where one coefficient varies": simulated(
+        {"g": (12,), "h": (12,)},
+        2,
+        250,
+        covariance="full",
+        varying={"g": ["Intercept", "x2"], "h": ["x1"]},
+    ),
     "some vary": simulated(
         {"region/country": (9, 27), "h": (12,)},
         2,
@@ -261,16 +268,11 @@ def test_normal_posterior_is_the_oracles(name):
 
 STUDENT = {
     "no factor": simulated({}, 1, 60, noise="student_t", family="student_t"),
-    "two crossed": simulated(
-        {"g": (10,), "h": (10,)}, 0, 200, noise="student_t", family="student_t"
+    "nested and crossed": simulated(
+        {"region/country": (8, 16), "h": (10,)}, 0, 200, noise="student_t", family="student_t"
     ),
-    "nested slopes, full": simulated(
-        {"region/country": (8, 16)},
-        1,
-        250,
-        noise="student_t",
-        family="student_t",
-        covariance="full",
+    "slopes, full": simulated(
+        {"g": (12,)}, 1, 150, noise="student_t", family="student_t", covariance="full"
     ),
 }
 
@@ -278,11 +280,11 @@ STUDENT = {
 @pytest.mark.parametrize("name", STUDENT)
 def test_student_posterior_is_the_oracles(name):
     case = STUDENT[name]
-    truth = oracle.student_posterior(case.for_oracle(), n_chains=32, n_draws=800, n_warmup=400)
+    truth = oracle.student_posterior(case.for_oracle(), n_chains=32, n_draws=700, n_warmup=300)
     assert_same_posterior(reported(case.fit()), expected(case, truth))
 
 
-X_CENTER, X_SCALE, Y_CENTER, Y_SCALE = np.array([3.0, -40.0]), np.array([0.2, 15.0]), 1000.0, 70.0
+X_CENTER, X_SCALE, Y_CENTER, Y_SCALE = np.array([3.0, -40.0]), np.array([2.0, 15.0]), 1000.0, 70.0
 
 
 @pytest.mark.parametrize(
@@ -376,9 +378,9 @@ def _moments(draws: np.ndarray) -> tuple[float, float]:
 def test_intervals_cover_the_campaigns_truth():
     """90% intervals of every coefficient, default settings, over 20 simulated data sets.
 
-    About 1,300 effects and 2,500 coefficients of combinations. Those of one data set are
-    correlated: the share of a data set has an sd of about 0.05, so that of twenty one of 0.012,
-    and 0.85 to 0.95 are four of them.
+    Some 1,200 effects and 3,500 coefficients of combinations. Those of one data set are
+    correlated: its share has an sd of about 0.05, so the mean of twenty one of 0.012. A little above
+    0.90 is to be expected: with four levels the half-Cauchy prior of tau is wider than the truth.
     """
     effects, combinations = [], []
     for seed in range(20):
