@@ -27,6 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m skhlm.demo", description=__doc__)
     parser.add_argument("picture", nargs="?", type=Path, default=Path("demo.png"))
     path = parser.parse_args().picture
+    if not path.absolute().parent.is_dir():
+        parser.error(f"there is no directory {path.parent} for the picture")
     started = perf_counter()
     X, y = load_countries()
     comparison = show_comparison(X, y)
@@ -51,6 +53,10 @@ def show_comparison(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
     say(
         "pooled: one line for all. unpooled: a line for each country. hierarchical: a line for",
         "each country, pulled to its continent's as far as the data say.",
+    )
+    say(
+        "Residuals are normal here: of three rows, Student-t ones may take any for an outlier, and",
+        "chains that start apart then stay apart.",
     )
     comparison = compare_countries(X, y)
     show_scores(comparison, "years")

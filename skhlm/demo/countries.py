@@ -31,7 +31,7 @@ def hierarchical() -> HLMRegressor:
     """A line for each country, pulled to its continent's, and that one to the world's.
 
     The residuals are normal: with three rows a country, Student-t ones may take any of the three
-    for an outlier, which makes a posterior of many modes and intervals that are too narrow.
+    for an outlier. That posterior has many modes, between which chains do not move.
     """
     return HLMRegressor("continent/country", family="normal", random_state=0)
 
@@ -65,17 +65,17 @@ def pulls(comparison: Comparison, X: pd.DataFrame, y: pd.Series[float]) -> pd.Da
         all the rows) and ``pull``, the share of the way from ``own`` to ``continent's``.
     """
     train, _ = next(three_years_each(X))
-    unpooled, hierarchical = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
+    apart, together = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
     countries = X[["continent", "country"]].drop_duplicates().set_index("country", drop=False)
     years = (1980 + 10 * X["decades"]).round().astype(int).astype(str)
     table = countries.assign(
         years=years.iloc[train].groupby(X["country"]).agg(" ".join),
-        own=slopes(unpooled, countries),
-        partial=slopes(hierarchical, countries),
+        own=slopes(apart, countries),
+        partial=slopes(together, countries),
     )
     # A country that the model has not seen is predicted by its continent's line.
-    table["continent's"] = slopes(hierarchical, countries.assign(country="not in the data"))
-    table["own, 12 years"] = slopes(clone(unpooled).fit(X, y), countries)
+    table["continent's"] = slopes(together, countries.assign(country="not in the data"))
+    table["own, 12 years"] = slopes(clone(apart).fit(X, y), countries)
     moved = table["own"] - table["partial"]
     table["pull"] = moved / (table["own"] - table["continent's"])
     return table.loc[moved.abs().sort_values(ascending=False).index].reset_index(drop=True)

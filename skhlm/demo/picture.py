@@ -45,9 +45,9 @@ def _draw_line(
     years, observed = _years(rows), y[rows.index]
     train, _ = next(three_years_each(X))
     seen = rows.index.isin(X.index[train])
-    unpooled, hierarchical = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
-    ax.plot(years, unpooled.predict(rows), "--", color=VERMILION, lw=2, label="no pooling")
-    ax.plot(years, hierarchical.predict(rows), color=BLUE, lw=2, label="partial pooling")
+    apart, together = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
+    ax.plot(years, apart.predict(rows), "--", color=VERMILION, lw=2, label="no pooling")
+    ax.plot(years, together.predict(rows), color=BLUE, lw=2, label="partial pooling")
     ax.plot(years[seen], observed[seen], "o", color="black", label="years it was fitted to")
     ax.plot(years[~seen], observed[~seen], "o", mfc="white", mec="black", label="other years")
     _label_life(ax)
