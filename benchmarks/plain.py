@@ -16,7 +16,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.priors import LocationScale, Priors
+from skhlm.priors import LocationScale
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,17 +52,18 @@ def build_plain_data(problem: Problem) -> dict[str, Any]:
         "weight": problem.weight,
         "student": int(problem.family == "student_t"),
         "full": int(problem.covariance == "full"),
-        **_priors(problem.priors),
+        **_priors(problem),
     }
 
 
-def _priors(priors: Priors) -> dict[str, Any]:
+def _priors(problem: Problem) -> dict[str, Any]:
     """Prior numbers, those of tau factor by factor."""
-    sigma = priors.sigma
+    priors, sigma = problem.priors, problem.priors.sigma
     return {
         **_location_scale("kappa", [priors.kappa]),
         **_location_scale("tau", priors.tau),
         "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
+        "sigma_min": problem.sigma_min,
         "nu_prior": list(priors.nu),
         "lkj_shape": priors.lkj,
     }

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.data_sets import DATA_SETS
 from benchmarks.measures import Measures
 
 
@@ -22,6 +23,7 @@ class Result:
     tree_map: Measures
     plain: Measures | None
     default_fit_seconds: float
+    machine: dict[str, str]
 
     @property
     def gain(self) -> float:
@@ -31,19 +33,41 @@ class Result:
         return self.tree_map.ess_per_1000_gradients[0] / self.plain.ess_per_1000_gradients[0]
 
 
-def write_results(results: Sequence[Result], directory: Path) -> str:
-    """Write sampling.json and sampling.md, and return the latter."""
-    machine = describe_machine()
+def write_result(result: Result, directory: Path) -> str:
+    """Write the result to a file of its own, and sampling.md from all such files, and return it."""
     directory.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine, "results": [asdict(result) for result in results]}
-    (directory / "sampling.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    page = "\n".join(
+    record = json.dumps(asdict(result), indent=1) + "\n"
+    _file(result.data_set, directory).write_text(record, encoding="utf-8")
+    page = _page(list(_read_results(directory)))
+    (directory / "sampling.md").write_text(page, encoding="utf-8")
+    return page
+
+
+def _file(key: str, directory: Path) -> Path:
+    """S-student_t.json and the like."""
+    return directory / f"{key.replace('/', '-')}.json"
+
+
+def _read_results(directory: Path) -> Iterable[Result]:
+    """What the directory holds, in the order of the table of data sets."""
+    for data_set in DATA_SETS:
+        path = _file(data_set.key, directory)
+        if path.exists():
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            runs = {name: record[name] and Measures(**record[name]) for name in _PROGRAMS}
+            yield Result(**(record | runs))
+
+
+_PROGRAMS = ("tree_map", "plain")
+
+
+def _page(results: Sequence[Result]) -> str:
+    """The tables, as Markdown."""
+    return "\n".join(
         [
             "# The tree map against the plain program",
             "",
             "Made by `python -m benchmarks.sampling`; benchmarks/README.md says what is measured.",
-            "",
-            *(f"- {name}: {value}" for name, value in machine.items()),
             "",
             "## Sampling",
             "",
@@ -57,10 +81,18 @@ def write_results(results: Sequence[Result], directory: Path) -> str:
             "",
             *_table(("target", "measured", "reached"), _targets(results)),
             "",
+            "## Where and when",
+            "",
+            *_table(("data", *results[0].machine), _machine_rows(results)),
+            "",
         ]
     )
-    (directory / "sampling.md").write_text(page, encoding="utf-8")
-    return page
+
+
+def _machine_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    """The machine, and when it measured each data set."""
+    for result in results:
+        yield (result.data_set, *result.machine.values())
 
 
 _SAMPLING = (

@@ -8,22 +8,24 @@ from pathlib import Path
 
 from benchmarks.data_sets import DATA_SETS, DataSet, PlainRun, find_data_sets
 from benchmarks.default_fit import time_default_fit
+from benchmarks.machine import describe_machine
 from benchmarks.measures import Measures
+from benchmarks.plain import ROOT
 from benchmarks.programs import Task, prepare, run_plain, run_tree_map
-from benchmarks.report import Result, write_results
+from benchmarks.report import Result, write_result
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = ROOT / "benchmarks" / "results"
+QUICK_RESULTS = ROOT / "build" / "benchmarks"  # not to replace those with the plain program
 
 
 def main() -> None:
     """Measure the data sets asked for, and write what was found after each of them."""
     options = parse_options()
-    results: list[Result] = []
+    directory = options.output or (QUICK_RESULTS if options.quick else RESULTS)
     for data_set in find_data_sets(options.only) if options.only else DATA_SETS:
         print(f"{data_set.key} ...", flush=True)
-        results.append(measure_data_set(data_set, options))
-        table = write_results(results, options.output)
-    print(table)
+        page = write_result(measure_data_set(data_set, options), directory)
+    print(page)
 
 
 def parse_options() -> argparse.Namespace:
@@ -36,7 +38,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the tree map alone, no plain program")
     parser.add_argument("--all", action="store_true", help="the plain program even where it fails")
     parser.add_argument("--plain-draws", type=int, help="draws of each chain of the plain program")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="directory of the results")
+    parser.add_argument("--output", type=Path, help="directory of the results")
     return parser.parse_args()
 
 
@@ -52,6 +54,7 @@ def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
         tree_map=tree_map,
         plain=choose_plain(data_set, options, task),
         default_fit_seconds=time_default_fit(data_set),
+        machine=describe_machine(),
     )
 
 
