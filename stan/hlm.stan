@@ -7,13 +7,14 @@
  *   beta_i = kappa + sum_g delta_{g, level of row i in factor g}
  *   delta_{g,l} ~ MVN(0, Sigma_g),  Sigma_g = diag(tau_g) Omega_g diag(tau_g),  Omega_g = I or
  *                                   LKJ(lkj_shape); delta_g has the K_g coefficients that vary by g
- *   kappa_k ~ student_t(df, loc, scale);  tau_gk, sigma likewise, cut at 0;  nu ~ gamma, cut at 1
+ *   kappa_k ~ student_t(df, loc, scale);  tau_gk likewise, cut at 0;  sigma, cut at sigma_min;
+ *   nu ~ gamma, cut at 1
  *
  * MAP. The parameters below are z, near N(0, I) under the posterior. Constants in the data block
  * describe a quick first fit; whatever they are, the posterior of the model is exact.
  *
  *   log tau, log(nu - 1):  a + b z + c (sqrt(1 + z^2) - 1),      |c| < b: increasing
- *   log sigma = s1 + s2 z_sigma + s3 z_nu
+ *   log(sigma - sigma_min) = s1 + s2 z_sigma + s3 z_nu
  *   Omega_g by its canonical partial correlations tanh(z_omega)
  *
  *   Factors form trees, each a chain of nested factors, coarse to fine. With P_g = Sigma_g^-1, A_g
@@ -131,7 +132,7 @@ data {
   vector[K] prior_precision; // Gaussian stand-in for the prior of kappa
   vector[K] prior_score;
   matrix[3, sum(n_varying)] log_tau; // a, b, c of log tau
-  vector[3] log_sigma; // s1, s2, s3
+  vector[3] log_sigma; // s1, s2, s3 of log(sigma - sigma_min)
   vector[3] log_nu; // a, b, c of log(nu - 1)
   real log_c; // log c(sigma, nu) of the first fit
 
@@ -143,6 +144,7 @@ data {
   vector[sum(n_varying)] tau_loc;
   vector<lower=0>[sum(n_varying)] tau_scale;
   vector[3] sigma_prior; // df, loc, scale
+  real<lower=0> sigma_min; // where sigma is cut: an exact fit would have none
   vector<lower=0>[2] nu_prior; // shape, rate
   real<lower=0> lkj_shape;
 }
@@ -184,7 +186,7 @@ model {
   target += location_scale_lpdf(tau | tau_df, tau_loc, tau_scale);
   target += bend_log_derivative(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
 
-  real log_residual_scale = log_sigma[1] + log_sigma[2] * z_sigma;
+  real log_excess = log_sigma[1] + log_sigma[2] * z_sigma;
   real nu = 1;
   real information = 1; // c(sigma, nu) sigma^2
   if (student) {
@@ -193,13 +195,13 @@ model {
     nu = 1 + exp(log_nu_1[1]);
     target += gamma_lpdf(nu | nu_prior[1], nu_prior[2]);
     target += bend_log_derivative(z, log_nu[{2}], log_nu[{3}]) + log_nu_1[1];
-    log_residual_scale += log_sigma[3] * z[1];
+    log_excess += log_sigma[3] * z[1];
     information = (nu + 1) / (nu + 3);
   }
-  real sigma = exp(log_residual_scale);
+  real sigma = sigma_min + exp(log_excess);
   target += location_scale_lpdf([sigma]' | sigma_prior[{1}], sigma_prior[{2}], sigma_prior[{3}]);
-  target += log_residual_scale;
-  real c = information * exp(-2 * log_residual_scale - log_c);
+  target += log_excess;
+  real c = information / square(sigma) * exp(-log_c);
 
   // log sech(z)^2 = log 4 + log inv_logit(2z) + log(1 - inv_logit(2z))
   target += dot_product(omega_power,

@@ -11,7 +11,7 @@
  *   delta_{g,l} ~ MVN(0, Sigma_g),    Sigma_g = diag(tau_g) Omega_g diag(tau_g)
  *   Omega_g = I  (diagonal covariance)   or   Omega_g ~ LKJ(lkj_shape)  (full)
  *
- *   kappa_k ~ student_t(df, loc, scale);   tau_gk and sigma likewise, cut at 0
+ *   kappa_k ~ student_t(df, loc, scale);   tau_gk likewise, cut at 0, sigma at sigma_min
  *   nu ~ gamma(shape, rate), cut at 1, so that the expected value exists
  *
  * df infinite means normal. Only the coefficients listed in `varying` vary by a factor; the other
@@ -80,6 +80,7 @@ data {
   vector[sum(n_varying)] tau_loc;
   vector<lower=0>[sum(n_varying)] tau_scale;
   vector[3] sigma_prior; // df, loc, scale
+  real<lower=0> sigma_min;
   vector<lower=0>[2] nu_prior; // shape, rate
   real<lower=0> lkj_shape;
 }
@@ -95,7 +96,7 @@ transformed data {
 parameters {
   vector[K] kappa;
   vector<lower=0>[sum(n_varying)] tau;
-  real<lower=0> sigma;
+  real<lower=sigma_min> sigma;
   array[student] real<lower=1> nu;
   vector<lower=-1, upper=1>[sum(n_partial)] partial; // partial correlations, factor by factor
   vector[n_delta] z_delta; // standardised effects: factor by factor, level by level

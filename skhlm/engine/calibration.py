@@ -42,7 +42,7 @@ def calibrate(problem: Problem, forest: Forest) -> MapConstants:
         log_tau=_tau_maps(trees, problem, expansions, estimate),
         log_sigma=error.log_sigma,
         log_nu=nu_map(error),
-        log_c=float(log_information(error.log_sigma[0], median_nu(error))),
+        log_c=float(log_information(error.centre, median_nu(error))),
     )
     build = to_constants if forest.chains else to_rooted_constants
     return build(trees, expansions, estimate.kappa, problem.priors.kappa, scales)
@@ -52,7 +52,7 @@ def _expand(
     rows: Rows, trees: Sequence[Tree], estimate: Estimate, error: ErrorScale
 ) -> list[Expansion]:
     """The log likelihood about the estimate, for the effects of each tree in turn."""
-    log_sigma, log_nu = error.log_sigma[0], median_nu(error)
+    log_sigma, log_nu = error.centre, median_nu(error)
     expected = np.full(len(rows.y), np.exp(log_information(log_sigma, log_nu)))
     psi = influence(residuals(rows, trees, estimate), log_sigma, log_nu)
     information = cell_information(rows, rows.weight * expected)

@@ -11,7 +11,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine.forest import Forest
-from skhlm.engine.problem import LocationScale, Priors, Problem
+from skhlm.engine.problem import LocationScale, Problem
 from skhlm.engine.sufficient import compress_cells
 from skhlm.engine.tree_map import MapConstants
 
@@ -26,7 +26,7 @@ def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) 
         **_rows(problem),
         **_information(problem, forest, constants),
         **_scale_maps(forest, constants),
-        **_priors(problem.priors, forest),
+        **_priors(problem, forest),
     }
 
 
@@ -142,14 +142,15 @@ def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
     }
 
 
-def _priors(priors: Priors, forest: Forest) -> DataBlock:
+def _priors(problem: Problem, forest: Forest) -> DataBlock:
     """Prior numbers; those of tau factor by factor in tree order."""
-    sigma = priors.sigma
+    priors, sigma = problem.priors, problem.priors.sigma
     tau = [priors.tau[g] for g in forest.order]
     return {
         **_location_scale("kappa", [priors.kappa]),
         **_location_scale("tau", tau),
         "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
+        "sigma_min": problem.sigma_min,
         "nu_prior": list(priors.nu),
         "lkj_shape": priors.lkj,
     }

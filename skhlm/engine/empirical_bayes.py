@@ -82,7 +82,7 @@ def first_estimate(rows: Rows, problem: Problem) -> Estimate:
         log_tau=_first_scales(rows, problem, spread),
         squared=np.full(len(rows.y), sigma**2),
         dof=rows.n_obs,
-        error=vague_scale(sigma, student),
+        error=vague_scale(sigma, student, problem.sigma_min),
     )
 
 
@@ -120,7 +120,7 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
         and all(
             np.all(np.abs(new[1] - old[1]) < _SETTLED * (new[2] - new[0])) for old, new in scaled
         )
-        and bool(abs(after.error.log_sigma[0] - before.error.log_sigma[0]) < _SETTLED_SIGMA)
+        and bool(abs(after.error.centre - before.error.centre) < _SETTLED_SIGMA)
     )
 
 
@@ -139,7 +139,7 @@ def sweep(rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimat
 
 def em_precision(estimate: Estimate) -> Floats:
     """Expected precision of each row given its residual: (nu + 1)/(nu sigma^2 + r^2), 1/sigma^2."""
-    variance = np.exp(2 * estimate.error.log_sigma[0])
+    variance = np.exp(2 * estimate.error.centre)
     if estimate.error.log_nu is None:
         return np.full_like(estimate.squared, 1 / variance)
     nu = 1 + np.exp(estimate.error.log_nu[1])

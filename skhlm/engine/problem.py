@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from skhlm._typing import Floats, Ints
 from skhlm.priors import LocationScale, Priors
 
@@ -12,6 +14,8 @@ __all__ = ["Covariance", "Family", "LocationScale", "Priors", "Problem"]
 
 Family = Literal["student_t", "normal"]
 Covariance = Literal["diagonal", "full"]
+
+_SMALLEST = 1e-5
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,14 @@ class Problem:
     family: Family
     covariance: Covariance
     priors: Priors
+
+    @property
+    def sigma_min(self) -> float:
+        """Where sigma is cut, far below what data tell: 1e-5 sd(y), or of its prior's scale.
+
+        Where the model fits every row exactly (a constant y; repeated rows and more coefficients
+        than distinct ones) the posterior would otherwise pile up without end at sigma = 0.
+        """
+        mean = np.average(self.y, weights=self.weight)
+        variance = np.average(np.square(self.y - mean), weights=self.weight)
+        return _SMALLEST * float(np.sqrt(variance) or self.priors.sigma.scale[0])

@@ -38,7 +38,7 @@ def recalibrate(
     draws: Draws,
 ) -> MapConstants:
     """The map's constants at the draws of a run that used ``constants``."""
-    scales = _scale_maps(constants, draws)
+    scales = _scale_maps(constants, draws, problem.sigma_min)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
     trees = learn_trees(problem, forest)
     growth = float(np.exp(scales.log_c - constants.log_c))
@@ -152,15 +152,16 @@ def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Fl
     return Expansion(np.zeros((1, len(kappa))), information, gradient[None])
 
 
-def _scale_maps(constants: MapConstants, draws: Draws) -> ScaleMaps:
+def _scale_maps(constants: MapConstants, draws: Draws, sigma_min: float) -> ScaleMaps:
     """Maps of the scales matched to their draws."""
     log_sigma, log_nu = (np.log(draws.sigma), None if draws.nu is None else np.log(draws.nu - 1))
+    log_excess = np.log(np.maximum(draws.sigma - sigma_min, np.finfo(float).tiny))
     centre_nu = None if log_nu is None else np.median(log_nu)
     nu_map = constants.log_nu if log_nu is None else _match(log_nu, constants.log_nu)
     pairs = zip(draws.tau, constants.log_tau, strict=True)
     return ScaleMaps(
         log_tau=tuple(_match(np.log(tau), old) for tau, old in pairs),
-        log_sigma=_match_sigma(log_sigma, log_nu, constants.log_sigma, nu_map),
+        log_sigma=_match_sigma(log_excess, log_nu, constants.log_sigma, nu_map),
         log_nu=nu_map,
         log_c=float(log_information(np.median(log_sigma), centre_nu)),
     )
@@ -173,12 +174,12 @@ def _match(log_scale: Floats, old: Floats) -> Floats:
     return matched
 
 
-def _match_sigma(log_sigma: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats) -> Floats:
+def _match_sigma(log_excess: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats) -> Floats:
     """Slanted map (3,) with the draws' median, sd given nu, and regression on log(nu - 1)."""
     lean = 0.0
     if log_nu is not None and np.ptp(log_nu) > 0:
         centred = log_nu - log_nu.mean()
-        lean = np.mean(centred * log_sigma) / np.mean(np.square(centred))
-        log_sigma = log_sigma - lean * (log_nu - np.median(log_nu))
-    spread = max(log_sigma.std(), _NARROWEST * old[1])
-    return np.array([np.median(log_sigma), spread, lean * nu_map[1]])
+        lean = np.mean(centred * log_excess) / np.mean(np.square(centred))
+        log_excess = log_excess - lean * (log_nu - np.median(log_nu))
+    spread = max(log_excess.std(), _NARROWEST * old[1])
+    return np.array([np.median(log_excess), spread, lean * nu_map[1]])

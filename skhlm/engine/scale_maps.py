@@ -1,7 +1,7 @@
 """One-dimensional maps of the scales: from a coordinate z, near N(0, 1), to log tau, sigma and nu.
 
 bent      a + b z + c (sqrt(1 + z^2) - 1)      log tau and log(nu - 1), which are skewed
-slanted   s1 + s2 z_sigma + s3 z_nu            log sigma, which leans on nu
+slanted   s1 + s2 z_sigma + s3 z_nu            log(sigma - sigma_min), which leans on nu
 """
 
 from __future__ import annotations

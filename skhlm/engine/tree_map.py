@@ -98,7 +98,7 @@ class _Scales:
 
     tau: tuple[Floats, ...]  # (K_g, D) of each factor
     L: tuple[Floats, ...]  # (K_g, K_g, D) of each factor, Omega = L L'
-    log_sigma: Floats  # (D,)
+    sigma: Floats  # (D,)
     log_nu: Floats | None  # (D,), log(nu - 1)
     c: Floats  # (D,) information of a row against the centre's
 
@@ -161,7 +161,7 @@ def _map_chunk(z: Coordinates, problem: Problem, forest: Forest, constants: MapC
         delta=tuple(delta[g].swapaxes(0, 1) for g in sorted(delta)),
         tau=scales.tau,
         omega=tuple(gram(L.swapaxes(0, 1)) for L in scales.L) if full else (),
-        sigma=np.exp(scales.log_sigma),
+        sigma=scales.sigma,
         nu=None if scales.log_nu is None else 1 + np.exp(scales.log_nu),
     )
 
@@ -172,14 +172,14 @@ def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapCons
     full = problem.covariance == "full"
     z_tau = _by_factor(z.z_tau, sizes)
     z_omega = _by_factor(z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()})
-    log_sigma = slanted(constants.log_sigma, z.z_sigma, z.z_nu)
+    sigma = problem.sigma_min + np.exp(slanted(constants.log_sigma, z.z_sigma, z.z_nu))
     log_nu = None if z.z_nu is None else bent(constants.log_nu, z.z_nu)
     return _Scales(
         tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
         L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
-        log_sigma=log_sigma,
+        sigma=sigma,
         log_nu=log_nu,
-        c=np.exp(log_information(log_sigma, log_nu) - constants.log_c),
+        c=np.exp(log_information(np.log(sigma), log_nu) - constants.log_c),
     )
 
 

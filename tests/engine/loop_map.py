@@ -53,7 +53,7 @@ def map_scales(m, z, problem, forest, constants):
     if problem.family == "student_t":
         m.nu = 1 + np.exp(bent(constants.log_nu, z["z_nu"]))
         log_sigma, share = log_sigma + constants.log_sigma[2] * z["z_nu"], (m.nu + 1) / (m.nu + 3)
-    m.sigma = np.exp(log_sigma)
+    m.sigma = problem.sigma_min + np.exp(log_sigma)
     m.c = share / m.sigma**2 / np.exp(constants.log_c)
     z_tau, z_omega, z_delta = iter(z["z_tau"]), iter(z["z_omega"]), iter(z["z_delta"])
     for g in forest.order:

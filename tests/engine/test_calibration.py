@@ -56,7 +56,8 @@ def test_leaf_information_is_the_expected_one():
         rows = problem.X[leaf == level]
         expected = np.exp(constants.log_c) * rows.T @ rows
         np.testing.assert_allclose(constants.leaf_information[1][level], expected, rtol=1e-9)
-    nu, sigma = 1 + np.exp(constants.log_nu[0]), np.exp(constants.log_sigma[0])
+    nu, excess = 1 + np.exp(constants.log_nu[0]), np.exp(constants.log_sigma[0])
+    sigma = problem.sigma_min + excess
     assert np.exp(constants.log_c) == pytest.approx((nu + 1) / (nu + 3) / sigma**2)
     total = constants.leaf_information[1].sum(axis=0)
     np.testing.assert_allclose(constants.auxiliary_information[1], total, rtol=1e-9)
@@ -98,7 +99,8 @@ def test_tight_priors_are_homed_in_on(family, loc, scale):
     constants = constants_of(problem)
     relative = scale / loc
     slack = 1e-3 * relative + 1e-13
-    assert constants.log_sigma[0] == pytest.approx(np.log(loc), abs=0.1 * relative + slack)
+    excess = np.log(loc - problem.sigma_min)
+    assert constants.log_sigma[0] == pytest.approx(excess, abs=0.1 * relative + slack)
     assert constants.log_sigma[1] == pytest.approx(relative, rel=0.05)
     np.testing.assert_allclose(constants.log_tau[0][0], np.log(loc), atol=0.1 * relative + slack)
     if relative > 1e-11:  # a few units in the last place of log tau

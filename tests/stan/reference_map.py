@@ -79,7 +79,7 @@ class Parameters:
 
     kappa: Array
     log_tau: Array
-    log_sigma: Any
+    log_excess: Any
     log_nu: Any  # log(nu - 1), None for the normal family
     omega: Array  # atanh of the partial correlations
     auxiliary: Array  # (K, R - 1): roots of all trees but the first
@@ -95,7 +95,7 @@ class Parameters:
             for L, d in zip(self.covariance_cholesky, self.delta, strict=True)
         ]
         log_nu = [] if self.log_nu is None else [self.log_nu]
-        scales = [*self.log_tau, self.log_sigma, *log_nu, *(2 * self.omega)]
+        scales = [*self.log_tau, self.log_excess, *log_nu, *(2 * self.omega)]
         return np.concatenate([self.kappa, scales, *standardised])
 
 
@@ -137,14 +137,15 @@ def push(z: Array, model: Model) -> Parameters:
     log_tau = bend(at.tau, model["log_tau"])
     log_nu = None if at.nu is None else bend(at.nu, model["log_nu"])
     s1, s2, s3 = model["log_sigma"]
-    log_sigma = s1 + s2 * at.sigma + (0 if at.nu is None else s3 * at.nu)
+    log_excess = s1 + s2 * at.sigma + (0 if at.nu is None else s3 * at.nu)
+    sigma = model["sigma_min"] + np.exp(log_excess)
     nu = None if log_nu is None else 1 + np.exp(log_nu)
     information = 1.0 if nu is None else (nu + 1) / (nu + 3)
-    c = information * np.exp(-2 * log_sigma - model["log_c"])
+    c = information / sigma**2 * np.exp(-model["log_c"])
     L = covariance_choleskys(log_tau, at.omega, model)
     kappa, auxiliary, offset, delta = coefficients(at, c, L, model)
     return Parameters(
-        kappa, log_tau, log_sigma, log_nu, at.omega, auxiliary, offset, c, L, delta
+        kappa, log_tau, log_excess, log_nu, at.omega, auxiliary, offset, c, L, delta
     )  # fmt: skip
 
 
@@ -189,9 +190,7 @@ def coefficients(
     return *roots(B, n_levels, model), delta
 
 
-def upward(
-    c: Any, precisions: list[Array], parent: list[int], model: Model
-) -> tuple[Array, Array]:
+def upward(c: Any, precisions: list[Array], parent: list[int], model: Model) -> tuple[Array, Array]:
     """Information (L + R, K, K) and score (L + R, K) of levels, then roots."""
     K, n_levels = model["K"], len(parent)
     F = np.zeros((n_levels + model.n_roots, K, K), dtype=np.result_type(c, float))

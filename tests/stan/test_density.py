@@ -2,7 +2,7 @@
 
 The two programs have one posterior: at any z, with theta the parameters it stands for,
 
-    log p_hlm(z) = log p_plain(theta) + log|d theta / dz| + log p(auxiliary roots | theta) + constant.
+    log p_hlm(z) = log p_plain(theta) + log|d theta / dz| + log p(auxiliary roots | theta) + const.
 """
 
 from __future__ import annotations
