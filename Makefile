@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SOURCE := pyproject.toml $(wildcard stan/*)
+SOURCE := pyproject.toml $(wildcard stan/* stan/command_line/*)
 
 .PHONY: demo test lint types layers bench clean
 
