@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,7 @@ def _level_offsets(problem: Problem, forest: Forest) -> dict[int, int]:
 def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ...]) -> Ints:
     """Running number, from 1, of each level's parent along one chain; 0 at its top."""
     top = np.zeros_like(forest.parents[chain[0]])
-    below = [
-        forest.parents[g] + offset[parent] + 1 for parent, g in zip(chain, chain[1:], strict=False)
-    ]
+    below = [forest.parents[g] + offset[parent] + 1 for parent, g in pairwise(chain)]
     return np.concatenate([top, *below])
 
 

@@ -26,9 +26,9 @@ def _cause(error: Exception, directory: Path) -> str:
     codes = _exit_codes(error)
     if _CANNOT_WRITE in codes or _is_full(error, directory):
         return (
-            f"the disk of the temporary directory {directory.parent} is full, or may not take files "
-            "as large. Free some space, or name another directory in the environment variable "
-            "TMPDIR"
+            f"the disk of the temporary directory {directory.parent} is full, or may not take "
+            "files as large. Free some space, or name another directory in the environment "
+            "variable TMPDIR"
         )
     if min(codes, default=0) < 0:
         return _describe_signal(-min(codes))

@@ -22,17 +22,17 @@ _SMALLEST = 1e-5
 class Problem:
     """Rows in canonical order (sorted by cell), the cells' levels, and the model to fit to them.
 
-    ==============  ===========  =====================================================================
-    field           shape        what it is
-    ==============  ===========  =====================================================================
-    ``X``           (N, K)       predictors as the model sees them, the intercept's ones included
-    ``y``           (N,)         outcome as the model sees it
-    ``weight``      (N,)         frequency weights, > 0
-    ``cell``        (N,)         cell of each row: 0, ..., C - 1, non-decreasing, none left out
-    ``codes``       (C, G)       level of each cell in each grouping factor, from 0; every level occurs
-    ``n_levels``    G numbers    J_g
-    ``varying``     G x (K_g,)   which coefficients vary by the factor (columns of X), increasing
-    ==============  ===========  =====================================================================
+    ============  ===========  ===================================================================
+    field         shape        what it is
+    ============  ===========  ===================================================================
+    ``X``         (N, K)       predictors as the model sees them, the intercept's ones included
+    ``y``         (N,)         outcome as the model sees it
+    ``weight``    (N,)         frequency weights, > 0
+    ``cell``      (N,)         cell of each row: 0, ..., C - 1, non-decreasing, none left out
+    ``codes``     (C, G)       level of each cell in each factor, from 0; every level occurs
+    ``n_levels``  G numbers    J_g
+    ``varying``   G x (K_g,)   which coefficients vary by the factor (columns of X), increasing
+    ============  ===========  ===================================================================
 
     A cell is a distinct combination of levels. Without grouping factors there is one cell and
     ``codes`` has shape (1, 0).
