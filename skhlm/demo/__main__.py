@@ -91,9 +91,9 @@ def show_unseen(X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
     """Countries that the model has never seen."""
     print("\n3. COUNTRIES HELD OUT ENTIRELY\n")
     say(
-        "One of each continent, drawn at random, fitted to all years of the other 137. A country",
-        "that the model has not seen gets its continent's line, and an interval that is as wide as",
-        "countries of a continent differ.",
+        "One of each continent, drawn at random; the model has all years of the other 137.",
+        "A country that it has not seen gets its continent's line, and an interval that is as wide",
+        "as countries of a continent differ.",
     )
     unseen, model = predict_unseen(X, y, one_of_each_continent(X))
     inside = unseen["observed"].between(unseen["lower"], unseen["upper"])
