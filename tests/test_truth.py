@@ -379,8 +379,8 @@ def test_intervals_cover_the_campaigns_truth():
     """90% intervals of every coefficient, default settings, over 20 simulated data sets.
 
     Some 1,200 effects and 3,500 coefficients of combinations. Those of one data set are
-    correlated: its share has an sd of about 0.05, so the mean of twenty one of 0.012. A little above
-    0.90 is to be expected: with four levels the half-Cauchy prior of tau is wider than the truth.
+    correlated: its share has an sd of about 0.05, so the mean of twenty one of 0.012. A little
+    above 0.90 is to be expected: with four levels the prior of tau is wider than the truth.
     """
     effects, combinations = [], []
     for seed in range(20):
