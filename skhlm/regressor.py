@@ -86,7 +86,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     iter_sampling : int, default=1000
         Draws kept in each chain.
     adapt_delta : float or None, default=None
-        Target acceptance rate; None is 0.6.
+        Target acceptance rate; None is 0.6, or 0.8 with ``covariance="full"``.
     max_treedepth : int, default=10
         Most doublings of a trajectory.
     unseen : {"population", "error"}, default="population"
@@ -461,6 +461,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     def _settings(self) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
         return choose_settings(
+            self.covariance,
             chains=self.chains,
             iter_warmup=self.iter_warmup,
             iter_sampling=self.iter_sampling,

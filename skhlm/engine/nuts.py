@@ -54,8 +54,7 @@ def run_nuts(
     if _is_short(first):
         return _pooled(first, sampled(constants, settings), diagnose)
     constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
-    settings = replace(settings, iter_warmup=2 * settings.iter_warmup)
-    better = max(first, sampled(constants, settings), key=_merit)
+    better = max(first, sampled(constants, _careful(settings, first)), key=_merit)
     return better.draws, replace(better.diagnostics, n_runs=2)
 
 
@@ -71,6 +70,16 @@ def _run(
     coordinates = read_coordinates(columns, problem, n_roots=max(len(forest.chains), 1))
     draws = to_draws(coordinates, problem, forest, constants)
     return _Run(coordinates, draws, statistics, diagnose(draws, statistics))
+
+
+def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
+    """Twice the warm-up and, after divergences, half as many rejected steps."""
+    diverged = first.diagnostics.n_divergent > 0
+    return replace(
+        settings,
+        iter_warmup=2 * settings.iter_warmup,
+        adapt_delta=(1 + settings.adapt_delta) / 2 if diverged else settings.adapt_delta,
+    )
 
 
 def _is_poor(run: _Run) -> bool:

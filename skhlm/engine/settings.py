@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import joblib
 
+from skhlm.engine.problem import Covariance
+
 _WARMUP = 100  # iterations: only the step size is adapted
-_ADAPT_DELTA = 0.6  # 7 leapfrog steps where 0.8 takes 15 for about the same draws
+# With 0.6 a draw takes 7 leapfrog steps where 0.8 takes 15 for about as good a draw; but correlations
+# near 1 are narrow places, where steps as long as that diverge.
+_ADAPT_DELTA: dict[Covariance, float] = {"diagonal": 0.6, "full": 0.8}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class SamplerSettings:
 
 
 def choose_settings(
+    covariance: Covariance,
     *,
     chains: int,
     iter_warmup: int | None,
@@ -40,7 +45,7 @@ def choose_settings(
         chains=chains,
         iter_warmup=_WARMUP if iter_warmup is None else iter_warmup,
         iter_sampling=iter_sampling,
-        adapt_delta=_ADAPT_DELTA if adapt_delta is None else adapt_delta,
+        adapt_delta=_ADAPT_DELTA[covariance] if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, _workers(n_jobs)),
         seed=seed,

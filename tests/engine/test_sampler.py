@@ -133,6 +133,7 @@ def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
 
 def parallel_chains(n_jobs=None, chains=4):
     settings = choose_settings(
+        "diagonal",
         chains=chains,
         iter_warmup=None,
         iter_sampling=1,
