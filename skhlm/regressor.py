@@ -86,7 +86,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     iter_sampling : int, default=1000
         Draws kept in each chain.
     adapt_delta : float or None, default=None
-        Target acceptance rate; None is 0.6, or 0.8 with ``covariance="full"``.
+        Target acceptance rate; None is 0.6, or 0.8 for a full
+        covariance and for fewer than 30 coefficients in all.
     max_treedepth : int, default=10
         Most doublings of a trajectory.
     unseen : {"population", "error"}, default="population"
@@ -252,7 +253,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         with _all_or_nothing(self):
             problem = self._prepare(X, y, sample_weight)
             draws, diagnostics = run_nuts(
-                problem, self._settings(), partial(diagnose, labels=self._labels)
+                problem, self._settings(problem), partial(diagnose, labels=self._labels)
             )
             self._posterior = Posterior.from_draws(draws, problem.varying, self._units)
             self.diagnostics_ = diagnostics
@@ -458,10 +459,10 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             priors=priors,
         )
 
-    def _settings(self) -> SamplerSettings:
+    def _settings(self, problem: Problem) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
         return choose_settings(
-            self.covariance,
+            problem,
             chains=self.chains,
             iter_warmup=self.iter_warmup,
             iter_sampling=self.iter_sampling,

@@ -215,7 +215,7 @@ model {
       int m = n_varying[g];
       vector[m] tau_g = segment(tau, at_tau, m);
       precision[at : at + m * m - 1] = to_vector(
-        full ? precision_matrix(tau_g, correlation_cholesky(segment(z_omega, at_omega, n_omega[g]), m))
+        full ? precision_matrix(tau_g, correlation_cholesky(z_omega[at_omega : at_omega + n_omega[g] - 1], m))
         : diag_matrix(inv_square(tau_g)));
       at += m * m;
       at_tau += m;

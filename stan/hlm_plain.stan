@@ -116,7 +116,7 @@ model {
     int m = n_varying[g];
     matrix[m, m] L = identity_matrix(m);
     if (full) {
-      L = correlation_cholesky(segment(partial, at_partial, n_partial[g]), m);
+      L = correlation_cholesky(partial[at_partial : at_partial + n_partial[g] - 1], m);
       L ~ lkj_corr_cholesky(lkj_shape);
       target += correlation_log_volume(L);
     }

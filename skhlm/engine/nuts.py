@@ -73,7 +73,7 @@ def _run(
 
 
 def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
-    """Twice the warm-up and, after divergences, half as many rejected steps."""
+    """Twice the warm-up and, after divergences, shorter steps."""
     diverged = first.diagnostics.n_divergent > 0
     return replace(
         settings,

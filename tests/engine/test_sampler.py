@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 
+import numpy as np
 import psutil
 import pytest
 from joblib import Parallel, delayed
@@ -19,6 +20,7 @@ from skhlm import HLMRegressor
 from skhlm.engine import sampler
 from skhlm.engine.settings import choose_settings
 from skhlm.exceptions import SamplingError
+from tests.engine.problems import make_problem
 
 LONG = 1_000_000  # iterations that no test waits for
 
@@ -110,6 +112,7 @@ import resource, signal
 import numpy as np
 from skhlm import HLMRegressor
 from skhlm.exceptions import SamplingError
+from tests.engine.problems import make_problem
 model = HLMRegressor(random_state=0, iter_sampling=100_000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
@@ -131,19 +134,15 @@ def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
         long_fit()
 
 
-def parallel_chains(n_jobs=None, chains=4):
-    settings = choose_settings(
-        "diagonal",
-        chains=chains,
-        iter_warmup=None,
-        iter_sampling=1,
-        adapt_delta=None,
-        max_treedepth=10,
-        n_jobs=n_jobs,
-        seed=1,
-        verbose=0,
-    )
-    return settings.parallel_chains
+def settings_for(problem, **chosen):
+    gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None}
+    rest = {"chains": 4, "iter_sampling": 1, "max_treedepth": 10, "seed": 1, "verbose": 0}
+    return choose_settings(problem, **(gaps | rest | chosen))
+
+
+def parallel_chains(**chosen):
+    problem = make_problem(np.ones((3, 1)), [1, 2, 4], [])
+    return settings_for(problem, **chosen).parallel_chains
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
@@ -153,5 +152,23 @@ def test_one_chain_at_a_time_inside_joblib(backend):
 
 def test_chains_at_a_time(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 3)
-    assert [parallel_chains(n_jobs) for n_jobs in (None, -1, -2, -9, 1, 8)] == [3, 3, 2, 1, 1, 4]
+    assert [parallel_chains(n_jobs=n_jobs) for n_jobs in (None, -1, -2, -9, 1, 8)] == [
+        3,
+        3,
+        2,
+        1,
+        1,
+        4,
+    ]
     assert parallel_chains(chains=2) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_levels", "covariance", "expected"),
+    [(20, "diagonal", 0.6), (10, "diagonal", 0.8), (20, "full", 0.8)],
+)
+def test_steps_are_careful_where_long_ones_diverge(n_levels, covariance, expected):
+    level = np.arange(40) % n_levels
+    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], covariance=covariance)
+    assert settings_for(problem).adapt_delta == expected
+    assert settings_for(problem, adapt_delta=0.9).adapt_delta == 0.9
