@@ -123,6 +123,9 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
     arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
     hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, 0, 0};
     const double value = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), &d);
+    if (!(d_root.allFinite() && d_delta.allFinite() && d_precision.allFinite()
+          && std::isfinite(d.map.c + d.sigma + d.nu)))
+      throw std::domain_error("hlm: gradient is not finite");
     arena_t<Eigen::Matrix<Real, -1, -1>> roots = z_root;
     arena_t<Eigen::Matrix<Real, -1, 1>> deltas = z_delta, precisions = precision;
     return stan::math::make_callback_var(value, [=](auto& result) mutable {

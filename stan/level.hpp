@@ -13,9 +13,9 @@
  * s are the information and the score that the rows below carry about the level's total B, the sum
  * of the root and of the effects down to this level. The exact Gaussian conditionals are
  *
- *     R R' = A F A' + P,   Q = R^-1,   V = Q'Q,   T = V A F,   v = V A s              condition
- *     parent's F += M F,   parent's s += M s,   M = I - F A' V A                   send_message
- *     w = Q A (s - F B_parent),   d = Q'(w + z),   B = B_parent + A'd              place_effect
+ *     R R' = A F A' + P,   Q = R^-1,   V = Q'Q                                         condition
+ *     T = V A F,   v = V A s,   M = I - F A' V A,   messages M F and M s            send_message
+ *     w = Q A (s - F B_parent),   d = Q'(w + z),   B = B_parent + A'd               place_effect
  *
  * A root is a level with P = 0 whose parent's total is 0.
  *
@@ -142,24 +142,21 @@ void invert(const Subset& A, const double* S_, double* Q_, double* V_, Scratch s
       V(i, j) = V(j, i) = sum(i, m, [&](int p) { return Q(p, i) * Q(p, j); });
 }
 
-/** Q, V, T of a level whose F and s are complete; R's diagonal goes into `determinant`. */
+/** Q and V of a level whose F is complete; R's diagonal goes into `determinant`. */
 template <class Subset>
 void condition(const Subset& A, const double* P_, const Level& level, Scratch scratch,
                LogProduct& determinant) {
-  const int k = A.n_all(), m = A.n_varying();
+  const int m = A.n_varying();
   const ConstMatrix P{P_, m};
-  const Matrix F{level.F, k}, V{level.V, m}, T{level.T, m};
+  const Matrix F{level.F, A.n_all()};
   LocalMatrix<Subset> S_(scratch, m * m);
   const Matrix S{S_, m};
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i) S(i, j) = F(A.varying(i), A.varying(j)) + P(i, j);
   invert(A, S_, level.Q, level.V, scratch, determinant);
-  for (int j = 0; j < k; ++j)
-    for (int i = 0; i < m; ++i)
-      T(i, j) = sum(0, m, [&](int p) { return V(i, p) * F(A.varying(p), j); });
 }
 
-/** Adds the level's message M F (symmetrised), M s to its parent's F and s. */
+/** T of a level, and its message: adds M F (symmetrised) and M s to its parent's F and s. */
 template <class Subset>
 void send_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
                   Scratch scratch) {
@@ -169,6 +166,9 @@ void send_message(const Subset& A, const double* P_, const Level& level, const L
   LocalMatrix<Subset> MF_(scratch, k * k);
   LocalVector<Subset> v(scratch, m);
   const Matrix MF{MF_, k};
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < m; ++i)
+      T(i, j) = sum(0, m, [&](int p) { return V(i, p) * F(A.varying(p), j); });
   for (int j = 0; j < k; ++j) {
     for (int i = 0; i < m; ++i)
       MF(A.varying(i), j) = sum(0, m, [&](int p) { return P(i, p) * T(p, j); });
@@ -224,7 +224,8 @@ double place_effect(const Subset& A, const double* P_, const double* z, const Le
  *     d(-log|R|) = -tr L(E),   gd' d(Q'z) = -<L(E), z gz'>,   gd' dV A (s - F B_parent) = -gz' E w
  *     gS = Q' N Q,   N = sym-from-lower[ -(z gz' + I)/2 ] - (gz w' + w gz')/2
  *
- * where sym-from-lower mirrors the lower triangle.
+ * where sym-from-lower mirrors the lower triangle. The sums for gS run over Q's zeros as well: of
+ * known length, they unroll.
  */
 template <class Subset>
 void reverse_effect(const Subset& A, const double* P_, const double* z, const Level& level,
@@ -249,9 +250,11 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
     for (int i = j + 1; i < m; ++i)
       N(i, j) = N(j, i) = -0.5 * (z[i] * gz[j] + gz[i] * w[j] + w[i] * gz[j]);
   }
-  for (int j = 0; j < m; ++j)
-    for (int i = 0; i < m; ++i)
-      NQ(i, j) = sum(0, m, [&](int p) { return N(i, p) * Q(p, j); });
+  for (int j = 0; j < m; ++j) {
+    for (int i = 0; i < m; ++i) NQ(i, j) = N(i, j) * Q(j, j);
+    for (int p = j + 1; p < m; ++p)
+      for (int i = 0; i < m; ++i) NQ(i, j) += N(i, p) * Q(p, j);
+  }
   for (int j = 0; j < k; ++j) level.gs[j] = 0;
   for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
   for (int j = 0; j < m; ++j)
