@@ -48,7 +48,7 @@ def prepare(data_set: DataSet) -> Task:
     """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
     model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
     problem = model._prepare(*data_set.load(), None)
-    return Task(problem, model._settings(), partial(diagnose, labels=model._labels))
+    return Task(problem, model._settings(problem), partial(diagnose, labels=model._labels))
 
 
 @dataclass
