@@ -73,10 +73,10 @@ functions {
   }
 
   // Cholesky factor of the correlation matrix with canonical partial correlations tanh(z), z being
-  // its strict lower triangle row by row: L_ij = tanh(z_ij) prod_{j' < j} sech(z_ij').
-  matrix correlation_cholesky(vector z, int m) {
+  // its strict lower triangle row by row from z[first]: L_ij = tanh(z_ij) prod_{j' < j} sech(z_ij').
+  matrix correlation_cholesky(vector z, int first, int m) {
     matrix[m, m] L = identity_matrix(m);
-    int at = 1;
+    int at = first;
     for (i in 2 : m) {
       real rest = 1;
       for (j in 1 : i - 1) {
@@ -215,7 +215,7 @@ model {
       int m = n_varying[g];
       vector[m] tau_g = segment(tau, at_tau, m);
       precision[at : at + m * m - 1] = to_vector(
-        full ? precision_matrix(tau_g, correlation_cholesky(z_omega[at_omega : at_omega + n_omega[g] - 1], m))
+        full ? precision_matrix(tau_g, correlation_cholesky(z_omega, at_omega, m))
         : diag_matrix(inv_square(tau_g)));
       at += m * m;
       at_tau += m;

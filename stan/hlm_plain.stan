@@ -31,10 +31,10 @@ functions {
   }
 
   // Cholesky factor of a correlation matrix from its canonical partial correlations (strict lower
-  // triangle row by row): L_ij = p_ij sqrt(1 - sum_{j' < j} L_ij'^2).
-  matrix correlation_cholesky(vector partial, int m) {
+  // triangle row by row from partial[first]): L_ij = p_ij sqrt(1 - sum_{j' < j} L_ij'^2).
+  matrix correlation_cholesky(vector partial, int first, int m) {
     matrix[m, m] L = identity_matrix(m);
-    int at = 1;
+    int at = first;
     for (i in 2 : m) {
       real rest = 1;
       for (j in 1 : i - 1) {
@@ -116,7 +116,7 @@ model {
     int m = n_varying[g];
     matrix[m, m] L = identity_matrix(m);
     if (full) {
-      L = correlation_cholesky(partial[at_partial : at_partial + n_partial[g] - 1], m);
+      L = correlation_cholesky(partial, at_partial, m);
       L ~ lkj_corr_cholesky(lkj_shape);
       target += correlation_log_volume(L);
     }
