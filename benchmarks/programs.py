@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from cmdstanpy import CmdStanMCMC, CmdStanModel, write_stan_json
 from benchmarks.data_sets import DataSet, PlainRun
 from benchmarks.measures import Measures, measure
 from benchmarks.plain import build_plain_data, build_plain_program, read_plain_draws
-from skhlm import HLMRegressor
+from skhlm import HLMRegressor, preparation
 from skhlm._typing import Floats
 from skhlm.diagnostics import Diagnostics, diagnose
 from skhlm.draws import Draws, SamplerStatistics
@@ -47,38 +47,19 @@ class Task:
 def prepare(data_set: DataSet) -> Task:
     """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
     model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
-    problem = model._prepare(*data_set.load(), None)
-    return Task(problem, model._settings(problem), partial(diagnose, labels=model._labels))
-
-
-@dataclass
-class Witness:
-    """A diagnosis that remembers its draws: `run_nuts` thins those of a run that it lengthens."""
-
-    diagnose: Diagnose
-    seen: list[tuple[Draws, Diagnostics]] = field(default_factory=list)
-
-    def __call__(self, draws: Draws, statistics: SamplerStatistics) -> Diagnostics:
-        """Diagnose and remember."""
-        found = self.diagnose(draws, statistics)
-        self.seen.append((draws, found))
-        return found
-
-    def draws_of(self, returned: Diagnostics) -> Draws:
-        """The draws that this diagnosis is about."""
-        return next(draws for draws, found in self.seen if found.n_leapfrog == returned.n_leapfrog)
+    problem, spec = preparation.prepare(model, *data_set.load(), None)
+    return Task(problem, model._settings(problem), partial(diagnose, labels=spec.labels))
 
 
 def run_tree_map(task: Task) -> Measures:
     """The program that ships, calibration and second run included."""
-    witness = Witness(task.diagnose)
     start = time.perf_counter()
-    _, found = run_nuts(task.problem, task.settings, witness)
+    draws, found = run_nuts(task.problem, task.settings, task.diagnose)
     seconds = time.perf_counter() - start
     forest = learn_forest(task.problem.codes, task.problem.n_levels)
     data = build_data_block(task.problem, forest, calibrate(task.problem, forest))
     gradient = time_gradient(PROGRAM, data)
-    return measure("tree map", witness.draws_of(found), found, seconds, gradient)
+    return measure("tree map", draws, found, seconds, gradient)
 
 
 def run_plain(task: Task, run: PlainRun) -> Measures:

@@ -150,14 +150,14 @@ def diagnose(draws: Draws, statistics: SamplerStatistics, labels: Labels) -> Dia
     )
 
 
-def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 3) -> None:
+def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 4) -> None:
     """Give one ConvergenceWarning with everything that was found, unless the run converged.
 
     Parameters
     ----------
     diagnostics : Diagnostics
-    stacklevel : int, default 3
-        As in `warnings.warn`; 3 points at the caller of the function that calls this one.
+    stacklevel : int, default 4
+        As in `warnings.warn`; 4 points at the caller of ``fit``, which scikit-learn wraps.
 
     Warns
     -----
@@ -271,7 +271,7 @@ def _convergence_findings(worst: _Worst, shape: tuple[int, int]) -> Iterator[_Fi
     chains, draws = shape
     rhat, parameter = worst.rhat
     if chains == 1:
-        yield _Finding(0, "R-hat cannot be computed from one chain; 4 are recommended.")
+        yield _Finding(0, "R-hat is not computed from one chain; 4 are recommended.")
     if rhat > RHAT_WARN:
         yield _Finding(
             1 + (rhat > RHAT_FAIL),

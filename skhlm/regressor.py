@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm import reports
 from skhlm._typing import Floats, Ints
-from skhlm.columns import GroupColumn, listed, read_group_column
-from skhlm.design import canonical_rows, coefficient_names, learn_units, parse_varying
+from skhlm.columns import GroupColumn
 from skhlm.diagnostics import diagnose, warn_unless_converged
 from skhlm.engine import (
     Covariance,
@@ -28,13 +27,8 @@ from skhlm.engine import (
     choose_settings,
     run_nuts,
 )
-from skhlm.frames import check_fit_data, check_predict_data
-from skhlm.hierarchy import Groups, learn_groups
-from skhlm.labels import Labels
-from skhlm.posterior import Posterior
-from skhlm.priors import build_priors
-
-Kind = Literal["outcome", "mean"]
+from skhlm.posterior import Kind, Posterior
+from skhlm.preparation import prepare
 
 _KIND = StrOptions({"outcome", "mean"})
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
@@ -84,7 +78,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
     iter_sampling : int, default=1000
-        Draws kept in each chain.
+        Draws in each chain; twice as many where a second run was pooled with the first.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.6, or 0.8 for a full
         covariance and for fewer than 30 coefficients in all.
@@ -251,11 +245,12 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             below 100 for each chain, or a trajectory diverged.
         """
         with _all_or_nothing(self):
-            problem = self._prepare(X, y, sample_weight)
+            problem, spec = prepare(self, X, y, sample_weight)
             draws, diagnostics = run_nuts(
-                problem, self._settings(problem), partial(diagnose, labels=self._labels)
+                problem, self._settings(problem), partial(diagnose, labels=spec.labels)
             )
-            self._posterior = Posterior.from_draws(draws, problem.varying, self._units)
+            self._spec = spec
+            self._posterior = Posterior.from_draws(draws, problem.varying, spec.units)
             self.diagnostics_ = diagnostics
             self._summarise()
         warn_unless_converged(diagnostics)
@@ -279,7 +274,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             Only with ``return_std``. Infinite where a Student-t residual has no finite variance
             for half of the posterior (nu <= 2).
         """
-        predictors, codes, _ = self._read(X)
+        predictors, codes, _ = self._rows(X)
         mean = self._posterior.expected_value(predictors, codes)
         if not return_std:
             return mean
@@ -305,7 +300,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         interval : ndarray of shape (n_samples, 2)
             Lower and upper ends, in the units of y.
         """
-        predictors, codes, _ = self._read(X)
+        predictors, codes, _ = self._rows(X)
         return self._posterior.interval(predictors, codes, coverage, kind)
 
     @validate_params(
@@ -334,7 +329,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if probabilities.ndim != 1 or not ((probabilities >= 0) & (probabilities <= 1)).all():
             raise ValueError(f"quantiles must be probabilities in [0, 1], got {quantiles!r}.")
-        predictors, codes, _ = self._read(X)
+        predictors, codes, _ = self._rows(X)
         return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
 
     @validate_params(
@@ -368,8 +363,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         draws : ndarray of shape (n_samples_X, n_samples)
             In the units of y.
         """
-        predictors, codes, columns = self._read(X)
-        new_levels = self._groups.new_levels(columns, codes)
+        predictors, codes, columns = self._rows(X)
+        new_levels = self._spec.groups.new_levels(columns, codes)
         rng = np.random.default_rng(_seed(random_state))
         return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
 
@@ -389,7 +384,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             ``upper`` (central 90% interval), ``n`` (sum of the weights of the level's rows).
         """
         check_is_fitted(self)
-        return reports.group_effects(self._posterior, self._labels, self._level_weights, factor)
+        spec = self._spec
+        return reports.group_effects(self._posterior, spec.labels, spec.level_weights, factor)
 
     def coefficients(self, levels: Any = None) -> pd.DataFrame:
         """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
@@ -407,13 +403,11 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             ``mean``, ``sd``, ``lower`` and ``upper`` (central 90% interval).
         """
         check_is_fitted(self)
+        spec = self._spec
         if levels is None:
-            return reports.coefficients(self._posterior, self._labels, self._combinations)
-        values = _read_levels(self._groups, levels)
-        columns = {j: read_group_column(name, values[name]) for j, name in _names(self._groups)}
-        codes = self._groups.codes(columns, len(values))
-        by_column = {name: values[name].tolist() for _, name in _names(self._groups)}
-        return reports.coefficients(self._posterior, self._labels, codes, by_column)
+            return reports.coefficients(self._posterior, spec.labels, spec.combinations)
+        values, codes = spec.read_levels(levels)
+        return reports.coefficients(self._posterior, spec.labels, codes, values)
 
     def summary(self) -> pd.DataFrame:
         """Posterior of everything but the group effects, in the user's units and at x = 0.
@@ -426,38 +420,12 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             ``ess_tail``, ``rhat``.
         """
         check_is_fitted(self)
-        return reports.summary(self._posterior, self._labels)
+        return reports.summary(self._posterior, self._spec.labels)
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> Problem:
-        """Check and learn everything that precedes sampling."""
-        data = check_fit_data(self, X, y, sample_weight, self.groups)
-        names = coefficient_names(data.predictor_names, fit_intercept=self.fit_intercept)
-        varying = parse_varying(self.varying, data.columns, data.hierarchies, names)
-        groups = learn_groups(data.hierarchies, data.groups)
-        priors = build_priors(
-            self.priors, coefficients=names, factors=groups.names, varying=varying
-        )
-        codes = groups.codes(data.groups, len(data.y))
-        rows = canonical_rows(data.predictors, data.y, data.weight, codes)
-        units = learn_units(
-            rows, data.predictor_names, autoscale=self.autoscale, fit_intercept=self.fit_intercept
-        )
-        self._columns, self._groups, self._units = data.columns, groups, units
-        self._labels = _labels(groups, names, varying)
-        self._level_weights = rows.level_weights(groups.n_levels)
-        self._combinations = rows.codes
-        return Problem(
-            X=units.predictors(rows.X),
-            y=units.outcome(rows.y),
-            weight=rows.weight,
-            cell=rows.cell,
-            codes=rows.codes,
-            n_levels=groups.n_levels,
-            varying=varying,
-            family=self.family,
-            covariance=self.covariance,
-            priors=priors,
-        )
+    def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
+        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        check_is_fitted(self)
+        return self._spec.read(self, X)
 
     def _settings(self, problem: Problem) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
@@ -475,7 +443,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
 
     def _summarise(self) -> None:
         """Set the attributes that scikit-learn's users look at first: posterior means."""
-        posterior, labels = self._posterior, self._labels
+        posterior, labels = self._posterior, self._spec.labels
         kappa = posterior.kappa_at_zero().mean(axis=-1)
         taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
         self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0
@@ -487,15 +455,6 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         self.sigma_ = float(posterior.sigma.mean())
         self.nu_ = np.inf if posterior.nu is None else float(posterior.nu.mean())
         self.groups_ = labels.factors
-
-    def _read(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
-        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
-        check_is_fitted(self)
-        predictors, columns = check_predict_data(self, X, self._columns, self._groups.hierarchies)
-        codes = self._groups.codes(columns, len(predictors))
-        if self.unseen == "error":
-            self._groups.check_seen(columns, codes)
-        return predictors, codes, columns
 
 
 @contextmanager
@@ -512,37 +471,3 @@ def _all_or_nothing(model: HLMRegressor) -> Iterator[None]:
 def _seed(random_state: Any) -> int:
     """A seed from any of scikit-learn's ``random_state``."""
     return int(check_random_state(random_state).randint(1, 2**31 - 1))
-
-
-def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]) -> Labels:
-    """What the parameters of the model are called."""
-    return Labels(
-        coefficients=coefficients,
-        factors=groups.names,
-        group_columns=tuple(
-            hierarchy.names[: depth + 1]
-            for hierarchy in groups.hierarchies
-            for depth in range(len(hierarchy.names))
-        ),
-        levels=tuple(tuple(groups.levels(g)) for g in range(len(groups.factors))),
-        varying=varying,
-    )
-
-
-def _names(groups: Groups) -> Iterator[tuple[int, str]]:
-    """Positions and names of the group columns."""
-    for hierarchy in groups.hierarchies:
-        yield from zip(hierarchy.columns, hierarchy.names, strict=True)
-
-
-def _read_levels(groups: Groups, levels: Any) -> pd.DataFrame:
-    """Combinations of levels that a user asks for, one column for each group column."""
-    single = isinstance(levels, Mapping) and all(np.isscalar(value) for value in levels.values())
-    frame = pd.DataFrame([levels] if single else levels)
-    names = [name for _, name in _names(groups)]
-    if missing := [name for name in names if name not in frame]:
-        raise ValueError(
-            f"levels: no values for {listed(missing)}. Give one for each group column: "
-            f"{listed(names)}."
-        )
-    return frame[names]

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from skhlm.diagnostics import Diagnostics
+from skhlm.diagnostics import RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.calibration import calibrate
 from skhlm.engine.data_block import build_data_block
 from skhlm.engine.forest import Forest, learn_forest
 from skhlm.engine.output import read_coordinates
 from skhlm.engine.problem import Problem
+from skhlm.engine.progress import Progress
 from skhlm.engine.recalibration import recalibrate
 from skhlm.engine.sampler import sample
 from skhlm.engine.settings import SamplerSettings
@@ -20,8 +21,6 @@ from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 
 Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
 
-_MAX_RHAT = 1.01
-_MAX_RHAT_OF_A_SHORT_RUN = 1.05  # below it the chains agree but for Monte Carlo error
 _MIN_ESS_A_DRAW = 0.2
 
 
@@ -40,22 +39,23 @@ def run_nuts(
 ) -> tuple[Draws, Diagnostics]:
     """Draws of the posterior, and their diagnosis.
 
-    A poor run is followed by one more: by as many draws again, of which every second is kept, if
-    the first were merely too few to bring R-hat below 1.01 for every parameter; else by a run with
-    the map recalibrated from the first one's draws, and the better of the two is returned.
+    A poor run is followed by one more: by as many draws again, pooled with the first, if those were
+    merely too few to bring R-hat below 1.01 for every parameter; else by a run with the map
+    recalibrated from the first one's draws, and the better of the two is returned.
     """
     forest = learn_forest(problem.codes, problem.n_levels)
     constants = calibrate(problem, forest)
-    sampled = partial(_run, problem, forest, diagnose=diagnose)
-    first = sampled(constants, settings)
-    if not _is_poor(first):
-        return first.draws, first.diagnostics
-    settings = replace(settings, seed=settings.seed + 1)
-    if _is_short(first):
-        return _pooled(first, sampled(constants, settings), diagnose)
-    constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
-    better = max(first, sampled(constants, _careful(settings, first)), key=_merit)
-    return better.draws, replace(better.diagnostics, n_runs=2)
+    with Progress(settings.verbose) as progress:
+        sampled = partial(_run, problem, forest, diagnose=diagnose, progress=progress)
+        first = sampled(constants, settings)
+        if not _is_poor(first):
+            return first.draws, first.diagnostics
+        settings = replace(settings, seed=settings.seed + 1)
+        if _is_short(first):
+            return _pooled(first, sampled(constants, settings), diagnose)
+        constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
+        better = max(first, sampled(constants, _careful(settings, first)), key=_merit)
+        return better.draws, replace(better.diagnostics, n_runs=2)
 
 
 def _run(
@@ -64,9 +64,10 @@ def _run(
     constants: MapConstants,
     settings: SamplerSettings,
     diagnose: Diagnose,
+    progress: Progress,
 ) -> _Run:
     """One run of the Stan program, mapped to draws of the model's parameters."""
-    columns, statistics = sample(build_data_block(problem, forest, constants), settings)
+    columns, statistics = sample(build_data_block(problem, forest, constants), settings, progress)
     coordinates = read_coordinates(columns, problem, n_roots=max(len(forest.chains), 1))
     draws = to_draws(coordinates, problem, forest, constants)
     return _Run(coordinates, draws, statistics, diagnose(draws, statistics))
@@ -86,7 +87,7 @@ def _is_poor(run: _Run) -> bool:
     """Whether a second run is worth its time."""
     return (
         run.diagnostics.n_divergent > 0
-        or run.diagnostics.max_rhat > _MAX_RHAT
+        or run.diagnostics.max_rhat > RHAT_WARN
         or _ess_a_draw(run) < _MIN_ESS_A_DRAW
     )
 
@@ -95,7 +96,7 @@ def _is_short(run: _Run) -> bool:
     """Whether a poor run lacks nothing but draws."""
     return (
         run.diagnostics.n_divergent == 0
-        and run.diagnostics.max_rhat <= _MAX_RHAT_OF_A_SHORT_RUN
+        and run.diagnostics.max_rhat <= RHAT_FAIL
         and _ess_a_draw(run) >= _MIN_ESS_A_DRAW
     )
 
@@ -112,7 +113,7 @@ def _merit(run: _Run) -> tuple[bool, float]:
 
 
 def _pooled(first: _Run, second: _Run, diagnose: Diagnose) -> tuple[Draws, Diagnostics]:
-    """Each chain followed by its second run; diagnosed whole, then every second draw."""
+    """Each chain followed by its second run."""
     draws = first.draws.followed_by(second.draws)
     statistics = first.statistics.followed_by(second.statistics)
-    return draws.map(lambda x: x[:, ::2]), diagnose(draws, replace(statistics, n_runs=2))
+    return draws, diagnose(draws, replace(statistics, n_runs=2))

@@ -15,7 +15,7 @@ __all__ = ["Covariance", "Family", "LocationScale", "Priors", "Problem"]
 Family = Literal["student_t", "normal"]
 Covariance = Literal["diagonal", "full"]
 
-_SMALLEST = 1e-5
+_SMALLEST = 1e-8
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Problem:
 
     @property
     def sigma_min(self) -> float:
-        """Where sigma is cut, far below what data tell: 1e-5 sd(y), or of its prior's scale.
+        """Where sigma is cut, far below what data tell: 1e-8 sd(y), or of its prior's scale.
 
         Where the model fits every row exactly (a constant y; repeated rows and more coefficients
         than distinct ones) the posterior would otherwise pile up without end at sigma = 0.

@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from skhlm.engine.settings import SamplerSettings
 
 _ITERATION = re.compile(r"(?:Chain \[(\d+)\] )?Iteration:\s*(\d+) /")
 
 
 class Progress:
-    """A context that shows how many iterations of all chains are done."""
+    """A context that shows how many iterations of all chains, in all runs, are done."""
 
-    def __init__(self, directory: Path, settings: SamplerSettings) -> None:
-        self._directory = directory
-        self._total = settings.chains * (settings.iter_warmup + settings.iter_sampling)
-        self._shown = bool(settings.verbose)
+    def __init__(self, verbose: int) -> None:
+        self._shown = bool(verbose)
         self._bar: Any = None
+        self._before = 0  # iterations of earlier runs
 
     def __enter__(self) -> Progress:
         if self._shown:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=self._total, desc="skhlm", unit="it")
+            self._bar = tqdm(total=0, desc="skhlm", unit="it")
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
-            self._move_to(self._total if exception[0] is None else self._bar.n)
             self._bar.close()
 
-    def update(self) -> None:
-        """Move the bar to the iterations that the program has reported."""
+    @contextmanager
+    def run(self, iterations: int) -> Iterator[None]:
+        """One more run of so many iterations, all done when the context ends well."""
+        if self._bar is None:
+            yield
+            return
+        self._before = self._bar.total
+        self._bar.total += iterations
+        yield
+        self._move_to(iterations)
+
+    def update(self, directory: Path) -> None:
+        """Move the bar to the iterations that the present run has reported."""
         if self._bar is not None:
-            self._move_to(_iterations_done(self._directory))
+            self._move_to(_iterations_done(directory))
 
     def _move_to(self, iterations: int) -> None:
-        self._bar.update(iterations - self._bar.n)
+        self._bar.update(self._before + iterations - self._bar.n)
 
 
 def _iterations_done(directory: Path) -> int:

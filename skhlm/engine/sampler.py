@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -29,7 +30,44 @@ if TYPE_CHECKING:
 _INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
 
 
-def sample(data: DataBlock, settings: SamplerSettings) -> tuple[Floats, SamplerStatistics]:
+class _Quiet:
+    """A context in which cmdstanpy logs nothing; after it, what it set in the process is put back.
+
+    Logger and environment belong to the process: while several threads fit, the first to enter
+    saves their state and the last to leave restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._disabled = False
+        self._threads: str | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._disabled = _LOGGER.disabled
+                self._threads = os.environ.get(_THREADS)
+            _LOGGER.disabled = True
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                _LOGGER.disabled = self._disabled
+                os.environ.pop(_THREADS, None)
+                os.environ.update({} if self._threads is None else {_THREADS: self._threads})
+
+
+_LOGGER = logging.getLogger("cmdstanpy")
+_THREADS = "STAN_NUM_THREADS"  # cmdstanpy sets it
+_CMDSTANPY_IS_QUIET = _Quiet()
+
+
+def sample(
+    data: DataBlock, settings: SamplerSettings, progress: Progress
+) -> tuple[Floats, SamplerStatistics]:
     """Draws of the program's coordinates (chains, draws, P) and the sampler's own record.
 
     Raises
@@ -39,11 +77,12 @@ def sample(data: DataBlock, settings: SamplerSettings) -> tuple[Floats, SamplerS
     SamplingError
         When the run fails; nothing is left behind.
     """
-    with run_directory() as directory:
+    iterations = settings.chains * (settings.iter_warmup + settings.iter_sampling)
+    with run_directory() as directory, progress.run(iterations):
         program = find_program(directory)
-        with _explained(directory), _quiet_cmdstanpy():
+        with _explained(directory), _CMDSTANPY_IS_QUIET:
             write_data_block(data, directory / "data.json")
-            fit = _interruptible(partial(_run, program, directory, settings), directory, settings)
+            fit = _interruptible(partial(_run, program, directory, settings), directory, progress)
             return _coordinates(fit), _statistics(fit, settings)
 
 
@@ -80,18 +119,18 @@ def _run(program: Path, directory: Path, settings: SamplerSettings) -> CmdStanMC
 
 
 def _interruptible(
-    task: Callable[[], CmdStanMCMC], directory: Path, settings: SamplerSettings
+    task: Callable[[], CmdStanMCMC], directory: Path, progress: Progress
 ) -> CmdStanMCMC:
     """Run the task in a thread, so that an interrupt reaches us while the program is at work.
 
     The program stops within one iteration once its directory is gone; cmdstanpy alone would let
     every chain run to its end first.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool, Progress(directory, settings) as progress:
+    with ThreadPoolExecutor(max_workers=1) as pool:
         future = pool.submit(task)
         try:
             while not wait([future], timeout=0.2).done:
-                progress.update()
+                progress.update(directory)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -118,18 +157,3 @@ def _statistics(fit: CmdStanMCMC, settings: SamplerSettings) -> SamplerStatistic
         max_treedepth=settings.max_treedepth,
         n_runs=1,
     )
-
-
-@contextmanager
-def _quiet_cmdstanpy() -> Iterator[None]:
-    """Silence its logger, and put back the environment variable that it sets."""
-    logger, threads = logging.getLogger("cmdstanpy"), os.environ.get("STAN_NUM_THREADS")
-    disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = disabled
-        if threads is None:
-            os.environ.pop("STAN_NUM_THREADS", None)
-        else:
-            os.environ["STAN_NUM_THREADS"] = threads

@@ -1,0 +1,111 @@
+"""From what ``fit`` is given to a problem for the engine, and what prediction has to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats, Ints
+from skhlm.columns import Columns, GroupColumn, listed, read_group_column
+from skhlm.design import Units, canonical_rows, coefficient_names, learn_units, parse_varying
+from skhlm.engine import Problem
+from skhlm.frames import check_fit_data, check_predict_data
+from skhlm.hierarchy import Groups, learn_groups
+from skhlm.labels import Labels
+from skhlm.priors import build_priors
+
+if TYPE_CHECKING:
+    from skhlm.regressor import HLMRegressor
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """What is learned from the training data besides the posterior: names, levels, units.
+
+    =================  ==============  ===========================================================
+    ``columns``                        the columns of X
+    ``groups``                         grouping factors and their levels
+    ``labels``                         what the parameters are called
+    ``units``                          centres and scales of y and the predictors
+    ``level_weights``  G x (J_g,)      sum of the weights of the rows in each level
+    ``combinations``   (C, G)          the distinct combinations of levels, as codes
+    =================  ==============  ===========================================================
+    """
+
+    columns: Columns
+    groups: Groups
+    labels: Labels
+    units: Units
+    level_weights: tuple[Floats, ...]
+    combinations: Ints
+
+    def read(self, model: HLMRegressor, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
+        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        predictors, columns = check_predict_data(model, X, self.columns, self.groups.hierarchies)
+        codes = self.groups.codes(columns, len(predictors))
+        if model.unseen == "error":
+            self.groups.check_seen(columns, codes)
+        return predictors, codes, columns
+
+    def read_levels(self, levels: Any) -> tuple[dict[str, list[Any]], Ints]:
+        """Values of the group columns, and codes (n, G), of combinations that a user asks for."""
+        names = dict(_group_columns(self.groups))
+        single = isinstance(levels, Mapping) and all(map(np.isscalar, levels.values()))
+        frame = pd.DataFrame([levels] if single else levels)
+        if missing := [name for name in names.values() if name not in frame]:
+            raise ValueError(
+                f"levels: no values for {listed(missing)}. Give one for each group column: "
+                f"{listed(names.values())}."
+            )
+        columns = {j: read_group_column(name, frame[name]) for j, name in names.items()}
+        values = {name: frame[name].tolist() for name in names.values()}
+        return values, self.groups.codes(columns, len(frame))
+
+
+def prepare(model: HLMRegressor, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec]:
+    """Check the data against the model's parameters and learn everything that precedes sampling."""
+    data = check_fit_data(model, X, y, sample_weight, model.groups)
+    names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
+    varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
+    groups = learn_groups(data.hierarchies, data.groups)
+    priors = build_priors(model.priors, coefficients=names, factors=groups.names, varying=varying)
+    codes = groups.codes(data.groups, len(data.y))
+    rows = canonical_rows(data.predictors, data.y, data.weight, codes)
+    units = learn_units(
+        rows, data.predictor_names, autoscale=model.autoscale, fit_intercept=model.fit_intercept
+    )
+    problem = Problem(
+        X=units.predictors(rows.X),
+        y=units.outcome(rows.y),
+        weight=rows.weight,
+        cell=rows.cell,
+        codes=rows.codes,
+        n_levels=groups.n_levels,
+        varying=varying,
+        family=model.family,
+        covariance=model.covariance,
+        priors=priors,
+    )
+    labels = _labels(groups, names, varying)
+    weights = rows.level_weights(groups.n_levels)
+    return problem, ModelSpec(data.columns, groups, labels, units, weights, rows.codes)
+
+
+def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]) -> Labels:
+    """What the parameters of the model are called."""
+    paths = [h.names[: depth + 1] for h in groups.hierarchies for depth in range(len(h.names))]
+    levels = tuple(tuple(groups.levels(g)) for g in range(len(groups.factors)))
+    return Labels(coefficients, groups.names, tuple(paths), levels, varying)
+
+
+def _group_columns(groups: Groups) -> list[tuple[int, str]]:
+    """Positions and names of the group columns; twice where two hierarchies share one."""
+    return [
+        pair
+        for hierarchy in groups.hierarchies
+        for pair in zip(hierarchy.columns, hierarchy.names, strict=True)
+    ]
