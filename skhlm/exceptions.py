@@ -23,6 +23,6 @@ class SamplingError(SkhlmError, RuntimeError):
     """A run of the Stan program failed or was ended from outside.
 
     Raised by ``fit`` when a chain stopped before its last draw, when there was no space for its
-    draws, or when they could not be read back. The message names the chain and the cause; the
-    estimator is left unfitted.
+    draws, or when they could not be read back. The message says why and what to do; what an
+    earlier fit left is unchanged.
     """

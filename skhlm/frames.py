@@ -209,7 +209,7 @@ def _read_group_columns(
 
 @contextmanager
 def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> Iterator[None]:
-    """Where scikit-learn cannot make numbers of predictors, say which they are."""
+    """Where scikit-learn cannot use predictors, say which they are."""
     temporal = [j for j, dtype in enumerate(_dtypes(X)) if _TEMPORAL.match(dtype)]
     if wrong := [j for j in positions if j in temporal]:
         raise TypeError(
@@ -219,14 +219,29 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
     try:
         yield
     except (TypeError, ValueError) as error:
-        if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
+        numbers = {j: _as_numbers(X, j) for j in positions}
+        if wrong := [j for j in positions if numbers[j] is None]:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
+                f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
+                f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, "
+                "or name them in `groups` if they hold the levels of grouping factors."
+            ) from error
+        if not str(error).startswith("Input X contains"):
             raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
-            f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
-            "name them in `groups` if they hold the levels of grouping factors."
-        ) from error
+        first, *rest = str(error).splitlines()
+        where = _count_not_finite(numbers, columns)
+        raise ValueError("\n".join([f"{first} Columns: {where}.", *rest])) from error
+
+
+def _count_not_finite(numbers: Mapping[int, Any], columns: Columns) -> str:
+    """How many rows of each column are NaN or infinite; columns without any are left out."""
+    counts = {j: int((~np.isfinite(column)).sum()) for j, column in numbers.items()}
+    return ", ".join(
+        f"{_quoted([j], columns)}: {count} row{'s' * (count > 1)}"
+        for j, count in counts.items()
+        if count
+    )
 
 
 def _quoted(positions: Sequence[int], columns: Columns) -> str:
@@ -242,19 +257,17 @@ def _dtypes(X: Any) -> list[str]:
     return [str(dtype) for dtype in dtypes]
 
 
-def _is_numeric(X: Any, position: int) -> bool:
-    """Whether scikit-learn can make numbers of one column."""
+def _as_numbers(X: Any, position: int) -> Any:
+    """One column (n, 1) as scikit-learn makes numbers of it, or None where it cannot."""
     try:
-        check_array(
+        return check_array(
             _select(X, [position]),
             dtype=np.float64,
-            accept_sparse=True,
             ensure_all_finite=False,
             ensure_min_samples=0,
         )
     except (TypeError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _check_outcome(y: Any) -> Floats:
@@ -289,5 +302,5 @@ def _warn_misaligned(X: Any, y: Any) -> None:
             "X and y have the same index labels in different orders. Rows are paired by position, "
             "as everywhere in scikit-learn; reindex y (y.loc[X.index]) if labels should decide.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=6,  # the caller of HLMRegressor.fit, which scikit-learn wraps
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,11 +77,17 @@ def coefficients(
     pandas.DataFrame
         One row for each combination and coefficient: the group columns, then coefficient, mean,
         sd, lower, upper, in the user's units; "Intercept" is at x = 0.
+
+    Raises
+    ------
+    ValueError
+        When a group column has the name of another column of the frame.
     """
-    found = posterior.describe_coefficients(codes, central(coverage))
-    n, n_coefficients = found.shape[:2]
     if values is None:
         values = labels.values(codes)
+    _check_distinct(values)
+    found = posterior.describe_coefficients(codes, central(coverage))
+    n, n_coefficients = found.shape[:2]
     named = {name: pd.Series(list(value)).repeat(n_coefficients) for name, value in values.items()}
     frame = pd.DataFrame(named).reset_index(drop=True)
     frame["coefficient"] = list(labels.coefficients) * n
@@ -137,6 +143,15 @@ def _find(factor: str, labels: Labels) -> int:
             f"{suggestion(factor, labels.factors)}"
         )
     return labels.factors.index(factor)
+
+
+def _check_distinct(group_columns: Iterable[str]) -> None:
+    """Raise where a group column has the name of a column that `coefficients` adds."""
+    if taken := [name for name in group_columns if name in ("coefficient", *_DESCRIPTION)]:
+        raise ValueError(
+            f"The frame of coefficients has columns of its own called {listed(taken)}: rename "
+            "the group columns of these names in X and fit again."
+        )
 
 
 def _effects_of(

@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm import HLMRegressor
 from skhlm.design import canonical_rows, coefficient_names, learn_units
 from skhlm.frames import check_fit_data, check_predict_data
 from skhlm.hierarchy import learn_groups
@@ -187,14 +188,36 @@ BAD_X = {
     "arrow dates": (pa.table({"d": [WHEN.date()] * 40}), None, TypeError, "times: 'd'"),
     "array of dates": (np.full((40, 1), WHEN.to_datetime64()), None, TypeError, "times: 0"),
     "dicts": (np.full((40, 2), {}, dtype=object), 0, TypeError, r"not: 1 \(.*must be a string or"),
-    "nan": (FRAME.assign(spend=np.nan), GROUPS, ValueError, "Input X contains NaN"),
+    "nan": (
+        FRAME.assign(spend=FRAME["spend"].where(FRAME.index >= 3)),
+        GROUPS,
+        ValueError,
+        r"^Input X contains NaN\. Columns: 'spend': 3 rows\.\nLeastSquares does not accept missing",
+    ),
+    "nan in an array": (
+        np.where(np.arange(120).reshape(40, 3) == 4, np.nan, NUMBERS),
+        0,
+        ValueError,
+        r"^Input X contains NaN\. Columns: 1: 1 row\.\n",
+    ),
     "nullable": (
         OTHER.assign(z=pd.array([None] * 40, "Int64")),
         None,
         ValueError,
-        "X contains NaN",
+        "X contains NaN. Columns: 'z': 40 rows",
     ),
-    "inf": (FRAME.assign(spend=np.inf), GROUPS, ValueError, "Input X contains infinity"),
+    "inf": (
+        FRAME.assign(spend=np.inf, flag=np.inf),
+        GROUPS,
+        ValueError,
+        r"^Input X contains infinity or .*\. Columns: 'spend': 40 rows, 'flag': 40 rows\.$",
+    ),
+    "polars nan": (
+        pl.from_pandas(OTHER).with_columns(z=pl.lit(None, pl.Float64)),
+        None,
+        ValueError,
+        "X contains NaN. Columns: 'z': 40 rows",
+    ),
     "twice": (OTHER.set_axis(["a", "a"], axis=1), None, ValueError, "the same name: 'a'. Rename"),
     "twice, groups": (OTHER.set_axis(["a", "a"], axis=1), "a", ValueError, "the same name: 'a'"),
     "no rows": (FRAME.iloc[:0], GROUPS, ValueError, r"0 sample\(s\) \(shape=\(0, 2\)\)"),
@@ -262,7 +285,7 @@ BAD_AT_PREDICT = {
     "array": (FRAME.to_numpy(), GROUPS, "X has no column names, but `groups` names columns"),
     "numbers as names": (FRAME.set_axis(range(4), axis=1), GROUPS, "no column names"),
     "narrow array": (FRAME.to_numpy()[:, :3], (0, 2), "X has 3 features, but LeastSquares is"),
-    "nan": (FRAME.assign(spend=np.nan), GROUPS, "Input X contains NaN"),
+    "nan": (FRAME.assign(spend=np.nan), GROUPS, r"^Input X contains NaN\. Columns: 'spend': 40 r"),
     "strings": (FRAME.assign(spend="a"), GROUPS, "columns are not: 'spend'"),
 }
 
@@ -290,3 +313,13 @@ def test_an_index_in_another_order_is_warned_of():
         LeastSquares(GROUPS).fit(FRAME, y)
     LeastSquares(GROUPS).fit(FRAME, pd.Series(Y))
     LeastSquares(GROUPS).fit(FRAME, pd.Series(Y, index=range(100, 140)))
+
+
+def test_the_warning_of_the_index_points_at_the_caller_of_fit():
+    y = pd.Series(np.nan, index=FRAME.index[::-1])  # so that fit goes no further
+    with (
+        pytest.warns(UserWarning, match="same index labels") as caught,
+        pytest.raises(ValueError, match="Input y contains NaN"),
+    ):
+        HLMRegressor(GROUPS).fit(FRAME, y)
+    assert [warning.filename for warning in caught] == [__file__]

@@ -114,6 +114,13 @@ def test_coefficients_of_new_levels(posterior: Posterior) -> None:
     assert chile["sd"] == pytest.approx(expected, rel=4 / np.sqrt(posterior.n_draws))
 
 
+@pytest.mark.parametrize("name", ["coefficient", *MOMENTS])
+def test_a_group_column_called_like_a_column_of_the_frame(posterior: Posterior, name: str) -> None:
+    values = {"region": ["EMEA"], name: ["Spain"]}
+    with pytest.raises(ValueError, match=rf"called '{name}': rename the group columns .* in X"):
+        coefficients(posterior, LABELS, np.array([[1, 2]]), values)
+
+
 def test_summary(posterior: Posterior) -> None:
     frame = summary(posterior, LABELS)
     numbers = ["mean", "sd", "q05", "q50", "q95", "ess_bulk", "ess_tail", "rhat"]
