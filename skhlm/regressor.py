@@ -78,7 +78,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
     iter_sampling : int, default=1000
-        Draws in each chain; twice as many where a second run was pooled with the first.
+        Draws in each chain; half as many again where a second run was pooled
+        with the first.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.6, or 0.8 for a full
         covariance and for fewer than 30 coefficients in all.

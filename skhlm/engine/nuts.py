@@ -39,7 +39,7 @@ def run_nuts(
 ) -> tuple[Draws, Diagnostics]:
     """Draws of the posterior, and their diagnosis.
 
-    A poor run is followed by one more: by as many draws again, pooled with the first, if those were
+    A poor run is followed by one more: by half as many draws, pooled with the first, if those were
     merely too few to bring R-hat below 1.01 for every parameter; else by a run with the map
     recalibrated from the first one's draws, and the better of the two is returned.
     """
@@ -52,7 +52,8 @@ def run_nuts(
             return first.draws, first.diagnostics
         settings = replace(settings, seed=settings.seed + 1)
         if _is_short(first):
-            return _pooled(first, sampled(constants, settings), diagnose)
+            half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
+            return _pooled(first, sampled(constants, half), diagnose)
         constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
         better = max(first, sampled(constants, _careful(settings, first)), key=_merit)
         return better.draws, replace(better.diagnostics, n_runs=2)
