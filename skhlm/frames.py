@@ -219,29 +219,25 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
     try:
         yield
     except (TypeError, ValueError) as error:
-        numbers = {j: _as_numbers(X, j) for j in positions}
-        if wrong := [j for j in positions if numbers[j] is None]:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(
-                f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
-                f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, "
-                "or name them in `groups` if they hold the levels of grouping factors."
-            ) from error
-        if not str(error).startswith("Input X contains"):
-            raise
         first, *rest = str(error).splitlines()
-        where = _count_not_finite(numbers, columns)
-        raise ValueError("\n".join([f"{first} Columns: {where}.", *rest])) from error
+        if first.startswith("Input X contains"):
+            first = f"{first} Columns: {_count_not_finite(X, positions, columns)}."
+            raise ValueError("\n".join([first, *rest])) from error
+        if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
+            f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
+            "name them in `groups` if they hold the levels of grouping factors."
+        ) from error
 
 
-def _count_not_finite(numbers: Mapping[int, Any], columns: Columns) -> str:
+def _count_not_finite(X: Any, positions: Sequence[int], columns: Columns) -> str:
     """How many rows of each column are NaN or infinite; columns without any are left out."""
-    counts = {j: int((~np.isfinite(column)).sum()) for j, column in numbers.items()}
-    return ", ".join(
-        f"{_quoted([j], columns)}: {count} row{'s' * (count > 1)}"
-        for j, count in counts.items()
-        if count
-    )
+    numbers = check_array(_select(X, positions), dtype=np.float64, ensure_all_finite=False)
+    counts = zip(positions, (~np.isfinite(numbers)).sum(axis=0).tolist(), strict=True)
+    return ", ".join(f"{_quoted([j], columns)}: {n} row{'s' * (n > 1)}" for j, n in counts if n > 0)
 
 
 def _quoted(positions: Sequence[int], columns: Columns) -> str:
@@ -257,17 +253,19 @@ def _dtypes(X: Any) -> list[str]:
     return [str(dtype) for dtype in dtypes]
 
 
-def _as_numbers(X: Any, position: int) -> Any:
-    """One column (n, 1) as scikit-learn makes numbers of it, or None where it cannot."""
+def _is_numeric(X: Any, position: int) -> bool:
+    """Whether scikit-learn can make numbers of one column."""
     try:
-        return check_array(
+        check_array(
             _select(X, [position]),
             dtype=np.float64,
+            accept_sparse=True,
             ensure_all_finite=False,
             ensure_min_samples=0,
         )
     except (TypeError, ValueError):
-        return None
+        return False
+    return True
 
 
 def _check_outcome(y: Any) -> Floats:
