@@ -38,8 +38,12 @@ def _cause(error: Exception, directory: Path) -> str:
 
 def _is_full(error: Exception, directory: Path) -> bool:
     """Whether nothing more could be written; then the console file may be empty too."""
-    refused = isinstance(error, OSError) and error.errno in _NO_SPACE
-    return refused or shutil.disk_usage(directory).free < _LITTLE
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return True
+    try:
+        return shutil.disk_usage(directory).free < _LITTLE
+    except OSError:  # the directory has gone meanwhile
+        return False
 
 
 def _exit_codes(error: Exception) -> list[int]:

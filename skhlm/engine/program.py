@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from skhlm.engine.failure import explain_failure
 from skhlm.exceptions import ProgramError
 
 PROGRAM = Path(__file__).parent / "bin" / "hlm"
@@ -23,6 +24,8 @@ def find_program(run_directory: Path) -> Path:
     ------
     ProgramError
         When it is missing, made for another machine, or cannot be started for another reason.
+    SamplingError
+        When it must be copied and cannot be, for want of space say.
     """
     if not PROGRAM.is_file():
         raise ProgramError(f"The Stan program of skhlm is missing at {PROGRAM}. {_REINSTALL}.")
@@ -33,8 +36,15 @@ def find_program(run_directory: Path) -> Path:
 
 def _copy(run_directory: Path) -> Path:
     """Copy of the program and its library, executable by this user."""
-    copy = Path(shutil.copytree(PROGRAM.parent, run_directory / "bin")) / PROGRAM.name
-    copy.chmod(0o700)
+    directory = run_directory / "bin"
+    copy = directory / PROGRAM.name
+    try:
+        directory.mkdir()
+        for file in PROGRAM.parent.iterdir():
+            shutil.copy(file, directory)
+        copy.chmod(0o700)
+    except OSError as error:
+        raise explain_failure(error, run_directory) from error
     return copy
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from skhlm.engine import program
-from skhlm.exceptions import ProgramError
+from skhlm.exceptions import ProgramError, SamplingError
 
 
 @pytest.fixture
@@ -35,6 +37,17 @@ def test_without_execute_bit_a_copy_beside_the_data_runs(install, tmp_path):
     assert found == tmp_path / "run" / "bin" / "hlm"
     assert found.stat().st_mode & 0o777 == 0o700
     assert (install / "hlm").stat().st_mode & 0o777 == 0o400
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_space_for_the_copy(install, tmp_path, monkeypatch, number):
+    def copy(_source, target):
+        raise OSError(number, os.strerror(number), target)
+
+    (install / "hlm").chmod(0o400)
+    monkeypatch.setattr(shutil, "copy", copy)
+    with pytest.raises(SamplingError, match=rf"temporary directory {tmp_path} is full.*TMPDIR"):
+        find(tmp_path)
 
 
 def test_missing(install, tmp_path):
