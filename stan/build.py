@@ -20,14 +20,16 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,16 +165,17 @@ def fingerprint(*parts: str | Path | Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_directory() -> Path:
-    """Where objects and programs are kept between builds."""
+@contextmanager
+def cache_directory() -> Iterator[Path]:
+    """Where objects and programs are kept between builds; where nothing can be, until the end."""
     directory = Path(os.environ.get("SKHLM_BUILD_CACHE", ROOT / "build" / "stan"))
-    try:
+    with suppress(OSError):
         directory.mkdir(parents=True, exist_ok=True)
-        if os.access(directory, os.W_OK):
-            return directory
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="skhlm-build-"))
+    if os.access(directory, os.W_OK):
+        yield directory
+    else:
+        with tempfile.TemporaryDirectory(prefix="skhlm-build-") as scratch:
+            yield Path(scratch)
 
 
 def make(target: Path, command: Iterable[str | Path], complaint: str) -> Path:
@@ -281,17 +284,26 @@ def build_program(
     """
     stan_file, output = Path(stan_file).resolve(), Path(output).resolve()
     header = Path(user_header).resolve() if user_header else stan_file.with_suffix(".hpp")
-    tools, cache = find_toolchain(), cache_directory()
-    source = translate(tools, cache, stan_file)
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        main = pool.submit(compile_main, tools, cache)
-        model = pool.submit(
-            compile_model, tools, cache, source, header if header.is_file() else None
-        )
-        objects = [main.result(), model.result()]
-    install(link(tools, cache, objects), output)
-    install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))
+    tools = find_toolchain()
+    with cache_directory() as cache:
+        source = translate(tools, cache, stan_file)
+        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+            main = pool.submit(compile_main, tools, cache)
+            model = pool.submit(
+                compile_model, tools, cache, source, header if header.is_file() else None
+            )
+            objects = [main.result(), model.result()]
+        install(link(tools, cache, objects), output)
+        install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))
     return output
+
+
+def wheel_platform() -> str:
+    """Platform in the wheel's tag; the program is for one processor, whatever Python is for."""
+    name = sysconfig.get_platform()
+    if name.endswith("-universal2"):
+        name = f"macosx-11.0-{platform.machine()}"  # the first macOS on both processors
+    return name.replace("-", "_").replace(".", "_")
 
 
 class ProgramBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
@@ -304,9 +316,8 @@ class ProgramBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unus
             build_program(STAN / "hlm.stan", PROGRAM)
         except BuildError as error:
             self.app.abort(str(error))
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform}"
+        build_data["tag"] = f"py3-none-{wheel_platform()}"
         directory = PROGRAM.parent.relative_to(ROOT).as_posix()
         build_data["artifacts"] += [f"/{directory}/{name}" for name in (PROGRAM.name, "*tbb*")]
 

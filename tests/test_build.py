@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -185,11 +185,28 @@ class TestMissing:
         assert result.stderr.startswith(f"Error: stanc rejects {tmp_path / 'model.stan'}")
         assert "Traceback" not in result.stderr
 
-    def test_read_only_cache_is_replaced(self, monkeypatch):
+    def test_read_only_cache_is_replaced_while_it_is_needed(self, log, tmp_path, monkeypatch):
         monkeypatch.setenv("SKHLM_BUILD_CACHE", "/dev/null/cache")
-        cache = build.cache_directory()
-        assert cache.is_dir()
-        shutil.rmtree(cache)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+        (tmp_path / "scratch").mkdir()
+        assert make(tmp_path).exists()
+        assert steps(log) == ["link", "main", "model", "stanc"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("python", "machine", "tag"),
+    [
+        ("macosx-10.9-universal2", "arm64", "macosx_11_0_arm64"),
+        ("macosx-10.9-universal2", "x86_64", "macosx_11_0_x86_64"),
+        ("macosx-11.0-arm64", "arm64", "macosx_11_0_arm64"),
+        ("linux-x86_64", "x86_64", "linux_x86_64"),
+    ],
+)
+def test_the_wheel_is_for_one_processor(monkeypatch, python, machine, tag):
+    monkeypatch.setattr(build.sysconfig, "get_platform", lambda: python)
+    monkeypatch.setattr(build.platform, "machine", lambda: machine)
+    assert build.wheel_platform() == tag
 
 
 @pytest.fixture(scope="module")
