@@ -9,7 +9,7 @@ Carlo", arXiv:1604.00695. ArviZ computes the same numbers one parameter at a tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.blocks import blocks
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
 BLOCK_BYTES = 2**24  # of one working array
@@ -101,15 +102,9 @@ def _over_blocks(function: Callable[[Floats], Floats], x: Floats, n_results: int
     chains, draws, *shape = x.shape
     parameters = np.moveaxis(x.reshape(chains, draws, -1), -1, 0)
     result = np.empty((n_results, len(parameters)))
-    for block in _blocks(len(parameters), BLOCK_BYTES // (8 * chains * draws + 1)):
+    for block in blocks(len(parameters), BLOCK_BYTES // (8 * chains * draws + 1)):
         result[:, block] = function(np.ascontiguousarray(parameters[block], dtype=np.float64))
     return result.reshape(n_results, *shape)
-
-
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
-    size = max(size, 1)
-    return (slice(start, start + size) for start in range(0, n, size))
 
 
 def _convergence(x: Floats) -> Floats:

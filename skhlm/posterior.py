@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from skhlm._typing import Floats, Ints
+from skhlm.blocks import blocks
 from skhlm.design import Units
 from skhlm.draws import Draws
 
@@ -146,7 +147,7 @@ class Posterior:
         Exactly linear in `mean`; a row's value does not depend on the other rows.
         """
         value = np.empty(len(X))
-        for rows in _blocks(len(X), BLOCK_BYTES // 64):
+        for rows in blocks(len(X), BLOCK_BYTES // 64):
             Z = self.units.centred(X[rows])
             value[rows] = self.mean.expected_value(Z, codes[rows])[:, 0]
         return value
@@ -170,17 +171,10 @@ class Posterior:
             Draws of their expected values.
         """
         order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
-        for block in _blocks(len(X), BLOCK_BYTES // (8 * self.n_draws * width)):
+        for block in blocks(len(X), BLOCK_BYTES // (8 * self.n_draws * width)):
             rows = order[block]
             cells, cell = _runs(codes[rows])
             yield rows, self.draws.expected_value(self.units.centred(X[rows]), cells, cell)
-
-    def expected_value_draws(self, X: Floats, codes: Ints) -> Floats:
-        """All draws of E[y | x] at once, (n, S); `blocks` needs less memory."""
-        result = np.empty((len(X), self.n_draws))
-        for rows, values in self.blocks(X, codes):
-            result[rows] = values
-        return result
 
     def quantiles(
         self, X: Floats, codes: Ints, quantiles: Sequence[float], kind: Kind = "outcome"
@@ -287,7 +281,7 @@ class Posterior:
         )
         Z = self.units.centred(X)
         result = np.empty((len(X), n_samples))
-        for block in _blocks(n_samples, JOINT_BYTES // (8 * self._joint_size(len(X), n_new))):
+        for block in blocks(n_samples, JOINT_BYTES // (8 * self._joint_size(len(X), n_new))):
             pick = picks[block]
             coefficients = self._coefficients_of_new_levels(pick, n_new, rng)
             result[:, block] = coefficients.expected_value(Z, codes)
@@ -327,7 +321,7 @@ class Posterior:
         """`describe` of the effects of factor g at x = 0, (J_g, K_g, 2 + q)."""
         shape = (self.n_levels[g], len(self.varying[g]), 2 + len(probabilities))
         result = np.empty(shape)
-        for levels in _blocks(shape[0], BLOCK_BYTES // (8 * self.n_draws * (shape[1] + 1))):
+        for levels in blocks(shape[0], BLOCK_BYTES // (8 * self.n_draws * (shape[1] + 1))):
             result[levels] = describe(self.delta_at_zero(g, levels), probabilities)
         return result
 
@@ -335,7 +329,7 @@ class Posterior:
         """`describe` of beta at x = 0 for each row of codes, (n, K, 2 + q); means as in `mean`."""
         n_coefficients = len(self.draws.kappa)
         result = np.empty((len(codes), n_coefficients, 2 + len(probabilities)))
-        for rows in _blocks(len(codes), BLOCK_BYTES // (8 * self.n_draws * (n_coefficients + 1))):
+        for rows in blocks(len(codes), BLOCK_BYTES // (8 * self.n_draws * (n_coefficients + 1))):
             beta = self.coefficients_at_zero(codes[rows])
             result[rows] = describe(beta, probabilities)
             result[rows, :, 0] = self.coefficients_at_zero(codes[rows], self.mean)[:, :, 0]
@@ -483,9 +477,3 @@ def _runs(codes: Ints) -> tuple[Ints, Ints]:
     starts = np.ones(len(codes), dtype=bool)
     starts[1:] = (codes[1:] != codes[:-1]).any(axis=1)
     return codes[starts], np.cumsum(starts) - 1
-
-
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
-    size = max(size, 1)
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))

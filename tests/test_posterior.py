@@ -78,12 +78,20 @@ def naive_expected_value(draws: Draws, X: Floats, codes: Ints) -> Floats:
     return value
 
 
+def expected_value_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """All draws of E[y | x] at once, (n, S)."""
+    result = np.empty((len(X), posterior.n_draws))
+    for rows, values in posterior.blocks(X, codes):
+        result[rows] = values
+    return result
+
+
 @pytest.mark.parametrize("full", [True, False])
 def test_expected_value_is_that_of_the_model(full: bool) -> None:
     posterior = make_posterior(full=full)
     X, codes = make_rows(50, new=False)
     expected = naive_expected_value(make_draws(full=full), X, codes)
-    np.testing.assert_allclose(posterior.expected_value_draws(X, codes), expected, rtol=1e-11)
+    np.testing.assert_allclose(expected_value_draws(posterior, X, codes), expected, rtol=1e-11)
     np.testing.assert_allclose(
         posterior.expected_value(X, codes), expected.mean(axis=1), rtol=1e-11
     )
@@ -109,7 +117,7 @@ def test_new_level_has_mean_zero() -> None:
         new[:, g], without[:, g] = NEW, NO_EFFECT
         expected = posterior.expected_value(X, without)
         assert np.array_equal(posterior.expected_value(X, new), expected)
-        draws = posterior.expected_value_draws(X, without)
+        draws = expected_value_draws(posterior, X, without)
         np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
 
 
@@ -121,7 +129,7 @@ def rowwise(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
             posterior.predictive_std(X, codes),
             posterior.interval(X, codes, 0.9, "outcome"),
             posterior.quantiles(X, codes, [0, 0.3, 1], "mean"),
-            posterior.expected_value_draws(X, codes),
+            expected_value_draws(posterior, X, codes),
         ]
     )
 
@@ -144,7 +152,7 @@ def test_no_rows_and_no_factors() -> None:
     assert rowwise(make_posterior(), X[:0], codes[:0]).shape[0] == 0
     posterior = make_posterior(varying=())
     expected = posterior.expected_value(X, codes[:, :0])
-    draws = posterior.expected_value_draws(X, codes[:, :0])
+    draws = expected_value_draws(posterior, X, codes[:, :0])
     np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
     assert rowwise(posterior, X, codes[:, :0]).shape[0] == 5
 
@@ -158,7 +166,7 @@ def test_no_intercept() -> None:
     slopes = np.repeat(flat.kappa[None], 20, axis=0)
     slopes[:, :, 1] += np.moveaxis(flat.delta[0], 0, 1)[codes[:, 0], :, 0]
     expected = np.einsum("nk,nsk->ns", X * 3.0 / units.x_scale, slopes)
-    found = posterior.expected_value_draws(X, codes[:, :1])
+    found = expected_value_draws(posterior, X, codes[:, :1])
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
     assert np.array_equal(posterior.kappa_at_zero(), posterior.draws.kappa)
 
@@ -215,7 +223,7 @@ def test_outcome_quantiles_are_those_of_the_mixture() -> None:
     X, codes = make_rows(20, new=False)
     probabilities = np.array([0.05, 0.5, 0.95])
     found = posterior.quantiles(X, codes, probabilities.tolist())
-    values = posterior.expected_value_draws(X, codes)
+    values = expected_value_draws(posterior, X, codes)
     reached = np.stack(
         [
             stats.t.cdf((q[:, None] - values) / posterior.sigma, posterior.nu).mean(axis=1)
@@ -237,7 +245,7 @@ def test_few_draws_still_give_smooth_outcome_quantiles() -> None:
 def test_mean_quantiles_are_those_of_the_draws() -> None:
     posterior = make_posterior()
     X, codes = make_rows(20)
-    expected = np.quantile(posterior.expected_value_draws(X, codes), [0.05, 0.95], axis=1).T
+    expected = np.quantile(expected_value_draws(posterior, X, codes), [0.05, 0.95], axis=1).T
     np.testing.assert_allclose(posterior.interval(X, codes, 0.9, "mean"), expected, rtol=1e-12)
 
 
@@ -263,7 +271,7 @@ def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
     for g in new:
         sigma = posterior.covariance(g)[:, :, 0]
         expected += np.einsum("ni,ij,nj->n", Z[:, VARYING[g]], sigma, Z[:, VARYING[g]])
-    found = posterior.expected_value_draws(X, codes).var(axis=1)
+    found = expected_value_draws(posterior, X, codes).var(axis=1)
     assert (np.abs(found / expected - 1) < 4 * np.sqrt(2 / n_draws)).all()
     exact = np.sqrt(expected + 4.5**2)
     np.testing.assert_allclose(posterior.predictive_std(X, codes), exact, rtol=1e-12)
@@ -272,7 +280,7 @@ def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
 def test_predictive_std_of_the_normal_family() -> None:
     posterior = make_posterior(student=False)
     X, codes = make_rows(30, new=False)
-    variance = posterior.expected_value_draws(X, codes).var(axis=1) + np.mean(posterior.sigma**2)
+    variance = expected_value_draws(posterior, X, codes).var(axis=1) + np.mean(posterior.sigma**2)
     np.testing.assert_allclose(posterior.predictive_std(X, codes) ** 2, variance, rtol=1e-12)
 
 
@@ -327,7 +335,7 @@ def test_joint_draws_pick_posterior_draws_without_replacement() -> None:
     posterior = make_posterior()
     X, codes = make_rows(3, new=False)
     ids = np.full_like(codes, -1)
-    every = posterior.expected_value_draws(X, codes)
+    every = expected_value_draws(posterior, X, codes)
     rng = np.random.default_rng(5)
     picked = posterior.joint_draws(X, codes, ids, posterior.n_draws, rng, "mean")
     assert np.array_equal(np.sort(picked, axis=1), np.sort(every, axis=1))
@@ -366,7 +374,7 @@ def test_coefficients_at_zero(full: bool) -> None:
     X, codes = make_rows(40)
     beta = posterior.coefficients_at_zero(codes)
     lines = beta[:, 0] + np.einsum("nk,nks->ns", X, beta[:, 1:])
-    np.testing.assert_allclose(lines, posterior.expected_value_draws(X, codes), rtol=1e-9)
+    np.testing.assert_allclose(lines, expected_value_draws(posterior, X, codes), rtol=1e-9)
     described = posterior.describe_coefficients(codes, (0.05, 0.95))
     mean = described[:, 0, 0] + (X * described[:, 1:, 0]).sum(axis=1)
     np.testing.assert_allclose(mean, posterior.expected_value(X, codes), rtol=1e-9)
@@ -447,7 +455,7 @@ def test_omega_within_rounding_of_singular() -> None:
 def test_interval_narrows_to_the_mixture_median() -> None:
     posterior = make_posterior(student=False)
     X, codes = make_rows(3, new=False)
-    values = posterior.expected_value_draws(X, codes)
+    values = expected_value_draws(posterior, X, codes)
     for row, draws in enumerate(values):
         median = optimize.brentq(
             lambda q, draws=draws: stats.norm.cdf((q - draws) / posterior.sigma).mean() - 0.5,

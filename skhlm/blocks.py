@@ -1,0 +1,11 @@
+"""Slices that keep working arrays small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
+    size = max(size, 1)
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
