@@ -78,6 +78,8 @@ CASES = (
     Case("nothing_varies", 2, (Factor(1, 3, ()), Factor(2, 4, ALL2))),
     Case("full_covariance", 3, (Factor(1, 4, ALL3), Factor(2, 3, (1, 3))), full=True),
     Case("full_covariance_of_four", 4, (Factor(1, 6, (1, 2, 3, 4)),), full=True, tau_df=INFINITE),
+    Case("full_where_one_varies", 3, (Factor(1, 4, ALL3), Factor(2, 3, (2,))), full=True),
+    Case("full_where_one_varies_by_each", 2, (Factor(1, 4, (1,)), Factor(2, 3, (2,))), full=True),
     Case("normal_family", 2, NESTED, student=False),
     Case("normal_family_weighted", 2, CROSSED, student=False, weighted=True, full=True),
     Case("weighted", 2, NESTED, weighted=True, tau_df=3.0),
