@@ -13,7 +13,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.engine.forest import Forest
 from skhlm.engine.problem import LocationScale, Problem
-from skhlm.engine.sufficient import compress_cells
+from skhlm.engine.rows import learn_rows
 from skhlm.engine.tree_map import MapConstants
 
 DataBlock = dict[str, Any]
@@ -78,22 +78,16 @@ def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ..
 
 
 def _rows(problem: Problem) -> DataBlock:
-    """Rows of the likelihood: those of the data, or for normal noise each cell's R factor."""
-    n_obs = float(problem.weight.sum())
-    if problem.family == "normal":
-        X, y, start, rss = compress_cells(problem)
-        weight = np.ones(len(y))
-    else:
-        X, y, weight, rss = problem.X, problem.y, problem.weight, 0.0
-        start = np.searchsorted(problem.cell, np.arange(len(problem.codes) + 1))
+    """Rows of the likelihood, and where each cell's begin."""
+    rows = learn_rows(problem)
     return {
-        "N": len(y),
-        "X": X.T,
-        "y": y,
-        "weight": weight,
-        "start": start + 1,
-        "n_obs": n_obs,
-        "rss": rss,
+        "N": len(rows.y),
+        "X": rows.X,
+        "y": rows.y,
+        "weight": rows.weight,
+        "start": 1 + np.searchsorted(rows.cell, np.arange(rows.n_cells + 1)),
+        "n_obs": rows.n_obs,
+        "rss": rows.rss,
     }
 
 

@@ -1,4 +1,4 @@
-"""The rows as the calibration reads them, and their sums over cells and over levels."""
+"""The rows as the likelihood reads them, and their sums over cells and over levels."""
 
 from __future__ import annotations
 
