@@ -105,7 +105,7 @@ _SAMPLING = (
     ),
     *("ESS a second", "divergent", "max R-hat", "runs", "seconds", "µs a gradient"),
 )
-_FITS = ("data", "rows", "coefficients", "levels", "parameters", "seconds")
+_FITS = ("data", "distinct rows", "coefficients", "levels", "parameters", "seconds")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
