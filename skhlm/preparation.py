@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from skhlm._typing import Floats, Ints
 from skhlm.columns import Columns, GroupColumn, listed, read_group_column
@@ -17,9 +18,6 @@ from skhlm.frames import check_fit_data, check_predict_data
 from skhlm.hierarchy import Groups, learn_groups
 from skhlm.labels import Labels
 from skhlm.priors import build_priors
-
-if TYPE_CHECKING:
-    from skhlm.regressor import HLMRegressor
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class ModelSpec:
     level_weights: tuple[Floats, ...]
     combinations: Ints
 
-    def read(self, model: HLMRegressor, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
+    def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
         predictors, columns = check_predict_data(model, X, self.columns, self.groups.hierarchies)
         codes = self.groups.codes(columns, len(predictors))
@@ -66,7 +64,7 @@ class ModelSpec:
         return values, self.groups.codes(columns, len(frame))
 
 
-def prepare(model: HLMRegressor, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec]:
+def prepare(model: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec]:
     """Check the data against the model's parameters and learn everything that precedes sampling."""
     data = check_fit_data(model, X, y, sample_weight, model.groups)
     names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
