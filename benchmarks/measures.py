@@ -22,6 +22,7 @@ class Measures:
 
     program: str
     chains: int
+    iter_warmup: int
     iter_sampling: int
     n_parameters: int
     n_leapfrog: int
@@ -56,6 +57,7 @@ class Measures:
 
 def measure(
     program: str,
+    iter_warmup: int,
     draws: Draws,
     found: Diagnostics,
     seconds: float,
@@ -66,6 +68,7 @@ def measure(
     return Measures(
         program=program,
         chains=found.n_chains,
+        iter_warmup=iter_warmup,
         iter_sampling=found.n_draws,
         n_parameters=len(ess),
         n_leapfrog=found.n_leapfrog,

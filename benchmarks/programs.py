@@ -59,7 +59,7 @@ def run_tree_map(task: Task) -> Measures:
     forest = learn_forest(task.problem.codes, task.problem.n_levels)
     data = build_data_block(task.problem, forest, calibrate(task.problem, forest))
     gradient = time_gradient(PROGRAM, data)
-    return measure("tree map", draws, found, seconds, gradient)
+    return measure("tree map", task.settings.iter_warmup, draws, found, seconds, gradient)
 
 
 def run_plain(task: Task, run: PlainRun) -> Measures:
@@ -82,7 +82,7 @@ def run_plain(task: Task, run: PlainRun) -> Measures:
         statistics = _statistics(fit)
         seconds = time.perf_counter() - start
     found = task.diagnose(draws, statistics)
-    return measure("plain", draws, found, seconds, time_gradient(program, data))
+    return measure("plain", run.iter_warmup, draws, found, seconds, time_gradient(program, data))
 
 
 def time_gradient(program: Path, data: dict[str, Any]) -> float:

@@ -99,7 +99,7 @@ _SAMPLING = (
     *(
         "data",
         "program",
-        "chains x draws",
+        "chains x (warmup + draws)",
         "leapfrogs a draw",
         "ESS per 1000 gradients",
     ),
@@ -122,7 +122,7 @@ def _sampling_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
                 yield (
                     result.data_set,
                     run.program,
-                    f"{run.chains} x {run.iter_sampling}",
+                    f"{run.chains} x ({run.iter_warmup} + {run.iter_sampling})",
                     f"{run.leapfrogs_per_draw:.1f}",
                     _pair(run.ess_per_1000_gradients),
                     _pair(run.ess_per_second),
