@@ -52,8 +52,7 @@ class ModelSpec:
     def read_levels(self, levels: Any) -> tuple[dict[str, list[Any]], Ints]:
         """Values of the group columns, and codes (n, G), of combinations that a user asks for."""
         names = dict(_group_columns(self.groups))
-        single = isinstance(levels, Mapping) and all(map(np.isscalar, levels.values()))
-        frame = pd.DataFrame([levels] if single else levels)
+        frame = _frame_of_levels(levels)
         if missing := [name for name in names.values() if name not in frame]:
             raise ValueError(
                 f"levels: no values for {listed(missing)}. Give one for each group column: "
@@ -62,6 +61,21 @@ class ModelSpec:
         columns = {j: read_group_column(name, frame[name]) for j, name in names.items()}
         values = {name: frame[name].tolist() for name in names.values()}
         return values, self.groups.codes(columns, len(frame))
+
+
+def _frame_of_levels(levels: Any) -> pd.DataFrame:
+    """A frame, a mapping of columns, one combination or a list of them, as a pandas frame."""
+    if isinstance(levels, str) or np.isscalar(levels):
+        raise TypeError(
+            f"levels: got {levels!r}; give a mapping such as {{'country': 'France'}} with a value "
+            "for each group column, a list of these, or a data frame."
+        )
+    if hasattr(levels, "columns"):
+        return pd.DataFrame({name: list(levels[name]) for name in levels.columns})
+    if isinstance(levels, Mapping):
+        single = not any(pd.api.types.is_list_like(value) for value in levels.values())
+        return pd.DataFrame([levels] if single else levels)
+    return pd.DataFrame(list(levels))
 
 
 def prepare(model: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec]:

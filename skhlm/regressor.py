@@ -60,12 +60,14 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         Distribution of the residuals.
     covariance : {"diagonal", "full"}, default="diagonal"
         Whether the effects of a level on different coefficients are correlated, with an LKJ(2)
-        prior.
+        prior. Both refer to the predictors' means: diagonal effects are independent there, and
+        correlated at x = 0, to which reports refer. Centre a predictor whose zero is far away.
     fit_intercept : bool, default=True
         Whether the model has an intercept. Without one nothing is centred.
     autoscale : bool, default=True
         Centre and scale y and the predictors to unit standard deviation before sampling, so that
-        priors are in units of sd(y) and sd(y)/sd(x). What is reported is in your units.
+        priors are in units of sd(y) and sd(y)/sd(x). What is reported is in your units. With
+        False, give priors in the units of the data.
     priors : dict or None, default=None
         Priors by parameter, from `skhlm.priors`; what is left out keeps its default: ``"nu"``
         Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5) cut at zero, ``"kappa"``
@@ -104,7 +106,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
     intercept_ : float
         Posterior mean of the population-level intercept, at x = 0; 0.0 without intercept.
     tau_ : dict of str to dict of str to float
-        Posterior mean standard deviation of the group effects, by factor and coefficient.
+        Posterior mean standard deviation of the group effects, by factor and coefficient; that of
+        the intercept at x = 0.
     sigma_ : float
         Posterior mean of the residual scale.
     nu_ : float
@@ -305,7 +308,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         return self._posterior.interval(predictors, codes, coverage, kind)
 
     @validate_params(
-        {"quantiles": ["array-like", Interval(Real, 0, 1, closed="both")], "kind": [_KIND]},
+        {"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]},
         prefer_skip_nested_validation=True,
     )
     def predict_quantiles(
@@ -318,7 +321,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
         quantiles : float or array-like of shape (n_quantiles,)
-            Probabilities, in [0, 1].
+            Probabilities, between 0 and 1.
         kind : {"outcome", "mean"}, default="outcome"
             Quantiles of a new observation, or of its expected value.
 
@@ -328,8 +331,8 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             In the units of y.
         """
         probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
-        if probabilities.ndim != 1 or not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise ValueError(f"quantiles must be probabilities in [0, 1], got {quantiles!r}.")
+        if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
+            raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
         predictors, codes, _ = self._rows(X)
         return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
 

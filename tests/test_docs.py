@@ -88,7 +88,8 @@ def _written() -> set[str]:
     """The files that the page must name."""
     patterns = (
         "skhlm/**/*.py",
-        "stan/**/*.[sch]*p*",
+        "stan/**/*.cpp",
+        "stan/**/*.hpp",
         "stan/*.py",
         "stan/*.stan",
         "benchmarks/*.py",

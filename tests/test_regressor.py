@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -165,6 +166,25 @@ def test_hierarchies_may_share_a_column(rows):
     levels = {"region": "region-1", "country": "Atlantis"}
     asked = model.coefficients(levels)
     assert asked[["region", "country"]].drop_duplicates().to_dict("records") == [levels]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [dict, lambda levels: [levels], lambda levels: pd.DataFrame([levels]), pl.DataFrame],
+    ids=["mapping", "list", "pandas", "polars"],
+)
+def test_coefficients_of_levels_asked_for_in_any_form(fitted, campaigns, ask):
+    levels = campaigns[0].iloc[0][["region", "country", "industry", "vertical"]].to_dict()
+    expected = fitted.coefficients().merge(pd.DataFrame([levels]))
+    asked = fitted.coefficients(ask(levels))
+    np.testing.assert_array_equal(asked["mean"], expected["mean"])
+    missing = fitted.coefficients(ask(levels | {"country": None}))
+    assert (missing["sd"] > asked["sd"]).all()
+
+
+def test_coefficients_of_what_is_no_combination(fitted):
+    with pytest.raises(TypeError, match=r"levels: got 'region-1'; give a mapping"):
+        fitted.coefficients("region-1")
 
 
 def test_only_groups_and_an_intercept(rows):

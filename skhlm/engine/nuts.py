@@ -25,12 +25,18 @@ _MIN_ESS_A_DRAW = 0.2
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Draws, the coordinates they were mapped from, and how well the sampler did."""
+class _Sample:
+    """Draws, the coordinates they were mapped from, and the sampler's record."""
 
     coordinates: Coordinates
     draws: Draws
     statistics: SamplerStatistics
+
+
+@dataclass(frozen=True)
+class _Run(_Sample):
+    """A sample, and how well the sampler did."""
+
     diagnostics: Diagnostics
 
 
@@ -46,32 +52,36 @@ def run_nuts(
     forest = learn_forest(problem.codes, problem.n_levels)
     constants = calibrate(problem, forest)
     with Progress(settings.verbose) as progress:
-        sampled = partial(_run, problem, forest, diagnose=diagnose, progress=progress)
-        first = sampled(constants, settings)
+        draw = partial(_draw, problem, forest, progress=progress)
+        first = _diagnosed(draw(constants, settings), diagnose)
         if not _is_poor(first):
             return first.draws, first.diagnostics
         settings = replace(settings, seed=settings.seed + 1)
         if _is_short(first):
             half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
-            return _pooled(first, sampled(constants, half), diagnose)
+            return _pooled(first, draw(constants, half), diagnose)
         constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
-        better = max(first, sampled(constants, _careful(settings, first)), key=_merit)
+        second = _diagnosed(draw(constants, _careful(settings, first)), diagnose)
+        better = max(first, second, key=_merit)
         return better.draws, replace(better.diagnostics, n_runs=2)
 
 
-def _run(
+def _draw(
     problem: Problem,
     forest: Forest,
     constants: MapConstants,
     settings: SamplerSettings,
-    diagnose: Diagnose,
     progress: Progress,
-) -> _Run:
+) -> _Sample:
     """One run of the Stan program, mapped to draws of the model's parameters."""
     columns, statistics = sample(build_data_block(problem, forest, constants), settings, progress)
     coordinates = read_coordinates(columns, problem, n_roots=max(len(forest.chains), 1))
-    draws = to_draws(coordinates, problem, forest, constants)
-    return _Run(coordinates, draws, statistics, diagnose(draws, statistics))
+    return _Sample(coordinates, to_draws(coordinates, problem, forest, constants), statistics)
+
+
+def _diagnosed(drawn: _Sample, diagnose: Diagnose) -> _Run:
+    """The same with its diagnosis."""
+    return _Run(**vars(drawn), diagnostics=diagnose(drawn.draws, drawn.statistics))
 
 
 def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
@@ -113,7 +123,7 @@ def _merit(run: _Run) -> tuple[bool, float]:
     return run.diagnostics.n_divergent == 0, _ess_a_draw(run)
 
 
-def _pooled(first: _Run, second: _Run, diagnose: Diagnose) -> tuple[Draws, Diagnostics]:
+def _pooled(first: _Sample, second: _Sample, diagnose: Diagnose) -> tuple[Draws, Diagnostics]:
     """Each chain followed by its second run."""
     draws = first.draws.followed_by(second.draws)
     statistics = first.statistics.followed_by(second.statistics)
