@@ -84,12 +84,14 @@ def load_gapminder_rows() -> XY:
 
 DATA_SETS = (
     DataSet("S", "student_t", CAMPAIGNS, load_small_campaigns),
-    DataSet("M", "student_t", CAMPAIGNS, load_medium_campaigns, PlainRun(2, 500, 150)),
+    DataSet("M", "student_t", CAMPAIGNS, load_medium_campaigns, PlainRun(2, 300, 100)),
     DataSet("sleepstudy", "student_t", ("subject",), load_sleepstudy_rows),
     DataSet("sleepstudy", "normal", ("subject",), load_sleepstudy_rows),
-    DataSet("radon", "student_t", ("state/county",), load_radon_rows, PlainRun(2)),
-    DataSet("radon", "normal", ("state/county",), load_radon_rows, PlainRun(2)),
-    DataSet("gapminder", "normal", ("continent/country",), load_gapminder_rows, PlainRun(2)),
+    DataSet("radon", "student_t", ("state/county",), load_radon_rows, PlainRun(2, 1000, 250)),
+    DataSet("radon", "normal", ("state/county",), load_radon_rows, PlainRun(2, 1000, 250)),
+    DataSet(
+        "gapminder", "normal", ("continent/country",), load_gapminder_rows, PlainRun(2, 1000, 250)
+    ),
     DataSet("gapminder", "student_t", ("continent/country",), load_gapminder_rows, None),
 )
 
