@@ -277,8 +277,8 @@ def _convergence_findings(worst: _Worst, shape: tuple[int, int]) -> Iterator[_Fi
             1 + (rhat > RHAT_FAIL),
             f"R-hat is {rhat:.3f} for {parameter} and should be at most {RHAT_WARN}: the chains "
             "disagree. Raise iter_sampling and iter_warmup; if that does not help, look for "
-            "collinear predictors, a factor with very few levels (give tighter priors), or nu near 1, "
-            "where levels may have two modes (family='normal' has one).",
+            "collinear predictors, a factor with very few levels (give tighter priors), or nu near "
+            "1, where levels may have two modes (family='normal' has one).",
         )
     for what, (ess, parameter) in [("Bulk", worst.ess_bulk), ("Tail", worst.ess_tail)]:
         if not ess >= ESS_WARN * chains:
