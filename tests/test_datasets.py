@@ -30,7 +30,7 @@ FACTORS = ["region", "region/country", "industry", "industry/vertical"]
 def test_a_loaded_set_is_complete(load, n, group_columns, outcome):
     dataset = load()
     assert isinstance(dataset, Dataset)
-    assert dataset.groups == ("/".join(group_columns),)
+    assert dataset.groups == "/".join(group_columns)
     assert dataset.feature_names[: len(group_columns)] == group_columns
     assert list(dataset.frame) == [*dataset.feature_names, outcome]
     assert len(dataset.frame) == n

@@ -20,15 +20,15 @@ class Dataset:
         X: the group columns and the predictors.
     target : pandas.Series of shape (n_samples,)
         y, named; same index as ``data``.
-    groups : tuple of str
-        The hierarchies in ``data``, as ``HLMRegressor(groups=...)`` takes them.
+    groups : str
+        The hierarchy in ``data``, as ``HLMRegressor(groups=...)`` takes them.
     source : str
         Where the data are from and their licence.
     """
 
     data: pd.DataFrame
     target: pd.Series[float]
-    groups: tuple[str, ...]
+    groups: str
     source: str
 
     @property
@@ -76,7 +76,7 @@ def load_gapminder(*, return_X_y: bool = False) -> Dataset | XY:
     Returns
     -------
     Dataset or (pandas.DataFrame, pandas.Series)
-        With ``groups = ("continent/country",)``.
+        With ``groups = "continent/country"``.
 
     Notes
     -----
@@ -92,7 +92,7 @@ def load_gapminder(*, return_X_y: bool = False) -> Dataset | XY:
     >>> from skhlm.datasets import load_gapminder
     >>> gapminder = load_gapminder()
     >>> gapminder.groups
-    ('continent/country',)
+    'continent/country'
     >>> gapminder.target.head(2).tolist()
     [28.801, 30.332]
     """
@@ -129,7 +129,7 @@ def load_sleepstudy(*, return_X_y: bool = False) -> Dataset | XY:
     Returns
     -------
     Dataset or (pandas.DataFrame, pandas.Series)
-        With ``groups = ("subject",)``.
+        With ``groups = "subject"``.
 
     Notes
     -----
@@ -184,7 +184,7 @@ def load_radon(*, return_X_y: bool = False) -> Dataset | XY:
     Returns
     -------
     Dataset or (pandas.DataFrame, pandas.Series)
-        With ``groups = ("state/county",)``.
+        With ``groups = "state/county"``.
 
     Notes
     -----
@@ -219,4 +219,4 @@ def _packed(
     X: pd.DataFrame, y: pd.Series[float], hierarchy: str, source: str, return_X_y: bool
 ) -> Dataset | XY:
     """The pair, or the pair with what is known about it."""
-    return (X, y) if return_X_y else Dataset(X, y, (hierarchy,), source)
+    return (X, y) if return_X_y else Dataset(X, y, hierarchy, source)
