@@ -79,7 +79,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         Markov chains.
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
-    iter_sampling : int, default=1000
+    iter_sampling : int, default=1200
         Draws in each chain; half as many again where a second run was pooled
         with the first.
     adapt_delta : float or None, default=None
@@ -190,7 +190,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
         algorithm: str = "nuts",
         chains: int = 4,
         iter_warmup: int | None = None,
-        iter_sampling: int = 1000,
+        iter_sampling: int = 1200,
         adapt_delta: float | None = None,
         max_treedepth: int = 10,
         unseen: str = "population",
