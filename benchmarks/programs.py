@@ -47,7 +47,7 @@ class Task:
 def prepare(data_set: DataSet) -> Task:
     """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
     model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
-    problem, spec = preparation.prepare(model, *data_set.load(), None)
+    problem, spec, _ = preparation.prepare(model, *data_set.load(), None)
     return Task(problem, model._settings(problem), partial(diagnose, labels=spec.labels))
 
 

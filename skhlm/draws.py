@@ -109,6 +109,25 @@ class SamplerStatistics:
         )
 
 
+@dataclass(frozen=True)
+class ImportanceStatistics:
+    """How well the draws of an approximation stand for draws of the posterior.
+
+    Attributes
+    ----------
+    pareto_k : float
+        Shape of the generalised Pareto distribution of the largest importance ratios.
+    ess : float
+        Effective sample size of the weighted draws.
+    resampled : bool
+        Whether the draws were resampled by their importance, as a small enough k allows.
+    """
+
+    pareto_k: float
+    ess: float
+    resampled: bool
+
+
 def _joined(first: NDArray[_Scalar], second: NDArray[_Scalar]) -> NDArray[_Scalar]:
     """Two runs of the same chains, one after the other: (chains, draws, ...)."""
     return np.concatenate([first, second], axis=1)

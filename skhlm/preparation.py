@@ -12,7 +12,14 @@ from sklearn.base import BaseEstimator
 
 from skhlm._typing import Floats, Ints
 from skhlm.columns import Columns, GroupColumn, listed, read_group_column
-from skhlm.design import Units, canonical_rows, coefficient_names, learn_units, parse_varying
+from skhlm.design import (
+    Rows,
+    Units,
+    canonical_rows,
+    coefficient_names,
+    learn_units,
+    parse_varying,
+)
 from skhlm.engine import Problem
 from skhlm.frames import check_fit_data, check_predict_data
 from skhlm.hierarchy import Groups, learn_groups
@@ -78,8 +85,14 @@ def _frame_of_levels(levels: Any) -> pd.DataFrame:
     return pd.DataFrame(list(levels))
 
 
-def prepare(model: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec]:
-    """Check the data against the model's parameters and learn everything that precedes sampling."""
+def prepare(
+    model: BaseEstimator, X: Any, y: Any, sample_weight: Any
+) -> tuple[Problem, ModelSpec, Rows]:
+    """Check the data against the model's parameters and learn everything that precedes sampling.
+
+    Returns the problem in the model's units, what prediction has to remember, and the rows in
+    canonical order and the user's units.
+    """
     data = check_fit_data(model, X, y, sample_weight, model.groups)
     names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
@@ -104,7 +117,7 @@ def prepare(model: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> tuple[P
     )
     labels = _labels(groups, names, varying)
     weights = rows.level_weights(groups.n_levels)
-    return problem, ModelSpec(data.columns, groups, labels, units, weights, rows.codes)
+    return problem, ModelSpec(data.columns, groups, labels, units, weights, rows.codes), rows
 
 
 def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]) -> Labels:

@@ -1,23 +1,17 @@
-"""`HLMRegressor`: the door of the package. Each method names the steps; the rooms do the work."""
+"""`HLMRegressor`: the door of the package. `fit` names the steps; the rooms do the work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from skhlm import reports
-from skhlm._typing import Floats, Ints
-from skhlm.columns import GroupColumn
 from skhlm.diagnostics import diagnose, warn_unless_converged
 from skhlm.engine import (
     Covariance,
@@ -27,14 +21,16 @@ from skhlm.engine import (
     choose_settings,
     run_nuts,
 )
-from skhlm.posterior import Kind, Posterior
+from skhlm.inspection import InspectionMixin
+from skhlm.posterior import Posterior
+from skhlm.prediction import PredictionMixin
 from skhlm.preparation import prepare
+from skhlm.random_state import seed_of
 
-_KIND = StrOptions({"outcome", "mean"})
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 
 
-class HLMRegressor(RegressorMixin, BaseEstimator):
+class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimator):
     """Bayesian hierarchical (multilevel) linear regression with partial pooling.
 
     The coefficients of a row are population-level coefficients plus one effect for the level of
@@ -249,187 +245,16 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             below 100 for each chain, or a trajectory diverged.
         """
         with _all_or_nothing(self):
-            problem, spec = prepare(self, X, y, sample_weight)
+            problem, spec, rows = prepare(self, X, y, sample_weight)
             draws, diagnostics = run_nuts(
                 problem, self._settings(problem), partial(diagnose, labels=spec.labels)
             )
-            self._spec = spec
+            self._spec, self._training = spec, rows
             self._posterior = Posterior.from_draws(draws, problem.varying, spec.units)
             self.diagnostics_ = diagnostics
             self._summarise()
         warn_unless_converged(diagnostics)
         return self
-
-    def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
-        """Posterior mean of the expected value of y.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit. A level that fit has not seen, or a missing one, has an effect of mean 0.
-        return_std : bool, default=False
-            Whether to return the standard deviation of a new observation's distribution as well.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples,)
-            A row's value does not depend on the other rows.
-        std : ndarray of shape (n_samples,)
-            Only with ``return_std``. Infinite where a Student-t residual has no finite variance
-            for half of the posterior (nu <= 2).
-        """
-        predictors, codes, _ = self._rows(X)
-        mean = self._posterior.expected_value(predictors, codes)
-        if not return_std:
-            return mean
-        return mean, self._posterior.predictive_std(predictors, codes)
-
-    @validate_params(
-        {"coverage": [_UNIT_INTERVAL], "kind": [_KIND]}, prefer_skip_nested_validation=True
-    )
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
-        """Central credible interval of a new observation, or of the expected value.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit; rows with levels that fit has not seen have wider intervals.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the interval.
-        kind : {"outcome", "mean"}, default="outcome"
-            Interval of a new observation, or of its expected value.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, in the units of y.
-        """
-        predictors, codes, _ = self._rows(X)
-        return self._posterior.interval(predictors, codes, coverage, kind)
-
-    @validate_params(
-        {"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]},
-        prefer_skip_nested_validation=True,
-    )
-    def predict_quantiles(
-        self, X: Any, quantiles: float | Sequence[float], kind: Kind = "outcome"
-    ) -> Floats:
-        """Quantiles of a new observation's distribution, or of the expected value's posterior.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-        quantiles : float or array-like of shape (n_quantiles,)
-            Probabilities, between 0 and 1.
-        kind : {"outcome", "mean"}, default="outcome"
-            Quantiles of a new observation, or of its expected value.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, n_quantiles)
-            In the units of y.
-        """
-        probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
-        if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
-            raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
-        predictors, codes, _ = self._rows(X)
-        return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
-
-    @validate_params(
-        {
-            "n_samples": [Interval(Integral, 1, None, closed="left")],
-            "random_state": ["random_state"],
-            "kind": [_KIND],
-        },
-        prefer_skip_nested_validation=True,
-    )
-    def sample_y(
-        self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"
-    ) -> Floats:
-        """Joint draws of new observations, or of their expected values, at all rows together.
-
-        Rows of the same level that fit has not seen share its effect in each draw.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-        n_samples : int, default=1
-            Number of draws.
-        random_state : int, RandomState instance or None, default=0
-            Seed of the draws.
-        kind : {"outcome", "mean"}, default="outcome"
-            Draws of new observations, or of their expected values.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples_X, n_samples)
-            In the units of y.
-        """
-        predictors, codes, columns = self._rows(X)
-        new_levels = self._spec.groups.new_levels(columns, codes)
-        rng = np.random.default_rng(_seed(random_state))
-        return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
-
-    def group_effects(self, factor: str | None = None) -> pd.DataFrame:
-        """Posterior of the group effects delta, in the user's units and at x = 0.
-
-        Parameters
-        ----------
-        factor : str or None, default=None
-            One grouping factor, such as "region/country"; None is all of them.
-
-        Returns
-        -------
-        effects : DataFrame
-            One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
-            (tuple of values, coarse to fine), ``coefficient``, ``mean``, ``sd``, ``lower`` and
-            ``upper`` (central 90% interval), ``n`` (sum of the weights of the level's rows).
-        """
-        check_is_fitted(self)
-        spec = self._spec
-        return reports.group_effects(self._posterior, spec.labels, spec.level_weights, factor)
-
-    def coefficients(self, levels: Any = None) -> pd.DataFrame:
-        """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
-
-        Parameters
-        ----------
-        levels : DataFrame, mapping or list of mappings, default=None
-            Values of all group columns, one row for each combination asked for; levels that fit
-            has not seen are allowed. None is every combination that fit has seen.
-
-        Returns
-        -------
-        coefficients : DataFrame
-            One row for each combination and coefficient: the group columns, ``coefficient``,
-            ``mean``, ``sd``, ``lower`` and ``upper`` (central 90% interval).
-        """
-        check_is_fitted(self)
-        spec = self._spec
-        if levels is None:
-            return reports.coefficients(self._posterior, spec.labels, spec.combinations)
-        values, codes = spec.read_levels(levels)
-        return reports.coefficients(self._posterior, spec.labels, codes, values)
-
-    def summary(self) -> pd.DataFrame:
-        """Posterior of everything but the group effects, in the user's units and at x = 0.
-
-        Returns
-        -------
-        summary : DataFrame
-            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
-            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
-            ``ess_tail``, ``rhat``.
-        """
-        check_is_fitted(self)
-        return reports.summary(self._posterior, self._spec.labels)
-
-    def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
-        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
-        check_is_fitted(self)
-        return self._spec.read(self, X)
 
     def _settings(self, problem: Problem) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
@@ -441,7 +266,7 @@ class HLMRegressor(RegressorMixin, BaseEstimator):
             adapt_delta=self.adapt_delta,
             max_treedepth=self.max_treedepth,
             n_jobs=self.n_jobs,
-            seed=_seed(self.random_state),
+            seed=seed_of(self.random_state),
             verbose=self.verbose,
         )
 
@@ -470,8 +295,3 @@ def _all_or_nothing(model: HLMRegressor) -> Iterator[None]:
     except BaseException:
         model.__dict__ = before
         raise
-
-
-def _seed(random_state: Any) -> int:
-    """A seed from any of scikit-learn's ``random_state``."""
-    return int(check_random_state(random_state).randint(1, 2**31 - 1))
