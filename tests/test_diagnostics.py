@@ -10,8 +10,9 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm._typing import Floats
+from skhlm.checks import Check
 from skhlm.diagnostics import Diagnostics, diagnose, warn_unless_converged
-from skhlm.draws import Draws, SamplerStatistics
+from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.labels import Labels
 
 CHAINS, DRAWS = 4, 500
@@ -169,8 +170,9 @@ def test_hardly_any_draws_do_not_pass(draws: int) -> None:
 
 def test_one_chain_says_what_is_missing() -> None:
     found = judge(make_draws(chains=1), make_statistics(chains=1))
-    assert (found.verdict, found.converged) == ("pass", True)
+    assert (found.verdict, found.converged) == ("warn", True)
     assert np.isnan(found.max_rhat)
+    assert len(found.messages) == 1
     assert "one chain" in found.messages[0]
 
 
@@ -210,3 +212,103 @@ def test_no_factors_and_no_coefficients() -> None:
     good = make_draws()
     draws = replace(good, kappa=good.kappa[:, :, :0], delta=(), tau=(), omega=())
     assert diagnose(draws, make_statistics(), labels).verdict == "pass"
+
+
+# --- approximations -------------------------------------------------------------------------------
+
+
+def judge_approximation(k: float, ess: float = 900.0, draws: Draws | None = None) -> Diagnostics:
+    """Diagnosis of an approximation's draws."""
+    statistics = ImportanceStatistics(pareto_k=k, ess=ess, resampled=k <= 0.7)
+    return diagnose(draws or make_draws(), statistics, LABELS, "pathfinder")
+
+
+@pytest.mark.parametrize(
+    ("k", "verdict"),
+    [
+        (-0.2, "pass"),
+        (0.7, "pass"),
+        (0.71, "warn"),
+        (1.0, "warn"),
+        (1.01, "fail"),
+        (np.nan, "fail"),
+    ],
+)
+def test_pareto_k_decides_about_an_approximation(k: float, verdict: str) -> None:
+    found = judge_approximation(k)
+    assert (found.verdict, found.converged) == (verdict, verdict == "pass")
+    assert (found.algorithm, found.n_chains, found.n_draws) == ("pathfinder", CHAINS, DRAWS)
+    np.testing.assert_equal(found.pareto_k, k)
+    assert np.isnan([found.max_rhat, found.min_ess_bulk, found.min_ess_tail]).all()
+    assert (found.n_divergent, found.n_leapfrog, found.e_bfmi.size, found.step_size.size) == (
+        0,
+    ) * 4
+
+
+def test_poor_approximation_warns_once_with_a_way_out() -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        warn_unless_converged(judge_approximation(0.93))
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    for part in ("algorithm='pathfinder'", "0.93", "0.7", "fallback='nuts'", "tighter priors"):
+        assert part in text
+
+
+def test_approximation_of_few_effective_draws_warns_in_the_frame_only() -> None:
+    found = judge_approximation(0.3, ess=40.0)
+    assert (found.verdict, found.converged) == ("warn", True)
+    assert "40 effective draws" in found.messages[0]
+
+
+@pytest.mark.parametrize("by", ["stuck", "not finite"])
+def test_collapsed_approximation_fails(by: str) -> None:
+    good = make_draws()
+    bad = replace(good, tau=(spoilt(good.tau[0], 1, by=by), good.tau[1]))
+    found = judge_approximation(0.2, draws=bad)
+    assert (found.verdict, found.converged) == ("fail", False)
+    assert (found.worst_parameter, found.max_rhat) == ("tau[region, spend]", np.inf)
+    assert "tau[region, spend]" in found.messages[0]
+
+
+# --- every check is listed ------------------------------------------------------------------------
+
+
+def test_frame_has_a_row_for_every_check() -> None:
+    frame = judge().to_frame()
+    assert list(frame) == ["check", "verdict", "value", "threshold", "source", "advice"]
+    names = ["divergences", "R-hat", "bulk ESS", "tail ESS", "E-BFMI", "treedepth"]
+    assert list(frame["check"]) == names
+    assert list(frame["threshold"]) == [0, 1.01, 400, 400, 0.3, 0.01]
+    assert set(frame["verdict"]) == {"pass"}
+    assert set(frame["advice"]) == {""}
+    assert frame["source"].str.len().min() > 0
+    assert list(judge_approximation(0.1).to_frame()["check"]) == [
+        "Pareto k",
+        "importance ESS",
+        "spread of draws",
+    ]
+
+
+def test_worst_check_is_the_verdict_and_more_may_follow() -> None:
+    found = judge()
+    note = Check("levels", "warn", 3, 5, "a paper", "Three levels.")
+    noted = found.and_also([note])
+    assert (noted.verdict, noted.messages, noted.converged) == ("warn", ("Three levels.",), True)
+    assert noted.checks == (*found.checks, note)
+    assert found.verdict == "pass"
+    failed = noted.and_also([replace(note, verdict="fail")])
+    assert failed.verdict == "fail"
+
+
+def test_prints_every_check() -> None:
+    statistics = make_statistics()
+    statistics.divergent[0, 0] = True
+    found = judge(statistics=statistics)
+    lines = str(found).splitlines()
+    assert lines[0] == f"warn: nuts, {CHAINS} x {DRAWS} draws"
+    assert lines[1] == "  warn  divergences: 1 (threshold 0)"
+    assert "adapt_delta" in lines[2]
+    assert len(lines) == 2 + len(found.checks)
+    html = found._repr_html_()
+    assert html.count("<tr") == 1 + len(found.checks)
+    assert "divergences" in html
