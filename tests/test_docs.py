@@ -15,7 +15,12 @@ PAGES = sorted(
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/**/README.md"))
     if ".venv" not in page.parts
 )
+BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+def _text(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
 
 
 class ToLastDigit(doctest.OutputChecker):
@@ -32,15 +37,17 @@ def _close(want: str, got: str) -> bool:
     return bool(np.isclose(float(want), float(got), rtol=0, atol=5 * last_digit))
 
 
-def test_example_of_the_readme_prints_what_it_says():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(_text(page))])
+def test_examples_of_a_page_print_what_it_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # for the files that an example writes
     report: list[str] = []
-    runner = doctest.DocTestRunner(checker=ToLastDigit())
-    for block in blocks:
-        example = doctest.DocTestParser().get_doctest(block, {}, "README.md", "README.md", 0)
-        assert example.examples
-        runner.run(example, out=report.append)
-    assert blocks
+    runner = doctest.DocTestRunner(checker=ToLastDigit(), optionflags=doctest.ELLIPSIS)
+    names: dict[str, object] = {}  # a page is one session
+    for block in BLOCK.findall(_text(page)):
+        example = doctest.DocTestParser().get_doctest(block, names, page, page, 0)
+        assert example.examples, f"a block without >>>: {block}"
+        runner.run(example, out=report.append, clear_globs=False)
+        names = example.globs
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
 
 
@@ -54,23 +61,23 @@ def test_numbers_of_an_example_are_compared_to_their_last_digit(got, same):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    text = (ROOT / page).read_text("utf-8")
+    text = _text(page)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not target.startswith("https://"):
             assert ((ROOT / page).parent / target).exists(), target
 
 
 def test_contributing_names_every_file_of_the_source():
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    text = _text("CONTRIBUTING.md")
     assert _named(text) == _written() | _named(text) & _mirrors()
 
 
 def test_contributing_draws_the_layers_that_are_checked():
     pattern = r"^layers = \[\n(.*?)^\]"
-    layers = re.search(pattern, (ROOT / "pyproject.toml").read_text("utf-8"), re.S | re.M)
+    layers = re.search(pattern, _text("pyproject.toml"), re.S | re.M)
     assert layers is not None
     drawn = [f"    {line}" for line in re.findall(r'"(.*)"', layers[1].replace("skhlm.", ""))]
-    assert "\n".join(["", *drawn, ""]) in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert "\n".join(["", *drawn, ""]) in _text("CONTRIBUTING.md")
 
 
 def _named(text: str) -> set[str]:
