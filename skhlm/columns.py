@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,21 @@ def suggestion(name: object, known: Iterable[object]) -> str:
     """A question to end an error message with, or nothing when no known name is close."""
     match = get_close_matches(str(name), [str(other) for other in known], n=1)
     return f" Did you mean {match[0]!r}?" if match else ""
+
+
+_Found = TypeVar("_Found", bound=Hashable)
+
+
+def by_meaning(
+    given: Mapping[Any, object], meaning: Callable[[object], _Found], argument: str
+) -> dict[_Found, object]:
+    """A mapping by what its keys mean; two spellings of one key contradict each other."""
+    spelt: dict[_Found, object] = {}
+    for key in given:
+        first = spelt.setdefault(meaning(key), key)
+        if first is not key:
+            raise ValueError(f"{argument}: {first!r} and {key!r} name the same thing. Keep one.")
+    return {found: given[key] for found, key in spelt.items()}
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,8 @@ def read_group_column(name: str, data: Any) -> GroupColumn:
 
     1, 1.0, True and np.int8(1) are one value. None, NaN, NaT and pd.NA are missing.
     """
+    if getattr(data, "dtype", None) == np.float16:  # which pandas cannot factorise
+        data = np.asarray(data, dtype=np.float64)
     try:
         found, uniques = pd.factorize(data)
     except TypeError as error:

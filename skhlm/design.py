@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.columns import Columns, listed, suggestion
+from skhlm.columns import Columns, by_meaning, listed, suggestion
 from skhlm.draws import Draws
-from skhlm.hierarchy import Hierarchy, find_path
+from skhlm.hierarchy import Hierarchy, find_factor
 
 _LARGEST = 1e152
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
@@ -210,34 +210,27 @@ def _spread(
     varying: Mapping[object, object], columns: Columns, hierarchies: Sequence[Hierarchy]
 ) -> dict[str, object]:
     """Choice for each factor that a mapping reaches, by the factor's name."""
-    whole = {hierarchy.columns: hierarchy.factors for hierarchy in hierarchies}
-    single = {
-        hierarchy.columns[: depth + 1]: factor
-        for hierarchy in hierarchies
-        for depth, factor in enumerate(hierarchy.factors)
-    }
-    paths = [(_factor_path(key, columns, single), choice) for key, choice in varying.items()]
+    by_factor = by_meaning(varying, lambda key: _factor_named(key, columns, hierarchies), "varying")
     chosen: dict[str, object] = {}
-    for path, choice in paths:
-        chosen |= dict.fromkeys(whole.get(path, ()), choice)
-    for path, choice in paths:
-        if path not in whole:
-            chosen[single[path]] = choice
-    return chosen
+    for hierarchy in hierarchies:
+        *_, finest = hierarchy.factors
+        if finest in by_factor:
+            chosen |= dict.fromkeys(hierarchy.factors, by_factor[finest])
+    whole = {hierarchy.factors[-1] for hierarchy in hierarchies}
+    return chosen | {factor: by_factor[factor] for factor in by_factor if factor not in whole}
 
 
-def _factor_path(
-    key: object, columns: Columns, factors: Mapping[tuple[int, ...], str]
-) -> tuple[int, ...]:
-    """Columns of the factor that a key of ``varying`` names."""
-    by_name = {name: path for path, name in factors.items()}
-    path = by_name.get(key, ()) if isinstance(key, str) else find_path(key, columns, "varying")
-    if path not in factors:
+def _factor_named(key: object, columns: Columns, hierarchies: Sequence[Hierarchy]) -> str:
+    """The grouping factor that a key of ``varying`` names."""
+    factor = find_factor(key, columns, hierarchies, "varying")
+    if factor is None:
+        names = [name for hierarchy in hierarchies for name in hierarchy.factors]
+        known = f"The grouping factors are {listed(names)}." if names else "The model has none."
         raise ValueError(
-            f"varying: there is no hierarchy or grouping factor {key!r}. The grouping factors are "
-            f"{listed(by_name)}.{suggestion(key, by_name)}"
+            f"varying: there is no hierarchy or grouping factor {key!r}. {known}"
+            f"{suggestion(key, names)}"
         )
-    return path
+    return factor
 
 
 def _choice(choice: object, argument: str, columns: Columns, coefficients: Sequence[str]) -> Ints:
@@ -266,9 +259,14 @@ def _coefficient(
     """Number of the coefficient of one column, or of the intercept."""
     if isinstance(column, str) and column in coefficients:
         return coefficients.index(column)
-    if column == _INTERCEPT:
+    if isinstance(column, str) and column == _INTERCEPT:
         raise ValueError(
             f"{argument}: there is no intercept that could vary, as fit_intercept=False."
+        )
+    if isinstance(column, str) and column == "intercept" and _INTERCEPT in coefficients:
+        raise ValueError(
+            f"{argument}: in a list the intercept is called {_INTERCEPT!r}, as in all reports, not "
+            "'intercept'."
         )
     name = columns.predictor_name(columns.position(column, argument))
     if name not in coefficients:

@@ -59,6 +59,16 @@ def find_path(path: object, columns: Columns, argument: str) -> tuple[int, ...]:
     return tuple(columns.position(column, argument) for column in path)
 
 
+def find_factor(
+    key: object, columns: Columns, hierarchies: Sequence[Hierarchy], argument: str
+) -> str | None:
+    """Name of the grouping factor that a key names in any spelling; None where it names none."""
+    factors = {h.columns[: d + 1]: name for h in hierarchies for d, name in enumerate(h.factors)}
+    if isinstance(key, str):
+        return key if key in factors.values() else None
+    return factors.get(find_path(key, columns, argument))
+
+
 def _hierarchy(path: object, columns: Columns) -> Hierarchy:
     if isinstance(path, (list, dict, set)) or path is None:
         raise TypeError(
@@ -174,9 +184,10 @@ class Groups:
             rows = np.flatnonzero(codes[:, g] < 0)
             if len(rows):
                 paths = {_path(columns, factor, int(row)): None for row in rows[:1000]}
+                values = [path if len(path) > 1 else path[0] for path in paths]
                 raise ValueError(
                     f"Grouping factor {factor.name!r}: {len(rows)} row(s) of X have a level that "
-                    f"was not seen at fit, or none: {listed(paths)}. Remove these rows, fit with "
+                    f"was not seen at fit, or none: {listed(values)}. Remove these rows, fit with "
                     "data that hold their levels, or set unseen='population' to predict them "
                     "without the unknown effect."
                 )

@@ -97,7 +97,13 @@ def prepare(
     names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
     groups = learn_groups(data.hierarchies, data.groups)
-    priors = build_priors(model.priors, coefficients=names, factors=groups.names, varying=varying)
+    priors = build_priors(
+        model.priors,
+        columns=data.columns,
+        hierarchies=data.hierarchies,
+        coefficients=names,
+        varying=varying,
+    )
     codes = groups.codes(data.groups, len(data.y))
     rows = canonical_rows(data.predictors, data.y, data.weight, codes)
     units = learn_units(

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite
 from numbers import Real
 
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.columns import listed, suggestion
+from skhlm.columns import Columns, by_meaning, listed, suggestion
+from skhlm.hierarchy import Hierarchy, find_factor
 
 __all__ = ["Cauchy", "Gamma", "Normal", "StudentT"]
 
@@ -183,26 +185,71 @@ class Priors:
     lkj: float  # shape of the LKJ prior of the correlations
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """What priors can be about, and how the user may refer to it."""
+
+    columns: Columns
+    hierarchies: Sequence[Hierarchy]
+    coefficients: Sequence[str]
+
+    @property
+    def factors(self) -> list[str]:
+        """Names of the grouping factors."""
+        return [name for hierarchy in self.hierarchies for name in hierarchy.factors]
+
+    def coefficient(self, key: object, argument: str) -> str:
+        """Name of the coefficient that a name or position means."""
+        name = self._name(key, f"priors: {argument}")
+        if name not in self.coefficients:
+            raise ValueError(
+                f"priors: {argument} has no coefficient {key!r}. Its coefficients are "
+                f"{listed(self.coefficients)}.{suggestion(key, self.coefficients)}"
+            )
+        return name
+
+    def factor_or_coefficient(self, key: object) -> str:
+        """Name of the grouping factor, in any spelling, or of the coefficient that a key means."""
+        factor = find_factor(key, self.columns, self.hierarchies, "priors['tau']")
+        name = factor or self._name(key, "priors['tau']")
+        if factor is None and name not in self.coefficients:
+            known = (*self.factors, *self.coefficients)
+            raise ValueError(
+                f"priors['tau']: {key!r} is neither a grouping factor nor a coefficient. The "
+                f"factors are {listed(self.factors)}, the coefficients "
+                f"{listed(self.coefficients)}.{suggestion(key, known)}"
+            )
+        return name
+
+    def _name(self, key: object, argument: str) -> str:
+        """A name as it is, a position as the name of its predictor."""
+        if isinstance(key, (str, tuple)):
+            return str(key)
+        return self.columns.predictor_name(self.columns.position(key, argument))
+
+
 def build_priors(
     priors: object,
     *,
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
     coefficients: Sequence[str],
-    factors: Sequence[str],
     varying: Sequence[Ints],
 ) -> Priors:
     """Numbers of the priors a user gave; what is left out keeps its default.
 
-    ``varying`` says which of the K ``coefficients`` vary by each of the ``factors``. A prior of
-    something that the model knows but does not use, such as nu of a normal family or tau of a
-    coefficient that does not vary, is checked and not used: searches over models need it.
+    ``varying`` says which of the K ``coefficients`` vary by each factor of the ``hierarchies``. A
+    prior of something that the model knows but does not use, such as nu of a normal family or tau
+    of a coefficient that does not vary, is checked and not used: searches over models need it.
     """
     given = _check_mapping(priors)
-    kappa = _per_coefficient(given.get("kappa", {}), "kappa", coefficients)
-    by_factor, everywhere = _split_tau(given.get("tau", {}), coefficients, factors)
+    terms = _Terms(columns, hierarchies, coefficients)
+    kappa = _per_coefficient(given.get("kappa", {}), "kappa", terms)
+    by_factor, everywhere = _split_tau(given.get("tau", {}), terms)
     tau = []
-    for factor, columns in zip(factors, varying, strict=True):
-        names = [coefficients[k] for k in columns]
-        own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", coefficients)
+    for factor, chosen in zip(terms.factors, varying, strict=True):
+        names = [coefficients[k] for k in chosen]
+        own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", terms)
         tau.append(_numbers([own.get(k, everywhere.get(k, _DEFAULT_SCALE)) for k in names]))
     sigma = _check_location(given.get("sigma", _DEFAULT_SCALE), "sigma")
     nu = _check_gamma(given.get("nu", _DEFAULT_NU))
@@ -233,38 +280,22 @@ def _check_mapping(priors: object) -> Mapping[str, object]:
     return priors
 
 
-def _split_tau(
-    value: object, coefficients: Sequence[str], factors: Sequence[str]
-) -> tuple[dict[str, object], dict[str, Location]]:
+def _split_tau(value: object, terms: _Terms) -> tuple[dict[str, object], dict[str, Location]]:
     """The entries of ``tau`` that are about one factor, and those about a coefficient in all."""
     if not isinstance(value, Mapping):
-        return {}, _per_coefficient(value, "tau", coefficients)
-    by_factor = {key: entry for key, entry in value.items() if key in factors}
-    rest = {key: entry for key, entry in value.items() if key not in factors}
-    for key in rest:
-        if key not in coefficients:
-            known = (*factors, *coefficients)
-            raise ValueError(
-                f"priors['tau']: {key!r} is neither a grouping factor nor a coefficient. The "
-                f"factors are {listed(factors)}, the coefficients {listed(coefficients)}."
-                f"{suggestion(key, known)}"
-            )
-    return by_factor, _per_coefficient(rest, "tau", coefficients)
+        return {}, _per_coefficient(value, "tau", terms)
+    named = by_meaning(value, terms.factor_or_coefficient, "priors['tau']")
+    by_factor = {key: entry for key, entry in named.items() if key in terms.factors}
+    rest = {key: entry for key, entry in named.items() if key not in terms.factors}
+    return by_factor, _per_coefficient(rest, "tau", terms)
 
 
-def _per_coefficient(
-    value: object, argument: str, coefficients: Sequence[str]
-) -> dict[str, Location]:
+def _per_coefficient(value: object, argument: str, terms: _Terms) -> dict[str, Location]:
     """Priors by coefficient, from one prior for all or from a mapping that may leave some out."""
     if not isinstance(value, Mapping):
-        return dict.fromkeys(coefficients, _check_location(value, argument))
-    for key in value:
-        if key not in coefficients:
-            raise ValueError(
-                f"priors: {argument} has no coefficient {key!r}. Its coefficients are "
-                f"{listed(coefficients)}.{suggestion(key, coefficients)}"
-            )
-    return {key: _check_location(entry, f"{argument}[{key!r}]") for key, entry in value.items()}
+        return dict.fromkeys(terms.coefficients, _check_location(value, argument))
+    named = by_meaning(value, partial(terms.coefficient, argument=argument), f"priors: {argument}")
+    return {key: _check_location(entry, f"{argument}[{key!r}]") for key, entry in named.items()}
 
 
 def _check_location(prior: object, argument: str) -> Location:

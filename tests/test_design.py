@@ -274,6 +274,14 @@ def test_every_form_of_varying(varying, expected):
         ({"country": "all"}, ValueError, "no hierarchy or grouping factor 'country'"),
         ({("country",): "all"}, ValueError, "no hierarchy or grouping factor"),
         ({1.5: "all"}, TypeError, "got 1.5 of type float"),
+        (["intercept"], ValueError, "varying: in a list the intercept is called 'Intercept'"),
+        ({"industry": ["intercept"]}, ValueError, "for 'industry': in a list the intercept is"),
+        ({0: "all", "region": "intercept"}, ValueError, "0 and 'region' name the same thing"),
+        (
+            {"region/country": "all", ("region", "country"): "intercept"},
+            ValueError,
+            r"'region/country' and \('region', 'country'\) name the same thing. Keep one",
+        ),
     ],
 )
 def test_a_varying_that_makes_no_sense_names_value_and_remedy(varying, error, message):

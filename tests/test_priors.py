@@ -7,16 +7,25 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from skhlm.columns import Columns
 from skhlm.engine.problem import LocationScale, Priors
+from skhlm.hierarchy import parse_groups
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT, build_priors
 
 COEFFICIENTS = ("Intercept", "price", "spend")
-FACTORS = ("region", "region/country")
+COLUMNS = Columns(4, ("region", "country", "price", "spend"))
+HIERARCHIES = parse_groups("region/country", COLUMNS)
 VARYING = (np.array([0, 1, 2]), np.array([0, 2]))
 
 
 def build(priors):
-    return build_priors(priors, coefficients=COEFFICIENTS, factors=FACTORS, varying=VARYING)
+    return build_priors(
+        priors,
+        columns=COLUMNS,
+        hierarchies=HIERARCHIES,
+        coefficients=COEFFICIENTS,
+        varying=VARYING,
+    )
 
 
 def rows(numbers):
@@ -58,19 +67,23 @@ P1, P2, D = (inf, 0, 1), (inf, 0, 2), HALF_CAUCHY
         ({"spend": ONE, "region": {"price": TWO}}, [D, P2, P1], [D, P1]),
         ({"spend": ONE, "region/country": TWO}, [D, D, P1], [P2, P2]),
         ({"region/country": {"price": ONE}}, [D, D, D], [D, D]),
+        ({("region", "country"): TWO, 0: ONE}, [P1, P1, P1], [P2, P2]),
+        ({(0,): {3: ONE}, 2: TWO}, [D, P2, P1], [D, D]),
+        ({(0, "country"): {-1: ONE}}, [D, D, D], [D, P1]),
     ],
 )
 def test_tau_by_factor_and_by_coefficient(tau, region, country):
     assert [rows(numbers) for numbers in build({"tau": tau}).tau] == [region, country]
 
 
-def test_kappa_by_coefficient():
-    built = build({"kappa": {"Intercept": ONE, "spend": TWO}})
+@pytest.mark.parametrize("spend", ["spend", 3, -1])
+def test_kappa_by_coefficient(spend):
+    built = build({"kappa": {"Intercept": ONE, spend: TWO}})
     assert rows(built.kappa) == [P1, FLAT, P2]
 
 
 def test_without_groups_or_coefficients_there_are_no_numbers():
-    built = build_priors(None, coefficients=(), factors=(), varying=())
+    built = build_priors(None, columns=Columns(0), hierarchies=(), coefficients=(), varying=())
     assert built.tau == ()
     assert built.kappa.df.shape == (0,)
 
@@ -90,6 +103,14 @@ def test_without_groups_or_coefficients_there_are_no_numbers():
         ({"tau": {"region": {"x": ONE}}}, ValueError, r"tau\['region'\] has no coefficient 'x'"),
         ({"tau": {"region": {"spend": 1}}}, TypeError, r"tau\['region'\]\['spend'\] is"),
         ({"kappa": {"spnd": ONE}}, ValueError, r"kappa has no coefficient 'spnd'.*mean 'spend'\?"),
+        ({"kappa": {"intercept": ONE}}, ValueError, r"no coefficient 'intercept'.*'Intercept'\?"),
+        ({"kappa": {0: ONE}}, ValueError, "kappa has no coefficient 0"),
+        ({"kappa": {9: ONE}}, ValueError, "kappa: there is no column 9"),
+        ({"kappa": {3: ONE, "spend": TWO}}, ValueError, "kappa: 3 and 'spend' name the same"),
+        ({"tau": {0: ONE, "region": TWO}}, ValueError, r"\['tau'\]: 0 and 'region' name the same"),
+        ({"tau": {("country",): ONE}}, ValueError, r"\('country',\) is neither a grouping factor"),
+        ({"tau": {1.5: ONE}}, TypeError, "got 1.5 of type float"),
+        ({"tau": {None: ONE}}, TypeError, "got None of type NoneType"),
         ({"kappa": {"spend": None}}, TypeError, r"kappa\['spend'\] is .*got None"),
         ({"nu": Normal(0, 1)}, TypeError, r"prior of nu is Gamma\(shape, rate\).*got Normal"),
     ],
