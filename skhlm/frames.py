@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite, check_array, check_X_y
+from sklearn.utils import assert_all_finite, check_array, check_X_y, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skhlm._typing import Floats
@@ -69,7 +69,7 @@ def check_fit_data(
             ensure_min_samples=2,  # one row says nothing about a spread
             **_numbers(estimator, hierarchies),
         )
-    weight = _check_weight(sample_weight, predictors)
+    weight = check_weight(sample_weight, predictors)
     used = weight > 0
     group_columns = _read_group_columns(X, hierarchies, columns)
     return FitData(
@@ -96,6 +96,17 @@ def check_predict_data(
             _select(X, kept), input_name="X", **_numbers(estimator, hierarchies)
         )
     return predictors, _read_group_columns(X, hierarchies, columns)
+
+
+def check_observed(y: Any, n_rows: int) -> Floats:
+    """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
+    y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
+    if len(y) != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "
+            f"y {len(y)}."
+        )
+    return _check_outcome(y)
 
 
 def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
@@ -277,7 +288,7 @@ def _check_outcome(y: Any) -> Floats:
     return numbers
 
 
-def _check_weight(sample_weight: Any, predictors: Floats) -> Floats:
+def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     """Frequency weights (n,): finite, not negative, not all zero."""
     weight: Floats = _check_sample_weight(
         sample_weight, predictors, dtype=np.float64, ensure_non_negative=True

@@ -10,7 +10,10 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skhlm._typing import Floats
+from skhlm import scoring
 from skhlm.fitted import Fitted
+from skhlm.frames import check_observed, check_weight
+from skhlm.joint_density import joint_log_density
 from skhlm.posterior import Kind
 from skhlm.random_state import seed_of
 
@@ -132,3 +135,99 @@ class PredictionMixin(Fitted):
         new_levels = self._spec.groups.new_levels(columns, codes)
         rng = np.random.default_rng(seed_of(random_state))
         return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
+
+    def log_predictive_density(self, X: Any, y: Any) -> Floats:
+        """Log density of a new observation at y, each row by itself: log mean_s p(y_i | theta^s).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Higher is better; y in other units shifts it by a constant.
+
+        See Also
+        --------
+        joint_log_density : Of all rows together.
+
+        References
+        ----------
+        Vehtari, Gelman and Gabry (2017). Practical Bayesian model evaluation using leave-one-out
+        cross-validation and WAIC. Statistics and Computing 27. doi:10.1007/s11222-016-9696-4
+        """
+        predictors, codes, _ = self._rows(X)
+        observed = check_observed(y, len(predictors))
+        return scoring.log_predictive_density(self._posterior, predictors, codes, observed)
+
+    def joint_log_density(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Log density of all rows together: log mean_s p(y_1, ..., y_n | theta^s).
+
+        Rows of a level that fit has not seen share its unknown effects, which are integrated out.
+        It is what leave-one-group-out cross-validation scores: how well the model foresees a whole
+        new group, not only each of its rows.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight 2 is the same as the row given twice.
+
+        Returns
+        -------
+        log_density : float
+            Of n rows, not divided by n.
+
+        See Also
+        --------
+        log_predictive_density : Of each row by itself.
+
+        Notes
+        -----
+        Given a posterior draw, new effects are integrated out exactly for normal residuals, and by
+        importance sampling, without bias, for Student-t ones. For very many rows a mean over draws
+        is dominated by few of them: score one group at a time, as cross-validation does.
+        """
+        predictors, codes, columns = self._rows(X)
+        return joint_log_density(
+            self._posterior,
+            predictors,
+            codes,
+            self._spec.groups.new_levels(columns, codes),
+            check_observed(y, len(predictors)),
+            check_weight(sample_weight, predictors),
+        )
+
+    def crps(self, X: Any, y: Any) -> Floats:
+        """Continuous ranked probability score of each row: E|Y - y| - E|Y - Y'| / 2.
+
+        Y and Y' are independent new observations of the row. For a forecast without any spread it
+        is the absolute error, which it generalises.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In units of y; lower is better.
+
+        References
+        ----------
+        Gneiting and Raftery (2007). Strictly proper scoring rules, prediction, and estimation.
+        Journal of the American Statistical Association 102. doi:10.1198/016214506000001437
+        """
+        predictors, codes, _ = self._rows(X)
+        observed = check_observed(y, len(predictors))
+        return scoring.crps(self._posterior, predictors, codes, observed)
