@@ -5,30 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import numpy as np
-from cmdstanpy import CmdStanMCMC, CmdStanModel, write_stan_json
+from cmdstanpy import CmdStanModel, write_stan_json
 
 from benchmarks.data_sets import DataSet, PlainRun
 from benchmarks.measures import Measures, measure
 from benchmarks.plain import build_plain_data, build_plain_program, read_plain_draws
 from skhlm import HLMRegressor, preparation
-from skhlm._typing import Floats
-from skhlm.diagnostics import Diagnostics, diagnose
-from skhlm.draws import Draws, SamplerStatistics
-from skhlm.engine import Problem, SamplerSettings, run_nuts
-from skhlm.engine.calibration import calibrate
-from skhlm.engine.data_block import build_data_block
-from skhlm.engine.forest import learn_forest
+from skhlm.diagnostics import diagnose
+from skhlm.engine import Problem, SamplerSettings, infer
+from skhlm.engine.fit_output import read_columns, read_statistics
+from skhlm.engine.inference import Diagnose
 from skhlm.engine.program import PROGRAM
-
-Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
+from skhlm.engine.target import build_target
 
 MAX_TREEDEPTH = 10
 RESOLVED = 0.3  # CPU seconds that are measured well
@@ -54,12 +48,11 @@ def prepare(data_set: DataSet) -> Task:
 def run_tree_map(task: Task) -> Measures:
     """The program that ships, calibration and second run included."""
     start = time.perf_counter()
-    draws, found = run_nuts(task.problem, task.settings, task.diagnose)
+    found = infer(task.problem, task.settings, task.diagnose)
     seconds = time.perf_counter() - start
-    forest = learn_forest(task.problem.codes, task.problem.n_levels)
-    data = build_data_block(task.problem, forest, calibrate(task.problem, forest))
-    gradient = time_gradient(PROGRAM, data)
-    return measure("tree map", task.settings.iter_warmup, draws, found, seconds, gradient)
+    gradient = time_gradient(PROGRAM, build_target(task.problem).data_block())
+    warmup = task.settings.iter_warmup
+    return measure("tree map", warmup, found.draws, found.diagnostics, seconds, gradient)
 
 
 def run_plain(task: Task, run: PlainRun) -> Measures:
@@ -78,8 +71,8 @@ def run_plain(task: Task, run: PlainRun) -> Measures:
             output_dir=directory,
             show_progress=False,
         )
-        draws = read_plain_draws(_parameters(fit), task.problem)
-        statistics = _statistics(fit)
+        draws = read_plain_draws(read_columns(fit), task.problem)
+        statistics = read_statistics(fit, MAX_TREEDEPTH)
         seconds = time.perf_counter() - start
     found = task.diagnose(draws, statistics)
     return measure("plain", run.iter_warmup, draws, found, seconds, time_gradient(program, data))
@@ -133,23 +126,3 @@ def _write(data: dict[str, Any], directory: str) -> str:
     path = Path(directory) / "data.json"
     write_stan_json(str(path), data)
     return str(path)
-
-
-def _parameters(fit: CmdStanMCMC) -> Floats:
-    """Draws of all parameters in the program's order, (chains, draws, P)."""
-    draws: Floats = fit.draws()[:, :, len(fit.metadata.method_vars) :]
-    return draws.swapaxes(0, 1)
-
-
-def _statistics(fit: CmdStanMCMC) -> SamplerStatistics:
-    """The sampler's columns of the output, (chains, draws) each."""
-    columns: dict[str, Any] = fit.method_variables()
-    return SamplerStatistics(
-        divergent=columns["divergent__"].T.astype(bool),
-        treedepth=columns["treedepth__"].T.astype(int),
-        n_leapfrog=columns["n_leapfrog__"].T.astype(int),
-        energy=columns["energy__"].T,
-        accept=columns["accept_stat__"].T,
-        step_size=np.asarray(fit.step_size),
-        max_treedepth=MAX_TREEDEPTH,
-    )

@@ -77,7 +77,7 @@ class Posterior:
         Draws of kappa and of every effect. The effects of a new level are one draw from
         N(0, Sigma_g^s) for each posterior draw s, the same for all new levels of the factor.
     mean : Coefficients
-        Their posterior means, S = 1; zero for a new level.
+        Their posterior means, or the mode, S = 1; zero for a new level.
     tau : G arrays of shape (K_g, S)
         Standard deviations of the group effects.
     omega : G arrays of shape (K_g, K_g, S)
@@ -91,7 +91,7 @@ class Posterior:
     units : Units
         Where the predictors are centred, and whether the first coefficient is an intercept.
     n_chains : int
-        Number of chains.
+        Number of Markov chains; 0 for draws that are independent.
     """
 
     draws: Coefficients
@@ -105,25 +105,39 @@ class Posterior:
     n_chains: int
 
     @classmethod
-    def from_draws(cls, draws: Draws, varying: Sequence[Ints], units: Units) -> Posterior:
-        """Posterior in the user's units from draws of the model that was fitted in ``units``."""
-        flat = units.draws(draws, varying).map(_draws_last)
-        new = [_new_level(g, tau, _root(flat.omega, g)) for g, tau in enumerate(flat.tau)]
-        delta = tuple(
-            np.concatenate([effects, np.zeros((1, *unseen.shape)), unseen[None]])
-            for effects, unseen in zip(flat.delta, new, strict=True)
-        )
-        coefficients = Coefficients(flat.kappa, delta, tuple(varying))
+    def from_draws(
+        cls,
+        draws: Draws,
+        varying: Sequence[Ints],
+        units: Units,
+        *,
+        mode: Draws | None = None,
+        n_chains: int | None = None,
+    ) -> Posterior:
+        """Posterior in the user's units from draws of the model that was fitted in ``units``.
+
+        Parameters
+        ----------
+        draws : Draws
+        varying : G arrays of shape (K_g,)
+        units : Units
+        mode : Draws or None, default=None
+            One draw to take for the posterior mean.
+        n_chains : int or None, default=None
+            Number of Markov chains that the draws are; None if the draws' first axis says.
+        """
+        flat, coefficients = _in_user_units(draws, varying, units)
+        centre = coefficients if mode is None else _in_user_units(mode, varying, units)[1]
         return cls(
             draws=coefficients,
-            mean=_posterior_mean(coefficients),
+            mean=_posterior_mean(centre),
             tau=flat.tau,
             omega=flat.omega,
             sigma=flat.sigma,
             nu=flat.nu,
             noise=_noise(flat.sigma, flat.nu),
             units=units,
-            n_chains=draws.shape[0],
+            n_chains=draws.shape[0] if n_chains is None else n_chains,
         )
 
     @property
@@ -415,6 +429,19 @@ def _draws_last(x: Floats) -> Floats:
     """(chains, draws, ...) -> (..., S), contiguous."""
     chains, draws, *shape = x.shape
     return np.ascontiguousarray(np.moveaxis(x.reshape(chains * draws, *shape), 0, -1))
+
+
+def _in_user_units(
+    draws: Draws, varying: Sequence[Ints], units: Units
+) -> tuple[Draws, Coefficients]:
+    """Draws in the user's units, (..., S), and the coefficients of every level."""
+    flat = units.draws(draws, varying).map(_draws_last)
+    new = [_new_level(g, tau, _root(flat.omega, g)) for g, tau in enumerate(flat.tau)]
+    delta = tuple(
+        np.concatenate([effects, np.zeros((1, *unseen.shape)), unseen[None]])
+        for effects, unseen in zip(flat.delta, new, strict=True)
+    )
+    return flat, Coefficients(flat.kappa, delta, tuple(varying))
 
 
 def _posterior_mean(draws: Coefficients) -> Coefficients:

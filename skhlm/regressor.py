@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skhlm.diagnostics import diagnose, warn_unless_converged
+from skhlm.draws import Draws
 from skhlm.engine import (
+    Algorithm,
     Covariance,
     Family,
     Problem,
     SamplerSettings,
     choose_settings,
-    run_nuts,
+    infer,
 )
 from skhlm.inspection import InspectionMixin
 from skhlm.posterior import Posterior
@@ -69,10 +71,17 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5) cut at zero, ``"kappa"``
         Normal(0, 10). Values of "kappa" and "tau" may be mappings by coefficient, those of "tau"
         also by factor.
-    algorithm : {"nuts"}, default="nuts"
-        How to draw from the posterior.
+    algorithm : {"nuts", "pathfinder", "laplace", "advi", "map"}, default="nuts"
+        How to draw from the posterior. "nuts" samples it; the others approximate it, and say how
+        well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
+        ("pathfinder"), about the mode ("laplace"), independent ones ("advi"), all in the
+        coordinates of the sampler. "map" is the mode in these coordinates: `predict` and the
+        attributes below are those of the mode, intervals come from draws as of "laplace".
+    fallback : {None, "nuts"}, default=None
+        What to do where an approximation fails or its Pareto k is above 0.7: nothing but warn, or
+        run NUTS.
     chains : int, default=4
-        Markov chains.
+        Markov chains; paths of "pathfinder". The others make ``chains * iter_sampling`` draws.
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
     iter_sampling : int, default=1200
@@ -88,8 +97,9 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         the model (a new country in a known region keeps the region's effect) with wider intervals,
         or raise a ValueError.
     n_jobs : int or None, default=None
-        Chains at a time; None is one for each processor, but 1 inside a joblib worker. -1 is one
-        for each processor. Results do not depend on it.
+        Chains at a time, never more than processors, and 1 inside a joblib worker. None is what
+        ``joblib.parallel_config`` says, or else one for each processor, as -1 is. Results do not
+        depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed; the same int gives the same model, bit for bit, on the same machine.
     verbose : int, default=0
@@ -111,7 +121,8 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
     groups_ : tuple of str
         Names of the grouping factors, coarse to fine within each hierarchy.
     diagnostics_ : Diagnostics
-        R-hat, effective sample sizes, divergences and the verdict on them.
+        What drew (``algorithm``); R-hat, effective sample sizes and divergences, or Pareto k; and
+        the verdict on them.
     n_features_in_ : int
         Number of columns of X, group columns included.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -157,7 +168,8 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         "fit_intercept": ["boolean"],
         "autoscale": ["boolean"],
         "priors": [None, Mapping],
-        "algorithm": [StrOptions({"nuts"})],
+        "algorithm": [StrOptions(set(get_args(Algorithm)))],
+        "fallback": [None, StrOptions({"nuts"})],
         "chains": [Interval(Integral, 1, None, closed="left")],
         "iter_warmup": [None, Interval(Integral, 10, None, closed="left")],
         "iter_sampling": [Interval(Integral, 4, None, closed="left")],
@@ -183,7 +195,8 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         fit_intercept: bool = True,
         autoscale: bool = True,
         priors: Mapping[str, Any] | None = None,
-        algorithm: str = "nuts",
+        algorithm: Algorithm = "nuts",
+        fallback: Algorithm | None = None,
         chains: int = 4,
         iter_warmup: int | None = None,
         iter_sampling: int = 1200,
@@ -202,6 +215,7 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         self.autoscale = autoscale
         self.priors = priors
         self.algorithm = algorithm
+        self.fallback = fallback
         self.chains = chains
         self.iter_warmup = iter_warmup
         self.iter_sampling = iter_sampling
@@ -242,24 +256,31 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         -----
         ConvergenceWarning
             Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
-            below 100 for each chain, or a trajectory diverged.
+            below 100 for each chain, or a trajectory diverged; when the Pareto k of an
+            approximation is above 0.7.
         """
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)
-            draws, diagnostics = run_nuts(
-                problem, self._settings(problem), partial(diagnose, labels=spec.labels)
-            )
+            found = infer(problem, self._settings(problem), partial(diagnose, labels=spec.labels))
             self._spec, self._training = spec, rows
-            self._posterior = Posterior.from_draws(draws, problem.varying, spec.units)
-            self.diagnostics_ = diagnostics
-            self._summarise()
-        warn_unless_converged(diagnostics)
+            self._posterior = Posterior.from_draws(
+                found.draws,
+                problem.varying,
+                spec.units,
+                mode=found.mode,
+                n_chains=found.n_chains,
+            )
+            self.diagnostics_ = found.diagnostics
+            self._summarise(found.mode)
+        warn_unless_converged(self.diagnostics_)
         return self
 
     def _settings(self, problem: Problem) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
         return choose_settings(
             problem,
+            algorithm=self.algorithm,
+            fallback=self.fallback,
             chains=self.chains,
             iter_warmup=self.iter_warmup,
             iter_sampling=self.iter_sampling,
@@ -270,9 +291,11 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
             verbose=self.verbose,
         )
 
-    def _summarise(self) -> None:
-        """Set the attributes that scikit-learn's users look at first: posterior means."""
+    def _summarise(self, mode: Draws | None) -> None:
+        """Set the attributes that scikit-learn's users look at first: posterior means, or modes."""
         posterior, labels = self._posterior, self._spec.labels
+        if mode is not None:
+            posterior = Posterior.from_draws(mode, posterior.varying, posterior.units)
         kappa = posterior.kappa_at_zero().mean(axis=-1)
         taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
         self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0

@@ -108,7 +108,8 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         Columns parameter ("kappa", "tau", "omega", "sigma", "nu"), factor, coefficient (a pair of
         them for a correlation), mean, sd, q05, q50, q95, ess_bulk, ess_tail, rhat. "Intercept" is
         at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
-        reports. Correlations come with ``covariance="full"`` only.
+        reports. ESS and R-hat of draws that are independent, those of an approximation, are NaN.
+        Correlations come with ``covariance="full"`` only.
     """
     rows = list(_summary_rows(posterior, labels))
     names = pd.DataFrame(
@@ -118,6 +119,8 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
     draws = np.stack([row.draws for row in rows])
     numbers = describe(draws, (0.05, 0.5, 0.95))
     frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
+    if not posterior.n_chains:
+        return frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
     chains = draws.reshape(len(rows), posterior.n_chains, -1)
     rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
     return frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)

@@ -1,14 +1,17 @@
 """All that knows Stan: a scaled problem goes in, draws come out."""
 
-from skhlm.engine.nuts import run_nuts
+from skhlm.engine.algorithms import infer
+from skhlm.engine.inference import Inference
 from skhlm.engine.problem import Covariance, Family, Problem
-from skhlm.engine.settings import SamplerSettings, choose_settings
+from skhlm.engine.settings import Algorithm, SamplerSettings, choose_settings
 
 __all__ = [
+    "Algorithm",
     "Covariance",
     "Family",
+    "Inference",
     "Problem",
     "SamplerSettings",
     "choose_settings",
-    "run_nuts",
+    "infer",
 ]

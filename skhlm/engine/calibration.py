@@ -23,7 +23,7 @@ from skhlm.engine.expansion import (
 from skhlm.engine.forest import Forest
 from skhlm.engine.messages import Message
 from skhlm.engine.problem import Problem
-from skhlm.engine.rows import Rows, cell_information, cell_score, learn_rows, to_leaves
+from skhlm.engine.rows import Rows, cell_information, cell_score, to_leaves
 from skhlm.engine.scale_maps import log_information, match_quantiles
 from skhlm.engine.tau_marginals import kappa_stand_in, marginal_scales
 from skhlm.engine.tree_map import MapConstants
@@ -32,9 +32,9 @@ from skhlm.engine.trees import Tree, leaf_effects, learn_trees
 _TAU_GRID, _ERROR_GRID = 25, 25
 
 
-def calibrate(problem: Problem, forest: Forest) -> MapConstants:
+def calibrate(problem: Problem, forest: Forest, rows: Rows) -> MapConstants:
     """A quick fit of the problem, and the map's constants at it."""
-    rows, trees = learn_rows(problem), learn_trees(problem, forest)
+    trees = learn_trees(problem, forest)
     estimate = empirical_bayes(rows, trees, problem)
     error = fit_error(rows, problem, estimate, _ERROR_GRID)
     expansions = _expand(rows, trees, estimate, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,29 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.engine.forest import Forest
 from skhlm.engine.problem import LocationScale, Problem
-from skhlm.engine.rows import learn_rows
+from skhlm.engine.rows import Rows
 from skhlm.engine.tree_map import MapConstants
 
 DataBlock = dict[str, Any]
 
 
-def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
+def build_data_block(
+    problem: Problem, forest: Forest, rows: Rows, constants: MapConstants
+) -> DataBlock:
     """Everything the Stan program reads, under the names of its data block."""
     return {
         **_sizes(problem, forest),
         **_structure(problem, forest),
-        **_rows(problem),
+        **_rows(rows),
         **_information(problem, forest, constants),
         **_scale_maps(forest, constants),
         **_priors(problem, forest),
     }
 
 
-def write_data_block(data: DataBlock, path: Path) -> None:
-    """Write the JSON that Stan reads; infinities as Stan spells them."""
-    path.write_text(json.dumps(data, default=lambda array: array.tolist()), encoding="ascii")
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write the JSON that Stan reads, data or starting values; infinities as Stan spells them."""
+    path.write_text(json.dumps(values, default=lambda array: array.tolist()), encoding="ascii")
 
 
 def _sizes(problem: Problem, forest: Forest) -> DataBlock:
@@ -77,9 +79,8 @@ def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ..
     return np.concatenate([top, *below])
 
 
-def _rows(problem: Problem) -> DataBlock:
+def _rows(rows: Rows) -> DataBlock:
     """Rows of the likelihood, and where each cell's begin."""
-    rows = learn_rows(problem)
     return {
         "N": len(rows.y),
         "X": rows.X,

@@ -1,25 +1,17 @@
-"""Full Bayesian inference: calibrate the map, run NUTS, and once more where that was not enough."""
+"""NUTS, and once more where one run was not enough."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from skhlm.diagnostics import RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
-from skhlm.engine.calibration import calibrate
-from skhlm.engine.data_block import build_data_block
-from skhlm.engine.forest import Forest, learn_forest
-from skhlm.engine.output import read_coordinates
-from skhlm.engine.problem import Problem
+from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.progress import Progress
-from skhlm.engine.recalibration import recalibrate
-from skhlm.engine.sampler import sample
+from skhlm.engine.runs import Start, sample
 from skhlm.engine.settings import SamplerSettings
-from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
-
-Diagnose = Callable[[Draws, SamplerStatistics], Diagnostics]
+from skhlm.engine.target import Target
+from skhlm.engine.tree_map import Coordinates
 
 _MIN_ESS_A_DRAW = 0.2
 
@@ -41,42 +33,38 @@ class _Run(_Sample):
 
 
 def run_nuts(
-    problem: Problem, settings: SamplerSettings, diagnose: Diagnose
-) -> tuple[Draws, Diagnostics]:
+    target: Target,
+    settings: SamplerSettings,
+    diagnose: Diagnose,
+    progress: Progress,
+    start: Start | None = None,
+) -> Inference:
     """Draws of the posterior, and their diagnosis.
 
     A poor run is followed by one more: by half as many draws, pooled with the first, if those were
     merely too few to bring R-hat below 1.01 for every parameter; else by a run with the map
     recalibrated from the first one's draws, and the better of the two is returned.
     """
-    forest = learn_forest(problem.codes, problem.n_levels)
-    constants = calibrate(problem, forest)
-    with Progress(settings.verbose) as progress:
-        draw = partial(_draw, problem, forest, progress=progress)
-        first = _diagnosed(draw(constants, settings), diagnose)
-        if not _is_poor(first):
-            return first.draws, first.diagnostics
-        settings = replace(settings, seed=settings.seed + 1)
-        if _is_short(first):
-            half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
-            return _pooled(first, draw(constants, half), diagnose)
-        constants = recalibrate(problem, forest, constants, first.coordinates, first.draws)
-        second = _diagnosed(draw(constants, _careful(settings, first)), diagnose)
-        better = max(first, second, key=_merit)
-        return better.draws, replace(better.diagnostics, n_runs=2)
+    first = _diagnosed(_draw(target, settings, progress, start), diagnose)
+    if not _is_poor(first):
+        return Inference(first.draws, first.diagnostics)
+    settings = replace(settings, seed=settings.seed + 1)
+    if _is_short(first):
+        half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
+        return _pooled(first, _draw(target, half, progress, start), diagnose)
+    target = target.recalibrated(first.coordinates, first.draws)
+    second = _diagnosed(_draw(target, _careful(settings, first), progress), diagnose)
+    better = max(first, second, key=_merit)
+    return Inference(better.draws, replace(better.diagnostics, n_runs=2))
 
 
 def _draw(
-    problem: Problem,
-    forest: Forest,
-    constants: MapConstants,
-    settings: SamplerSettings,
-    progress: Progress,
+    target: Target, settings: SamplerSettings, progress: Progress, start: Start | None = None
 ) -> _Sample:
     """One run of the Stan program, mapped to draws of the model's parameters."""
-    columns, statistics = sample(build_data_block(problem, forest, constants), settings, progress)
-    coordinates = read_coordinates(columns, problem, n_roots=max(len(forest.chains), 1))
-    return _Sample(coordinates, to_draws(coordinates, problem, forest, constants), statistics)
+    columns, statistics = sample(target.data_block(), settings, progress, start)
+    coordinates = target.coordinates(columns)
+    return _Sample(coordinates, target.draws(coordinates), statistics)
 
 
 def _diagnosed(drawn: _Sample, diagnose: Diagnose) -> _Run:
@@ -123,8 +111,8 @@ def _merit(run: _Run) -> tuple[bool, float]:
     return run.diagnostics.n_divergent == 0, _ess_a_draw(run)
 
 
-def _pooled(first: _Sample, second: _Sample, diagnose: Diagnose) -> tuple[Draws, Diagnostics]:
+def _pooled(first: _Sample, second: _Sample, diagnose: Diagnose) -> Inference:
     """Each chain followed by its second run."""
     draws = first.draws.followed_by(second.draws)
     statistics = first.statistics.followed_by(second.statistics)
-    return draws, diagnose(draws, replace(statistics, n_runs=2))
+    return Inference(draws, diagnose(draws, replace(statistics, n_runs=2)))

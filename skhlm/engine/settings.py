@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import joblib
 
 from skhlm.engine.problem import Problem
+
+Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 
 _WARMUP = 100  # iterations: only the step size is adapted
 _BOLD, _CAREFUL = 0.6, 0.8  # target acceptance rates
@@ -15,8 +18,10 @@ _FEW = 30  # coefficients
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How to run NUTS; names as in Stan."""
+    """How to draw from the posterior; names as in Stan."""
 
+    algorithm: Algorithm
+    fallback: Algorithm | None  # what replaces an approximation that is none
     chains: int
     iter_warmup: int
     iter_sampling: int
@@ -26,10 +31,17 @@ class SamplerSettings:
     seed: int
     verbose: int
 
+    @property
+    def n_draws(self) -> int:
+        """Draws of all chains together."""
+        return self.chains * self.iter_sampling
+
 
 def choose_settings(
     problem: Problem,
     *,
+    algorithm: Algorithm,
+    fallback: Algorithm | None,
     chains: int,
     iter_warmup: int | None,
     iter_sampling: int,
@@ -41,6 +53,8 @@ def choose_settings(
 ) -> SamplerSettings:
     """The user's settings, with what suits the tree map where the choice is left to us."""
     return SamplerSettings(
+        algorithm=algorithm,
+        fallback=fallback,
         chains=chains,
         iter_warmup=_WARMUP if iter_warmup is None else iter_warmup,
         iter_sampling=iter_sampling,
@@ -65,8 +79,10 @@ def _adapt_delta(problem: Problem) -> float:
 
 
 def _workers(n_jobs: int | None) -> int:
-    """Chains at a time: all processors, but one chain where joblib already runs several fits."""
-    if n_jobs is None:
-        backend, _ = joblib.parallel.get_active_backend()
-        return 1 if backend.nesting_level else joblib.cpu_count()
-    return max(1, joblib.cpu_count() + 1 + n_jobs) if n_jobs < 0 else n_jobs
+    """Chains at a time: as many as processors or asked for, one where joblib runs several fits."""
+    backend, n_configured = joblib.parallel.get_active_backend()
+    if backend.nesting_level:
+        return 1
+    n_processors = int(joblib.cpu_count())
+    wanted = next((n for n in (n_jobs, n_configured) if n is not None), -1)
+    return min(n_processors, max(1, n_processors + 1 + wanted) if wanted < 0 else int(wanted))

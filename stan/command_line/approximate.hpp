@@ -20,6 +20,7 @@
 #include <stan/services/pathfinder/single.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -120,16 +121,25 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
         console, watch);
 }
 
+// Stan draws from the Hessian at the mode whether or not it is that of a maximum.
+struct Maximum : stan::callbacks::structured_writer {
+  using structured_writer::write;
+  void write(const std::string& name, const Eigen::MatrixXd& matrix) override {
+    if (name == "Hessian" && (-matrix).llt().info() != Eigen::Success)
+      throw std::domain_error("the Hessian at the mode is not negative definite");
+  }
+};
+
 inline void laplace(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
   const auto csv = open_output(arguments, model, watch);
-  stan::callbacks::structured_writer nowhere;
+  Maximum maximum;
   const Sentry sentry(watch);
   const int code = with_constant(arguments.flag("laplace.jacobian"), [&](auto jacobian) {
     return stan::services::laplace_sample<jacobian.value>(
         model, mode, arguments.integer("laplace.draws"), arguments.flag("laplace.calculate_lp"),
         arguments.natural("random.seed"), arguments.integer("output.refresh"), watch, console, *csv,
-        nowhere);
+        maximum);
   });
   check(code, console, watch);
 }

@@ -9,6 +9,7 @@ from scipy import stats
 from skhlm.engine.calibration import calibrate
 from skhlm.engine.forest import learn_forest
 from skhlm.engine.problem import LocationScale
+from skhlm.engine.rows import learn_rows
 from skhlm.engine.tree_map import to_draws
 from tests.engine.problems import location_scale, make_problem, normal_coordinates, simulate
 
@@ -20,7 +21,7 @@ Y = 1 + X[:, 1] + RNG.normal(size=5)[LEVEL] + 0.5 * RNG.normal(size=N)
 
 
 def constants_of(problem):
-    return calibrate(problem, learn_forest(problem.codes, problem.n_levels))
+    return calibrate(problem, learn_forest(problem.codes, problem.n_levels), learn_rows(problem))
 
 
 def arrays_of(constants):
@@ -78,7 +79,10 @@ def test_the_map_at_zero_is_a_good_fit():
     problem, _ = simulate(2000, 3, 5, 30, 6, 40, 1)
     forest = learn_forest(problem.codes, problem.n_levels)
     draws = to_draws(
-        normal_coordinates(problem, forest, 100), problem, forest, calibrate(problem, forest)
+        normal_coordinates(problem, forest, 100),
+        problem,
+        forest,
+        calibrate(problem, forest, learn_rows(problem)),
     )
     levels = problem.codes[problem.cell]
     beta = draws.kappa[:, :, None] + sum(d[:, :, levels[:, g]] for g, d in enumerate(draws.delta))
@@ -204,7 +208,7 @@ def test_constants_stay_sane(data, family):
     problem = make_problem(*data, family)
     forest = learn_forest(problem.codes, problem.n_levels)
     with np.errstate(divide="raise", over="raise", invalid="raise"):
-        constants = calibrate(problem, forest)
+        constants = calibrate(problem, forest, learn_rows(problem))
         draws = to_draws(normal_coordinates(problem, forest, 20), problem, forest, constants)
     assert all(np.isfinite(a).all() for a in arrays_of(constants))
     assert all(np.isfinite(a).all() for a in [draws.kappa, draws.sigma, *draws.delta, *draws.tau])

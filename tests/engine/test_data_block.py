@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhlm.engine.calibration import calibrate
-from skhlm.engine.data_block import build_data_block
-from skhlm.engine.forest import learn_forest
+from skhlm.engine.target import build_target
 from tests.engine.problems import simulate
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])
 def test_every_cell_keeps_its_information(family):
     problem, _ = simulate(200, 3, 2, 5, 2, 4, seed=1, family=family)
-    forest = learn_forest(problem.codes, problem.n_levels)
-    data = build_data_block(problem, forest, calibrate(problem, forest))
+    data = build_target(problem).data_block()
     assert data["start"][-1] == data["N"] + 1
     assert data["n_obs"] == pytest.approx(problem.weight.sum())
     assert (data["rss"] > 0) == (family == "normal")

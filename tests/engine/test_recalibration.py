@@ -8,6 +8,7 @@ import pytest
 from skhlm.engine.calibration import calibrate
 from skhlm.engine.forest import learn_forest
 from skhlm.engine.recalibration import recalibrate
+from skhlm.engine.rows import learn_rows
 from skhlm.engine.tree_map import Coordinates, to_draws
 from tests.engine.problems import make_problem, normal_coordinates, simulate
 
@@ -31,7 +32,7 @@ CASES = {
 def build(family, factors, **options):
     problem = make_problem(X, Y, factors, family, **options)
     forest = learn_forest(problem.codes, problem.n_levels)
-    return problem, forest, calibrate(problem, forest)
+    return problem, forest, calibrate(problem, forest, learn_rows(problem))
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])
@@ -120,7 +121,7 @@ def test_a_stuck_run_gives_sane_constants(case, family):
 def test_scales_follow_the_draws():
     problem, _ = simulate(500, 2, 3, 10, 3, 8, 0)
     forest = learn_forest(problem.codes, problem.n_levels)
-    constants = calibrate(problem, forest)
+    constants = calibrate(problem, forest, learn_rows(problem))
     z = normal_coordinates(problem, forest, N_DRAWS)
     shifted = replace(z, z_tau=0.5 * z.z_tau + 1, z_sigma=z.z_sigma - 2, z_nu=2 * z.z_nu)
     draws = to_draws(shifted, problem, forest, constants)

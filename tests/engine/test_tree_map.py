@@ -9,6 +9,7 @@ from scipy import stats
 
 from skhlm.engine.calibration import calibrate
 from skhlm.engine.forest import learn_forest
+from skhlm.engine.rows import learn_rows
 from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 from tests.engine.loop_map import loop_map
 from tests.engine.problems import location_scale, make_problem, n_coordinates, normal_coordinates
@@ -52,7 +53,7 @@ def build(case, family="normal"):
     options = dict(case)
     problem = make_problem(X[:, : options.pop("K", 3)], Y, family=family, **options)
     forest = learn_forest(problem.codes, problem.n_levels)
-    return problem, forest, calibrate(problem, forest)
+    return problem, forest, calibrate(problem, forest, learn_rows(problem))
 
 
 def scrambled(constants, seed=0):

@@ -14,10 +14,10 @@ import time
 import numpy as np
 import psutil
 import pytest
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 
 from skhlm import HLMRegressor
-from skhlm.engine import sampler
+from skhlm.engine import runs
 from skhlm.engine.settings import choose_settings
 from skhlm.exceptions import SamplingError
 from tests.engine.problems import make_problem
@@ -100,7 +100,7 @@ def test_no_space_for_the_data(long_fit, temporary, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(sampler, "write_data_block", refuse)
+    monkeypatch.setattr(runs, "write_json", refuse)
     with pytest.raises(SamplingError, match=r"disk of the temporary directory .* is full"):
         long_fit()
     assert_nothing_left(temporary)
@@ -135,8 +135,15 @@ def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
 
 
 def settings_for(problem, **chosen):
-    gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None}
-    rest = {"chains": 4, "iter_sampling": 1, "max_treedepth": 10, "seed": 1, "verbose": 0}
+    gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None, "fallback": None}
+    rest = {
+        "algorithm": "nuts",
+        "chains": 4,
+        "iter_sampling": 1,
+        "max_treedepth": 10,
+        "seed": 1,
+        "verbose": 0,
+    }
     return choose_settings(problem, **(gaps | rest | chosen))
 
 
@@ -145,9 +152,21 @@ def parallel_chains(**chosen):
     return settings_for(problem, **chosen).parallel_chains
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_one_chain_at_a_time_inside_joblib(backend):
-    assert Parallel(2, backend=backend)([delayed(parallel_chains)()]) == [1]
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("n_jobs", [None, 2, -1])
+def test_one_chain_at_a_time_inside_joblib(backend, n_jobs):
+    inside = Parallel(2, backend=backend)(delayed(parallel_chains)(n_jobs=n_jobs) for _ in range(2))
+    assert inside == [1, 1]
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(1, 1), (2, 2), (-1, 3), (-2, 2), (8, 3)])
+def test_chains_at_a_time_as_joblib_is_configured(monkeypatch, n_jobs, expected):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    with parallel_config(n_jobs=n_jobs):
+        assert parallel_chains() == expected
+        assert parallel_chains(n_jobs=2) == 2
+    with parallel_config(backend="threading"):
+        assert parallel_chains() == 3
 
 
 def test_chains_at_a_time(monkeypatch):
@@ -158,7 +177,7 @@ def test_chains_at_a_time(monkeypatch):
         2,
         1,
         1,
-        4,
+        3,
     ]
     assert parallel_chains(chains=2) == 2
 

@@ -1,0 +1,83 @@
+"""Approximations of the posterior: draws, and by their importance whether they can be relied on.
+
+Each draw z of an approximation q has an importance ratio p(z)/q(z). Where these vary little enough
+(Pareto k <= 0.7, after smoothing) the draws are resampled by them, and what is left is the
+posterior; where they do not, the draws are kept as they are, and k says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.draws import ImportanceStatistics
+from skhlm.engine.data_block import DataBlock
+from skhlm.engine.inference import Diagnose, Inference
+from skhlm.engine.progress import Progress
+from skhlm.engine.runs import Approximation, advi, laplace, pathfinder
+from skhlm.engine.settings import Algorithm, SamplerSettings
+from skhlm.engine.target import Target
+from skhlm.exceptions import SamplingError
+from skhlm.importance import K_RELIABLE, smooth
+
+_Run = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
+_RUNS: dict[Algorithm, _Run] = {
+    "advi": advi,
+    "laplace": laplace,
+    "map": laplace,
+    "pathfinder": pathfinder,
+}
+_REMEDY = "Set fallback='nuts' or algorithm='nuts', which needs no approximation."
+
+
+def run_approximation(
+    target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
+) -> Inference:
+    """Draws of an approximation, resampled where that mends it.
+
+    Raises
+    ------
+    SamplingError
+        When there is no approximation: the search for the mode failed, or the density is not
+        curved like a maximum there.
+    """
+    try:
+        found = _RUNS[settings.algorithm](target.data_block(), settings, progress)
+    except SamplingError as error:
+        raise SamplingError(f"{error} {_REMEDY}") from error
+    columns, statistics = _weighed(_usable(found), settings.seed)
+    draws = target.draws(target.coordinates(columns[None]))
+    mode = None
+    if settings.algorithm == "map" and found.mode is not None:
+        mode = target.draws(target.coordinates(found.mode[None, None]))
+    return Inference(draws, diagnose(draws, statistics, algorithm=settings.algorithm), mode)
+
+
+def _usable(found: Approximation) -> Approximation:
+    """The draws where the posterior has a density."""
+    finite = np.isfinite(found.log_ratio) & np.isfinite(found.columns).all(axis=1)
+    if finite.sum() <= len(finite) // 2:
+        raise SamplingError(
+            f"{len(finite) - finite.sum()} of {len(finite)} draws of the approximation lie where "
+            f"the posterior has no density. {_REMEDY}"
+        )
+    return Approximation(found.columns[finite], found.log_ratio[finite], found.mode)
+
+
+def _weighed(found: Approximation, seed: int) -> tuple[Floats, ImportanceStatistics]:
+    """Columns (S, P), resampled by their smoothed importance if that can be relied on."""
+    weights = smooth(found.log_ratio)
+    k = float(weights.pareto_k)
+    resampled = k <= K_RELIABLE
+    picks = _resample(np.exp(weights.log_weights), seed) if resampled else slice(None)
+    return found.columns[picks], ImportanceStatistics(k, float(weights.ess), resampled)
+
+
+def _resample(weights: Floats, seed: int) -> Ints:
+    """Systematic draws with these weights (S,): number i comes floor or ceil(S w_i) times."""
+    ends = np.cumsum(weights)
+    points = (np.arange(len(weights)) + np.random.default_rng(seed).random()) / len(weights)
+    picks = np.searchsorted(ends / ends[-1], points, side="right")
+    return np.minimum(picks, len(weights) - 1).astype(np.int64)

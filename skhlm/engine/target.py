@@ -1,0 +1,49 @@
+"""A problem in the coordinates of its tree map: what every algorithm runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from skhlm._typing import Floats
+from skhlm.draws import Draws
+from skhlm.engine.calibration import calibrate
+from skhlm.engine.data_block import DataBlock, build_data_block
+from skhlm.engine.forest import Forest, learn_forest
+from skhlm.engine.output import read_coordinates
+from skhlm.engine.problem import Problem
+from skhlm.engine.recalibration import recalibrate
+from skhlm.engine.rows import Rows, learn_rows
+from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
+
+
+@dataclass(frozen=True)
+class Target:
+    """A problem, its rows as the likelihood reads them, and the map to its parameters."""
+
+    problem: Problem
+    forest: Forest
+    rows: Rows
+    constants: MapConstants
+
+    def data_block(self) -> DataBlock:
+        """What the Stan program reads."""
+        return build_data_block(self.problem, self.forest, self.rows, self.constants)
+
+    def coordinates(self, columns: Floats) -> Coordinates:
+        """Coordinates from the columns of the program's output, (chains, draws, P)."""
+        return read_coordinates(columns, self.problem, n_roots=max(len(self.forest.chains), 1))
+
+    def draws(self, coordinates: Coordinates) -> Draws:
+        """Draws of the model's own parameters."""
+        return to_draws(coordinates, self.problem, self.forest, self.constants)
+
+    def recalibrated(self, coordinates: Coordinates, draws: Draws) -> Target:
+        """The same problem, its map learned from draws."""
+        constants = recalibrate(self.problem, self.forest, self.constants, coordinates, draws)
+        return replace(self, constants=constants)
+
+
+def build_target(problem: Problem) -> Target:
+    """The problem with a map from a quick fit."""
+    forest, rows = learn_forest(problem.codes, problem.n_levels), learn_rows(problem)
+    return Target(problem, forest, rows, calibrate(problem, forest, rows))
