@@ -1,7 +1,9 @@
 """Bayesian hierarchical linear models as a scikit-learn estimator, with Stan underneath."""
 
+from skhlm.baselines import PooledRegressor, UnpooledRegressor
+from skhlm.comparison import compare
+from skhlm._version import __version__
+from skhlm.persistence import load, save
 from skhlm.regressor import HLMRegressor
 
-__version__ = "0.1.0"
-
-__all__ = ["HLMRegressor", "__version__"]
+__all__ = ["HLMRegressor", "PooledRegressor", "UnpooledRegressor", "__version__", "compare"]

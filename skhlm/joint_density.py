@@ -1,7 +1,7 @@
 """The density of many rows together, in which rows of a new level share its unknown effects.
 
-Given a posterior draw, rows depend on each other only through effects of new levels, u ~ N(0, Sigma)
-for each level. They are integrated out draw by draw,
+Given a posterior draw, rows depend on each other only through effects of new levels, u with prior
+N(0, Sigma) for each level. They are integrated out draw by draw,
 
     p_s = integral of prod_i p(y_i | eta_i^s + z_i' u, sigma^s, nu^s)^w_i dN(u; 0, Sigma^s),
 
@@ -74,7 +74,9 @@ def joint_log_density(
     rng = np.random.default_rng(0)
     result = np.empty(posterior.n_draws)
     for draws in blocks(posterior.n_draws, JOINT_BYTES // (8 * _size(len(X), parts, posterior))):
-        noise = _Noise(posterior.sigma[draws], None if posterior.nu is None else posterior.nu[draws])
+        noise = _Noise(
+            posterior.sigma[draws], None if posterior.nu is None else posterior.nu[draws]
+        )
         residual = y[:, None] - _some(posterior.draws, draws).expected_value(Z, known)
         total = np.zeros(residual.shape[1])
         alone = np.ones(len(y), dtype=bool)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skhlm._typing import Floats
 from skhlm import scoring
+from skhlm._typing import Floats
 from skhlm.fitted import Fitted
 from skhlm.frames import check_observed, check_weight
 from skhlm.joint_density import joint_log_density

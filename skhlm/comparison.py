@@ -1,0 +1,189 @@
+"""Cross-validates the pooled, the unpooled and the hierarchical model side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any, Literal, overload
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.utils import _safe_indexing
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels
+from skhlm.regressor import HLMRegressor
+from skhlm.scorers import crps, predict_interval
+from skhlm.scoring import inside
+
+_SCORES = ("r2", "rmse", "coverage", "width", "crps")
+
+
+@overload
+def compare(
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    cv: Any = 5,
+    *,
+    model: Any = None,
+    split_by: Any = None,
+    coverage: float = 0.9,
+    random_state: Any = None,
+    return_estimator: Literal[False] = False,
+) -> pd.DataFrame: ...
+
+
+@overload
+def compare(
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    cv: Any = 5,
+    *,
+    model: Any = None,
+    split_by: Any = None,
+    coverage: float = 0.9,
+    random_state: Any = None,
+    return_estimator: Literal[True],
+) -> tuple[pd.DataFrame, dict[str, list[Any]]]: ...
+
+
+def compare(
+    X: Any,
+    y: Any,
+    groups: Any = None,
+    cv: Any = 5,
+    *,
+    model: Any = None,
+    split_by: Any = None,
+    coverage: float = 0.9,
+    random_state: Any = None,
+    return_estimator: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, list[Any]]]:
+    """Cross-validate pooled, unpooled and hierarchical models on the same folds.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n_samples, n_features)
+        Predictors and group columns.
+    y : array-like of shape (n_samples,)
+        Outcome.
+    groups : None, str, int, tuple or list, default=None
+        Hierarchies of grouping factors, as `HLMRegressor` takes them.
+    cv : int, splitter or iterable of (train, test), default=5
+        An int shuffles rows into as many folds, or groups if ``split_by`` is given.
+    model : estimator or dict of str to estimator, default=None
+        The hierarchical model; None is ``HLMRegressor(groups, random_state=random_state)``. A
+        mapping gives several, by name. Pipelines and searches that end in one are welcome.
+    split_by : str or int, default=None
+        Column of X, by name or position, whose values the splitter keeps together: it is what
+        scikit-learn's `GroupKFold` and the like take as ``groups``.
+    coverage : float in (0, 1), default=0.9
+        Of the prediction intervals.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, when ``cv`` is an int, and of the default model.
+    return_estimator : bool, default=False
+        Whether to return the fitted models as well.
+
+    Returns
+    -------
+    scores : DataFrame
+        Three rows for each fold and model, with columns ``model`` ("pooled", "unpooled",
+        "hierarchical" or the names of ``model``), ``fold``, ``rows`` ("all"; "known": all levels
+        of the row were seen in training; "unseen": some were not), ``n`` (how many these are),
+        ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean, of the
+        intervals) and ``crps`` (mean). NaN where there are no rows, and ``r2`` below two.
+    estimators : dict of str to list
+        Only with ``return_estimator``: the models of each fold, by name.
+
+    See Also
+    --------
+    skhlm.scorers : The same scores for `sklearn.model_selection.cross_validate`.
+
+    Notes
+    -----
+    R² of known or unseen rows is about the mean of those rows.
+
+    Examples
+    --------
+    >>> import skhlm
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = skhlm.HLMRegressor("subject", chains=2, iter_sampling=200, random_state=0)
+    >>> scores = skhlm.compare(X, y, "subject", cv=2, model=model, random_state=0)
+    >>> scores[["model", "fold", "rows", "n"]].head(3)
+        model  fold    rows   n
+    0  pooled     0     all  90
+    1  pooled     0   known  90
+    2  pooled     0  unseen   0
+    """
+    models = _models(groups, model, random_state)
+    records: list[dict[str, Any]] = []
+    fitted: dict[str, list[Any]] = {name: [] for name in models}
+    for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state)):
+        X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
+        y_train = _safe_indexing(y, train)
+        y_test = np.asarray(_safe_indexing(y, test), dtype=np.float64)
+        known = knows_levels(PooledRegressor(groups).fit(X_train, y_train), X_test)
+        for name, estimator in models.items():
+            fit = clone(estimator).fit(X_train, y_train)
+            fitted[name].append(fit)
+            records += _scores(name, fold, fit, X_test, y_test, known, coverage)
+    scores = pd.DataFrame(records)
+    return (scores, fitted) if return_estimator else scores
+
+
+def _models(groups: Any, model: Any, random_state: Any) -> dict[str, Any]:
+    """The models by name: the two baselines and what is compared with them."""
+    if model is None:
+        model = HLMRegressor(groups, random_state=random_state)
+    others = dict(model) if isinstance(model, Mapping) else {"hierarchical": model}
+    baselines = {"pooled": PooledRegressor(groups), "unpooled": UnpooledRegressor(groups)}
+    if taken := sorted(baselines.keys() & others.keys()):
+        raise ValueError(f"model: {taken} are names of the baselines. Choose others.")
+    return baselines | others
+
+
+def _folds(
+    X: Any, y: Any, cv: Any, split_by: Any, random_state: Any
+) -> Iterable[tuple[Ints, Ints]]:
+    """Training and test rows of each fold."""
+    together = None if split_by is None else np.asarray(_safe_indexing(X, split_by, axis=1))
+    if isinstance(cv, Integral):
+        kind = KFold if split_by is None else GroupKFold
+        cv = kind(cv, shuffle=True, random_state=random_state)
+    folds: Iterable[tuple[Ints, Ints]] = check_cv(cv).split(X, y, together)
+    return folds
+
+
+def _scores(
+    name: str, fold: int, fit: Any, X: Any, y: Floats, known: Bools, coverage: float
+) -> list[dict[str, Any]]:
+    """Three records: all test rows, those of known levels and the others."""
+    predicted = np.asarray(fit.predict(X))
+    interval = predict_interval(fit, X, coverage)
+    score = crps(fit, X, y)
+    records = []
+    for label, rows in {"all": np.ones_like(known), "known": known, "unseen": ~known}.items():
+        found = _summary(y[rows], predicted[rows], interval[rows], score[rows])
+        n = int(rows.sum())
+        records.append({"model": name, "fold": fold, "rows": label, "n": n, **found})
+    return records
+
+
+def _summary(y: Floats, predicted: Floats, interval: Floats, score: Floats) -> dict[str, float]:
+    """Scores of some rows."""
+    if not len(y):
+        return dict.fromkeys(_SCORES, np.nan)
+    values = (
+        r2_score(y, predicted) if len(y) > 1 else np.nan,
+        root_mean_squared_error(y, predicted),
+        inside(y, interval).mean(),
+        (interval[:, 1] - interval[:, 0]).mean(),
+        score.mean(),
+    )
+    return dict(zip(_SCORES, map(float, values), strict=True))

@@ -1,0 +1,277 @@
+"""Proper scores as scikit-learn scorers, for `cross_validate` and searches; greater is better.
+
+A scorer is called as ``scorer(estimator, X, y, sample_weight=None)``. The estimator is a fitted
+`HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, or a pipeline or search that ends in one.
+
+==========================  ====================================================================
+``log_predictive_density``  mean over rows of log p(y_i), each row by itself
+``joint_log_density``       log p(y_1, ..., y_n) of all rows together, not divided by n
+``neg_crps``                minus the mean continuous ranked probability score
+``neg_interval_score``      minus the mean interval score of the central 90% intervals
+``neg_coverage_error``      minus the distance between 0.9 and the share of rows in their 90%
+                            intervals
+==========================  ====================================================================
+
+All but the last are proper: no forecast has a better expected score than the true distribution.
+The classes make scorers with another coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.metadata_routing import UNUSED
+
+from skhlm._typing import Floats
+from skhlm.scoring import inside, interval_score
+
+_COVERAGE = [Interval(Real, 0, 1, closed="neither")]
+
+
+class Scorer(BaseEstimator):
+    """A score of a fitted estimator's predictions; a base class.
+
+    Notes
+    -----
+    With metadata routing, ``scorer.set_score_request(sample_weight=True)`` asks for weights.
+    """
+
+    __metadata_request__score: ClassVar[dict[str, str]] = {"estimator": UNUSED}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score ``estimator`` on rows of X and y."""
+        self._validate_params()
+        return self.score(estimator, X, y, sample_weight)
+
+    def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Weighted mean of the rows' scores.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted `HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, or a pipeline or
+            search that ends in one.
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Frequency weights.
+
+        Returns
+        -------
+        score : float
+            Greater is better.
+
+        Raises
+        ------
+        TypeError
+            When the estimator has no predictive distribution.
+        """
+        return float(np.average(self._rows(estimator, X, y), weights=sample_weight))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """There is nothing to fit."""
+        return True
+
+    def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
+        """Score of each row, (n,)."""
+        raise NotImplementedError
+
+
+class LogPredictiveDensity(Scorer):
+    """Mean over rows of the log predictive density.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skhlm import PooledRegressor
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> from skhlm.scorers import log_predictive_density
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> scores = cross_val_score(PooledRegressor("subject"), X, y, scoring=log_predictive_density)
+    >>> scores.round(2)
+    array([-5.4 , -5.45, -5.19, -5.36, -5.14])
+    """
+
+    def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
+        scores: Floats = _predictive(estimator, X, "log_predictive_density", y)
+        return scores
+
+
+class JointLogDensity(Scorer):
+    """Log predictive density of all rows together, not divided by their number.
+
+    For folds that hold out whole groups (`sklearn.model_selection.GroupKFold`,
+    `sklearn.model_selection.LeaveOneGroupOut`): rows of a new level share its unknown effects.
+    """
+
+    def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Log density of all rows.
+
+        Parameters
+        ----------
+        estimator : object
+            As for the other scorers.
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Frequency weights.
+
+        Returns
+        -------
+        score : float
+            Greater is better.
+        """
+        return float(_predictive(estimator, X, "joint_log_density", y, sample_weight))
+
+
+class NegCRPS(Scorer):
+    """Minus the mean continuous ranked probability score, in units of y."""
+
+    def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
+        scores: Floats = -_predictive(estimator, X, "crps", y)
+        return scores
+
+
+class NegIntervalScore(Scorer):
+    """Minus the mean interval score of central prediction intervals, in units of y.
+
+    The score of an interval is its width and, where y is outside, 2 / (1 - coverage) times how far.
+
+    Parameters
+    ----------
+    coverage : float in (0, 1), default=0.9
+        Probability of the intervals.
+
+    References
+    ----------
+    Gneiting and Raftery (2007). Strictly proper scoring rules, prediction, and estimation. Journal
+    of the American Statistical Association 102. doi:10.1198/016214506000001437
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": _COVERAGE}
+
+    def __init__(self, coverage: float = 0.9) -> None:
+        self.coverage = coverage
+
+    def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
+        interval = predict_interval(estimator, X, self.coverage)
+        return -interval_score(np.asarray(y, dtype=np.float64), interval, self.coverage)
+
+
+class NegCoverageError(Scorer):
+    """Minus the distance between the share of rows inside their intervals and ``coverage``.
+
+    Not a proper score, and no measure of precision: intervals of the right share may be far too
+    wide. Over n rows its Monte Carlo error is near sqrt(coverage (1 - coverage) / n).
+
+    Parameters
+    ----------
+    coverage : float in (0, 1), default=0.9
+        Probability of the intervals.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": _COVERAGE}
+
+    def __init__(self, coverage: float = 0.9) -> None:
+        self.coverage = coverage
+
+    def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Minus |weighted share of rows inside their intervals - coverage|.
+
+        Parameters
+        ----------
+        estimator : object
+            As for the other scorers.
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Frequency weights.
+
+        Returns
+        -------
+        score : float
+            0 is best.
+        """
+        return -abs(super().score(estimator, X, y, sample_weight) - self.coverage)
+
+    def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
+        return inside(
+            np.asarray(y, dtype=np.float64), predict_interval(estimator, X, self.coverage)
+        )
+
+
+def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
+    """Central prediction intervals (n, 2) of an estimator, through pipelines and searches.
+
+    Ends of intervals of a transformed target are transformed back, which is exact for increasing
+    and decreasing transformations: quantiles stay quantiles.
+    """
+    estimator, X = _final(estimator, X)
+    if isinstance(estimator, TransformedTargetRegressor):
+        inner = predict_interval(estimator.regressor_, X, coverage)
+        ends = estimator.transformer_.inverse_transform(inner.reshape(-1, 1)).reshape(-1, 2)
+        return np.sort(ends, axis=1)
+    interval: Floats = _method(estimator, "predict_interval")(X, coverage)
+    return interval
+
+
+def crps(estimator: Any, X: Any, y: Any) -> Floats:
+    """Continuous ranked probability score of each row, (n,), through pipelines and searches."""
+    scores: Floats = _predictive(estimator, X, "crps", y)
+    return scores
+
+
+def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
+    """What a method of the final estimator says of X as it reaches it."""
+    estimator, X = _final(estimator, X)
+    if isinstance(estimator, TransformedTargetRegressor):
+        raise TypeError(
+            f"{name} is not known on the scale of y for a TransformedTargetRegressor, whose "
+            "regressor predicts the transformed y. Score intervals (neg_interval_score), or pass "
+            "the regressor the transformed y yourself."
+        )
+    return _method(estimator, name)(X, *arguments)
+
+
+def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """The last estimator of pipelines and searches, and X as transformed on the way to it."""
+    if hasattr(estimator, "best_estimator_"):
+        return _final(estimator.best_estimator_, X)
+    if isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        return _final(estimator[-1], X)
+    return estimator, X
+
+
+def _method(estimator: Any, name: str) -> Callable[..., Any]:
+    """A method that only regressors with a predictive distribution have."""
+    method = getattr(estimator, name, None)
+    if method is None:
+        raise TypeError(
+            f"{type(estimator).__name__} has no predictive distribution to score: it has no method "
+            f"{name}. Use HLMRegressor, PooledRegressor or UnpooledRegressor."
+        )
+    found: Callable[..., Any] = method
+    return found
+
+
+log_predictive_density = LogPredictiveDensity()
+joint_log_density = JointLogDensity()
+neg_crps = NegCRPS()
+neg_interval_score = NegIntervalScore()
+neg_coverage_error = NegCoverageError()
