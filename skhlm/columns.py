@@ -135,12 +135,12 @@ def read_group_column(name: str, data: Any) -> GroupColumn:
         data = np.asarray(data, dtype=np.float64)
     try:
         found, uniques = pd.factorize(data)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(
             f"Group column {name!r} holds values that cannot be labels ({error}). "
             "Use strings, numbers, booleans or dates."
         ) from error
-    values = _plain_values(name, pd.Index(uniques).tolist())
+    values = _plain_values(name, pd.Index(uniques, dtype=uniques.dtype).tolist())
     table: dict[Label, int] = {}
     merged = [table.setdefault(value, len(table)) for value in values]
     codes = found.astype(np.int64, copy=False)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite, check_array, check_X_y, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skhlm._typing import Floats
@@ -21,6 +21,8 @@ from skhlm.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.hierarchy import Hierarchy, parse_groups
 
 _TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
+
+_KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Complex|Sparse)")
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,19 @@ def check_fit_data(
     These are scikit-learn's checks with its messages; those of numbers see the predictors only.
     """
     X = _check_table(estimator, X)
-    _warn_misaligned(X, y)
+    _warn_misaligned(X, y=y, sample_weight=sample_weight)
     validate_data(estimator, X, y, skip_check_array=True)
     columns = Columns(estimator.n_features_in_, _names(estimator))
     hierarchies = parse_groups(groups, columns)
     kept = predictor_positions(hierarchies, columns)
     with _naming_predictors(X, kept, columns):
-        predictors, y = check_X_y(
+        predictors = check_array(
             _select(X, kept),
-            y,
-            y_numeric=True,
+            input_name="X",
             ensure_min_samples=2,  # one row says nothing about a spread
             **_numbers(estimator, hierarchies),
         )
+    outcome = check_observed(y, len(predictors))
     weight = check_weight(sample_weight, predictors)
     used = weight > 0
     group_columns = _read_group_columns(X, hierarchies, columns)
@@ -78,7 +80,7 @@ def check_fit_data(
         predictor_names=tuple(map(columns.predictor_name, kept)),
         predictors=predictors[used],
         groups={j: column.rows(used) for j, column in group_columns.items()},
-        y=_check_outcome(y)[used],
+        y=outcome[used],
         weight=weight[used],
     )
 
@@ -100,7 +102,8 @@ def check_predict_data(
 
 def check_observed(y: Any, n_rows: int) -> Floats:
     """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
-    y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
+    with _naming("y"):
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
     if len(y) != n_rows:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "
@@ -221,16 +224,13 @@ def _read_group_columns(
 @contextmanager
 def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> Iterator[None]:
     """Where scikit-learn cannot use predictors, say which they are."""
-    temporal = [j for j, dtype in enumerate(_dtypes(X)) if _TEMPORAL.match(dtype)]
-    if wrong := [j for j in positions if j in temporal]:
-        raise TypeError(
-            f"Predictors must be numbers, but these columns hold dates or times: "
-            f"{_quoted(wrong, columns)}. Turn them into numbers, for example days since the first."
-        )
+    _check_types(X, positions, columns)
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         first, *rest = str(error).splitlines()
+        if first.startswith("Found array"):  # too small, whatever it holds
+            raise
         if first.startswith("Input X contains"):
             first = f"{first} Columns: {_count_not_finite(X, positions, columns)}."
             raise ValueError("\n".join([first, *rest])) from error
@@ -242,6 +242,21 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
             f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
             "name them in `groups` if they hold the levels of grouping factors."
         ) from error
+
+
+def _check_types(X: Any, positions: Sequence[int], columns: Columns) -> None:
+    """Raise for types of which numpy would make numbers that mean something else."""
+    dtypes = _dtypes(X)
+    if wrong := [j for j in positions if _TEMPORAL.match(dtypes[j])]:
+        raise TypeError(
+            f"Predictors must be numbers, but these columns hold dates or times: "
+            f"{_quoted(wrong, columns)}. Turn them into numbers, for example days since the first."
+        )
+    if wrong := [j for j in positions if dtypes[j].startswith("complex")]:
+        raise ValueError(
+            f"Complex data not supported, but these columns are complex: "
+            f"{_quoted(wrong, columns)}. Give real and imaginary parts as columns of their own."
+        )
 
 
 def _count_not_finite(X: Any, positions: Sequence[int], columns: Columns) -> str:
@@ -274,7 +289,7 @@ def _is_numeric(X: Any, position: int) -> bool:
             ensure_all_finite=False,
             ensure_min_samples=0,
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return False
     return True
 
@@ -283,17 +298,20 @@ def _check_outcome(y: Any) -> Floats:
     """Outcome (n,) as finite floats; scikit-learn looks for None before it converts, not after."""
     if y.dtype.kind in "mM":
         raise TypeError(f"y must hold numbers, but its type is {y.dtype}.")
-    numbers: Floats = y.astype(np.float64)
+    with _naming("y"):
+        numbers: Floats = y.astype(np.float64)
     assert_all_finite(numbers, input_name="y")
     return numbers
 
 
 def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     """Frequency weights (n,): finite, not negative, not all zero."""
-    weight: Floats = _check_sample_weight(
-        sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
-    )
-    total = weight.sum()
+    with _naming("sample_weight"):
+        weight: Floats = _check_sample_weight(
+            sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
+        )
+    with np.errstate(over="ignore"):
+        total = weight.sum()
     if total == 0:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     if not np.isfinite(total):
@@ -301,15 +319,33 @@ def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     return weight
 
 
-def _warn_misaligned(X: Any, y: Any) -> None:
-    """Warn where pandas indexes of X and y hold the same labels in another order."""
-    ours, theirs = getattr(X, "index", None), getattr(y, "index", None)
+@contextmanager
+def _naming(argument: str) -> Iterator[None]:
+    """Where numbers cannot be made of an argument, say which it is."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if _KNOWS_THE_ARGUMENT.search(str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} must hold numbers ({error}).") from error
+
+
+def _warn_misaligned(X: Any, **others: Any) -> None:
+    """Warn where pandas indexes of X and of y or weights hold the same labels in another order."""
+    ours = getattr(X, "index", None)
+    for name, other in others.items():
+        if _same_labels_reordered(ours, getattr(other, "index", None)):
+            warnings.warn(
+                f"X and {name} have the same index labels in different orders. Rows are paired by "
+                f"position, as everywhere in scikit-learn; reindex {name} ({name}.loc[X.index]) if "
+                "labels should decide.",
+                UserWarning,
+                stacklevel=6,  # the caller of HLMRegressor.fit, which scikit-learn wraps
+            )
+
+
+def _same_labels_reordered(ours: Any, theirs: Any) -> bool:
     if not (isinstance(ours, pd.Index) and isinstance(theirs, pd.Index)) or ours.equals(theirs):
-        return
-    if len(ours) == len(theirs) and ours.isin(theirs).all():
-        warnings.warn(
-            "X and y have the same index labels in different orders. Rows are paired by position, "
-            "as everywhere in scikit-learn; reindex y (y.loc[X.index]) if labels should decide.",
-            UserWarning,
-            stacklevel=6,  # the caller of HLMRegressor.fit, which scikit-learn wraps
-        )
+        return False
+    return len(ours) == len(theirs) and bool(ours.isin(theirs).all())
