@@ -140,7 +140,8 @@ def read_group_column(name: str, data: Any) -> GroupColumn:
             f"Group column {name!r} holds values that cannot be labels ({error}). "
             "Use strings, numbers, booleans or dates."
         ) from error
-    values = _plain_values(name, pd.Index(uniques, dtype=uniques.dtype).tolist())
+    labels = pd.Index(uniques, dtype=object if uniques.dtype == object else None)
+    values = _plain_values(name, labels.tolist())
     table: dict[Label, int] = {}
     merged = [table.setdefault(value, len(table)) for value in values]
     codes = found.astype(np.int64, copy=False)
