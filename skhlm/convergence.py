@@ -78,6 +78,11 @@ def ess_tail(x: Floats) -> Floats:
     return convergence(x).ess_tail
 
 
+def ess_mean(x: Floats) -> Floats:
+    """Effective sample size of the mean of the draws as they are, split; shapes as in `rhat`."""
+    return _over_blocks(lambda z: _ess(_split(z))[None], x, 1)[0]
+
+
 def e_bfmi(energy: Floats) -> Floats:
     """Energy Bayesian fraction of missing information: E[(E_t - E_{t-1})^2] / Var[E].
 

@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skhlm.criticism import CriticismMixin
+from skhlm.deployment import DeploymentMixin
 from skhlm.diagnostics import diagnose, warn_unless_converged
 from skhlm.draws import Draws
 from skhlm.engine import (
@@ -23,6 +25,7 @@ from skhlm.engine import (
     choose_settings,
     infer,
 )
+from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inspection import InspectionMixin
 from skhlm.posterior import Posterior
 from skhlm.prediction import PredictionMixin
@@ -32,7 +35,9 @@ from skhlm.random_state import seed_of
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 
 
-class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimator):
+class HLMRegressor(
+    PredictionMixin, InspectionMixin, CriticismMixin, DeploymentMixin, RegressorMixin, BaseEstimator
+):
     """Bayesian hierarchical (multilevel) linear regression with partial pooling.
 
     The coefficients of a row are population-level coefficients plus one effect for the level of
@@ -254,6 +259,9 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
 
         Warns
         -----
+        IdentificationWarning
+            Once, with names and advice: when the data cannot tell parameters apart, as with
+            collinear predictors or one row in every level.
         ConvergenceWarning
             Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
             below 100 for each chain, or a trajectory diverged; when the Pareto k of an
@@ -261,6 +269,7 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
         """
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)
+            checks = check_identification(problem, rows, spec.labels)
             found = infer(problem, self._settings(problem), partial(diagnose, labels=spec.labels))
             self._spec, self._training = spec, rows
             self._posterior = Posterior.from_draws(
@@ -270,8 +279,9 @@ class HLMRegressor(PredictionMixin, InspectionMixin, RegressorMixin, BaseEstimat
                 mode=found.mode,
                 n_chains=found.n_chains,
             )
-            self.diagnostics_ = found.diagnostics
+            self.diagnostics_ = found.diagnostics.and_also(checks)
             self._summarise(found.mode)
+        warn_unless_identified(checks)
         warn_unless_converged(self.diagnostics_)
         return self
 

@@ -7,7 +7,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 from skhlm._typing import Floats
-from skhlm.convergence import convergence, e_bfmi, ess_bulk, ess_tail, rhat
+from skhlm.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
 
 SHAPES = [(4, 500), (4, 499), (2, 101), (3, 7), (1, 200), (4, 4), (4, 5), (2, 6), (8, 33), (2, 21)]
 
@@ -94,3 +94,10 @@ def test_e_bfmi() -> None:
     np.testing.assert_allclose(array_stats.bfmi(energy), expected, rtol=1e-12)
     assert np.isnan(e_bfmi(np.ones((2, 5)))).all()
     assert np.isnan(e_bfmi(np.ones((2, 1)))).all()
+
+
+@pytest.mark.parametrize("family", ["iid", "autocorrelated", "antithetic", "ties", "constant"])
+def test_ess_of_the_mean_agrees_with_arviz(family: str) -> None:
+    x = families(4, 101)[family]
+    expected = array_stats.ess(x, chain_axis=0, draw_axis=1, method="mean")
+    np.testing.assert_allclose(ess_mean(x), expected, rtol=1e-8)
