@@ -10,7 +10,7 @@ any other (its effect is drawn from N(0, Sigma_g)), `NO_EFFECT` to leave the fac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from skhlm.draws import Draws
 NEW, NO_EFFECT = -1, -2
 BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor's cache holds
 JOINT_BYTES = 2**26  # of one working array of joint draws
+_FEW = 2  # quantiles, which are selected faster than all is sorted
 MIN_PREDICTIVE_DRAWS = 2000  # behind a quantile of a new observation
 
 Kind = Literal["outcome", "mean"]
@@ -138,6 +139,34 @@ class Posterior:
             noise=_noise(flat.sigma, flat.nu),
             units=units,
             n_chains=draws.shape[0] if n_chains is None else n_chains,
+        )
+
+    def thinned(self, n_draws: int) -> Posterior:
+        """The posterior with fewer draws: evenly spaced ones of each chain; `mean` stays.
+
+        Parameters
+        ----------
+        n_draws : int
+            At most so many are kept, as many of each chain, and at least one of each.
+        """
+        length = self.n_draws // self.n_chains
+        n_kept = min(length, max(1, n_draws // self.n_chains))
+        kept = ((np.arange(n_kept) + 0.5) * length / n_kept).astype(np.int64)
+        picks = (length * np.arange(self.n_chains)[:, None] + kept).reshape(-1)
+        tau = tuple(np.take(tau, picks, axis=-1) for tau in self.tau)
+        omega = tuple(np.take(omega, picks, axis=-1) for omega in self.omega)
+        delta = tuple(np.take(effects, picks, axis=-1) for effects in self.draws.delta)
+        for g, effects in enumerate(delta):
+            effects[NEW] = _new_level(g, tau[g], _root(omega, g))
+        sigma, nu = self.sigma[picks], None if self.nu is None else self.nu[picks]
+        return replace(
+            self,
+            draws=Coefficients(np.take(self.draws.kappa, picks, axis=-1), delta, self.varying),
+            tau=tau,
+            omega=omega,
+            sigma=sigma,
+            nu=nu,
+            noise=_noise(sigma, nu),
         )
 
     @property
@@ -410,12 +439,17 @@ def central(coverage: float) -> tuple[float, float]:
 
 def quantiles_of(values: Floats, probabilities: Sequence[float]) -> Floats:
     """Quantiles along the last axis, linear between order statistics: (..., S) -> (..., q)."""
-    ordered = np.sort(values, axis=-1)
     position = np.asarray(probabilities, dtype=np.float64) * (values.shape[-1] - 1)
     below = np.floor(position).astype(np.int64)
-    above = np.ceil(position).astype(np.int64)
     weight = position - below
-    result: Floats = ordered[..., below] * (1 - weight) + ordered[..., above] * weight
+    result = np.empty((*values.shape[:-1], len(position)))
+    ordered = np.sort(values, axis=-1) if len(position) > _FEW else None
+    for q, (rank, share) in enumerate(zip(below.tolist(), weight.tolist(), strict=True)):
+        x = np.partition(values, rank, axis=-1) if ordered is None else ordered
+        result[..., q] = x[..., rank]
+        if share:
+            above = x[..., rank + 1] if ordered is not None else x[..., rank + 1 :].min(axis=-1)
+            result[..., q] = x[..., rank] * (1 - share) + above * share
     return result
 
 
