@@ -1,6 +1,16 @@
-"""The errors that are not about the user's arguments or data: those are ValueError or TypeError."""
+"""Errors that are not about the user's arguments or data (ValueError, TypeError), and a warning."""
 
 from __future__ import annotations
+
+
+class IdentificationWarning(UserWarning):
+    """The data cannot tell parameters of the model apart, whatever the number of draws.
+
+    Given by ``fit``, once, with the columns and what to do about them: constant or collinear
+    predictors, a grouping factor with a single level or with one row in every level, two that split
+    the rows alike, an outcome that never changes. Prior distributions are proper, so the model is
+    fitted all the same; what the data do not tell has its prior.
+    """
 
 
 class SkhlmError(Exception):
@@ -25,4 +35,13 @@ class SamplingError(SkhlmError, RuntimeError):
     Raised by ``fit`` when a chain stopped before its last draw, when there was no space for its
     draws, or when they could not be read back. The message says why and what to do; what an
     earlier fit left is unchanged.
+    """
+
+
+class ModelFileError(SkhlmError, ValueError):
+    """A file cannot be loaded as a model.
+
+    Raised by `skhlm.load` when a file is no model file, is damaged or cut off, holds what no model
+    has, or was written in a later format. The message says which. A file that does not exist is a
+    ``FileNotFoundError`` as everywhere.
     """
