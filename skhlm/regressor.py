@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skhlm.continuation import continue_from
 from skhlm.criticism import CriticismMixin
 from skhlm.deployment import DeploymentMixin
 from skhlm.diagnostics import diagnose, warn_unless_converged
@@ -19,6 +20,7 @@ from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
     Covariance,
+    Earlier,
     Family,
     Problem,
     SamplerSettings,
@@ -29,7 +31,7 @@ from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inspection import InspectionMixin
 from skhlm.posterior import Posterior
 from skhlm.prediction import PredictionMixin
-from skhlm.preparation import prepare
+from skhlm.preparation import ModelSpec, prepare
 from skhlm.random_state import seed_of
 
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
@@ -101,6 +103,11 @@ class HLMRegressor(
         What prediction does with levels not seen at fit and missing group values: use the rest of
         the model (a new country in a known region keeps the region's effect) with wider intervals,
         or raise a ValueError.
+    warm_start : bool, default=False
+        Whether a fit after the first begins where the last one ended: its draws, with the effects
+        of new levels at 0, its step size, and half of the warmup. For refits of the same model with
+        more rows or new levels; another model starts afresh. The posterior is the same, but not
+        the draws.
     n_jobs : int or None, default=None
         Chains at a time, never more than processors, and 1 inside a joblib worker. None is what
         ``joblib.parallel_config`` says, or else one for each processor, as -1 is. Results do not
@@ -181,6 +188,7 @@ class HLMRegressor(
         "adapt_delta": [None, _UNIT_INTERVAL],
         "max_treedepth": [Interval(Integral, 1, 20, closed="both")],
         "unseen": [StrOptions({"population", "error"})],
+        "warm_start": ["boolean"],
         "n_jobs": [
             None,
             Interval(Integral, 1, None, closed="left"),
@@ -208,6 +216,7 @@ class HLMRegressor(
         adapt_delta: float | None = None,
         max_treedepth: int = 10,
         unseen: str = "population",
+        warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -227,6 +236,7 @@ class HLMRegressor(
         self.adapt_delta = adapt_delta
         self.max_treedepth = max_treedepth
         self.unseen = unseen
+        self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -270,7 +280,9 @@ class HLMRegressor(
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)
             checks = check_identification(problem, rows, spec.labels)
-            found = infer(problem, self._settings(problem), partial(diagnose, labels=spec.labels))
+            earlier = self._earlier(problem, spec)
+            settings = self._settings(problem, warm=earlier is not None)
+            found = infer(problem, settings, partial(diagnose, labels=spec.labels), earlier)
             self._spec, self._training = spec, rows
             self._posterior = Posterior.from_draws(
                 found.draws,
@@ -285,7 +297,15 @@ class HLMRegressor(
         warn_unless_converged(self.diagnostics_)
         return self
 
-    def _settings(self, problem: Problem) -> SamplerSettings:
+    def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:
+        """What the last fit knows of this one, if that is wanted."""
+        if not self.warm_start or not hasattr(self, "_posterior"):
+            return None
+        return continue_from(
+            self._spec, self._posterior, self.diagnostics_, problem, spec, self.chains
+        )
+
+    def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
         return choose_settings(
             problem,
@@ -299,6 +319,7 @@ class HLMRegressor(
             n_jobs=self.n_jobs,
             seed=seed_of(self.random_state),
             verbose=self.verbose,
+            warm=warm,
         )
 
     def _summarise(self, mode: Draws | None) -> None:

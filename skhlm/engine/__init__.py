@@ -1,6 +1,7 @@
 """All that knows Stan: a scaled problem goes in, draws come out."""
 
 from skhlm.engine.algorithms import infer
+from skhlm.engine.earlier import Earlier
 from skhlm.engine.inference import Inference
 from skhlm.engine.problem import Covariance, Family, Problem
 from skhlm.engine.settings import Algorithm, SamplerSettings, choose_settings
@@ -8,6 +9,7 @@ from skhlm.engine.settings import Algorithm, SamplerSettings, choose_settings
 __all__ = [
     "Algorithm",
     "Covariance",
+    "Earlier",
     "Family",
     "Inference",
     "Problem",

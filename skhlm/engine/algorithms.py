@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skhlm.engine.approximation import run_approximation
+from skhlm.engine.earlier import Earlier
 from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
@@ -13,12 +14,21 @@ from skhlm.exceptions import SamplingError
 from skhlm.importance import K_RELIABLE
 
 
-def infer(problem: Problem, settings: SamplerSettings, diagnose: Diagnose) -> Inference:
-    """Draws of the posterior; by NUTS where an approximation is none and that is the fallback."""
-    target = build_target(problem)
+def infer(
+    problem: Problem,
+    settings: SamplerSettings,
+    diagnose: Diagnose,
+    earlier: Earlier | None = None,
+) -> Inference:
+    """Draws of the posterior; by NUTS where an approximation is none and that is the fallback.
+
+    What an earlier fit of such a problem found saves a part of the way.
+    """
+    target = build_target(problem, earlier)
+    start = None if earlier is None else target.start(earlier)
     with Progress(settings.verbose) as progress:
         if settings.algorithm == "nuts":
-            return run_nuts(target, settings, diagnose, progress)
+            return run_nuts(target, settings, diagnose, progress, start)
         try:
             approximate = run_approximation(target, settings, diagnose, progress)
         except SamplingError:
@@ -27,4 +37,4 @@ def infer(problem: Problem, settings: SamplerSettings, diagnose: Diagnose) -> In
         else:
             if settings.fallback is None or approximate.diagnostics.pareto_k <= K_RELIABLE:
                 return approximate
-        return run_nuts(target, settings, diagnose, progress)
+        return run_nuts(target, settings, diagnose, progress, start)

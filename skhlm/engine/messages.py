@@ -115,6 +115,12 @@ def effects(conditional: Conditional, B_parent: Floats, z: Floats | None = None)
     return mean if z is None else mean + apply_transposed(conditional.Q, z)
 
 
+def standardised(conditional: Conditional, B_parent: Floats, d: Floats) -> Floats:
+    """Coordinates z (K_g, J, D) of effects d, those that `effects` takes to d."""
+    R = inverse_lower(conditional.Q)
+    return apply_transposed(R, d - effects(conditional, B_parent))
+
+
 def log_integral(conditional: Conditional) -> Floats:
     """Log integral over the effects (D,), the prior's own constant J/2 log|P| aside.
 

@@ -9,6 +9,19 @@ from skhlm.engine.problem import Problem
 from skhlm.engine.tree_map import Coordinates
 
 
+def initial_values(coordinates: Coordinates) -> tuple[dict[str, Floats], ...]:
+    """The program's parameters by name, for each chain at its first draw."""
+    z_sigma = coordinates.z_sigma
+    z_nu = (
+        np.zeros((*z_sigma.shape, 0)) if coordinates.z_nu is None else coordinates.z_nu[..., None]
+    )
+    parameters = vars(coordinates) | {"z_nu": z_nu}
+    return tuple(
+        {name: values[chain, 0] for name, values in parameters.items()}
+        for chain in range(len(z_sigma))
+    )
+
+
 def read_coordinates(columns: Floats, problem: Problem, n_roots: int) -> Coordinates:
     """Split the parameters' columns (chains, draws, P) in the order of the program's parameters."""
     K = problem.X.shape[1]

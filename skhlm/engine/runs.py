@@ -34,10 +34,10 @@ Inits = Mapping[str, Floats]  # a parameter's values by its name; for several ch
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins: values of the parameters for each chain, and the first step size."""
+    """Where a run begins: the parameters of each chain, and the first step size tried."""
 
     inits: tuple[Inits, ...]
-    step_size: float
+    step_size: float | None
 
 
 @dataclass(frozen=True)

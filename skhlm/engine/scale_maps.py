@@ -30,6 +30,18 @@ def bent_slope(coefficients: Floats, z: Floats) -> Floats:
     return slope
 
 
+def unbent(coefficients: Floats, value: Floats) -> Floats:
+    """The z at which the bent map has a value (..., D).
+
+    With u = value - a + c it solves u - b z = c sqrt(1 + z^2).
+    """
+    a, b, c = coefficients[..., None]
+    u = value - a + c
+    width = b**2 - c**2
+    z: Floats = (u * b - c * np.sqrt(u**2 + width)) / width
+    return z
+
+
 def match_quantiles(quantiles: Floats) -> Floats:
     """Coefficients (3, ...) of the bent map that takes normal 5/50/95% points to these (3, ...)."""
     low, middle, high = quantiles
@@ -43,6 +55,13 @@ def slanted(coefficients: Floats, z_sigma: Floats, z_nu: Floats | None) -> Float
     lean = 0.0 if z_nu is None else coefficients[2] * z_nu
     value: Floats = coefficients[0] + coefficients[1] * z_sigma + lean
     return value
+
+
+def unslanted(coefficients: Floats, value: Floats, z_nu: Floats | None) -> Floats:
+    """The z_sigma at which the slanted map has a value (D,)."""
+    lean = 0.0 if z_nu is None else coefficients[2] * z_nu
+    z: Floats = (value - coefficients[0] - lean) / coefficients[1]
+    return z
 
 
 def log_information(log_sigma: Floats, log_nu: Floats | None) -> Floats:

@@ -11,7 +11,7 @@ from skhlm.engine.problem import Problem
 
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 
-_WARMUP = 100  # iterations: only the step size is adapted
+_WARMUP, _WARM_WARMUP = 100, 50  # iterations: only the step size is adapted
 _BOLD, _CAREFUL = 0.6, 0.8  # target acceptance rates
 _FEW = 30  # coefficients
 
@@ -50,13 +50,14 @@ def choose_settings(
     n_jobs: int | None,
     seed: int,
     verbose: int,
+    warm: bool = False,
 ) -> SamplerSettings:
     """The user's settings, with what suits the tree map where the choice is left to us."""
     return SamplerSettings(
         algorithm=algorithm,
         fallback=fallback,
         chains=chains,
-        iter_warmup=_WARMUP if iter_warmup is None else iter_warmup,
+        iter_warmup=(_WARM_WARMUP if warm else _WARMUP) if iter_warmup is None else iter_warmup,
         iter_sampling=iter_sampling,
         adapt_delta=_adapt_delta(problem) if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,

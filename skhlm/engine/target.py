@@ -8,11 +8,14 @@ from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.calibration import calibrate
 from skhlm.engine.data_block import DataBlock, build_data_block
+from skhlm.engine.earlier import Earlier
 from skhlm.engine.forest import Forest, learn_forest
-from skhlm.engine.output import read_coordinates
+from skhlm.engine.inverse_map import to_coordinates
+from skhlm.engine.output import initial_values, read_coordinates
 from skhlm.engine.problem import Problem
 from skhlm.engine.recalibration import recalibrate
 from skhlm.engine.rows import Rows, learn_rows
+from skhlm.engine.runs import Start
 from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 
 
@@ -37,13 +40,18 @@ class Target:
         """Draws of the model's own parameters."""
         return to_draws(coordinates, self.problem, self.forest, self.constants)
 
+    def start(self, earlier: Earlier) -> Start:
+        """The last draws of an earlier fit, seen through the present map."""
+        z = to_coordinates(earlier.last, self.problem, self.forest, self.constants)
+        return Start(initial_values(z), earlier.step_size)
+
     def recalibrated(self, coordinates: Coordinates, draws: Draws) -> Target:
         """The same problem, its map learned from draws."""
         constants = recalibrate(self.problem, self.forest, self.constants, coordinates, draws)
         return replace(self, constants=constants)
 
 
-def build_target(problem: Problem) -> Target:
-    """The problem with a map from a quick fit."""
+def build_target(problem: Problem, earlier: Earlier | None = None) -> Target:
+    """The problem with a map from a quick fit, which may begin where an earlier fit ended."""
     forest, rows = learn_forest(problem.codes, problem.n_levels), learn_rows(problem)
-    return Target(problem, forest, rows, calibrate(problem, forest, rows))
+    return Target(problem, forest, rows, calibrate(problem, forest, rows, earlier))

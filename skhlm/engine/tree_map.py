@@ -210,32 +210,32 @@ def _coefficients(
     shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
     blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
     z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()}
-    P = {g: _precision(scales.tau[g], scales.L[g]) for g in shapes}
+    P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.X.shape[1], n_draws))
     delta: dict[int, Floats] = {}
     for t, tree in enumerate(learn_trees(problem, forest)):
-        leaf = _leaf(constants, t, scales.c)
+        leaf = leaf_message(constants, t, scales.c)
         conditionals, message = upward(leaf, tree.factors, [P[g] for g in tree.members])
-        q = root_value(_root(message, constants, t), z.z_root[:, t, None])
+        q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])
         d, B = _downward(conditionals, q, [z_delta[g] for g in tree.members])
         delta.update(zip(tree.members, d, strict=True))
-        kappa += q[:, 0] if t == 0 else -_contrast(constants.contrast_weight[t], B - q)
+        kappa += q[:, 0] if t == 0 else -contrast(constants.contrast_weight[t], B - q)
     return kappa, delta
 
 
-def _precision(tau: Floats, L: Floats) -> Floats:
+def prior_precision(tau: Floats, L: Floats) -> Floats:
     """P = Sigma^-1 (K_g, K_g, 1, D) of Sigma = diag(tau) L L' diag(tau)."""
     return gram(inverse_lower(L) / tau)[:, :, None]
 
 
-def _leaf(constants: MapConstants, t: int, c: Floats) -> Message:
+def leaf_message(constants: MapConstants, t: int, c: Floats) -> Message:
     """What the data say about the totals of a tree's leaf levels, (J, K, K) as (K, K, J, D)."""
     F0 = (constants.leaf_information or (constants.root_information[None],))[t]
     s0 = (constants.leaf_score or (constants.root_score[None],))[t]
     return Message(c * np.moveaxis(F0, 0, -1)[..., None], c * s0.T[..., None])
 
 
-def _root(message: Message, constants: MapConstants, t: int) -> Conditional:
+def root_conditional(message: Message, constants: MapConstants, t: int) -> Conditional:
     """Conditional of a tree's root; kappa's prior belongs to the first one."""
     first = float(t == 0)
     return condition_root(message, first * constants.prior_precision, first * constants.prior_score)
@@ -253,7 +253,7 @@ def _downward(
     return delta, B
 
 
-def _contrast(W: Floats, T: Floats) -> Floats:
+def contrast(W: Floats, T: Floats) -> Floats:
     """Sum over leaf levels of W_l T_l: (J, K, K) and (K, J, D) to (K, D)."""
     total: Floats = np.einsum("lij,jld->id", W, T)
     return total
