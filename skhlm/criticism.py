@@ -22,6 +22,23 @@ _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 class CriticismMixin(Fitted):
     """Does the model describe the data?"""
 
+    def diagnose(self) -> pd.DataFrame:
+        """Every check of the fit: the algorithm's draws, what the data identify, scales of inputs.
+
+        Returns
+        -------
+        checks : DataFrame
+            One row for each check, passed ones too: ``check``, ``verdict`` ("pass", "warn" or
+            "fail"), ``value`` (NaN where there is none), ``threshold``, ``source`` (where the
+            threshold is from) and ``advice`` (what was found and what to do; empty if passed).
+
+        See Also
+        --------
+        skhlm.diagnostics.Diagnostics : The same as ``model.diagnostics_``, with the verdict.
+        """
+        check_is_fitted(self)
+        return self.diagnostics_.to_frame()
+
     def loo(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> LeaveOneOut:
         """Leave-one-out cross-validation without fitting again.
 

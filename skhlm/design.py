@@ -13,7 +13,7 @@ from skhlm.draws import Draws
 from skhlm.hierarchy import Hierarchy, find_factor
 
 _LARGEST = 1e152
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
 _INTERCEPT = "Intercept"
 
 
@@ -157,7 +157,7 @@ def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
     share = weight / weight.sum()
     center = x[0] + (share * (x - x[0])).sum()
     scale = 1.0
-    if np.ptp(x) > _ROUNDING:
+    if np.ptp(x) > ROUNDING:
         scale = float(np.ldexp(np.sqrt((share * (x - center) ** 2).sum()), exponent))
     if largest > _LARGEST or scale < 1 / _LARGEST:
         raise ValueError(

@@ -10,6 +10,7 @@ from skhlm import HLMRegressor
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore::skhlm.exceptions.IdentificationWarning")
 @parametrize_with_checks([HLMRegressor(chains=1, iter_warmup=20, iter_sampling=20)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
