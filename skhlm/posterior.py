@@ -149,10 +149,11 @@ class Posterior:
         n_draws : int
             At most so many are kept, as many of each chain, and at least one of each.
         """
-        length = self.n_draws // self.n_chains
-        n_kept = min(length, max(1, n_draws // self.n_chains))
+        n_chains = max(1, self.n_chains)  # independent draws are as good as one chain
+        length = self.n_draws // n_chains
+        n_kept = min(length, max(1, n_draws // n_chains))
         kept = ((np.arange(n_kept) + 0.5) * length / n_kept).astype(np.int64)
-        picks = (length * np.arange(self.n_chains)[:, None] + kept).reshape(-1)
+        picks = (length * np.arange(n_chains)[:, None] + kept).reshape(-1)
         tau = tuple(np.take(tau, picks, axis=-1) for tau in self.tau)
         omega = tuple(np.take(omega, picks, axis=-1) for omega in self.omega)
         delta = tuple(np.take(effects, picks, axis=-1) for effects in self.draws.delta)

@@ -134,7 +134,7 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     sigma = contents.floats("sigma", -1, least=0.0)
     S, K = len(sigma), len(spec.labels.coefficients)
     n_chains = contents["n_chains"]
-    require(n_chains >= 1 and S % n_chains == 0, "n_chains: does not agree with the draws")
+    require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
     full = "factor0.omega" in contents.arrays
     sizes = [
         (g, J, len(columns))
