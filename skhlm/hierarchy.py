@@ -266,12 +266,23 @@ def _check_no_missing(columns: Mapping[int, GroupColumn]) -> None:
 def _check_kinds(column: GroupColumn, labels: Sequence[Label]) -> None:
     """Raise where no value can match because the column changed its type since fit."""
     values = [column.values[code] for code in column.present()]
-    if values and kind(labels[0]) not in set(map(kind, values)):
+    expected = set(map(_finer_kind, labels))
+    if "fraction" in expected:
+        expected.add("whole number")
+    if values and expected.isdisjoint(map(_finer_kind, values)):
         raise TypeError(
-            f"Group column {column.name!r} held labels such as {labels[0]!r}, a {kind(labels[0])}, "
-            f"at fit and now holds {values[0]!r}, a {kind(values[0])}: none can match. Convert the "
-            "column to the type it had at fit."
+            f"Group column {column.name!r} held labels such as {labels[0]!r}, a "
+            f"{_finer_kind(labels[0])}, at fit and now holds {values[0]!r}, a "
+            f"{_finer_kind(values[0])}: none can match. Convert the column to the type it had at "
+            "fit."
         )
+
+
+def _finer_kind(value: Label) -> str:
+    """Kind of a label; identifiers that were whole numbers do not become fractions."""
+    if kind(value) != "number":
+        return kind(value)
+    return "whole number" if isinstance(value, int) else "fraction"
 
 
 def _path(columns: Mapping[int, GroupColumn], factor: Factor, row: int) -> tuple[Label | None, ...]:

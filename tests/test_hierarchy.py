@@ -160,9 +160,13 @@ def test_a_number_and_its_text_are_different_levels():
 def test_a_column_that_changed_its_type_is_an_error_not_a_silent_mismatch():
     groups = learn("g", g=[1, 2, 3])
     with pytest.raises(
-        TypeError, match=r"'g' held labels such as 1, a number.*holds '1', a string"
+        TypeError, match=r"'g' held labels such as 1, a whole number.*holds '1', a string"
     ):
         groups.codes(read(g=["1", "2"]), 2)
+    with pytest.raises(TypeError, match=r"1, a whole number, at fit and now holds 0.5, a fraction"):
+        groups.codes(read(g=[0.5, 1.5]), 2)
+    np.testing.assert_array_equal(groups.codes(read(g=[0.5, 1]), 2), [[-1], [0]])
+    np.testing.assert_array_equal(learn("g", g=[0.5]).codes(read(g=[1]), 1), [[-1]])
     np.testing.assert_array_equal(groups.codes(read(g=[4, 5]), 2), [[-1], [-1]])
     np.testing.assert_array_equal(groups.codes(read(g=[None]), 1), [[-1]])
 
