@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
 from skhlm.columns import Columns, by_meaning, listed, suggestion
 from skhlm.draws import Draws
 from skhlm.hierarchy import Hierarchy, find_factor
 
 _LARGEST = 1e152
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
+_SLACK = 1e-9  # of a predictor's range, that rounding alone is not called extrapolation
 _INTERCEPT = "Intercept"
 
 
@@ -47,6 +48,28 @@ class Rows:
         cells = np.bincount(self.cell, self.weight, minlength=len(self.codes))
         sums = [np.bincount(self.codes[:, g], cells, size) for g, size in enumerate(n_levels)]
         return tuple(np.asarray(total, dtype=np.float64) for total in sums)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Where the predictors were seen at fit, (p,) each: extremes and weighted means."""
+
+    low: Floats
+    high: Floats
+    mean: Floats
+
+    def outside(self, X: Floats) -> Bools:
+        """Whether predictors (..., p) are outside; a difference within rounding does not count."""
+        slack = _SLACK * (self.high - self.low)
+        result: Bools = (self.low - slack > X) | (self.high + slack < X)
+        return result
+
+
+def learn_ranges(rows: Rows) -> Ranges:
+    """Extremes and weighted means of the predictors."""
+    share = rows.weight / rows.weight.sum()
+    low, high = rows.X.min(axis=0), rows.X.max(axis=0)
+    return Ranges(low, high, low + share @ (rows.X - low))
 
 
 def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:

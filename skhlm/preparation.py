@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from sklearn.base import BaseEstimator
 from skhlm._typing import Floats, Ints
 from skhlm.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.design import (
+    Ranges,
     Rows,
     Units,
     canonical_rows,
     coefficient_names,
+    learn_ranges,
     learn_units,
     parse_varying,
 )
@@ -24,6 +26,7 @@ from skhlm.engine import Problem
 from skhlm.frames import check_fit_data, check_predict_data
 from skhlm.hierarchy import Groups, learn_groups
 from skhlm.labels import Labels
+from skhlm.pooling import LevelData
 from skhlm.priors import build_priors
 
 
@@ -38,6 +41,8 @@ class ModelSpec:
     ``units``                          centres and scales of y and the predictors
     ``level_weights``  G x (J_g,)      sum of the weights of the rows in each level
     ``combinations``   (C, G)          the distinct combinations of levels, as codes
+    ``ranges``                         where the predictors were seen
+    ``level_data``                     what each level's rows say alone; empty until draws are there
     =================  ==============  ===========================================================
     """
 
@@ -47,6 +52,8 @@ class ModelSpec:
     units: Units
     level_weights: tuple[Floats, ...]
     combinations: Ints
+    ranges: Ranges
+    level_data: LevelData = field(default_factory=LevelData)
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
@@ -121,12 +128,16 @@ def prepare(
         covariance=model.covariance,
         priors=priors,
     )
-    labels = _labels(groups, names, varying)
+    labels = name_parameters(groups, names, varying)
     weights = rows.level_weights(groups.n_levels)
-    return problem, ModelSpec(data.columns, groups, labels, units, weights, rows.codes), rows
+    ranges = learn_ranges(rows)
+    spec = ModelSpec(data.columns, groups, labels, units, weights, rows.codes, ranges)
+    return problem, spec, rows
 
 
-def _labels(groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]) -> Labels:
+def name_parameters(
+    groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]
+) -> Labels:
     """What the parameters of the model are called."""
     paths = [h.names[: depth + 1] for h in groups.hierarchies for depth in range(len(h.names))]
     levels = tuple(tuple(groups.levels(g)) for g in range(len(groups.factors)))

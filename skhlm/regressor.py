@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
@@ -29,6 +30,8 @@ from skhlm.engine import (
 )
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inspection import InspectionMixin
+from skhlm.interpretation import InterpretationMixin
+from skhlm.pooling import learn_level_data
 from skhlm.posterior import Posterior
 from skhlm.prediction import PredictionMixin
 from skhlm.preparation import ModelSpec, prepare
@@ -38,7 +41,13 @@ _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 
 
 class HLMRegressor(
-    PredictionMixin, InspectionMixin, CriticismMixin, DeploymentMixin, RegressorMixin, BaseEstimator
+    PredictionMixin,
+    InterpretationMixin,
+    InspectionMixin,
+    CriticismMixin,
+    DeploymentMixin,
+    RegressorMixin,
+    BaseEstimator,
 ):
     """Bayesian hierarchical (multilevel) linear regression with partial pooling.
 
@@ -283,7 +292,6 @@ class HLMRegressor(
             earlier = self._earlier(problem, spec)
             settings = self._settings(problem, warm=earlier is not None)
             found = infer(problem, settings, partial(diagnose, labels=spec.labels), earlier)
-            self._spec, self._training = spec, rows
             self._posterior = Posterior.from_draws(
                 found.draws,
                 problem.varying,
@@ -291,6 +299,8 @@ class HLMRegressor(
                 mode=found.mode,
                 n_chains=found.n_chains,
             )
+            level_data = learn_level_data(rows, self._posterior, spec.groups)
+            self._spec, self._training = replace(spec, level_data=level_data), rows
             self.diagnostics_ = found.diagnostics.and_also(checks)
             self._summarise(found.mode)
         warn_unless_identified(checks)

@@ -46,7 +46,7 @@ def group_effects(
     Where slopes vary by a factor and the intercept does not, lines of its levels meet at the
     predictors' means, not at x = 0: `coefficients` has their intercepts.
     """
-    chosen = range(len(labels.factors)) if factor is None else [_find(factor, labels)]
+    chosen = range(len(labels.factors)) if factor is None else [find_factor(factor, labels)]
     columns = ["factor", "level", "coefficient", *_DESCRIPTION, "n"]
     frames = [_effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
@@ -138,7 +138,7 @@ class _Row(NamedTuple):
     draws: Floats
 
 
-def _find(factor: str, labels: Labels) -> int:
+def find_factor(factor: str, labels: Labels) -> int:
     """Number of a grouping factor given by name."""
     if factor not in labels.factors:
         raise ValueError(
