@@ -402,7 +402,7 @@ class UnpooledRegressor(_LeastSquares):
     >>> model.coef_.shape, model.n_fallback_
     ((18, 1), 0)
     >>> model.predict_interval(X[:1]).round()
-    array([[196., 292.]])
+    array([[195., 293.]])
     """
 
     def _learn(self, columns: Columns, groups: Groups, rows: Rows) -> _Fit:
@@ -425,7 +425,8 @@ class UnpooledRegressor(_LeastSquares):
 
 def knows_levels(model: _LeastSquares, X: Any) -> Bools:
     """Whether a fitted baseline has seen the levels of each row of X in all its factors, (n,)."""
-    return (model._codes(X)[1] >= 0).all(axis=1)
+    _, codes = model._codes(X)
+    return np.asarray((codes >= 0).all(axis=1))
 
 
 def _find(codes: Ints, fit: _Fit) -> Ints:

@@ -113,13 +113,16 @@ def compare(
     >>> import skhlm
     >>> from skhlm.datasets import load_sleepstudy
     >>> X, y = load_sleepstudy(return_X_y=True)
-    >>> model = skhlm.HLMRegressor("subject", chains=2, iter_sampling=200, random_state=0)
+    >>> model = skhlm.HLMRegressor("subject", family="normal", random_state=0)
     >>> scores = skhlm.compare(X, y, "subject", cv=2, model=model, random_state=0)
     >>> scores[["model", "fold", "rows", "n"]].head(3)
         model  fold    rows   n
     0  pooled     0     all  90
     1  pooled     0   known  90
     2  pooled     0  unseen   0
+    >>> rmse = scores[scores["rows"] == "all"].groupby("model")["rmse"].mean()
+    >>> rmse.idxmin()
+    'hierarchical'
     """
     models = _models(groups, model, random_state)
     records: list[dict[str, Any]] = []

@@ -141,15 +141,18 @@ class _Noise:
         """log p(r) at v = 0, + c' H^-1 c / 2 - log|H| / 2; H and c as in `_newton`."""
         L, mode = self._newton(B, residual, np.broadcast_to(weight, residual.shape))
         half = np.einsum("spq,sp->sq", L, mode)
-        explained = 0.5 * (half**2).sum(axis=1) - _log_det(L)
-        return self.log_likelihood(residual, weight) + explained
+        log_integral = self.log_likelihood(residual, weight)
+        log_integral += 0.5 * (half**2).sum(axis=1) - _log_det(L)
+        return log_integral
 
     def _newton(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Cholesky factor of H = I + B' W B / sigma^2, and H^-1 c with c = B' W r / sigma^2."""
         scaled = B * (weight / self.sigma[:, None] ** 2)[:, :, None]
         H = np.eye(B.shape[2]) + np.swapaxes(scaled, 1, 2) @ B
         c = np.einsum("smq,sm->sq", scaled, residual)
-        return np.linalg.cholesky(H), np.linalg.solve(H, c[:, :, None])[:, :, 0]
+        L = np.linalg.cholesky(H).astype(np.float64, copy=False)
+        mode: Floats = np.linalg.solve(H, c[:, :, None])[:, :, 0]
+        return L, mode
 
     def _by_importance(
         self, B: Floats, residual: Floats, weight: Floats, rng: np.random.Generator
@@ -194,7 +197,7 @@ def _components(
     n, size = len(Z), len(Z) + len(levels)
     edges = (np.ones(len(row)), (row, n + level.reshape(-1)))
     _, label = connected_components(coo_array(edges, shape=(size, size)), directed=False)
-    rows_of, levels_of = _members(label[:n]), _members(label[n:])
+    rows_of, levels_of = (_members(part.astype(np.int64)) for part in (label[:n], label[n:]))
     for name, chosen in levels_of.items():
         rows = rows_of[name]
         columns = [
@@ -251,5 +254,6 @@ def _size(n_rows: int, parts: Sequence[_Component], posterior: Posterior) -> int
 
 
 def _size_of(part: _Component, n_points: int) -> int:
-    m, q = part.Z.shape
+    """The same for one component."""
+    m, q = map(int, part.Z.shape)
     return 2 * m * q + 3 * q**2 + 3 * n_points * (m + q)

@@ -156,7 +156,7 @@ def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
     second, where a scikit-learn estimator for each takes ten seconds.
     """
     n_cells = len(rows.codes)
-    n = np.bincount(rows.cell, rows.weight, minlength=n_cells)
+    n = _sums(rows, rows.weight)
     center = _centers(rows, n) if fit_intercept else None
     phi = _features(rows.X, None if center is None else center[rows.cell])
     size = phi.shape[1]
@@ -172,7 +172,7 @@ def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
         b = rows.y[chosen] * root_weight[chosen]
         coef[cells], root[cells], rank[cells] = _solve(A, b)
     residual = rows.y - np.einsum("nk,nk->n", phi, coef[rows.cell])
-    rss = np.bincount(rows.cell, rows.weight * residual**2, minlength=n_cells)
+    rss = _sums(rows, rows.weight * residual**2)
     return Regressions(center, coef, root, rank, n, rss)
 
 
@@ -194,8 +194,13 @@ def _centers(rows: Rows, n: Floats) -> Floats:
     """Weighted means of the predictors in each cell, (C, p)."""
     center = np.empty((len(n), rows.X.shape[1]))
     for j, x in enumerate(rows.X.T):
-        center[:, j] = np.bincount(rows.cell, rows.weight * x, minlength=len(n)) / n
+        center[:, j] = _sums(rows, rows.weight * x) / n
     return center
+
+
+def _sums(rows: Rows, values: Floats) -> Floats:
+    """Sums over the rows of each cell, (N,) -> (C,)."""
+    return np.bincount(rows.cell, values, minlength=len(rows.codes)).astype(np.float64)
 
 
 def _features(X: Floats, center: Floats | None) -> Floats:

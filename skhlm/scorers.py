@@ -99,7 +99,7 @@ class LogPredictiveDensity(Scorer):
     >>> X, y = load_sleepstudy(return_X_y=True)
     >>> scores = cross_val_score(PooledRegressor("subject"), X, y, scoring=log_predictive_density)
     >>> scores.round(2)
-    array([-5.4 , -5.45, -5.19, -5.36, -5.14])
+    array([-6.29, -5.11, -5.52, -5.1 , -5.  ])
     """
 
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:

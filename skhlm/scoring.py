@@ -31,7 +31,8 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
     for rows, values in posterior.blocks(X, codes, width=4):
         residual = y[rows, None] - values
         result[rows] = logsumexp(log_density(residual, posterior.sigma, posterior.nu), axis=1)
-    return result - np.log(posterior.n_draws)
+    result -= np.log(posterior.n_draws)
+    return result
 
 
 def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:

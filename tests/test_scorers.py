@@ -1,0 +1,167 @@
+"""Scorers in scikit-learn's machinery: several at once, searches, pipelines, routing."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor, scorers
+from skhlm.scoring import inside, interval_score
+
+ALL = {
+    "log_density": scorers.log_predictive_density,
+    "joint": scorers.joint_log_density,
+    "crps": scorers.neg_crps,
+    "interval": scorers.neg_interval_score,
+    "coverage": scorers.neg_coverage_error,
+}
+
+
+@pytest.fixture(scope="module")
+def shops():
+    """Twelve shops of ten rows, positive outcomes."""
+    rng = np.random.default_rng(0)
+    shop = np.repeat(list("abcdefghijkl"), 10)
+    X = pd.DataFrame({"shop": shop, "price": rng.normal(5, 1, 120)})
+    return X, 20 + rng.normal(size=12).repeat(10) - X["price"] + rng.normal(size=120)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return HLMRegressor("shop", family="normal", random_state=0)
+
+
+@pytest.fixture(scope="module")
+def models(shops, quick):
+    X, y = shops
+    known = (X["shop"] < "k").to_numpy()
+    return [
+        m.fit(X[known], y[known])
+        for m in (quick, PooledRegressor("shop"), UnpooledRegressor("shop"))
+    ]
+
+
+def test_scores_are_means_of_the_rows(shops, models):
+    X, y = shops
+    for model in models:
+        interval = model.predict_interval(X, 0.9)
+        found = {name: scorer(model, X, y) for name, scorer in ALL.items()}
+        assert found == pytest.approx(
+            {
+                "log_density": model.log_predictive_density(X, y).mean(),
+                "joint": model.joint_log_density(X, y),
+                "crps": -model.crps(X, y).mean(),
+                "interval": -interval_score(y.to_numpy(), interval, 0.9).mean(),
+                "coverage": -abs(inside(y.to_numpy(), interval).mean() - 0.9),
+            },
+            rel=1e-12,
+        )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_weights_are_repetitions(shops, models, name):
+    X, y = shops
+    times = np.random.default_rng(0).integers(0, 3, len(X))
+    for model in models:
+        weighted = ALL[name](model, X, y, sample_weight=times)
+        repeated = ALL[name](model, X.loc[X.index.repeat(times)], y.repeat(times))
+        assert weighted == pytest.approx(repeated, rel=1e-9)
+
+
+def test_cross_validate_with_all_in_two_processes(shops):
+    X, y = shops
+    model = UnpooledRegressor("shop")
+    cv = GroupKFold(3)
+    alone = cross_validate(model, X, y, groups=X["shop"], cv=cv, scoring=ALL)
+    apart = cross_validate(model, X, y, groups=X["shop"], cv=cv, scoring=ALL, n_jobs=2)
+    for name in ALL:
+        assert np.isfinite(alone[f"test_{name}"]).all()
+        np.testing.assert_array_equal(alone[f"test_{name}"], apart[f"test_{name}"])
+
+
+def test_whole_groups_held_out_of_the_hierarchical_model(shops, quick):
+    X, y = shops
+    found = cross_validate(
+        clone(quick), X, y, groups=X["shop"], cv=GroupKFold(2), scoring=ALL, error_score="raise"
+    )
+    assert np.isfinite([found[f"test_{name}"] for name in ALL]).all()
+    # Rows of a new shop share its effect: together they are likelier than each by itself.
+    assert (found["test_joint"] > 60 * found["test_log_density"]).all()
+
+
+def test_searches_and_pipelines(shops):
+    X, y = shops
+    scale = ColumnTransformer(
+        [("shop", "passthrough", ["shop"]), ("price", StandardScaler(), ["price"])]
+    )
+    scale.set_output(transform="pandas")
+    pipeline = make_pipeline(scale, PooledRegressor("shop__shop"))
+    grid = {"pooledregressor__fit_intercept": [True, False]}
+    search = GridSearchCV(pipeline, grid, scoring=scorers.log_predictive_density, cv=3).fit(X, y)
+    assert search.best_params_ == {"pooledregressor__fit_intercept": True}
+    plain = PooledRegressor("shop").fit(X, y)
+    for scorer in ALL.values():
+        assert scorer(search, X, y) == pytest.approx(scorer(plain, X, y), rel=1e-9)
+    nested = cross_val_score(search, X, y, cv=2, scoring=scorers.neg_crps)
+    assert np.isfinite(nested).all()
+
+
+def test_intervals_of_a_transformed_target_are_transformed_back(shops):
+    X, y = shops
+    model = TransformedTargetRegressor(PooledRegressor("shop"), func=np.log, inverse_func=np.exp)
+    model.fit(X, y)
+    ends = np.exp(PooledRegressor("shop").fit(X, np.log(y)).predict_interval(X, 0.5))
+    expected = -interval_score(y.to_numpy(), ends, 0.5).mean()
+    assert scorers.NegIntervalScore(0.5)(model, X, y) == pytest.approx(expected, rel=1e-12)
+    falling = TransformedTargetRegressor(
+        PooledRegressor("shop"), func=np.negative, inverse_func=np.negative
+    )
+    assert scorers.neg_interval_score(falling.fit(X, y), X, y) == pytest.approx(
+        scorers.neg_interval_score(PooledRegressor("shop").fit(X, y), X, y), rel=1e-9
+    )
+    with pytest.raises(TypeError, match="TransformedTargetRegressor"):
+        scorers.neg_crps(model, X, y)
+
+
+def test_an_estimator_without_distribution_is_refused(shops):
+    X, y = shops
+    model = LinearRegression().fit(X[["price"]], y)
+    for scorer in ALL.values():
+        with pytest.raises(TypeError, match="LinearRegression has no predictive distribution"):
+            scorer(model, X[["price"]], y)
+
+
+def test_scorers_are_configured_cloned_and_pickled(shops, models):
+    X, y = shops
+    narrow = scorers.NegIntervalScore(coverage=0.5)
+    for again in (clone(narrow), pickle.loads(pickle.dumps(narrow))):
+        assert again(models[1], X, y) == narrow(models[1], X, y)
+    assert narrow(models[1], X, y) != scorers.neg_interval_score(models[1], X, y)
+    assert repr(narrow) == "NegIntervalScore(coverage=0.5)"
+    with pytest.raises(ValueError, match="coverage"):
+        scorers.NegCoverageError(90)(models[1], X, y)
+
+
+def test_weights_are_routed(shops):
+    X, y = shops
+    weight = np.random.default_rng(0).integers(1, 4, len(X))
+    with config_context(enable_metadata_routing=True):
+        scorer = scorers.NegCRPS().set_score_request(sample_weight=True)
+        model = PooledRegressor("shop").set_fit_request(sample_weight=True)
+        found = cross_validate(
+            model, X, y, cv=2, scoring={"crps": scorer}, params={"sample_weight": weight}
+        )["test_crps"]
+    half = np.arange(len(X)) < 60
+    for score, test in zip(found, (half, ~half), strict=True):
+        fit = PooledRegressor("shop").fit(X[~test], y[~test], weight[~test])
+        assert score == -np.average(fit.crps(X[test], y[test]), weights=weight[test])
