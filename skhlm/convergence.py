@@ -80,7 +80,8 @@ def ess_tail(x: Floats) -> Floats:
 
 def ess_mean(x: Floats) -> Floats:
     """Effective sample size of the mean of the draws as they are, split; shapes as in `rhat`."""
-    return _over_blocks(lambda z: _ess(_split(z))[None], x, 1)[0]
+    ess: Floats = _over_blocks(lambda z: _ess(_split(z))[None], x, 1)[0]
+    return ess
 
 
 def e_bfmi(energy: Floats) -> Floats:

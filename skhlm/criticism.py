@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm._typing import Floats, Ints
+from skhlm.columns import listed, suggestion
 from skhlm.design import Rows, canonical_rows
 from skhlm.explained_variance import BayesR2, bayes_r2
 from skhlm.fitted import Fitted
 from skhlm.frames import check_observed, check_weight
+from skhlm.hierarchy import find_factor
 from skhlm.leave_one_out import LeaveOneOut, leave_one_out
+from skhlm.posterior import Kind
+from skhlm.predictive_checks import parse_statistics, predictive_check
+from skhlm.preparation import ModelSpec, prepare
+from skhlm.prior_draws import draw_priors, prior_predictive
+from skhlm.priors import build_priors
+from skhlm.random_state import seed_of
 
+_KIND = StrOptions({"outcome", "mean"})
+_POSITIVE = Interval(Integral, 1, None, closed="left")
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+_NO_UNITS = (
+    "This %(name)s instance is not fitted yet, so it does not know the units of the priors: pass y "
+    "as well as X, or fit it first."
+)
 
 
 class CriticismMixin(Fitted):
@@ -118,6 +134,182 @@ class CriticismMixin(Fitted):
         rows = self._fitted_rows(X, y, sample_weight)
         return bayes_r2(self._posterior, rows, coverage)
 
+    @validate_params(
+        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "kind": [_KIND]},
+        prefer_skip_nested_validation=True,
+    )
+    def prior_predictive(
+        self,
+        X: Any,
+        y: Any = None,
+        n_samples: int = 1000,
+        *,
+        random_state: Any = 0,
+        kind: Kind = "outcome",
+    ) -> Floats:
+        """Joint draws of outcomes, or of their expected values, from the priors alone.
+
+        What the model thinks possible before it has seen an outcome: a check of the priors.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples_X, n_features)
+            Predictors and group columns.
+        y : array-like of shape (n_samples_X,), default=None
+            Outcomes, of which only the mean and the standard deviation are used: with
+            ``autoscale`` priors are in units of sd(y) and sd(y)/sd(x). A fitted model knows these
+            units, and y may be left out.
+        n_samples : int, default=1000
+            Number of draws.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the draws.
+        kind : {"outcome", "mean"}, default="outcome"
+            Draws of outcomes, or of their expected values.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples_X, n_samples)
+            In the units of y. Rows of the same level share its effect in each draw.
+
+        Raises
+        ------
+        NotFittedError
+            If y is None and the model is not fitted.
+
+        Notes
+        -----
+        Runs no sampler and leaves the model as it is. The default priors of scales have Cauchy
+        tails, so look at quantiles: means and standard deviations of the draws do not settle.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skhlm import HLMRegressor
+        >>> from skhlm.datasets import load_sleepstudy
+        >>> X, y = load_sleepstudy(return_X_y=True)
+        >>> draws = HLMRegressor("subject").prior_predictive(X, y, n_samples=500)
+        >>> draws.shape
+        (180, 500)
+        """
+        if y is None:
+            check_is_fitted(self, msg=_NO_UNITS)
+            return _prior_predictive(self, self._spec, X, n_samples, random_state, kind)
+        model = clone(self)
+        _, spec, _ = prepare(model, X, y, None)
+        return _prior_predictive(model, spec, X, n_samples, random_state, kind)
+
+    @validate_params(
+        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "coverage": [_UNIT_INTERVAL]},
+        prefer_skip_nested_validation=True,
+    )
+    def posterior_predictive_check(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        statistics: Any = ("mean", "sd", "min", "max", "skewness"),
+        by: Any = None,
+        n_samples: int = 1000,
+        coverage: float = 0.9,
+        random_state: Any = 0,
+    ) -> pd.DataFrame:
+        """Statistics of y and of outcomes that the fitted model would produce for the same rows.
+
+        A statistic of y far from those of its replications y_rep is something that the model does
+        not describe [1]_.
+
+        Parameters
+        ----------
+        X, y : as at fit, default=None
+            Rows, of fit or others. None is the rows of fit that the model remembers.
+        statistics : list of str or callable, or mapping of str to callable
+            Names ("mean", "sd", "min", "median", "max", "skewness"), or functions from y of shape
+            (n,) to a number.
+        by : str, int or tuple, default=None
+            A grouping factor, such as "region/country": every statistic for each of its levels.
+        n_samples : int, default=1000
+            Number of replications.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the interval from ``lower`` to ``upper``.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the replications.
+
+        Returns
+        -------
+        check : DataFrame
+            One row for each statistic (and level): ``level`` with ``by`` (tuple of values, coarse
+            to fine; None for levels that fit has not seen), ``statistic``, ``observed``; ``mean``,
+            ``lower`` and ``upper`` of its replications; ``p_value``, the posterior probability of
+            T(y_rep) >= T(y): near 0 and near 1 is unlike the model. NaN where a statistic is not
+            defined, as the sd of one row.
+
+        Notes
+        -----
+        As the same rows were fitted, p values are closer to 1/2 than uniform ones would be: 0.01
+        is more surprising than it looks, and statistics that the model has a parameter for, such
+        as the mean, cannot surprise at all. Replications keep the levels' effects. Rows of weight
+        w count as w rows.
+
+        References
+        ----------
+        .. [1] Gelman, Meng and Stern (1996). Posterior predictive assessment of model fitness via
+           realized discrepancies. Statistica Sinica 6. https://www.jstor.org/stable/24306036
+        """
+        functions = parse_statistics(statistics)
+        predictors, codes, new_levels, y = self._rows_to_check(X, y)
+        levels, groups = self._levels(codes, by)
+        check = predictive_check(
+            self._posterior,
+            predictors,
+            codes,
+            new_levels,
+            y,
+            functions,
+            groups,
+            n_samples,
+            np.random.default_rng(seed_of(random_state)),
+            coverage,
+        )
+        group = check.pop("group")
+        if by is not None:
+            check.insert(0, "level", [levels[i] for i in group])
+        return check
+
+    def _rows_to_check(self, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
+        """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""
+        if X is not None and y is not None:
+            predictors, codes, columns = self._rows(X)
+            new_levels = self._spec.groups.new_levels(columns, codes)
+            return predictors, codes, new_levels, check_observed(y, len(predictors))
+        rows = self._fitted_rows(X, y, None)
+        if (rows.weight % 1).any():
+            raise ValueError(
+                "The model was fitted with weights that are no whole numbers, and replications of "
+                "a fraction of a row are not defined: pass X and y, to count each row once."
+            )
+        codes = rows.codes[rows.cell]
+        repeated = [
+            np.repeat(values, rows.weight.astype(np.int64), axis=0)
+            for values in (rows.X, codes, np.full_like(codes, -1), rows.y)
+        ]
+        return tuple(repeated)  # type: ignore[return-value]
+
+    def _levels(self, codes: Ints, by: Any) -> tuple[list[Any], list[Ints]]:
+        """Levels of a factor among rows with codes (n, G), and the rows of each; one for None."""
+        if by is None:
+            return [None], [np.arange(len(codes))]
+        spec = self._spec
+        name = find_factor(by, spec.columns, spec.groups.hierarchies, "by")
+        if name is None:
+            raise ValueError(
+                f"by: there is no grouping factor {by!r}. The grouping factors are "
+                f"{listed(spec.labels.factors)}.{suggestion(by, spec.labels.factors)}"
+            )
+        g = spec.labels.factors.index(name)
+        present = np.unique(codes[:, g])
+        levels = [None if code < 0 else spec.labels.levels[g][code] for code in present]
+        return levels, [np.flatnonzero(codes[:, g] == code) for code in present]
+
     def _fitted_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """The rows of fit, remembered or given again."""
         check_is_fitted(self)
@@ -164,3 +356,35 @@ class CriticismMixin(Fitted):
         groups = pd.DataFrame(labels.values(rows.codes), index=range(len(rows.codes)))
         predictors = pd.DataFrame(rows.X, columns=list(names))
         return predictors.join(groups.iloc[rows.cell].reset_index(drop=True))
+
+
+def _prior_predictive(
+    model: Any, spec: ModelSpec, X: Any, n_samples: int, random_state: Any, kind: Kind
+) -> Floats:
+    """Prior draws (n, n_samples) of rows of X, by the priors of a model in the units of a spec."""
+    predictors, codes, columns = spec.read(model, X)
+    n_seen = np.array(spec.groups.n_levels, dtype=np.int64)
+    levels = np.where(codes < 0, n_seen + spec.groups.new_levels(columns, codes), codes)
+    n_levels, levels = _only_present(levels)
+    priors = build_priors(
+        model.priors,
+        columns=spec.columns,
+        hierarchies=spec.groups.hierarchies,
+        coefficients=spec.labels.coefficients,
+        varying=spec.labels.varying,
+    )
+    rng = np.random.default_rng(seed_of(random_state))
+    draws = draw_priors(
+        priors, n_levels, n_samples, rng, family=model.family, covariance=model.covariance
+    )
+    return prior_predictive(draws, spec.labels.varying, spec.units, predictors, levels, rng, kind)
+
+
+def _only_present(levels: Ints) -> tuple[list[int], Ints]:
+    """How many levels of each factor there are among rows, and rows (n, G) by these."""
+    present = np.empty_like(levels)
+    n_levels = []
+    for g, column in enumerate(levels.T):
+        known, present[:, g] = np.unique(column, return_inverse=True)
+        n_levels.append(len(known))
+    return n_levels, present

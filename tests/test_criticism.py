@@ -5,9 +5,13 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from skhlm import HLMRegressor
+from skhlm.priors import Normal
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")
@@ -69,3 +73,109 @@ def test_checks_do_not_change_the_model(fitted):
     before = dict(vars(fitted))
     fitted.bayes_r2()
     assert vars(fitted) == before
+
+
+def test_prior_predictive_needs_no_fit_and_changes_nothing(campaigns):
+    X, y = campaigns
+    model = HLMRegressor(
+        ["region/country", "industry/vertical"], family="normal", covariance="full"
+    )
+    before = dict(vars(model))
+    draws = model.prior_predictive(X, y, n_samples=300)
+    assert draws.shape == (len(X), 300)
+    assert np.isfinite(draws).all()
+    assert vars(model) == before
+    np.testing.assert_array_equal(draws, model.prior_predictive(X, y, n_samples=300))
+    assert (draws != model.prior_predictive(X, y, n_samples=300, random_state=1)).any()
+    with pytest.raises(NotFittedError, match="units of the priors: pass y"):
+        model.prior_predictive(X)
+
+
+def test_prior_predictive_is_that_of_its_priors():
+    x = np.linspace(-1, 1, 41)
+    y = 100 + 5 * x[::-1] / x.std()
+    priors = {
+        "kappa": {"Intercept": Normal(1, 2), "x": Normal(3, 0.5)},
+        "tau": Normal(0, 1),
+        "sigma": Normal(0, 0.1),
+    }
+    X = pd.DataFrame({"x": x / x.std(), "g": np.arange(41) % 2})
+    model = HLMRegressor("g", varying="intercept", family="normal", priors=priors)
+    mean = model.prior_predictive(X, y, n_samples=20000, kind="mean")
+    center = X["x"].to_numpy()
+    exact_mean = 100 + 5 * (1 + 3 * center)
+    exact_sd = 5 * np.sqrt(2**2 + (0.5 * center) ** 2 + 1)  # E tau^2 = 1
+    error = exact_sd / 20000**0.5
+    assert (np.abs(mean.mean(axis=1) - exact_mean) < 4.5 * error).all()
+    np.testing.assert_allclose(mean.std(axis=1), exact_sd, rtol=0.03)
+    shared = np.cov(mean[20], mean[22])[0, 1] / 25  # same level
+    apart = np.cov(mean[20], mean[21])[0, 1] / 25
+    expected = 4 + 0.25 * center[20] * center[[22, 21]]
+    np.testing.assert_allclose([shared, apart], [expected[0] + 1, expected[1]], atol=0.25)
+    noise = model.prior_predictive(X, y, n_samples=20000) - mean
+    np.testing.assert_allclose(noise.std(), 5 * 0.1, rtol=0.02)
+
+
+def test_prior_predictive_of_a_fitted_model_knows_the_units(fitted, campaigns):
+    X, y = campaigns
+    few = X.iloc[:50]
+    known = fitted.prior_predictive(few, n_samples=2000)
+    again = clone(fitted).prior_predictive(X, y, n_samples=2000)[:50]
+    quartiles = [np.quantile(draws, [0.25, 0.5, 0.75]) for draws in (known, again)]
+    np.testing.assert_allclose(quartiles[0], quartiles[1], atol=0.1 * np.ptp(quartiles[1]))
+    unseen = few.assign(country="Atlantis")
+    assert np.isfinite(fitted.prior_predictive(unseen, n_samples=10)).all()
+    with pytest.raises(ValueError, match="kind"):
+        fitted.prior_predictive(few, kind="median")
+
+
+def test_posterior_predictive_check_of_a_right_model(fitted, campaigns):
+    check = fitted.posterior_predictive_check(n_samples=300)
+    assert check["statistic"].tolist() == ["mean", "sd", "min", "max", "skewness"]
+    assert check["p_value"].between(0.005, 0.995).all()
+    np.testing.assert_allclose(check["observed"][0], np.mean(campaigns[1]))
+    given = fitted.posterior_predictive_check(*campaigns, n_samples=300, coverage=0.5)
+    np.testing.assert_allclose(given["observed"], check["observed"])
+    np.testing.assert_allclose(given["p_value"], check["p_value"], atol=0.15)
+    assert (given["lower"] > check["lower"]).all()
+
+
+def test_posterior_predictive_check_by_level(fitted, campaigns):
+    X, y = campaigns
+    check = fitted.posterior_predictive_check(statistics="mean", by="region/country", n_samples=200)
+    expected = pd.Series(np.asarray(y)).groupby([X["region"], X["country"]]).mean()
+    assert check["level"].tolist() == expected.index.tolist()
+    np.testing.assert_allclose(check["observed"], expected)
+    assert check["p_value"].between(0.01, 0.99).mean() > 0.9
+    other = X.assign(country=X["country"].where(X["region"] == X["region"][0], "Atlantis"))
+    levels = fitted.posterior_predictive_check(other, y, by="region/country", n_samples=10)["level"]
+    assert levels.isna().any()
+    with pytest.raises(ValueError, match="by: there is no grouping factor 'country'"):
+        fitted.posterior_predictive_check(by="country")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_wrong_family_shows_in_the_extremes():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(300)
+    y = x + rng.standard_t(1.5, 300)
+    model = HLMRegressor(family="normal", chains=2, iter_sampling=300, random_state=0)
+    check = model.fit(x[:, None], y).posterior_predictive_check(n_samples=500)
+    p = check.set_index("statistic")["p_value"]
+    assert p["max"] < 0.01 or p["min"] > 0.99
+    assert 0.2 < p["mean"] < 0.8
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_whole_weights_are_repeated_rows():
+    rng = np.random.default_rng(1)
+    X, weight = rng.standard_normal((20, 1)), np.arange(20) % 3
+    y = X[:, 0] + rng.standard_normal(20)
+    model = HLMRegressor(family="normal", chains=2, iter_sampling=300, random_state=0)
+    model.fit(X, y, sample_weight=weight)
+    check = model.posterior_predictive_check(statistics=["mean", "sd"], n_samples=50)
+    repeated = y.repeat(weight)
+    np.testing.assert_allclose(check["observed"], [repeated.mean(), repeated.std(ddof=1)])
+    model.fit(X, y, sample_weight=weight / 2)
+    with pytest.raises(ValueError, match="no whole numbers"):
+        model.posterior_predictive_check()
