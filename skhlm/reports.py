@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.columns import listed, suggestion
 from skhlm.convergence import convergence
 from skhlm.labels import Labels, pairs
-from skhlm.posterior import Posterior, central, describe
+from skhlm.posterior import NO_EFFECT, Posterior, central, describe
 
 
 def group_effects(
@@ -58,6 +59,8 @@ def coefficients(
     codes: Ints,
     values: Mapping[str, Sequence[object]] | None = None,
     coverage: float = 0.9,
+    *,
+    parts: bool = False,
 ) -> pd.DataFrame:
     """Coefficients beta = kappa + group effects for combinations of levels.
 
@@ -71,26 +74,34 @@ def coefficients(
         What the combinations are called; needed where a level was not seen.
     coverage : float, default 0.9
         Of the central interval from ``lower`` to ``upper``.
+    parts : bool, default False
+        Whether to report what beta is the sum of: kappa, every factor's delta, every hierarchy's
+        gamma = the sum of its deltas.
 
     Returns
     -------
     pandas.DataFrame
         One row for each combination and coefficient: the group columns, then coefficient, mean,
-        sd, lower, upper, in the user's units; "Intercept" is at x = 0.
+        sd, lower, upper, in the user's units; "Intercept" is at x = 0. With ``parts`` a column part
+        before coefficient: "kappa", "delta[region]", "delta[region/country]",
+        "gamma[region/country]", ..., "beta".
 
     Raises
     ------
     ValueError
         When a group column has the name of another column of the frame.
     """
-    if values is None:
-        values = labels.values(codes)
-    _check_distinct(values)
-    found = posterior.describe_coefficients(codes, central(coverage))
-    n, n_coefficients = found.shape[:2]
-    named = {name: pd.Series(list(value)).repeat(n_coefficients) for name, value in values.items()}
+    values = labels.values(codes) if values is None else values
+    wanted = _parts(labels) if parts else [_Part("beta", range(len(labels.factors)), True)]
+    _check_distinct(values, ["part"] * parts)
+    found = np.stack([_describe_part(posterior, codes, part, coverage) for part in wanted], axis=1)
+    n, n_parts, n_coefficients, _ = found.shape
+    times = n_parts * n_coefficients
+    named = {name: pd.Series(list(value)).repeat(times) for name, value in values.items()}
     frame = pd.DataFrame(named).reset_index(drop=True)
-    frame["coefficient"] = list(labels.coefficients) * n
+    if parts:
+        frame["part"] = np.repeat([part.name for part in wanted] * n, n_coefficients)
+    frame["coefficient"] = list(labels.coefficients) * (n * n_parts)
     return _with_description(frame, found)
 
 
@@ -129,6 +140,14 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
 _DESCRIPTION = ("mean", "sd", "lower", "upper")
 
 
+class _Part(NamedTuple):
+    """A part of beta: the effects of some factors, with or without kappa."""
+
+    name: str
+    factors: Sequence[int]
+    kappa: bool
+
+
 class _Row(NamedTuple):
     """One parameter of the summary and its draws, (S,)."""
 
@@ -148,9 +167,39 @@ def find_factor(factor: str, labels: Labels) -> int:
     return labels.factors.index(factor)
 
 
-def _check_distinct(group_columns: Iterable[str]) -> None:
+def _parts(labels: Labels) -> list[_Part]:
+    """What beta is the sum of, and beta."""
+    columns = labels.group_columns
+    every = range(len(columns))
+    finest = [
+        g for g in every if columns[g] not in [other[:-1] for other in columns[g + 1 : g + 2]]
+    ]
+    return [
+        _Part("kappa", (), True),
+        *(_Part(f"delta[{labels.factors[g]}]", (g,), False) for g in every),
+        *(
+            _Part(f"gamma[{labels.factors[g]}]", range(g + 1 - len(columns[g]), g + 1), False)
+            for g in finest
+        ),
+        _Part("beta", every, True),
+    ]
+
+
+def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: float) -> Floats:
+    """Mean, sd and interval of a part of beta at each row of codes, (C, K, 4)."""
+    masked = np.full_like(codes, NO_EFFECT)
+    masked[:, part.factors] = codes[:, part.factors]
+    if not part.kappa:
+        of = (posterior.draws, posterior.mean)
+        draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
+        posterior = replace(posterior, draws=draws, mean=mean)
+    return posterior.describe_coefficients(masked, central(coverage))
+
+
+def _check_distinct(group_columns: Iterable[str], more: Iterable[str]) -> None:
     """Raise where a group column has the name of a column that `coefficients` adds."""
-    if taken := [name for name in group_columns if name in ("coefficient", *_DESCRIPTION)]:
+    own = ("coefficient", *_DESCRIPTION, *more)
+    if taken := [name for name in group_columns if name in own]:
         raise ValueError(
             f"The frame of coefficients has columns of its own called {listed(taken)}: rename "
             "the group columns of these names in X and fit again."
