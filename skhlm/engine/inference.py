@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skhlm.diagnostics import Diagnostics
-from skhlm.draws import Draws
+from skhlm.draws import Draws, SamplerStatistics
 
 Diagnose = Callable[..., Diagnostics]  # of draws, statistics and the algorithm's name
 
@@ -15,12 +15,14 @@ Diagnose = Callable[..., Diagnostics]  # of draws, statistics and the algorithm'
 class Inference:
     """Draws of the posterior, how well they were made, and the mode if that was asked for.
 
-    Draws of an approximation are all in one chain; the mode is one draw in one chain.
+    Draws of an approximation are all in one chain; the mode is one draw in one chain. The sampler's
+    statistics are those of the same draws; approximations have none.
     """
 
     draws: Draws
     diagnostics: Diagnostics
     mode: Draws | None = None
+    statistics: SamplerStatistics | None = None
 
     @property
     def n_chains(self) -> int:

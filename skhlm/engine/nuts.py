@@ -47,7 +47,7 @@ def run_nuts(
     """
     first = _diagnosed(_draw(target, settings, progress, start), diagnose)
     if not _is_poor(first):
-        return Inference(first.draws, first.diagnostics)
+        return Inference(first.draws, first.diagnostics, statistics=first.statistics)
     settings = replace(settings, seed=settings.seed + 1)
     if _is_short(first):
         half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
@@ -55,7 +55,8 @@ def run_nuts(
     target = target.recalibrated(first.coordinates, first.draws)
     second = _diagnosed(_draw(target, _careful(settings, first), progress), diagnose)
     better = max(first, second, key=_merit)
-    return Inference(better.draws, replace(better.diagnostics, n_runs=2))
+    diagnostics = replace(better.diagnostics, n_runs=2)
+    return Inference(better.draws, diagnostics, statistics=better.statistics)
 
 
 def _draw(
@@ -115,4 +116,5 @@ def _pooled(first: _Sample, second: _Sample, diagnose: Diagnose) -> Inference:
     """Each chain followed by its second run."""
     draws = first.draws.followed_by(second.draws)
     statistics = first.statistics.followed_by(second.statistics)
-    return Inference(draws, diagnose(draws, replace(statistics, n_runs=2)))
+    diagnostics = diagnose(draws, replace(statistics, n_runs=2))
+    return Inference(draws, diagnostics, statistics=statistics)

@@ -127,7 +127,7 @@ def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Appr
             algorithm="meanfield",
             inits=_INITIAL_RADIUS,
             grad_samples=10,
-            tol_rel_obj=0.001,
+            eval_elbo=50,
             draws=settings.n_draws,
             require_converged=False,  # the importance ratios tell more
         )

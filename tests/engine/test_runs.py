@@ -18,7 +18,10 @@ from joblib import Parallel, delayed, parallel_config
 
 from skhlm import HLMRegressor
 from skhlm.engine import runs
+from skhlm.engine.data_block import write_json
+from skhlm.engine.program import PROGRAM
 from skhlm.engine.settings import choose_settings
+from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
 from tests.engine.problems import make_problem
 
@@ -132,6 +135,21 @@ def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(SamplingError, match=r"writable temporary directory .* TMPDIR"):
         long_fit()
+
+
+def test_no_normal_distribution_where_there_is_no_maximum(tmp_path):
+    """Far from all rows a Student-t density is convex; Stan would draw all the same."""
+    rng = np.random.default_rng(0)
+    problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
+    z = {"z_tau": [], "z_sigma": 0, "z_nu": [0], "z_omega": [], "z_root": [[99]], "z_delta": []}
+    write_json(build_target(problem).data_block(), tmp_path / "data.json")
+    write_json(z, tmp_path / "mode.json")
+    words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.json"]
+    result = subprocess.run(
+        [PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 70
+    assert "the Hessian at the mode is not negative definite" in result.stderr
 
 
 def settings_for(problem, **chosen):

@@ -1,0 +1,267 @@
+"""The approximations beside NUTS: as good as they say, and they say when they are not."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+
+from skhlm import HLMRegressor
+from skhlm.datasets import load_sleepstudy
+from skhlm.engine import approximation
+from skhlm.engine.approximation import _resample
+from skhlm.exceptions import SamplingError
+from skhlm.posterior import Posterior
+from skhlm.preparation import prepare
+
+APPROXIMATIONS = ["pathfinder", "laplace", "advi", "map"]
+N, J = 300, 20
+RNG = np.random.default_rng(3)
+LEVEL = np.repeat(np.arange(J), N // J)
+X = np.column_stack([RNG.normal(size=N), LEVEL])
+Y = 2 + 0.5 * X[:, 0] + RNG.normal(size=J)[LEVEL] + RNG.normal(size=N)
+
+
+def regressor(**settings):
+    return HLMRegressor(**{"groups": 1, "family": "normal", "random_state": 0, **settings})
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    return regressor().fit(X, Y)
+
+
+@pytest.fixture(scope="module", params=APPROXIMATIONS)
+def approximated(request):
+    return regressor(algorithm=request.param).fit(X, Y)
+
+
+def parameters(model):
+    """Draws (P, S) of kappa, every effect, tau and sigma."""
+    posterior = model._posterior
+    effects = [delta[:-2].reshape(-1, posterior.n_draws) for delta in posterior.draws.delta]
+    return np.concatenate([posterior.draws.kappa, *effects, *posterior.tau, posterior.sigma[None]])
+
+
+class TestHealthy:
+    def test_moments_are_those_of_nuts(self, approximated, sampled):
+        """Within 4.5 standard errors; those of resampled draws have the importance ESS."""
+        found, expected = parameters(approximated), parameters(sampled)
+        checks = {check.name: check for check in approximated.diagnostics_.checks}
+        n = min(checks["importance ESS"].value, sampled.diagnostics_.min_ess_bulk)
+        sd = expected.std(axis=1)
+        difference = np.abs(found.mean(axis=1) - expected.mean(axis=1)) / sd
+        assert difference.max() < 4.5 * np.sqrt(2 / n)
+        np.testing.assert_allclose(found.std(axis=1) / sd, 1, atol=0.2)
+
+    def test_says_that_it_is_healthy(self, approximated):
+        diagnostics = approximated.diagnostics_
+        assert diagnostics.algorithm == approximated.algorithm
+        assert diagnostics.pareto_k < 0.6
+        assert diagnostics.converged
+        assert approximated.summary()[["ess_bulk", "ess_tail", "rhat"]].isna().all(axis=None)
+
+    def test_predicts_as_nuts_does(self, approximated, sampled):
+        np.testing.assert_allclose(approximated.predict(X), sampled.predict(X), atol=0.1)
+        ends, expected = approximated.predict_interval(X), sampled.predict_interval(X)
+        np.testing.assert_allclose(ends, expected, atol=0.2)
+        new = [[0.0, 99]]  # a level that fit has not seen
+        np.testing.assert_allclose(
+            approximated.predict_interval(new), sampled.predict_interval(new), atol=0.3
+        )
+
+
+@pytest.mark.parametrize("algorithm", APPROXIMATIONS)
+def test_without_groups_the_posterior_has_a_closed_form(algorithm):
+    """Flat priors: the slope is Student-t about least squares; MAP's is least squares itself."""
+    x = X[:, 0]
+    fit = stats.linregress(x, Y)
+    model = regressor(groups=None, algorithm=algorithm).fit(x[:, None], Y)
+    draws = model._posterior.draws.kappa[1]
+    exact = stats.t(N - 2, fit.slope, fit.stderr)
+    assert abs(draws.mean() - exact.mean()) < 4 * exact.std() / np.sqrt(2000)
+    np.testing.assert_allclose(draws.std(), exact.std(), rtol=0.06)
+    if algorithm == "map":
+        np.testing.assert_allclose(model.coef_, fit.slope, rtol=1e-3)
+
+
+def test_the_mode_does_not_depend_on_the_seed():
+    """The draws do; predict and the attributes are those of the mode."""
+    settings = {"groups": None, "algorithm": "map"}
+    one, other = (regressor(**settings, random_state=s).fit(X, Y) for s in (0, 1))
+    for name in ("coef_", "intercept_", "sigma_"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-10)
+    np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-10)
+    assert not np.array_equal(one.predict_interval(X), other.predict_interval(X))
+    assert one.sigma_ != pytest.approx(one._posterior.sigma.mean(), rel=1e-6)
+
+
+def test_laplace_has_the_means_of_its_draws():
+    model = regressor(algorithm="laplace").fit(X, Y)
+    np.testing.assert_allclose(model.sigma_, model._posterior.sigma.mean())
+    np.testing.assert_allclose(model.coef_, model._posterior.kappa_at_zero().mean(axis=1)[1:])
+
+
+@pytest.mark.parametrize("algorithm", APPROXIMATIONS)
+def test_same_seed_same_bits(algorithm):
+    """Also with another number of threads."""
+    settings = {"algorithm": algorithm, "iter_sampling": 50}
+    fits = [regressor(**settings, n_jobs=n).fit(X, Y) for n in (1, 1, 2)]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(parameters(other), parameters(fits[0]))
+        np.testing.assert_array_equal(other.predict(X), fits[0].predict(X))
+
+
+@pytest.fixture(scope="module")
+def sleepstudy():
+    """With Student-t errors the posterior has long tails: no normal distribution comes close."""
+    return load_sleepstudy(return_X_y=True)
+
+
+@pytest.mark.parametrize("algorithm", ["pathfinder", "map"])
+def test_warns_where_it_is_no_approximation(sleepstudy, algorithm):
+    model = HLMRegressor("subject", algorithm=algorithm, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=f"algorithm='{algorithm}' did not come close"):
+        model.fit(*sleepstudy)
+    assert model.diagnostics_.pareto_k > 0.7
+    assert model.diagnostics_.verdict == "warn"
+
+
+def test_fallback_runs_nuts_where_it_is_no_approximation(sleepstudy):
+    model = HLMRegressor("subject", algorithm="map", fallback="nuts", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*sleepstudy)
+    assert model.diagnostics_.algorithm == "nuts"
+    assert np.isnan(model.diagnostics_.pareto_k)
+    assert model._posterior.n_chains == 4
+    plain = HLMRegressor("subject", random_state=0).fit(*sleepstudy)
+    np.testing.assert_array_equal(model.predict(sleepstudy[0]), plain.predict(sleepstudy[0]))
+
+
+def test_fallback_keeps_a_good_approximation():
+    model = regressor(algorithm="pathfinder", fallback="nuts").fit(X, Y)
+    assert model.diagnostics_.algorithm == "pathfinder"
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    def fail(*_):
+        raise SamplingError("The Stan program failed: Line search failed.")
+
+    monkeypatch.setitem(approximation._RUNS, "laplace", fail)
+
+
+@pytest.mark.usefixtures("failing")
+def test_failure_names_the_remedy_and_leaves_the_model_as_it_was():
+    model = regressor(algorithm="pathfinder", iter_sampling=100).fit(X, Y)
+    before = model.predict(X)
+    with pytest.raises(SamplingError, match=r"Line search failed.* fallback='nuts'"):
+        model.set_params(algorithm="laplace").fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X), before)
+    assert model.diagnostics_.algorithm == "pathfinder"
+
+
+@pytest.mark.usefixtures("failing")
+def test_fallback_after_a_failure():
+    model = regressor(algorithm="laplace", fallback="nuts", iter_sampling=400).fit(X, Y)
+    assert model.diagnostics_.algorithm == "nuts"
+
+
+def test_resampling_gives_each_draw_its_share():
+    weights = RNG.dirichlet(np.full(50, 0.5))
+    picks = _resample(weights, seed=4)
+    counts = np.bincount(picks, minlength=50)
+    assert len(picks) == 50
+    assert np.all(np.abs(counts - 50 * weights) < 1)
+    np.testing.assert_array_equal(_resample(weights, seed=4), picks)
+
+
+def test_equal_weights_pick_every_draw_once():
+    np.testing.assert_array_equal(_resample(np.full(1000, 1e-3), seed=1), np.arange(1000))
+
+
+@pytest.fixture(scope="module", params=["normal", "student_t"])
+def refits(request):
+    """A warm refit with one level more, and a cold one."""
+    seen, settings = LEVEL > 0, {"family": request.param, "iter_sampling": 1000}
+    warm = regressor(**settings, warm_start=True).fit(X[seen], Y[seen])
+    assert warm._posterior.n_levels == (J - 1,)
+    return warm.fit(X, Y), regressor(**settings).fit(X, Y)
+
+
+def test_a_warm_refit_has_the_posterior_of_a_cold_one(refits):
+    warm, cold = refits
+    assert warm._posterior.n_levels == (J,)
+    found, expected = parameters(warm), parameters(cold)
+    assert not np.array_equal(found, expected)
+    n = min(warm.diagnostics_.min_ess_bulk, cold.diagnostics_.min_ess_bulk)
+    sd = expected.std(axis=1)
+    difference = np.abs(found.mean(axis=1) - expected.mean(axis=1)) / sd
+    assert difference.max() < 4.5 * np.sqrt(2 / n)
+    np.testing.assert_allclose(found.std(axis=1) / sd, 1, atol=0.15)
+    assert warm.diagnostics_.verdict == cold.diagnostics_.verdict
+
+
+def test_the_next_fit_begins_at_the_last_draws(monkeypatch):
+    """In the user's units, whatever scales and centres the new rows have; new effects at 0."""
+    seen = LEVEL > 0
+    model = regressor(warm_start=True).fit(X[seen], Y[seen])
+    draws = parameters(model)
+    ends = draws.reshape(len(draws), 4, -1)[..., -1]
+    begun = {}
+
+    def begin(_problem, settings, _diagnose, earlier):
+        begun.update(earlier=earlier, warmup=settings.iter_warmup)
+        raise SamplingError("far enough")
+
+    monkeypatch.setattr("skhlm.regressor.infer", begin)
+    with pytest.raises(SamplingError, match="far enough"):
+        model.fit(X, Y)
+    _, spec, _ = prepare(model, X, Y, None)
+    again = Posterior.from_draws(begun["earlier"].last, model._posterior.varying, spec.units)
+    shift = spec.units.x_center[0] - model._spec.units.x_center[0]
+    kappa = ends[:2].copy()
+    kappa[0] += shift * kappa[1]
+    np.testing.assert_allclose(again.draws.kappa, kappa, rtol=1e-12)
+    np.testing.assert_array_equal(again.draws.delta[0][0], 0)
+    np.testing.assert_allclose(again.draws.delta[0][1:J, 1], ends[2:-3].reshape(J - 1, 2, 4)[:, 1])
+    np.testing.assert_allclose(again.sigma, ends[-1], rtol=1e-12)
+    assert begun["warmup"] == 50
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"family": "student_t"}, {"groups": None}, {"varying": "intercept"}, {"covariance": "full"}],
+    ids=str,
+)
+def test_another_model_starts_afresh(other):
+    model = regressor(iter_sampling=50, chains=2, warm_start=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, Y).set_params(**other).fit(X, Y)
+        cold = regressor(iter_sampling=50, chains=2, **other).fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X), cold.predict(X))
+
+
+@pytest.mark.parametrize("algorithm", ["pathfinder", "map"])
+def test_approximations_take_a_warm_start_too(algorithm):
+    model = regressor(algorithm=algorithm, warm_start=True).fit(X[:-30], Y[:-30]).fit(X, Y)
+    cold = regressor(algorithm=algorithm).fit(X, Y)
+    np.testing.assert_allclose(model.predict(X), cold.predict(X), atol=0.1)
+
+
+def test_nuts_may_follow_an_approximation():
+    model = regressor(algorithm="pathfinder", warm_start=True).fit(X, Y)
+    model.set_params(algorithm="nuts").fit(X, Y)
+    assert model.diagnostics_.algorithm == "nuts"
+    assert model.diagnostics_.converged
+
+
+def test_a_cold_fit_forgets_the_last_one():
+    model = regressor(groups=None, iter_sampling=400).fit(X, Y)
+    expected = parameters(model)
+    np.testing.assert_array_equal(parameters(model.fit(X[:-30], Y[:-30]).fit(X, Y)), expected)
