@@ -1,0 +1,161 @@
+"""What each command of ``skhlm`` does: options in, files out."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skhlm.cli.tables import column, read_table, write_table
+from skhlm.labels import path
+from skhlm.persistence import load, save
+from skhlm.regressor import HLMRegressor
+
+_EXIT = {"pass": 0, "warn": 3, "fail": 4}
+
+
+def fit(options: Namespace) -> None:
+    """Fit a model to a table and save it."""
+    table = read_table(options.data)
+    y = column(table, options.target, "--target")
+    weight = options.sample_weight and column(table, options.sample_weight, "--sample-weight")
+    X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
+    model = HLMRegressor(options.groups, **_parameters(options))
+    if options.predictors:
+        X = X[_used_columns(X, options)]
+    model.fit(X, y, sample_weight=None if weight is None else weight.to_numpy())
+    save(model, options.output)
+    diagnostics = model.diagnostics_
+    print(
+        f"{len(X)} rows, {len(model.groups_)} grouping factors; verdict: {diagnostics.verdict}; "
+        f"saved to {options.output}"
+    )
+
+
+def predict(options: Namespace) -> None:
+    """The rows with their predictions: columns prediction, lower, upper."""
+    model, table = _load(options.model), read_table(options.data)
+    if options.unseen:
+        model.set_params(unseen=options.unseen)
+    X = _columns_of_fit(table, model)
+    lower, upper = model.predict_interval(X, options.coverage, options.kind).T
+    predicted = {"prediction": model.predict(X), "lower": lower, "upper": upper}
+    if taken := [name for name in predicted if name in table]:
+        raise ValueError(
+            f"{options.data} has columns called {', '.join(taken)}, as the predictions are: "
+            "rename or remove them."
+        )
+    write_table(table.assign(**predicted), options.output)
+
+
+def curve(options: Namespace) -> None:
+    """Response curves along one predictor."""
+    model = _load(options.model)
+    X = None if options.data is None else _columns_of_fit(read_table(options.data), model)
+    curves = model.response_curve(
+        X,
+        options.feature,
+        grid=None if options.grid is None else _grid(*options.grid),
+        coverage=options.coverage,
+        kind=options.kind,
+        slope=options.slope,
+    )
+    write_table(curves, options.output)
+
+
+def summary(options: Namespace) -> None:
+    """One of the model's tables, on the screen or in a file."""
+    model = _load(options.model)
+    if options.factor and options.of not in ("group_effects", "shrinkage_factors"):
+        raise ValueError(f"--factor: {options.of} is not by grouping factor.")
+    arguments = {"factor": options.factor} if options.factor else {}
+    table: pd.DataFrame = getattr(model, options.of)(**arguments)
+    if "level" in table:
+        table = table.assign(level=table["level"].map(path))
+    if options.output:
+        write_table(table, options.output)
+    else:
+        print(_as_text(table))
+
+
+def diagnose(options: Namespace) -> int:
+    """Every check of the model, what to do about it; the exit code tells the verdict."""
+    model = _load(options.model)
+    verdict: str = model.diagnostics_.verdict
+    checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
+    print(_as_text(checks))
+    print("\n".join(["", *model.diagnostics_.messages, f"verdict: {verdict}"]))
+    return _EXIT[verdict]
+
+
+def report(options: Namespace) -> None:
+    """The model's report as one HTML file."""
+    if (options.data is None) != (options.target is None):
+        raise ValueError("--data and --target go together: rows and the column of their outcome.")
+    model = _load(options.model)
+    X = y = None
+    if options.data is not None:
+        table = read_table(options.data)
+        X, y = _columns_of_fit(table, model), column(table, options.target, "--target")
+    model.report(options.output, X, y)
+
+
+def demo(options: Namespace) -> None:
+    """The tour."""
+    from skhlm.demo.__main__ import main as tour
+
+    arguments, sys.argv = sys.argv, ["skhlm demo", options.picture]
+    try:
+        tour()
+    finally:
+        sys.argv = arguments
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    """A table for the screen."""
+    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
+
+
+def _parameters(options: Namespace) -> dict[str, Any]:
+    """Parameters of the estimator that were given as options."""
+    names = set(inspect.signature(HLMRegressor).parameters) - {"groups"}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if given.get("varying") in (["all"], ["intercept"]):
+        (given["varying"],) = given["varying"]
+    return given
+
+
+def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
+    """The predictors asked for and the group columns, in the order of the table."""
+    for name in options.predictors:
+        column(X, name, "--predictors")
+    grouped = {part for path in options.groups or () for part in (path, *path.split("/"))}
+    return [name for name in X.columns if name in grouped or name in options.predictors]
+
+
+def _load(file: str) -> HLMRegressor:
+    model = load(file)
+    if not isinstance(model, HLMRegressor):
+        raise TypeError(f"{file} holds a {type(model).__name__}, not a hierarchical model.")
+    return model
+
+
+def _columns_of_fit(table: pd.DataFrame, model: HLMRegressor) -> pd.DataFrame:
+    """The columns of fit in their order, from a table that may have others too."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        return table
+    for name in names:
+        column(table, name, "the model needs a column that the table lacks")
+    return table[list(names)]
+
+
+def _grid(start: float, stop: float, points: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Evenly spaced values."""
+    if points != int(points) or points < 2:
+        raise ValueError(f"--grid: the number of points must be a whole number > 1, got {points}.")
+    return np.linspace(start, stop, int(points))

@@ -1,0 +1,198 @@
+"""The command line: the same numbers as the API, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import skhlm
+from skhlm import HLMRegressor
+from skhlm.cli import main
+from skhlm.datasets import load_sleepstudy
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Sleepstudy with its outcome."""
+    X, y = load_sleepstudy(return_X_y=True)
+    return X.assign(subject="s" + X["subject"].astype(str), reaction=y)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, table):
+    """data.csv, data.parquet and a model of them."""
+    folder = tmp_path_factory.mktemp("cli")
+    table.to_csv(folder / "data.csv", index=False)
+    table.to_parquet(folder / "data.parquet", index=False)
+    assert run("fit", folder / "data.csv", *FIT, "-o", folder / "m.skhlm") == 0
+    return folder
+
+
+FIT = ("--target", "reaction", "--groups", "subject", "--family", "normal", "--random-state", 3)
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_fit_is_the_estimators_fit(folder, table):
+    X = table[["subject", "days"]]
+    model = HLMRegressor(["subject"], family="normal", random_state=3).fit(X, table["reaction"])
+    loaded = skhlm.load(folder / "m.skhlm")
+    assert np.array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.get_params() == model.get_params()
+
+
+def test_fit_reads_parquet_predictors_and_weights(folder, table):
+    weighted = table.assign(noise=0.0, n=2)
+    weighted.to_parquet(folder / "weighted.parquet")
+    more = ("--predictors", "days", "--sample-weight", "n", "--varying", "intercept")
+    how = ("--algorithm", "map", "--iter-sampling", 300)
+    status = run("fit", folder / "weighted.parquet", *FIT, *more, *how, "-o", folder / "w.skhlm")
+    model = skhlm.load(folder / "w.skhlm")
+    assert status == 0
+    assert list(model.feature_names_in_) == ["subject", "days"]
+    assert model.group_effects()["n"].eq(20).all()
+    assert model.varying == "intercept"
+
+
+def test_predict_adds_columns(folder, table):
+    extra = table.assign(note="x")[["note", "reaction", "days", "subject"]]  # another order
+    extra.to_csv(folder / "extra.csv", index=False)
+    arguments = (folder / "m.skhlm", folder / "extra.csv", "--coverage", 0.5, "--kind", "mean")
+    assert run("predict", *arguments, "-o", folder / "p.parquet") == 0
+    written = pd.read_parquet(folder / "p.parquet")
+    model, X = skhlm.load(folder / "m.skhlm"), table[["subject", "days"]]
+    assert list(written.columns) == [*extra.columns, "prediction", "lower", "upper"]
+    assert np.array_equal(written["prediction"], model.predict(X))
+    assert np.array_equal(written[["lower", "upper"]], model.predict_interval(X, 0.5, "mean"))
+
+
+def test_predict_reads_and_writes_the_standard_streams(folder, table, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO((folder / "data.csv").read_text()))
+    assert run("predict", folder / "m.skhlm", "-") == 0
+    written = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert len(written) == len(table)
+    assert (written["lower"] < written["prediction"]).all()
+
+
+def test_predict_refuses_new_levels_if_asked(folder, table, capsys):
+    table.assign(subject="new").to_csv(folder / "new.csv", index=False)
+    assert run("predict", folder / "m.skhlm", folder / "new.csv") == 0
+    capsys.readouterr()
+    assert run("predict", folder / "m.skhlm", folder / "new.csv", "--unseen", "error") == 1
+    assert "'new'" in one_line(capsys)
+
+
+def test_curve(folder, capsys):
+    assert run("curve", folder / "m.skhlm", "--feature", "days", "--grid", 0, 10, 3, "--slope") == 0
+    curves = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    model = skhlm.load(folder / "m.skhlm")
+    expected = model.response_curve(None, "days", grid=[0, 5, 10], slope=True)
+    assert list(curves.columns) == list(expected.columns)
+    np.testing.assert_allclose(curves["mean"], expected["mean"], rtol=1e-12)
+    assert curves["extrapolated"].sum() == 18  # days end at 9
+
+
+@pytest.mark.parametrize("of", ["summary", "group_effects", "coefficients", "shrinkage_factors"])
+def test_summary(folder, capsys, of):
+    assert run("summary", folder / "m.skhlm", "--of", of, "-o", folder / "s.csv") == 0
+    expected = getattr(skhlm.load(folder / "m.skhlm"), of)()
+    written = pd.read_csv(folder / "s.csv")
+    assert list(written.columns) == list(expected.columns)
+    assert len(written) == len(expected)
+    assert run("summary", folder / "m.skhlm", "--of", of) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(expected)
+
+
+def test_diagnose_tells_its_verdict(folder, capsys):
+    assert run("diagnose", folder / "m.skhlm") == 0
+    assert "verdict: pass" in capsys.readouterr().out
+
+
+def test_diagnose_exits_with_the_verdict(folder, table, capsys):
+    two = table[table["subject"].isin(["s308", "s309"])]
+    two.to_csv(folder / "two.csv", index=False)
+    run("fit", folder / "two.csv", *FIT, "-o", folder / "two.skhlm")
+    status = run("diagnose", folder / "two.skhlm")
+    verdict = skhlm.load(folder / "two.skhlm").diagnostics_.verdict
+    assert verdict != "pass"
+    assert status == {"warn": 3, "fail": 4}[verdict]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fit", "none.csv", "--target", "y", "-o", "x"], "none.csv: No such file"),
+        (["fit", "data.csv", "--target", "y", "-o", "x"], "no column 'y'"),
+        (["fit", "data.csv", "--target", "reaction", "--groups", "sub", "-o", "x"], "'subject'"),
+        (["predict", "data.csv", "data.csv"], "data.csv"),
+        (["predict", "m.skhlm", "empty.csv"], "empty.csv"),
+        (["predict", "m.skhlm", "other.csv"], "'subject'"),
+        (["curve", "m.skhlm", "--feature", "day"], "'days'"),
+        (["curve", "m.skhlm", "--feature", "days", "--grid", "0", "1", "1"], "--grid"),
+        (["summary", "m.skhlm", "--factor", "subject"], "--factor"),
+        (["report", "m.skhlm", "--data", "data.csv", "-o", "r.html"], "--target"),
+    ],
+)
+def test_errors_take_one_line(folder, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(folder)
+    (folder / "empty.csv").write_text("")
+    (folder / "other.csv").write_text("a,b\n1,2\n")
+    assert run(*arguments) == 1
+    line = one_line(capsys)
+    assert line.startswith(f"skhlm {arguments[0]}: error: ")
+    assert told in line
+
+
+@pytest.mark.parametrize("arguments", [[], ["fit"], ["fit", "d.csv"], ["nonsense"]])
+def test_wrong_usage_exits_with_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        run(*arguments)
+    assert stopped.value.code == 2
+    assert "usage: skhlm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["fit", "predict", "curve", "summary", "diagnose", "report", "demo"]
+)
+def test_help_has_examples(capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        run(command, "--help")
+    printed = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert f"examples:\n  skhlm {command}" in printed
+
+
+def test_options_of_fit_are_parameters_of_the_estimator(capsys):
+    with pytest.raises(SystemExit):
+        run("fit", "--help")
+    printed = capsys.readouterr().out
+    switches = {"fit_intercept": "--no-intercept", "autoscale": "--no-autoscale"}
+    others = {"priors", "unseen", "warm_start"}  # no numbers or words; of predict; of no use
+    for name in set(HLMRegressor().get_params()) - others:
+        assert switches.get(name, f"--{name.replace('_', '-')}") in printed
+
+
+def test_a_closed_pipe_is_no_error(folder):
+    files = (folder / "m.skhlm", folder / "data.csv")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skhlm.cli", "predict", *files],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, complaint = process.communicate(timeout=60)
+    assert complaint == ""
+
+
+def one_line(capsys):
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
