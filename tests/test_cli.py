@@ -115,7 +115,7 @@ def test_diagnose_tells_its_verdict(folder, capsys):
     assert "verdict: pass" in capsys.readouterr().out
 
 
-def test_diagnose_exits_with_the_verdict(folder, table, capsys):
+def test_diagnose_exits_with_the_verdict(folder, table):
     two = table[table["subject"].isin(["s308", "s309"])]
     two.to_csv(folder / "two.csv", index=False)
     run("fit", folder / "two.csv", *FIT, "-o", folder / "two.skhlm")
