@@ -112,15 +112,17 @@ def show_unseen(X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
 def show_advertisers() -> None:
     """Crossed hierarchies, with the truth known."""
     X, y, truth = make_campaigns(2000, random_state=0)
-    n_countries, n_verticals = X["country"].nunique(), X["vertical"].nunique()
     print("\n4. 2,000 CAMPAIGNS, SIMULATED: COUNTRY IN REGION x VERTICAL IN INDUSTRY\n")
+    comparison = compare_advertisers(X, y)
+    unpooled = comparison.fitted["unpooled"][0]
+    n_combinations, n_fallback = len(unpooled.combinations_), unpooled.n_fallback_
     say(
         "Return by two spends; intercept and slopes vary by all four factors; Student-t noise.",
         "Each of 3 folds predicts a third of the campaigns. unpooled: coefficients of its own for",
-        f"each of {n_countries} countries and {n_verticals} verticals. hierarchical: the default",
-        "model.",
+        "each combination of country and vertical that has enough rows; of the",
+        f"{n_combinations} in the first fold {n_fallback} have not, and are pooled. hierarchical:",
+        "the default model.",
     )
-    comparison = compare_advertisers(X, y)
     show_scores(comparison, "units of the return")
     covered, n = true_effects_covered(comparison.fitted["hierarchical"][0], truth)
     say(
@@ -131,11 +133,11 @@ def show_advertisers() -> None:
 
 def show_scores(comparison: Comparison, unit: str) -> None:
     """The comparison, what its columns say, and whether the chains converged."""
-    scores = comparison.scores.rename_axis("model").reset_index()
-    show(scores, **{"R²": "{:.3f}", "coverage": "{:.1%}"})
+    show(comparison.means(), **{"R²": "{:.3f}", "coverage": "{:.1%}"})
     say(
         "R² and RMSE of held-out rows; coverage: share of them in their 90% intervals; width: of",
-        f"those intervals. RMSE and width are in {unit}.",
+        "those intervals; CRPS: error of the whole predictive distribution, which for a forecast",
+        f"without spread is the absolute error. RMSE, width and CRPS are in {unit}.",
     )
     say(convergence(comparison.fitted["hierarchical"]))
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
 
-from skhlm import HLMRegressor
+from skhlm import HLMRegressor, compare
 from skhlm.datasets import CampaignTruth
-from skhlm.demo.comparison import Comparison, cross_validate
-from skhlm.demo.least_squares import pooled, unpooled
+from skhlm.demo.comparison import Comparison
 
 SPEND = ["spend_1", "spend_2"]
 
 
 def compare_advertisers(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
     """Three-fold cross-validation; the hierarchical model is the default one."""
-    finest = {column: X[column].unique().tolist() for column in ("country", "vertical")}
-    models = {
-        "pooled": pooled(SPEND),
-        "unpooled": unpooled(finest, SPEND),
-        "hierarchical": HLMRegressor(["region/country", "industry/vertical"], random_state=0),
-    }
-    return cross_validate(models, X, y, KFold(3, shuffle=True, random_state=0).split(X))
+    groups = ["region/country", "industry/vertical"]
+    return Comparison(*compare(X, y, groups, cv=3, random_state=0, return_estimator=True))
 
 
 def best_possible(X: pd.DataFrame, y: pd.Series[float], truth: CampaignTruth) -> float:

@@ -14,11 +14,12 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 
-from skhlm import HLMRegressor
-from skhlm._typing import Floats
+from skhlm import HLMRegressor, compare
+from skhlm._typing import Floats, Ints
 from skhlm.datasets import load_gapminder
-from skhlm.demo.comparison import COVERAGE, Comparison, Fold, cross_validate
-from skhlm.demo.least_squares import pooled, unpooled
+from skhlm.demo.comparison import COVERAGE, Comparison
+
+GROUPS = "continent/country"
 
 
 def load_countries() -> tuple[pd.DataFrame, pd.Series[float]]:
@@ -33,10 +34,10 @@ def hierarchical() -> HLMRegressor:
     The residuals are normal: with three rows a country, Student-t ones may take any of the three
     for an outlier. That posterior has many modes, between which chains do not move.
     """
-    return HLMRegressor("continent/country", family="normal", random_state=0)
+    return HLMRegressor(GROUPS, family="normal", random_state=0)
 
 
-def three_years_each(X: pd.DataFrame) -> Iterator[Fold]:
+def three_years_each(X: pd.DataFrame) -> Iterator[tuple[Ints, Ints]]:
     """Folds that train on 3 random years of each country and predict the other 9."""
     folds = StratifiedKFold(n_splits=4, shuffle=True, random_state=0)
     for most, few in folds.split(X, X["country"]):
@@ -45,12 +46,11 @@ def three_years_each(X: pd.DataFrame) -> Iterator[Fold]:
 
 def compare_countries(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
     """Pooled, unpooled and hierarchical lines."""
-    models = {
-        "pooled": pooled(["decades"]),
-        "unpooled": unpooled({"country": X["country"].unique().tolist()}, ["decades"]),
-        "hierarchical": hierarchical(),
-    }
-    return cross_validate(models, X, y, three_years_each(X))
+    folds = three_years_each(X)
+    found = compare(
+        X, y, GROUPS, folds, model=hierarchical(), coverage=COVERAGE, return_estimator=True
+    )
+    return Comparison(*found)
 
 
 def pulls(comparison: Comparison, X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
