@@ -141,12 +141,10 @@ def _member(name: str) -> str:
 
 
 def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """Header of a .npy file, version 1.0, for an array in C order."""
-    text = repr({"descr": dtype, "fortran_order": False, "shape": shape})
-    padding = -(10 + len(text) + 1) % 64
-    return struct.pack("<6sBBH", b"\x93NUMPY", 1, 0, len(text) + padding + 1) + (
-        text + " " * padding + "\n"
-    ).encode("ascii")
+    """Header of a .npy file, version 1.0, for an array in C order: byte for byte as numpy's."""
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
+    line = text.ljust(len(text) + -(len(text) + 11) % 64) + "\n"
+    return struct.pack("<6sBBH", b"\x93NUMPY", 1, 0, len(line)) + line.encode("ascii")
 
 
 def _entry(array: Array) -> dict[str, Any]:

@@ -134,8 +134,10 @@ def conforms(value: Any, expected: Any) -> bool:
     if origin is np.ndarray:
         return isinstance(value, np.ndarray) and value.dtype == get_args(args[1])[0]
     if origin is dict:
-        pairs = value.items() if isinstance(value, dict) else [(value, None)]
-        return all(conforms(k, args[0]) and conforms(v, args[1]) for k, v in pairs)
+        key, entry = args
+        return isinstance(value, dict) and all(
+            conforms(k, key) and conforms(v, entry) for k, v in value.items()
+        )
     return type(value) in ((float, int) if expected is float else (expected,))
 
 

@@ -134,9 +134,10 @@ def _reading(path: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
                 yield file
         else:
             yield path
-    except ModelFileError as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, ModelFileError) else "it is not that of a model"
         name = repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else "The file"
-        raise ModelFileError(f"{name} cannot be loaded as a model: {error}.") from error
+        raise ModelFileError(f"{name} cannot be loaded as a model: {reason}.") from error
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def _restored(contents: Contents) -> HLMRegressor:
     model.n_features_in_ = spec.columns.n
     if spec.columns.names is not None:
         model.feature_names_in_ = np.array(spec.columns.names, dtype=object)
-    model._spec, model._training = spec, None
+    model._spec, model._training, model._statistics = spec, None, None
     model._posterior = read_posterior(contents, spec)
     for name, value in _attributes(contents["attributes"], spec).items():
         setattr(model, name, value)

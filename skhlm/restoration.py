@@ -173,11 +173,15 @@ def _groups(contents: Contents, columns: Columns) -> Groups:
     hierarchies = tuple(_hierarchy(found, columns) for found in contents["hierarchies"])
     paths = [h.columns[: d + 1] for h in hierarchies for d in range(len(h.columns))]
     require(len(set(paths)) == len(paths), "hierarchies: the same factor twice")
-    require(all(len(pair) == 2 for pair in contents["labels"]), "labels: not those of columns")
-    labels = {position: _labels(values) for position, values in contents["labels"]}
+    pairs = contents["labels"]
+    require(
+        all(len(pair) == 2 and isinstance(pair[0], int) for pair in pairs),
+        "labels: not those of columns",
+    )
+    labels = {position: _labels(values) for position, values in pairs}
     used = {position for h in hierarchies for position in h.columns}
     require(
-        labels.keys() == used and len(labels) == len(contents["labels"]),
+        labels.keys() == used and len(labels) == len(pairs),
         "labels: not those of the group columns",
     )
     names = [name for hierarchy in hierarchies for name in hierarchy.factors]
