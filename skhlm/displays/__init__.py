@@ -1,0 +1,17 @@
+"""Pictures of fitted models, in the manner of scikit-learn's displays."""
+
+from __future__ import annotations
+
+from skhlm.displays.coverage import CoverageDisplay
+from skhlm.displays.group_effects import GroupEffectsDisplay
+from skhlm.displays.predictive import PosteriorPredictiveDisplay
+from skhlm.displays.shrinkage import ShrinkageDisplay
+from skhlm.displays.trace import TraceDisplay
+
+__all__ = [
+    "CoverageDisplay",
+    "GroupEffectsDisplay",
+    "PosteriorPredictiveDisplay",
+    "ShrinkageDisplay",
+    "TraceDisplay",
+]

@@ -1,0 +1,235 @@
+"""`CoverageDisplay`: do intervals hold what they promise? Nominal against actual coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binom
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skhlm._typing import Floats
+from skhlm.displays.panels import figure_of, open_panels, tidy
+from skhlm.displays.style import BLACK, PALE, look
+
+_NOMINAL = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
+
+
+class CoverageDisplay:
+    """Share of outcomes inside the prediction intervals of some models, by nominal coverage.
+
+    Intervals of a calibrated model hold as many held-out outcomes as they say: its line follows
+    the diagonal. Below it intervals are too narrow, above too wide. The grey band is where the
+    share lies, for each nominal coverage, with probability 0.9 if the model is right and rows are
+    independent given it: binomial quantiles.
+
+    Parameters
+    ----------
+    nominal : array-like of shape (q,)
+        Nominal coverages.
+    actual : array-like of shape (n_models, q)
+        Shares of the outcomes inside.
+    n : int
+        Number of outcomes.
+    names : array-like of str of shape (n_models,)
+        What the models are called.
+    band : float, default=0.9
+        Probability of the band.
+
+    Attributes
+    ----------
+    ax_, figure_ : Axes, Figure
+        What was drawn on.
+    lines_ : list of Line2D
+        One for each model.
+    band_ : PolyCollection
+        The binomial band.
+    diagonal_ : Line2D
+    lower_, upper_ : ndarray of shape (q,)
+        Ends of the band.
+    legend_ : Legend
+
+    Notes
+    -----
+    Outcomes of the same new group share its effect, so that they are inside or outside together:
+    with few held-out groups lines leave the band more often.
+
+    Examples
+    --------
+    >>> from skhlm.displays import CoverageDisplay
+    >>> display = CoverageDisplay(
+    ...     nominal=[0.5, 0.9], actual=[[0.48, 0.91]], n=200, names=["HLMRegressor"]
+    ... )
+    >>> display.plot().lower_
+    array([0.44 , 0.865])
+    """
+
+    def __init__(
+        self,
+        *,
+        nominal: ArrayLike,
+        actual: ArrayLike,
+        n: int,
+        names: ArrayLike,
+        band: float = 0.9,
+    ) -> None:
+        self.nominal: Floats = np.asarray(nominal, dtype=np.float64)
+        self.actual: Floats = np.asarray(actual, dtype=np.float64)
+        self.n = n
+        self.names = np.asarray(names, dtype=np.str_)
+        self.band = band
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        nominal: Sequence[float] = _NOMINAL,
+        name: str | None = None,
+        band: float = 0.9,
+        ax: Any = None,
+    ) -> CoverageDisplay:
+        """Draw the coverage of one model's intervals.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted one with ``predict_interval(X, coverage)``.
+        X : frame or array-like of shape (n, n_features)
+            Rows, held out.
+        y : array-like of shape (n,)
+            Their outcomes.
+        nominal : array-like of shape (q,), default=0.05, 0.1, ..., 0.95
+            Nominal coverages.
+        name : str, default=None
+            What the model is called; None is its class.
+        band : float, default=0.9
+            Probability of the band.
+        ax
+            As in `plot`.
+
+        Returns
+        -------
+        CoverageDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If it has no ``predict_interval``.
+        """
+        name = name or type(estimator).__name__
+        return cls.from_estimators({name: estimator}, X, y, nominal=nominal, band=band, ax=ax)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        X: Any,
+        y: Any,
+        *,
+        nominal: Sequence[float] = _NOMINAL,
+        band: float = 0.9,
+        ax: Any = None,
+    ) -> CoverageDisplay:
+        """Draw the coverage of several models' intervals.
+
+        Parameters
+        ----------
+        estimators : dict of str to estimator
+            Fitted ones with ``predict_interval(X, coverage)``, by what they are called.
+        X, y, nominal, band, ax
+            As in `from_estimator`.
+
+        Returns
+        -------
+        CoverageDisplay
+            Drawn.
+        """
+        if not isinstance(estimators, Mapping) or not estimators:
+            raise TypeError(
+                "estimators must be a dictionary of names and fitted models, such as "
+                f"{{'hierarchical': model}}; got {type(estimators).__name__}."
+            )
+        outcome: Floats = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        levels = _check_nominal(nominal)
+        actual = [_coverage(estimators[name], X, outcome, levels) for name in estimators]
+        display = cls(
+            nominal=levels, actual=actual, n=len(outcome), names=list(estimators), band=band
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> CoverageDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            What to draw on; None is a new figure.
+
+        Returns
+        -------
+        self
+        """
+        (axes,) = open_panels("CoverageDisplay.plot", ax, 1, (1, 1), (5.2, 5.0))
+        tail = (1 - self.band) / 2
+        self.lower_ = binom.ppf(tail, self.n, self.nominal) / self.n
+        self.upper_ = binom.ppf(1 - tail, self.n, self.nominal) / self.n
+        self.band_ = axes.fill_between(
+            self.nominal, self.lower_, self.upper_, color=PALE, alpha=0.6, lw=0,
+            label=f"chance alone ({100 * self.band:g}%, n = {self.n:,})",
+        )
+        (self.diagonal_,) = axes.plot([0, 1], [0, 1], color=BLACK, lw=0.8, zorder=1)
+        self.lines_ = []
+        for i, (name, actual) in enumerate(zip(self.names, self.actual, strict=True)):
+            style = look(i)
+            self.lines_ += axes.plot(
+                self.nominal, actual, color=style.color, ls=style.line, marker=style.marker,
+                mfc=style.fill, ms=4.5, lw=1.5, label=name,
+            )
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set_xlabel("nominal coverage of the interval")
+        axes.set_ylabel("share of outcomes inside")
+        tidy(axes)
+        handles = [*self.lines_, self.band_]
+        self.legend_ = axes.legend(handles=handles, loc="upper left", frameon=False, fontsize=8)
+        self.ax_, self.figure_ = axes, figure_of(axes)
+        return self
+
+
+def _check_nominal(nominal: Sequence[float]) -> Floats:
+    """Nominal coverages (q,), increasing."""
+    levels = np.unique(np.asarray(nominal, dtype=np.float64))
+    if not levels.size or not ((levels > 0) & (levels < 1)).all():
+        raise ValueError(f"nominal must lie between 0 and 1, got {nominal!r}.")
+    return levels
+
+
+def _coverage(estimator: Any, X: Any, y: Floats, nominal: Floats) -> Floats:
+    """Share of y (n,) inside the intervals of each nominal coverage, (q,)."""
+    if not hasattr(estimator, "predict_interval"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no method predict_interval, so there are no intervals "
+            "to check; use a fitted HLMRegressor, PooledRegressor or UnpooledRegressor."
+        )
+    check_is_fitted(estimator)
+    ends = _interval_ends(estimator, X, nominal)
+    if ends.shape[0] != len(y):
+        raise ValueError(f"X has {ends.shape[0]} rows, and y has {len(y)}.")
+    inside = (ends[:, :, 0] <= y[:, None]) & (y[:, None] <= ends[:, :, 1])
+    share: Floats = inside.mean(axis=0)
+    return share
+
+
+def _interval_ends(estimator: Any, X: Any, nominal: Floats) -> Floats:
+    """Central intervals, (n, q, 2): at once where the model has quantiles, else one by one."""
+    if hasattr(estimator, "predict_quantiles"):
+        both = np.concatenate([(1 - nominal) / 2, (1 + nominal) / 2])
+        return np.stack(np.split(estimator.predict_quantiles(X, both), 2, axis=1), axis=-1)
+    return np.stack([estimator.predict_interval(X, coverage=c) for c in nominal], axis=1)

@@ -1,0 +1,66 @@
+"""From a fitted model's tidy frames to the arrays of a display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats
+from skhlm.columns import listed, suggestion
+
+
+def choose_factor(estimator: Any, factor: str | None) -> str:
+    """A grouping factor of a fitted model; by default the one with most levels that vary."""
+    check_is_fitted(estimator)
+    labels = estimator._spec.labels
+    varying = [g for g, columns in enumerate(labels.varying) if len(columns)]
+    names = [labels.factors[g] for g in varying]
+    if not names:
+        raise ValueError(
+            "The model has no group effects to show: it was fitted with "
+            f"groups={estimator.groups!r}, varying={estimator.varying!r}."
+        )
+    if factor is None:
+        return str(labels.factors[max(varying, key=lambda g: len(labels.levels[g]))])
+    if factor not in names:
+        raise ValueError(
+            f"factor={factor!r} is not a grouping factor by which coefficients vary. These are "
+            f"{listed(names)}.{suggestion(str(factor), names)}"
+        )
+    return factor
+
+
+def choose_coefficients(
+    wanted: Sequence[str] | str | None, names: Sequence[str], factor: str
+) -> list[str]:
+    """Some of the coefficients that vary by a factor, in the order in which they are wanted."""
+    if wanted is None:
+        return list(names)
+    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in chosen:
+        if name not in names:
+            raise ValueError(
+                f"coefficients: {name!r} does not vary by {factor!r}. Those that do are "
+                f"{listed(names)}.{suggestion(str(name), names)}"
+            )
+    if not chosen:
+        raise ValueError(f"coefficients is empty; give some of {listed(names)}, or None for all.")
+    return chosen
+
+
+def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> Floats:
+    """A column of a frame of one factor, levels in their order by coefficients: (J, K)."""
+    of_coefficient = dict(tuple(frame.groupby("coefficient", sort=False)[column]))
+    arrays = [of_coefficient[name].to_numpy(dtype="float64") for name in coefficients]
+    result: Floats = np.column_stack(arrays)
+    return result
+
+
+def in_units(coefficient: str, outcome: str | None) -> str:
+    """Label of an axis along which a coefficient is drawn: its unit."""
+    name = outcome or "outcome"
+    return name if coefficient == "Intercept" else f"{name}\nper unit of {coefficient}"

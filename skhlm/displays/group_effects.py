@@ -1,0 +1,230 @@
+"""`GroupEffectsDisplay`: the effects of a factor's levels in order, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skhlm._typing import Floats, Ints
+from skhlm.columns import listed
+from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
+from skhlm.displays.level_rows import (
+    label_rows,
+    level_names,
+    marker_size,
+    ordered_from_bottom,
+    parent_looks,
+    parent_names,
+    row_line_width,
+    rows_size,
+)
+from skhlm.displays.panels import figure_of, legend_beside, open_panels, tidy
+from skhlm.displays.style import BLACK, Look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+
+
+class GroupEffectsDisplay:
+    """Group effects delta of one factor with their intervals, levels in order, by coefficient.
+
+    There is a panel for each coefficient that varies by the factor, and a row for each level, the
+    same in all panels. Colour and marker tell the level of the next coarser factor ("parent") that
+    a level lies in. With many levels rows become thin and only some are labelled, the first and
+    the last always.
+
+    Parameters
+    ----------
+    levels : array-like of str of shape (J,)
+        What the levels are called.
+    coefficients : array-like of str of shape (K,)
+        The coefficients.
+    mean, lower, upper : array-like of shape (J, K)
+        Posterior means of the effects and ends of their intervals, in the units of y or of y per
+        unit of the coefficient's predictor.
+    parents : array-like of str of shape (J,), default=None
+        What the levels' parents are called; None if the factor has no coarser one.
+    factor : str, default=None
+        The factor.
+    coverage : float, default=0.9
+        Posterior probability of the intervals.
+    outcome : str, default=None
+        Name and unit of y, for the axes, such as "reaction time (ms)".
+
+    Attributes
+    ----------
+    ax_ : Axes, or ndarray of K of them
+        What was drawn on.
+    axes_ : ndarray of shape (K,)
+        The panels.
+    figure_ : Figure
+        The figure that holds them.
+    order_ : ndarray of shape (J,)
+        Levels from the bottom row to the top one.
+    errorbars_ : ndarray of shape (K, number of parents)
+        Points and intervals, an ErrorbarContainer for each panel and parent in order of `parents_`.
+    parents_ : list of str
+        The parents that have a colour of their own; the last may be all others together.
+    legend_ : Legend or None
+        What the colours mean.
+
+    See Also
+    --------
+    skhlm.HLMRegressor.group_effects : The same as a frame.
+    ShrinkageDisplay : How far the data pull each level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skhlm.displays import GroupEffectsDisplay
+    >>> mean = np.array([[0.4], [-0.2], [0.1]])
+    >>> display = GroupEffectsDisplay(
+    ...     levels=["France", "Japan", "Chile"], coefficients=["Intercept"],
+    ...     mean=mean, lower=mean - 0.3, upper=mean + 0.3,
+    ... )
+    >>> display.plot().order_
+    array([1, 2, 0])
+    """
+
+    def __init__(
+        self,
+        *,
+        levels: ArrayLike,
+        coefficients: ArrayLike,
+        mean: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        parents: ArrayLike | None = None,
+        factor: str | None = None,
+        coverage: float = 0.9,
+        outcome: str | None = None,
+    ) -> None:
+        self.levels = np.asarray(levels, dtype=np.str_)
+        self.coefficients = np.asarray(coefficients, dtype=np.str_)
+        self.mean: Floats = np.asarray(mean, dtype=np.float64)
+        self.lower: Floats = np.asarray(lower, dtype=np.float64)
+        self.upper: Floats = np.asarray(upper, dtype=np.float64)
+        self.parents = None if parents is None else np.asarray(parents, dtype=np.str_)
+        self.factor = factor
+        self.coverage = coverage
+        self.outcome = outcome
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        factor: str | None = None,
+        *,
+        coefficients: Sequence[str] | str | None = None,
+        outcome: str | None = None,
+        sort_by: str | None = None,
+        ax: Any = None,
+    ) -> GroupEffectsDisplay:
+        """Draw the group effects of a fitted model.
+
+        Parameters
+        ----------
+        estimator : HLMRegressor
+            A fitted one.
+        factor : str, default=None
+            A grouping factor, such as "region/country"; None is the one with most levels.
+        coefficients : str or list of str, default=None
+            Some of the coefficients that vary by the factor; None is all of them.
+        outcome : str, default=None
+            Name and unit of y, for the axes, such as "reaction time (ms)".
+        sort_by, ax
+            As in `plot`.
+
+        Returns
+        -------
+        GroupEffectsDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            If the model has no such factor, or the coefficient does not vary by it.
+        """
+        factor = choose_factor(estimator, factor)
+        frame = estimator.group_effects(factor)
+        levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
+        chosen = choose_coefficients(coefficients, names, factor)
+        display = cls(
+            levels=level_names(levels),
+            coefficients=chosen,
+            **{name: by_level(frame, name, chosen) for name in ("mean", "lower", "upper")},
+            parents=parent_names(levels),
+            factor=factor,
+            outcome=outcome,
+        )
+        return display.plot(ax, sort_by=sort_by)
+
+    def plot(self, ax: Any = None, *, sort_by: str | None = None) -> GroupEffectsDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, or array-like of K Axes, default=None
+            What to draw on: one Axes bounds all panels; None is a new figure.
+        sort_by : str, default=None
+            The coefficient by whose mean the levels are ordered; None is the first.
+
+        Returns
+        -------
+        self
+        """
+        J, K = self.mean.shape
+        caller = "GroupEffectsDisplay.plot"
+        size = rows_size(K, self.levels.tolist(), self.parents)
+        panels = open_panels(caller, ax, K, (1, K), size, sharey="all")
+        self.order_ = ordered_from_bottom(self.mean[:, self._column(sort_by)])
+        looks = parent_looks(self.parents, J)
+        self.errorbars_ = np.empty((K, len(looks)), dtype=object)
+        for k, axes in enumerate(panels):
+            for p, (name, style, members) in enumerate(looks):
+                self.errorbars_[k, p] = self._draw(axes, k, name, style, members)
+            axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
+            axes.set_title(f"effect on {self.coefficients[k]}", fontsize=10)
+            axes.set_xlabel(in_units(str(self.coefficients[k]), self.outcome))
+            tidy(axes)
+        label_rows(panels, self.levels[self.order_].tolist(), self.factor)
+        self.parents_ = [name for name, _, _ in looks if name]
+        self.legend_ = legend_beside(panels[-1]) if self.parents_ else None
+        self.axes_ = np.array(panels, dtype=object)
+        self.ax_ = panels[0] if K == 1 else self.axes_
+        self.figure_ = figure_of(panels[0])
+        return self
+
+    def _column(self, coefficient: str | None) -> int:
+        """Number of a coefficient; the first by default."""
+        names = self.coefficients.tolist()
+        if coefficient is not None and coefficient not in names:
+            raise ValueError(f"sort_by={coefficient!r} is not shown; shown are {listed(names)}.")
+        return 0 if coefficient is None else names.index(coefficient)
+
+    def _draw(
+        self, axes: Axes, k: int, name: str, style: Look, members: Ints
+    ) -> ErrorbarContainer:
+        """Points and intervals of one parent's levels."""
+        J = len(self.levels)
+        row = np.empty(J, dtype=np.int64)
+        row[self.order_] = np.arange(J)
+        mean = self.mean[members, k]
+        ends = np.array([mean - self.lower[members, k], self.upper[members, k] - mean])
+        return axes.errorbar(
+            mean,
+            row[members],
+            xerr=np.maximum(ends, 0),  # the mean of a skewed posterior may lie outside
+            fmt=style.marker,
+            color=style.color,
+            mfc=style.fill,
+            ms=marker_size(axes, J),
+            lw=row_line_width(axes, J),
+            label=name,
+        )

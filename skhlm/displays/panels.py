@@ -1,0 +1,155 @@
+"""Axes to draw on: those that are given, or a new figure of a size that holds what is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+MAX_WIDTH, MAX_HEIGHT = 16.0, 12.0  # inches: what a screen or a page still shows
+
+Sharing = Literal["none", "all"]
+
+
+def check_matplotlib(caller: str) -> None:
+    """Raise an ImportError that names the extra if matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} requires matplotlib, which is not installed. It comes with the extra "
+            "'plot': pip install 'skhlm[plot]'."
+        ) from error
+
+
+def grid_shape(n_panels: int, most_columns: int = 4) -> tuple[int, int]:
+    """Rows and columns of a grid that holds so many panels."""
+    columns = min(n_panels, most_columns)
+    if n_panels > columns:
+        columns = min(most_columns, int(np.ceil(np.sqrt(n_panels))))
+    return -(-n_panels // columns), columns
+
+
+def open_panels(
+    caller: str,
+    ax: Any,
+    n_panels: int,
+    shape: tuple[int, int],
+    size: tuple[float, float],
+    *,
+    sharex: Sharing = "none",
+    sharey: Sharing = "none",
+) -> list[Axes]:
+    """As many axes as there are panels.
+
+    Parameters
+    ----------
+    caller : str
+        Whose method draws, for messages.
+    ax : Axes, array-like of Axes or None
+        One Axes holds a single panel, or bounds several; an array has one for each panel; None is
+        a new figure.
+    n_panels : int
+    shape : (int, int)
+        Rows and columns of panels; those left over stay empty.
+    size : (float, float)
+        Width and height of a new figure in inches, before the caps.
+    sharex, sharey : {"none", "all"}
+        As in `matplotlib.pyplot.subplots`.
+    """
+    check_matplotlib(caller)
+    from matplotlib.axes import Axes
+
+    if ax is None:
+        return _new_figure(n_panels, shape, size, sharex, sharey)
+    if isinstance(ax, Axes):
+        return [ax] if n_panels == 1 else _divide(caller, ax, n_panels, shape, sharex, sharey)
+    given = np.asarray(ax, dtype=object).ravel().tolist()
+    if len(given) != n_panels or not all(isinstance(one, Axes) for one in given):
+        raise ValueError(
+            f"{caller}: ax must be None, one matplotlib Axes, or {n_panels} of them, one for each "
+            f"panel; got {len(given)} object(s), the first a {type(given[0]).__name__}."
+            if given
+            else f"{caller}: ax is empty; give {n_panels} Axes, one for each panel, or None."
+        )
+    return given
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The figure that holds the axes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # only removed axes have none
+    return figure
+
+
+def height_in_points(axes: Axes) -> float:
+    """Height of the axes in points, before the layout is computed."""
+    return float(axes.get_position().height * figure_of(axes).get_figheight() * 72)
+
+
+def tidy(axes: Axes) -> None:
+    """No frame at the top and at the right."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_beside(axes: Axes, **settings: Any) -> Legend:
+    """Legend to the right of the axes, where it covers nothing."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    return axes.legend(**{**place, "frameon": False, "fontsize": 8, **settings})
+
+
+def _new_figure(
+    n_panels: int,
+    shape: tuple[int, int],
+    size: tuple[float, float],
+    sharex: Sharing,
+    sharey: Sharing,
+) -> list[Axes]:
+    """A figure of panels, no larger than the caps."""
+    from matplotlib import pyplot as plt
+
+    figsize = (min(size[0], MAX_WIDTH), min(size[1], MAX_HEIGHT))
+    _, axes = plt.subplots(
+        *shape, figsize=figsize, squeeze=False, sharex=sharex, sharey=sharey, layout="constrained"
+    )
+    panels = axes.ravel().tolist()
+    for empty in panels[n_panels:]:
+        empty.remove()
+    return panels[:n_panels]
+
+
+def _divide(
+    caller: str,
+    bounds: Axes,
+    n_panels: int,
+    shape: tuple[int, int],
+    sharex: Sharing,
+    sharey: Sharing,
+) -> list[Axes]:
+    """Panels within the bounds of one Axes, as scikit-learn's partial dependence has them."""
+    from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+    place = bounds.get_subplotspec()
+    if place is None:
+        raise ValueError(
+            f"{caller}: there are {n_panels} panels, and this Axes is not a subplot that could be "
+            f"divided. Give an array of {n_panels} Axes."
+        )
+    bounds.set_axis_off()
+    grid = GridSpecFromSubplotSpec(*shape, subplot_spec=place)
+    figure, panels = figure_of(bounds), []
+    for i in range(n_panels):
+        first = panels[0] if panels else None
+        panels.append(
+            figure.add_subplot(
+                grid[divmod(i, shape[1])],
+                sharex=first if sharex == "all" else None,
+                sharey=first if sharey == "all" else None,
+            )
+        )
+    return panels

@@ -1,0 +1,316 @@
+"""`ShrinkageDisplay`: how far each level is pulled from its own estimate to the common value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skhlm._typing import Floats, Ints
+from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
+from skhlm.displays.level_rows import (
+    label_rows,
+    level_names,
+    marker_size,
+    parent_looks,
+    parent_names,
+    rows_size,
+)
+from skhlm.displays.panels import figure_of, legend_beside, open_panels, tidy
+from skhlm.displays.style import BLACK, GREY, Look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+
+_SMALLEST = 2.2  # points, diameter of a marker
+_LARGEST = 8.5
+
+
+class ShrinkageDisplay:
+    """No-pooling estimates of a factor's levels drawn to their partial-pooling estimates.
+
+    There is a panel for each coefficient and a row for each level, the same in all panels. An open
+    marker is what the level's own rows say, a filled one what the model says; between them is the
+    pull. The black line is the value common to all levels with the same parent, which a level
+    without data would get. Markers have areas in proportion to the level's rows: small ones are
+    pulled furthest. Levels lie in blocks by their parents, which colours and markers tell as well,
+    and in order of their no-pooling estimates within.
+
+    Parameters
+    ----------
+    levels : array-like of str of shape (J,)
+        What the levels are called.
+    coefficients : array-like of str of shape (K,)
+        The coefficients.
+    no_pooling, partial_pooling, complete_pooling : array-like of shape (J, K)
+        The estimates; NaN where a level's own rows do not identify the coefficient.
+    n : array-like of shape (J,)
+        Number of rows of each level.
+    parents : array-like of str of shape (J,), default=None
+        What the levels' parents are called; None if the factor has no coarser one.
+    factor : str, default=None
+        The factor.
+    outcome : str, default=None
+        Name and unit of y, for the axes.
+
+    Attributes
+    ----------
+    ax_ : Axes, or ndarray of K of them
+        What was drawn on.
+    axes_ : ndarray of shape (K,)
+        The panels.
+    figure_ : Figure
+        The figure that holds them.
+    order_ : ndarray of shape (J,)
+        Levels from the bottom row to the top one.
+    no_pooling_, partial_pooling_ : ndarray of shape (K, number of parents)
+        Markers (PathCollection) for each panel and parent in order of `parents_`. No-pooling
+        estimates beyond the axis are at its edge, as arrows: `beyond_`.
+    beyond_ : ndarray of shape (K, 2)
+        Arrows at the left and right edges of each panel (Line2D).
+    pulls_ : ndarray of shape (K, number of parents)
+        Lines between the two (LineCollection).
+    complete_pooling_ : ndarray of shape (K,)
+        Segments of the pooled line of each panel (LineCollection).
+    parents_ : list of str
+        The parents that have a colour of their own; the last may be all others together.
+    legend_ : Legend
+
+    See Also
+    --------
+    skhlm.HLMRegressor.shrinkage_factors : The same as a frame, with intervals.
+
+    Notes
+    -----
+    "Intercept" is the expected value at the predictors' means, where pooling acts. The axis spans
+    all partial-pooling estimates and the bulk of the no-pooling ones: those of a few rows may be
+    anywhere.
+
+    References
+    ----------
+    Efron, B. and Morris, C. (1977). Stein's paradox in statistics. Scientific American 236(5),
+    119-127. doi:10.1038/scientificamerican0577-119
+
+    Examples
+    --------
+    >>> from skhlm.displays import ShrinkageDisplay
+    >>> display = ShrinkageDisplay(
+    ...     levels=["A", "B", "C"], coefficients=["Intercept"], n=[2, 50, 9],
+    ...     no_pooling=[[3.0], [1.0], [0.1]], partial_pooling=[[1.6], [1.0], [0.4]],
+    ...     complete_pooling=[[1.1], [1.1], [1.1]],
+    ... )
+    >>> display.plot().order_
+    array([2, 1, 0])
+    """
+
+    def __init__(
+        self,
+        *,
+        levels: ArrayLike,
+        coefficients: ArrayLike,
+        no_pooling: ArrayLike,
+        partial_pooling: ArrayLike,
+        complete_pooling: ArrayLike,
+        n: ArrayLike,
+        parents: ArrayLike | None = None,
+        factor: str | None = None,
+        outcome: str | None = None,
+    ) -> None:
+        self.levels = np.asarray(levels, dtype=np.str_)
+        self.coefficients = np.asarray(coefficients, dtype=np.str_)
+        self.no_pooling: Floats = np.asarray(no_pooling, dtype=np.float64)
+        self.partial_pooling: Floats = np.asarray(partial_pooling, dtype=np.float64)
+        self.complete_pooling: Floats = np.asarray(complete_pooling, dtype=np.float64)
+        self.n: Floats = np.asarray(n, dtype=np.float64)
+        self.parents = None if parents is None else np.asarray(parents, dtype=np.str_)
+        self.factor = factor
+        self.outcome = outcome
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        factor: str | None = None,
+        *,
+        coefficients: Sequence[str] | str | None = None,
+        outcome: str | None = None,
+        ax: Any = None,
+    ) -> ShrinkageDisplay:
+        """Draw the pooling of a fitted model.
+
+        Parameters
+        ----------
+        estimator : HLMRegressor
+            A fitted one.
+        factor : str, default=None
+            A grouping factor, such as "region/country"; None is the one with most levels.
+        coefficients : str or list of str, default=None
+            Some of the coefficients that vary by the factor; None is all of them.
+        outcome : str, default=None
+            Name and unit of y, for the axes, such as "reaction time (ms)".
+        ax
+            As in `plot`.
+
+        Returns
+        -------
+        ShrinkageDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            If the model has no such factor, or the coefficient does not vary by it.
+        """
+        factor = choose_factor(estimator, factor)
+        frame = estimator.shrinkage_factors(factor)
+        levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
+        chosen = choose_coefficients(coefficients, names, factor)
+        estimates = ("no_pooling", "partial_pooling", "complete_pooling")
+        display = cls(
+            levels=level_names(levels),
+            coefficients=chosen,
+            **{name: by_level(frame, name, chosen) for name in estimates},
+            n=by_level(frame, "n", chosen)[:, 0],
+            parents=parent_names(levels),
+            factor=factor,
+            outcome=outcome,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> ShrinkageDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, or array-like of K Axes, default=None
+            What to draw on: one Axes bounds all panels; None is a new figure.
+
+        Returns
+        -------
+        self
+        """
+        J, K = self.partial_pooling.shape
+        parents = None if self.parents is None else self.parents.tolist()
+        size = rows_size(K, self.levels.tolist(), [*(parents or []), "complete pooling"])
+        panels = open_panels("ShrinkageDisplay.plot", ax, K, (1, K), size, sharey="all")
+        self.order_ = self._blocks()
+        row = np.empty(J, dtype=np.int64)
+        row[self.order_] = np.arange(J)
+        looks = parent_looks(parents, J)
+        shape = (K, len(looks))
+        self.no_pooling_ = np.empty(shape, dtype=object)
+        self.partial_pooling_ = np.empty(shape, dtype=object)
+        self.pulls_ = np.empty(shape, dtype=object)
+        self.complete_pooling_ = np.empty(K, dtype=object)
+        self.beyond_ = np.empty((K, 2), dtype=object)
+        label_rows(panels, self.levels[self.order_].tolist(), self.factor)
+        for k, axes in enumerate(panels):
+            self._draw_panel(axes, k, row, looks)
+            axes.set_title(self.coefficients[k], fontsize=10)
+            axes.set_xlabel(in_units(str(self.coefficients[k]), self.outcome))
+            tidy(axes)
+        self.parents_ = [name for name, _, _ in looks if name]
+        self.legend_ = legend_beside(panels[-1], handles=self._legend_handles(panels[0], looks))
+        self.axes_ = np.array(panels, dtype=object)
+        self.ax_ = panels[0] if K == 1 else self.axes_
+        self.figure_ = figure_of(panels[0])
+        return self
+
+    def _blocks(self) -> Ints:
+        """Levels from the bottom: by their common value, parent and no-pooling estimate."""
+        own = np.where(np.isnan(self.no_pooling), self.partial_pooling, self.no_pooling)[:, 0]
+        if self.parents is None:
+            return np.argsort(own, kind="stable")
+        _, parent = np.unique(self.parents, return_inverse=True)
+        common = np.bincount(parent, self.complete_pooling[:, 0]) / np.bincount(parent)
+        return np.lexsort((own, parent, common[parent]))
+
+    def _draw_panel(
+        self, axes: Axes, k: int, row: Ints, looks: Sequence[tuple[str, Look, Ints]]
+    ) -> None:
+        """One coefficient: the pooled line, pulls and markers."""
+        low, high = self._limits(k)
+        shown = np.clip(self.no_pooling[:, k], low, high)
+        size = self._areas(axes)
+        self.complete_pooling_[k] = self._draw_pooled(axes, k)
+        for p, (_, style, members) in enumerate(looks):
+            y, partial, own = row[members], self.partial_pooling[members, k], shown[members]
+            inside = np.where(own == self.no_pooling[members, k], own, np.nan)
+            settings = {"s": size[members], "marker": style.marker, "linewidths": 0.8}
+            self.pulls_[k, p] = axes.hlines(y, own, partial, color=style.color, lw=0.8, alpha=0.7)
+            self.no_pooling_[k, p] = axes.scatter(
+                inside, y, facecolors="white", edgecolors=style.color, **settings
+            )
+            self.partial_pooling_[k, p] = axes.scatter(
+                partial, y, facecolors=style.color, edgecolors=style.color, **settings
+            )
+        self.beyond_[k] = self._draw_beyond(axes, k, row, shown)
+        margin = 0.04 * (high - low)
+        axes.set_xlim(low - margin, high + margin)
+
+    def _limits(self, k: int) -> tuple[float, float]:
+        """Ends of the axis: all of what the model says, and the bulk of the levels' own."""
+        model = np.r_[self.partial_pooling[:, k], self.complete_pooling[:, k]]
+        own = self.no_pooling[:, k][~np.isnan(self.no_pooling[:, k])]
+        if not own.size:
+            return float(model.min()), float(model.max())
+        q05, q95 = np.quantile(own, [0.05, 0.95])
+        reach = 0.5 * (q95 - q05)
+        low = max(own.min(), min(q05 - reach, model.min()))
+        high = min(own.max(), max(q95 + reach, model.max()))
+        return float(min(low, model.min())), float(max(high, model.max()))
+
+    def _areas(self, axes: Axes) -> Floats:
+        """Areas of markers, in points squared, in proportion to n but never too small to see."""
+        largest = float(np.clip(2.2 * marker_size(axes, len(self.levels)), 5.0, _LARGEST))
+        areas: Floats = np.maximum(largest**2 * self.n / self.n.max(), _SMALLEST**2)
+        return areas
+
+    def _draw_pooled(self, axes: Axes, k: int) -> LineCollection:
+        """A vertical segment over the rows that share a common value."""
+        values = self.complete_pooling[self.order_, k]
+        starts = np.flatnonzero(np.r_[True, np.diff(values) != 0])
+        ends = np.r_[starts[1:], len(values)]
+        return axes.vlines(values[starts], starts - 0.5, ends - 0.5, color=BLACK, lw=1.4)
+
+    def _draw_beyond(self, axes: Axes, k: int, row: Ints, shown: Floats) -> list[Line2D]:
+        """Arrows at the left and at the right edge, for no-pooling estimates beyond it."""
+        own = self.no_pooling[:, k]
+        sides = ((own < shown, "<"), (own > shown, ">"))
+        settings = {"color": GREY, "mfc": "white", "ls": "", "ms": 4.0}
+        return [
+            axes.plot(shown[beyond], row[beyond], marker=marker, **settings)[0]
+            for beyond, marker in sides
+        ]
+
+    def _legend_handles(
+        self, axes: Axes, looks: Sequence[tuple[str, Look, Ints]]
+    ) -> list[Line2D]:
+        """What markers, lines, colours and sizes mean."""
+        from matplotlib.lines import Line2D
+
+        def marker(label: str, shape: str, color: str, fill: str, size: float = 6.0) -> Line2D:
+            settings = {"marker": shape, "color": color, "mfc": fill, "ms": size, "ls": ""}
+            return Line2D([], [], label=label, **settings)
+
+        handles = [
+            marker("no pooling", "o", GREY, "white"),
+            marker("partial pooling", "o", GREY, GREY),
+            Line2D([], [], color=BLACK, lw=1.4, label="complete pooling"),
+        ]
+        if any(line.get_xdata().size for pair in self.beyond_ for line in pair):
+            handles.append(marker("beyond the axis", ">", GREY, "white", 4.0))
+        diameters = np.sqrt(self._areas(axes))
+        for i in dict.fromkeys([int(self.n.argmin()), int(self.n.argmax())]):
+            rows = f"{self.n[i]:,.6g} row{'s' if self.n[i] != 1 else ''}"
+            handles.append(marker(rows, "o", GREY, GREY, float(diameters[i])))
+        handles += [
+            marker(name, style.marker, style.color, style.color) for name, style, _ in looks if name
+        ]
+        return handles

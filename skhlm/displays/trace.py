@@ -1,0 +1,247 @@
+"""`TraceDisplay`: do the chains agree? Ranks or values of their draws, divergences marked."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binom, rankdata
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.displays.panels import figure_of, grid_shape, legend_beside, open_panels, tidy
+from skhlm.displays.parameters import chains_of
+from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION, look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_KINDS = ("rank", "trace")
+_N_BINS = 20
+_DIVERGENCE: dict[str, Any] = {"color": VERMILION, "marker": "|", "ls": "", "ms": 6, "mew": 1.2}
+_BAND = 0.99  # coverage of the band in which the count of a bin lies if chains agree
+
+
+class TraceDisplay:
+    """Draws of some parameters, chain by chain.
+
+    "rank" [1]_: all chains' draws of a parameter are ranked together; for each chain, a row, a
+    histogram of the ranks of its draws. Where chains explore the same distribution all are level:
+    the dashed line, within the grey band (99% for each bin if draws were independent). A chain
+    that stays high leans right, one that is stuck has a peak. A tick below a histogram marks the
+    rank of a draw whose trajectory diverged.
+
+    "trace": the draws in their order; ticks at the bottom mark divergent ones.
+
+    Parameters
+    ----------
+    draws : array-like of shape (n_parameters, n_chains, n_draws)
+        Draws of each parameter.
+    parameters : array-like of str of shape (n_parameters,)
+        What they are called.
+    divergent : array-like of bool of shape (n_chains, n_draws), default=None
+        Which draws ended a divergent trajectory; None if that is not known.
+
+    Attributes
+    ----------
+    ax_ : Axes, or ndarray of them
+        What was drawn on.
+    axes_ : ndarray of shape (n_parameters,)
+        The panels.
+    figure_ : Figure
+        The figure that holds them.
+    bars_ : ndarray of shape (n_parameters, n_chains), or None
+        Histograms of ranks (StepPatch); None for "trace".
+    lines_ : ndarray of shape (n_parameters, n_chains), or None
+        Traces (Line2D); None for "rank".
+    divergences_ : ndarray of shape (n_parameters, n_chains)
+        Marks of divergent draws (Line2D), without points where there are none.
+    counts_ : ndarray of shape (n_parameters, n_chains, n_bins)
+        Heights of the histograms.
+    legend_ : Legend
+
+    See Also
+    --------
+    skhlm.HLMRegressor.diagnose : The same as numbers: R-hat, effective sample sizes.
+
+    References
+    ----------
+    .. [1] Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021). Rank-normalization, folding, and
+       localization: an improved R-hat for assessing convergence of MCMC. Bayesian Analysis 16(2).
+       doi:10.1214/20-BA1221
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skhlm.displays import TraceDisplay
+    >>> draws = np.random.default_rng(0).normal(size=(1, 4, 200))
+    >>> display = TraceDisplay(draws=draws, parameters=["sigma"])
+    >>> display.plot().counts_.sum(axis=2)
+    array([[200, 200, 200, 200]])
+    """
+
+    def __init__(
+        self, *, draws: ArrayLike, parameters: ArrayLike, divergent: ArrayLike | None = None
+    ) -> None:
+        self.draws: Floats = np.asarray(draws, dtype=np.float64)
+        self.parameters = np.asarray(parameters, dtype=np.str_)
+        self.divergent: Bools | None = (
+            None if divergent is None else np.asarray(divergent, dtype=np.bool_)
+        )
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        parameters: Sequence[str] | str | None = None,
+        *,
+        kind: Literal["rank", "trace"] = "rank",
+        ax: Any = None,
+    ) -> TraceDisplay:
+        """Draw the chains of a fitted model.
+
+        Parameters
+        ----------
+        estimator : HLMRegressor
+            A fitted one.
+        parameters : str or list of str, default=None
+            Parameters by the names that `diagnostics_` uses, such as "sigma",
+            "tau[region/country, Intercept]", "kappa[days]" or
+            "delta[region/country, EMEA/France, days]"; also "tau" for all of a kind. None is
+            everything but the group effects; where that is more than 16, the 16 with the fewest
+            effective draws.
+        kind, ax
+            As in `plot`.
+
+        Returns
+        -------
+        TraceDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            If there is no such parameter, or the model was fitted by an approximation, whose draws
+            are no chains.
+        """
+        names, draws = chains_of(estimator, parameters)
+        statistics = getattr(estimator, "_statistics", None)
+        divergent = getattr(statistics, "divergent", None)
+        return cls(draws=draws, parameters=names, divergent=divergent).plot(ax, kind=kind)
+
+    def plot(self, ax: Any = None, *, kind: Literal["rank", "trace"] = "rank") -> TraceDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, or array-like of n_parameters Axes, default=None
+            What to draw on: one Axes bounds all panels; None is a new figure.
+        kind : {"rank", "trace"}, default="rank"
+            Histograms of ranks, or draws in their order.
+
+        Returns
+        -------
+        self
+        """
+        if kind not in _KINDS:
+            raise ValueError(f"kind must be 'rank' or 'trace', got {kind!r}.")
+        n, n_chains, _ = self.draws.shape
+        shape = grid_shape(n)
+        height = 0.8 + 0.35 * n_chains if kind == "rank" else 2.0
+        size = (1.6 + 3.0 * shape[1], 0.5 + height * shape[0])
+        panels = open_panels("TraceDisplay.plot", ax, n, shape, size)
+        self.bars_ = np.empty((n, n_chains), dtype=object) if kind == "rank" else None
+        self.lines_ = np.empty((n, n_chains), dtype=object) if kind == "trace" else None
+        self.divergences_ = np.empty((n, n_chains), dtype=object)
+        self.counts_ = _counts(self.draws)
+        draw = self._draw_ranks if kind == "rank" else self._draw_traces
+        for i, axes in enumerate(panels):
+            draw(axes, i)
+            axes.set_title(textwrap.fill(self.parameters[i], 36), fontsize=9)
+            tidy(axes)
+        for axes in panels[-shape[1] :]:
+            axes.set_xlabel("rank among all chains' draws" if kind == "rank" else "draw")
+        self._explain(panels, shape[1], kind)
+        self.axes_ = np.array(panels, dtype=object)
+        self.ax_ = panels[0] if n == 1 else self.axes_
+        self.figure_ = figure_of(panels[0])
+        return self
+
+    def _draw_ranks(self, axes: Axes, i: int) -> None:
+        """A histogram of the ranks for each chain, the first at the top."""
+        counts, (_, n_chains, n_draws) = self.counts_[i], self.draws.shape
+        edges = np.linspace(0, 1, _N_BINS + 1)
+        expected = n_draws / _N_BINS
+        scale = 0.8 / max(counts.max(), 2 * expected)
+        band = binom.ppf([0.5 - _BAND / 2, 0.5 + _BAND / 2], n_draws, 1 / _N_BINS) * scale
+        ranks = _ranks(self.draws[i])
+        for c in range(n_chains):
+            base = n_chains - 1 - c
+            bars = axes.stairs(
+                base + scale * counts[c], edges, baseline=base, fill=True, color=BLUE, alpha=0.6
+            )
+            axes.fill_between([0, 1], *(base + band), color=PALE, lw=0, zorder=0)
+            axes.plot([0, 1], [base + scale * expected] * 2, "--", color=BLACK, lw=0.8)
+            self.bars_[i, c] = bars
+            marks = ranks[c, self._diverged(c)]
+            (self.divergences_[i, c],) = axes.plot(
+                marks, np.full(len(marks), base - 0.08), **_DIVERGENCE
+            )
+        axes.set(xlim=(0, 1), ylim=(-0.2, n_chains))
+        axes.set_yticks(np.arange(n_chains) + scale * expected, range(n_chains, 0, -1))
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        axes.tick_params(axis="y", length=0)
+
+    def _draw_traces(self, axes: Axes, i: int) -> None:
+        """The draws of each chain in their order, divergent ones marked at the bottom."""
+        n_chains, n_draws = self.draws.shape[1:]
+        for c in range(n_chains):
+            (self.lines_[i, c],) = axes.plot(
+                self.draws[i, c], color=look(c).color, lw=0.5, alpha=0.8, label=f"chain {c + 1}"
+            )
+            marks = np.flatnonzero(self._diverged(c))
+            (self.divergences_[i, c],) = axes.plot(
+                marks, np.full(len(marks), 0.03), transform=axes.get_xaxis_transform(), **_DIVERGENCE
+            )
+        axes.set_xlim(0, n_draws)
+
+    def _diverged(self, chain: int) -> Bools:
+        """Which draws of a chain are known to have diverged, (n_draws,)."""
+        if self.divergent is None:
+            return np.zeros(self.draws.shape[2], dtype=np.bool_)
+        return self.divergent[chain]
+
+    def _explain(self, panels: list[Axes], n_columns: int, kind: str) -> None:
+        """Labels of the rows, and a legend for what is there."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        if kind == "rank":
+            handles: list[Any] = [
+                Line2D([], [], color=BLACK, ls="--", lw=0.8, label="chains agree"),
+                Patch(color=PALE, lw=0, label=f"by chance ({100 * _BAND:g}%)"),
+            ]
+            for axes in panels[::n_columns]:
+                axes.set_ylabel("chain")
+        else:
+            handles = list(self.lines_[0]) if self.lines_ is not None else []
+        if self.divergent is not None:
+            label = f"divergent ({self.divergent.sum()})"
+            handles.append(Line2D([], [], **{**_DIVERGENCE, "label": label}))
+        self.legend_ = legend_beside(panels[min(n_columns, len(panels)) - 1], handles=handles)
+
+
+def _ranks(draws: Floats) -> Floats:
+    """Ranks of the draws (chains, draws) among all of them, in (0, 1)."""
+    ranks: Floats = (rankdata(draws, axis=None).reshape(draws.shape) - 0.5) / draws.size
+    return ranks
+
+
+def _counts(draws: Floats) -> Ints:
+    """Draws of each chain in equal bins of the ranks: (P, chains, draws) -> (P, chains, bins)."""
+    bins = np.stack([np.minimum(_ranks(x) * _N_BINS, _N_BINS - 1) for x in draws]).astype(np.int64)
+    return np.stack([(bins == b).sum(axis=2) for b in range(_N_BINS)], axis=-1)
