@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm import export
 from skhlm._typing import Floats, Ints
 from skhlm.columns import listed, suggestion
 from skhlm.design import Rows, canonical_rows
@@ -274,6 +275,73 @@ class CriticismMixin(Fitted):
         if by is not None:
             check.insert(0, "level", [levels[i] for i in group])
         return check
+
+    @validate_params(
+        {
+            "log_likelihood": ["boolean"],
+            "posterior_predictive": ["boolean"],
+            "random_state": ["random_state"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def to_arviz(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        log_likelihood: bool = True,
+        posterior_predictive: bool = True,
+        random_state: Any = 0,
+    ) -> Any:
+        """The model for ArviZ, with named dimensions and coordinates.
+
+        Parameters
+        ----------
+        X, y : as at fit, default=None
+            The rows that were fitted. None is those that the model remembers, in their canonical
+            order; a pickled or saved model remembers none and exports its parameters alone.
+        log_likelihood, posterior_predictive : bool, default=True
+            Whether to compute these groups: rows x draws numbers each.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the predictive draws.
+
+        Returns
+        -------
+        data : xarray.DataTree, or arviz.InferenceData with ArviZ below 1.0
+            ``posterior``: "kappa", "sigma", "nu", and for each factor "delta_<factor>",
+            "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
+            "region/country" is written "region:country", as slashes are paths in a DataTree; its
+            dimension has that name, and its levels are texts such as "EMEA/France".
+            ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
+            ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
+            and "X" by row. Rows of weight w come w times.
+
+        Raises
+        ------
+        ImportError
+            If ArviZ is not installed: ``pip install 'skhlm[arviz]'``.
+
+        Examples
+        --------
+        After ``data = model.to_arviz()``, ``arviz.summary(data)``, ``arviz.loo(data)`` and
+        ``arviz.plot_trace(data, var_names=["kappa"])`` work as ever.
+        """
+        check_is_fitted(self)
+        groups = export.Groups()
+        posterior, labels = self._posterior, self._spec.labels
+        export.add_parameters(groups, posterior, labels)
+        export.add_statistics(groups, posterior, self._statistics)
+        if X is None and y is None and self._training is None:
+            return export.to_arviz(groups)
+        observed = export.Observed(*self._rows_to_check(X, y))
+        names = labels.coefficients[self._spec.units.fit_intercept :]
+        export.add_observed(groups, observed, labels, names)
+        if log_likelihood:
+            export.add_log_likelihood(groups, posterior, observed)
+        if posterior_predictive:
+            rng = np.random.default_rng(seed_of(random_state))
+            export.add_predictive(groups, posterior, observed, rng)
+        return export.to_arviz(groups)
 
     def _rows_to_check(self, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
         """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""

@@ -11,8 +11,11 @@ from skhlm._typing import Floats, Ints
 from skhlm.columns import GroupColumn
 from skhlm.design import Rows
 from skhlm.diagnostics import Diagnostics
+from skhlm.draws import SamplerStatistics
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
+
+_OF_THIS_PROCESS = ("_training", "_statistics")
 
 
 class Fitted:
@@ -29,17 +32,20 @@ class Fitted:
     _training : Rows or None
         The rows that were fitted, for as long as the model stays in this process: neither pickles
         nor model files have them.
+    _statistics : SamplerStatistics or None
+        What the sampler said of its draws, as long as that.
     """
 
     diagnostics_: Diagnostics
     _spec: ModelSpec
     _posterior: Posterior
     _training: Rows | None
+    _statistics: SamplerStatistics | None
 
     def __getstate__(self) -> dict[str, Any]:
-        """State without the training rows."""
+        """State without the training rows and the sampler's statistics."""
         state: Any = super().__getstate__()
-        return {**state, "_training": None} if "_training" in state else state
+        return {name: None if name in _OF_THIS_PROCESS else state[name] for name in state}
 
     def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""

@@ -302,6 +302,7 @@ class HLMRegressor(
             level_data = learn_level_data(rows, self._posterior, spec.groups)
             self._spec, self._training = replace(spec, level_data=level_data), rows
             self.diagnostics_ = found.diagnostics.and_also(checks)
+            self._statistics = found.statistics
             self._summarise(found.mode)
         warn_unless_identified(checks)
         warn_unless_converged(self.diagnostics_)
