@@ -4,6 +4,7 @@ from skhlm._version import __version__
 from skhlm.baselines import PooledRegressor, UnpooledRegressor
 from skhlm.comparison import compare
 from skhlm.persistence import load, save
+from skhlm.pipelines import response_curve
 from skhlm.regressor import HLMRegressor
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "response_curve",
     "save",
 ]

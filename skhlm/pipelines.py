@@ -92,7 +92,7 @@ def response_curve(
         "mean": posterior.expected_value(seen.predictors, seen.codes),
         "lower": ends[:, 0],
         "upper": ends[:, 1],
-        "extrapolated": _outside(model, seen.predictors.reshape(n, T, -1)),
+        "extrapolated": _outside(estimator, X, feature, points),
     }
     if slope:
         rates = _rates(estimator, X, feature, points, coverage)
@@ -165,8 +165,12 @@ def _rates(estimator: Pipeline, X: Any, feature: Any, points: Floats, coverage: 
     return found
 
 
-def _outside(model: InterpretationMixin, predictors: Floats) -> Bools:
-    """Whether a predictor that moves along a row's curve is outside its training range, (n, T)."""
+def _outside(estimator: Pipeline, X: Any, feature: Any, points: Floats) -> Bools:
+    """Whether a predictor that moves with the feature is outside its training range, (n, T)."""
+    _, above = curves.difference_points(points)
+    seen = _see(estimator, X, feature, np.append(points, above[:1]))  # one point moves nothing
+    predictors = seen.predictors.reshape(_num_samples(X), len(points) + 1, -1)
     moves = (predictors != predictors[:, :1]).any(axis=(0, 1))
-    outside: Bools = np.any(model._spec.ranges.outside(predictors)[:, :, moves], axis=-1)
+    ranges = estimator[-1]._spec.ranges
+    outside: Bools = np.any(ranges.outside(predictors[:, :-1])[:, :, moves], axis=-1)
     return outside
