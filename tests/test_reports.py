@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,57 @@ def test_coefficients_of_levels_seen(posterior: Posterior) -> None:
     mean = frame[frame["country"] == "Spain"]["mean"].to_numpy()
     expected = posterior.expected_value(X, codes[[2, 2]])
     np.testing.assert_allclose(mean[0] + X @ mean[1:], expected, rtol=1e-12)
+
+
+def test_parts_of_coefficients_add_up(posterior: Posterior) -> None:
+    codes = np.array([[0, 0], [1, NEW], [NEW, NEW]])
+    values = {"region": ["APAC", "EMEA", "LATAM"], "country": ["Japan", "Italy", "Chile"]}
+    frame = coefficients(posterior, LABELS, codes, values, parts=True)
+    assert list(frame.columns) == ["region", "country", "part", "coefficient", *MOMENTS]
+    parts = ["kappa", "delta[region]", "delta[region/country]", "gamma[region/country]", "beta"]
+    assert list(frame["part"]) == [part for part in parts for _ in range(3)] * 3
+    mean = frame["mean"].to_numpy().reshape(3, 5, 3)
+    np.testing.assert_allclose(mean[:, 1] + mean[:, 2], mean[:, 3], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(mean[:, 0] + mean[:, 3], mean[:, 4], rtol=1e-10)
+    assert (mean[2, 1:4] == 0).all()
+    beta = frame[frame["part"] == "beta"].drop(columns="part").reset_index(drop=True)
+    pd.testing.assert_frame_equal(beta, coefficients(posterior, LABELS, codes, values))
+    kappa = summary(posterior, LABELS).query("parameter == 'kappa'")
+    np.testing.assert_allclose(mean[0, 0], kappa["mean"], rtol=1e-10)
+    effect = row(group_effects(posterior, LABELS, N), level=("APAC",), coefficient="spend")
+    found = row(frame, country="Japan", part="delta[region]", coefficient="spend")
+    np.testing.assert_allclose(found[MOMENTS].astype(float), effect[MOMENTS].astype(float))
+
+
+def test_gamma_is_the_sum_of_its_deltas_in_every_draw(posterior: Posterior) -> None:
+    codes = np.array([[1, 2], [0, NEW]])
+    frame = coefficients(
+        posterior, LABELS, codes, {"region": [1, 2], "country": [1, 2]}, parts=True
+    )
+    kappa = posterior.kappa_at_zero()
+    gamma = posterior.coefficients_at_zero(codes) - kappa
+    found = frame[frame["part"] == "gamma[region/country]"][MOMENTS].to_numpy()
+    np.testing.assert_allclose(found[:, 1], gamma.std(axis=-1).ravel(), rtol=1e-9)
+    ends = np.quantile(gamma, [0.05, 0.95], axis=-1).reshape(2, -1).T
+    np.testing.assert_allclose(found[:, 2:], ends, rtol=1e-9)
+
+
+def test_every_hierarchy_has_its_gamma(fitted: Any) -> None:
+    frame = fitted.coefficients({"region": "r", "country": "c", "industry": "i", "vertical": "v"})
+    assert "part" not in frame
+    frame = fitted.coefficients(
+        {"region": "r", "country": "c", "industry": "i", "vertical": "v"}, 0.5, parts=True
+    )
+    gammas = [part for part in frame["part"].unique() if part.startswith("gamma")]
+    assert gammas == ["gamma[region/country]", "gamma[industry/vertical]"]
+    assert len(frame) == 3 * (1 + 4 + 2 + 1)
+
+
+def test_coverage_of_the_methods(fitted: Any) -> None:
+    wide, narrow = fitted.group_effects("region"), fitted.group_effects("region", coverage=0.5)
+    assert (wide["lower"] < narrow["lower"]).all()
+    with pytest.raises(ValueError, match="'coverage' parameter"):
+        fitted.coefficients(coverage=2.0)
 
 
 def test_coefficients_of_new_levels(posterior: Posterior) -> None:
