@@ -71,19 +71,19 @@ def _page(results: Sequence[Result]) -> str:
             "",
             "## Sampling",
             "",
-            *_table(_SAMPLING, _sampling_rows(results)),
+            *table(_SAMPLING, _sampling_rows(results)),
             "",
             "## A default fit",
             "",
-            *_table(_FITS, _fit_rows(results)),
+            *table(_FITS, _fit_rows(results)),
             "",
             "## Targets",
             "",
-            *_table(("target", "measured", "reached"), _targets(results)),
+            *table(("target", "measured", "reached"), _targets(results)),
             "",
             "## Where and when",
             "",
-            *_table(("data", *results[0].machine), _machine_rows(results)),
+            *table(("data", *results[0].machine), _machine_rows(results)),
             "",
         ]
     )
@@ -108,7 +108,7 @@ _SAMPLING = (
 _FITS = ("data", "distinct rows", "coefficients", "levels", "parameters", "seconds")
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]
