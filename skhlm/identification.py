@@ -28,7 +28,7 @@ BETWEEN_WARN = 2
 EXACT_WARN = 1e-6  # residual sd over sd(y)
 ROUNDING_WARN = 1e-6  # distance of neighbouring floats over sd
 SHARE_WARN = 0.5
-FEW_ROWS = 10  # where one row has a large share of everything
+FEW_ROWS = 20  # where one row has a large share of everything
 PRIOR_WARN = 100.0
 
 _OURS = "our choice"
@@ -36,7 +36,7 @@ _BELSLEY = "Belsley, Kuh and Welsch 1980, doi:10.1002/0471725153"
 _GELMAN = "Gelman 2006, doi:10.1214/06-BA117A"
 _LME4 = "lme4's lmerControl, doi:10.18637/jss.v067.i01"
 
-_SEVERE = (
+SEVERE = (
     "constant predictors",
     "collinear predictors",
     "single level",
@@ -91,7 +91,7 @@ def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> None
     IdentificationWarning
         If a severe check has not passed.
     """
-    found = [c.advice for c in checks if c.name in _SEVERE and c.verdict != "pass"]
+    found = [c.advice for c in checks if c.name in SEVERE and c.verdict != "pass"]
     if found:
         text = " ".join([*found, "See diagnostics_."])
         warnings.warn(text, IdentificationWarning, stacklevel=stacklevel)
@@ -117,6 +117,11 @@ class _Data:
     def n(self) -> float:
         """Number of rows, each as often as its weight says."""
         return float(self.rows.weight.sum())
+
+    @property
+    def freedom(self) -> float:
+        """Rows beyond those that the population-level coefficients take."""
+        return self.n - len(self.labels.coefficients)
 
     @cached_property
     def share(self) -> Floats:
@@ -177,7 +182,7 @@ def _about_predictors(data: _Data) -> Iterator[Check]:
     eigenvalues, vectors = np.linalg.eigh(correlation)
     null = eigenvalues < NULL_EIGENVALUE
     names = _chosen(data.predictor_names, ~data.redundant)
-    yield _collinear(names, vectors[:, null], data.n)
+    yield _collinear(names, vectors[:, null], len(data.rows.y) - data.has_intercept)
     yield _nearly_collinear(names, eigenvalues[~null], vectors[:, ~null])
     yield _degrees_of_freedom(data)
 
@@ -202,16 +207,18 @@ def _constant_predictors(data: _Data) -> Check:
     return judge("constant predictors", len(names), 0, _OURS, advice, warns=found)
 
 
-def _collinear(names: Sequence[str], null: Floats, n: float) -> Check:
-    """``null`` (q, r): directions in which the predictors do not move."""
+def _collinear(names: Sequence[str], null: Floats, rank: int) -> Check:
+    """``null`` (q, r): directions in which the predictors do not move; as many as rows allow do.
+
+    Where there are more predictors than rows, that is for another check to say.
+    """
     involved = _chosen(names, np.abs(null).max(axis=1, initial=0) > INVOLVED)
-    why = f" ({len(names)} predictors, {n:g} rows)" if len(names) >= n else ""
     advice = (
-        f"These predictors are linearly dependent{why}: {listed(involved)}. Their coefficients are "
-        "not identified, the prior alone tells them apart, though predictions for rows like those "
-        "of fit are sound: leave some of the columns out."
+        f"These predictors are linearly dependent: {listed(involved)}. Their coefficients are not "
+        "identified, the prior alone tells them apart, though predictions for rows like those of "
+        "fit are sound: leave some of the columns out."
     )
-    count = null.shape[1]
+    count = null.shape[1] if len(names) <= rank else np.nan
     return judge("collinear predictors", count, 0, _OURS, advice, warns=count > 0)
 
 
@@ -237,15 +244,14 @@ def _nearly_collinear(names: Sequence[str], eigenvalues: Floats, vectors: Floats
 
 def _degrees_of_freedom(data: _Data) -> Check:
     """Rows beyond those that the population-level coefficients take."""
-    K = data.problem.X.shape[1]
-    freedom = data.n - K
+    K = len(data.labels.coefficients)
     advice = (
         f"There are {K} population-level coefficients and only {data.n:g} rows (the sum of the "
         "weights): the residual scale and some coefficients follow their priors. Use fewer "
         "predictors or tighter priors; give weights that count rows."
     )
-    few = freedom < FREEDOM_WARN
-    return judge("degrees of freedom", freedom, FREEDOM_WARN, _OURS, advice, warns=few)
+    few = data.freedom < FREEDOM_WARN
+    return judge("degrees of freedom", data.freedom, FREEDOM_WARN, _OURS, advice, warns=few)
 
 
 # --- grouping factors -----------------------------------------------------------------------------
@@ -371,7 +377,7 @@ def _distinct_outcomes(data: _Data) -> Check:
 def _exact_fit(data: _Data) -> Check:
     """Smallest residual sd over sd(y) of least squares, pooled and within cells."""
     ratio = np.nan
-    if not _is_constant(data.rows.y):
+    if not _is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
         ratio = min(_residual(data, data.standardised, data.outcome), _residual_in_cells(data))
     advice = (
         f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd(y)): is y, or what "
@@ -463,8 +469,8 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
     """
     problem, priors = data.problem, data.problem.priors
     sd_y = _sd(data, problem.y)
-    sd_x = np.array([0.0 if _is_constant(x) else _sd(data, x) for x in problem.X.T])
-    sd_x[sd_x == 0] = 1.0
+    sd_x = np.array([_sd(data, x) for x in problem.X.T])
+    sd_x[np.r_[[True] * data.has_intercept, data.constant].astype(bool)] = 1.0
     suggested = sd_y / sd_x
     yield "sigma", float(_reach(priors.sigma)[0] / sd_y)
     typical = suggested.copy()

@@ -1,0 +1,319 @@
+"""Checks of rows and priors: each fires where it should, with names, and is silent otherwise."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skhlm import HLMRegressor
+from skhlm.checks import Check
+from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
+from skhlm.exceptions import IdentificationWarning
+from skhlm.identification import SEVERE, check_identification, warn_unless_identified
+from skhlm.preparation import prepare
+from skhlm.priors import Normal
+
+NAMES = [
+    "constant predictors",
+    "collinear predictors",
+    "condition index",
+    "degrees of freedom",
+    "levels",
+    "single level",
+    "rows in a level",
+    "factors alike",
+    "levels to spare",
+    "distinct outcomes",
+    "exact fit",
+    "digits",
+    "share of one row",
+    "weight of one row",
+    "scale of priors",
+]
+
+
+def checks(X, y, sample_weight=None, **parameters) -> dict[str, Check]:
+    """All checks by name, without a fit."""
+    problem, spec, rows = prepare(HLMRegressor(**parameters), X, y, sample_weight)
+    found = check_identification(problem, rows, spec.labels)
+    assert [check.name for check in found] == NAMES
+    assert all((check.advice == "") == (check.verdict == "pass") for check in found)
+    return {check.name: check for check in found}
+
+
+def noticed(found: dict[str, Check]) -> set[str]:
+    """Names of the checks that did not pass."""
+    return {name for name, check in found.items() if check.verdict != "pass"}
+
+
+@pytest.fixture
+def rows():
+    """60 rows of 6 groups with predictors a and b."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+    X["group"] = np.arange(60) % 6
+    return X, rng.normal(size=60)
+
+
+# --- silence --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_healthy_rows_pass_every_check(seed):
+    X, y, _ = make_campaigns(
+        200, 1 + seed % 4, n_regions=6, n_countries=12, n_industries=6, random_state=seed
+    )
+    found = checks(X, y, groups=["region/country", "industry/vertical"])
+    assert noticed(found) == set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unless_identified(list(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("load", "groups"),
+    [
+        (load_sleepstudy, "subject"),
+        (load_radon, "state/county"),
+        (load_gapminder, "continent/country"),
+    ],
+)
+def test_real_data_pass_every_check(load, groups):
+    assert noticed(checks(*load(return_X_y=True), groups=groups)) == set()
+
+
+def test_without_groups_or_predictors_what_does_not_apply_is_unknown(rows):
+    X, y = rows
+    found = checks(X[["a", "b"]], y)
+    assert noticed(found) == set()
+    assert all(np.isnan(found[name].value) for name in ("levels", "rows in a level"))
+    assert noticed(checks(X[["group"]], y, groups="group")) == set()
+    assert noticed(checks(X[["a"]] + 5, y, fit_intercept=False)) == set()
+
+
+# --- predictors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("autoscale", [True, False])
+def test_collinear_predictors_are_named_and_others_are_not(rows, offset, autoscale):
+    X, y = rows
+    X = X.assign(c=3 * X["a"] - 2 + offset, d=np.arange(60) ** 2)
+    found = checks(X, y, groups="group", autoscale=autoscale)
+    assert found["collinear predictors"].value == 1
+    assert found["collinear predictors"].verdict == "warn"
+    advice = found["collinear predictors"].advice
+    assert "'a', 'c'" in advice and "'b'" not in advice and "'d'" not in advice
+    assert found["condition index"].verdict == "pass"
+
+
+def test_number_of_directions_without_information(rows):
+    X, y = rows
+    X = X.assign(c=X["a"] + X["b"], d=X["a"] - X["b"])
+    assert checks(X, y, groups="group")["collinear predictors"].value == 2
+    independent = X.assign(c=X["a"] + 1, d=X["b"] ** 2)
+    assert checks(independent, y, groups="group")["collinear predictors"].value == 1
+
+
+def test_without_an_intercept_an_offset_is_no_collinearity(rows):
+    X, y = rows
+    X = X.assign(c=X["a"] + 1)
+    found = checks(X, y, groups="group", fit_intercept=False)
+    assert found["collinear predictors"].value == 0
+    found = checks(X.assign(one=1.0), y, groups="group", fit_intercept=False)
+    assert found["constant predictors"].value == 0
+    assert found["collinear predictors"].value == 1
+
+
+@pytest.mark.parametrize("r", [0.9, 0.99, 0.999])
+def test_condition_index_of_two_predictors(rows, r):
+    X, y = rows
+    centred = X[["a", "b"]] - X[["a", "b"]].mean()
+    q, _ = np.linalg.qr(centred)
+    X = X.assign(a=q[:, 0], b=r * q[:, 0] + np.sqrt(1 - r**2) * q[:, 1])
+    found = checks(X.assign(other=np.arange(60) % 5), y, groups="group")["condition index"]
+    exact = checks(X, y, groups="group")["condition index"].value
+    np.testing.assert_allclose(exact, np.sqrt((1 + r) / (1 - r)), rtol=1e-8)
+    assert found.verdict == ("warn" if r == 0.999 else "pass")
+    if r == 0.999:
+        assert "'a', 'b'." in found.advice.replace(":", ".")
+
+
+def test_constant_predictors_are_named(rows):
+    X, y = rows
+    found = checks(X.assign(unit=0.1, other=0.1 + 1e-18 * np.arange(60)), y, groups="group")
+    assert found["constant predictors"].value == 2
+    assert "'unit', 'other'" in found["constant predictors"].advice
+    assert noticed(found) == {"constant predictors"}
+
+
+@pytest.mark.parametrize(("n", "noticed_too"), [(6, False), (5, True), (2, True)])
+def test_degrees_of_freedom_count_rows_by_weight(n, noticed_too):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2))
+    y = rng.normal(size=n)
+    found = checks(X, y)
+    assert found["degrees of freedom"].value == n - 3
+    assert ("degrees of freedom" in noticed(found)) is noticed_too
+    assert "collinear predictors" not in noticed(found)
+    assert checks(X, y, np.full(n, 2.0))["degrees of freedom"].value == 2 * n - 3
+
+
+# --- grouping factors -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("levels", "verdict"), [(1, "warn"), (2, "warn"), (4, "warn"), (5, "pass")]
+)
+def test_few_levels(rows, levels, verdict):
+    X, y = rows
+    found = checks(X.assign(group=np.arange(60) % levels), y, groups="group")
+    assert (found["levels"].verdict, found["levels"].value) == (verdict, levels)
+    assert found["single level"].value == (levels == 1)
+    if verdict == "warn":
+        assert f"group ({levels})" in found["levels"].advice
+
+
+def test_one_row_in_every_level(rows):
+    X, y = rows
+    X = X.assign(row=np.arange(60))
+    found = checks(X, y, groups=["group", "row"])
+    assert noticed(found) == {"rows in a level"}
+    assert (
+        "'row'" in found["rows in a level"].advice
+        and "'group'" not in found["rows in a level"].advice
+    )
+    assert noticed(checks(X, y, groups="row", varying=["a"])) == set()
+    assert noticed(checks(X.assign(row=np.maximum(np.arange(60), 1)), y, groups="row")) == set()
+
+
+def test_copies_of_a_row_are_one_row(rows):
+    X, y = rows
+    X, y = X.loc[X.index.repeat(3)].assign(row=np.repeat(np.arange(60), 3)), np.repeat(y, 3)
+    assert "rows in a level" in noticed(checks(X, y, groups="row"))
+
+
+def test_factors_that_split_the_rows_alike(rows):
+    X, y = rows
+    X = X.assign(name=[f"group {j}" for j in X["group"]], half=X["group"] % 2)
+    both = {"groups": ["group", "name"]}
+    assert noticed(checks(X, y, **both)) == {"factors alike"}
+    assert "group and name" in checks(X, y, **both)["factors alike"].advice
+    apart = checks(X, y, **both, varying={"group": "intercept", "name": ["a"]})
+    assert noticed(apart) == set()
+    nested = checks(X.drop(columns="name"), y, groups="half/group")
+    assert noticed(nested) == {"levels"}
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(0, "pass"), (3, "pass"), (4, "warn"), (5, "warn")])
+def test_predictors_of_the_levels(rows, count, verdict):
+    X, y = rows
+    for j in range(count):
+        X[f"is_{j}"] = (X["group"] == j) * 1.0
+    found = checks(X, y, groups="group", varying="intercept")["levels to spare"]
+    assert found.verdict == verdict
+    np.testing.assert_equal(found.value, 6 - 1 - count if count else np.nan)
+
+
+# --- outcome and scales ---------------------------------------------------------------------------
+
+
+def test_constant_outcome(rows):
+    X, _ = rows
+    found = checks(X, np.full(60, 0.1), groups="group")
+    assert noticed(found) == {"distinct outcomes"}
+    assert "y is 0.1" in found["distinct outcomes"].advice
+
+
+def test_exact_fit_pooled_or_within_groups(rows):
+    X, y = rows
+    assert noticed(checks(X, 1 + 2 * X["a"] - X["b"], groups="group")) == {"exact fit"}
+    effect = np.random.default_rng(1).normal(size=6)
+    within = checks(X, effect[X["group"]] + X["a"], groups="group")
+    assert noticed(within) == {"exact fit"}
+    expected = np.linalg.lstsq(np.column_stack([np.ones(60), X[["a", "b"]]]), y, rcond=None)[1]
+    pooled = checks(X[["a", "b"]], y)["exact fit"].value
+    np.testing.assert_allclose(pooled, np.sqrt(expected[0] / 60) / y.std(), rtol=1e-10)
+
+
+def test_digits_lost_far_from_zero(rows):
+    X, y = rows
+    seconds = 1.7e9 + 3600 * np.arange(60)
+    assert "digits" not in noticed(checks(X.assign(time=seconds), y, groups="group"))
+    found = checks(X.assign(b=X["b"] + 1e12), y, groups="group")["digits"]
+    assert "'b'" in found.advice and "'a'" not in found.advice
+    sd = (X["b"] + 1e12).std(ddof=0)
+    np.testing.assert_allclose(found.value, np.spacing(1e12) / sd, rtol=1e-6)
+    assert "'y'" in checks(X, y + 1e12, groups="group")["digits"].advice
+
+
+def test_one_row_that_has_the_variance(rows):
+    X, y = rows
+    y[7] = 300.0
+    found = checks(X, y, groups="group")["share of one row"]
+    assert "y (" in found.advice
+    np.testing.assert_allclose(found.value, (y[7] - y.mean()) ** 2 / (60 * y.var()), rtol=1e-10)
+
+
+def test_one_row_that_has_the_weight(rows):
+    X, y = rows
+    weight = np.ones(60)
+    weight[0] = 59 * 4
+    found = checks(X, y, weight, groups="group")["weight of one row"]
+    assert (found.verdict, found.value) == ("warn", 0.8)
+
+
+def test_priors_in_the_wrong_units(rows):
+    X, y = rows
+    default = checks(X, y, groups="group")["scale of priors"]
+    np.testing.assert_allclose(default.value, 10, rtol=1e-12)
+    raw = checks(X.assign(a=X["a"] * 1e-4), y, groups="group", autoscale=False)["scale of priors"]
+    assert "kappa[a]" in raw.advice and "kappa[b]" not in raw.advice and "sigma" not in raw.advice
+    far = checks(X, y + 1e5, groups="group", autoscale=False)["scale of priors"]
+    assert "kappa[Intercept]" in far.advice and "tau" not in far.advice
+    wide = checks(X, y, groups="group", priors={"tau": {"b": Normal(0, 1e5)}})["scale of priors"]
+    assert "tau[group, b] (1e+05)" in wide.advice
+    tight = checks(X, y, groups="group", priors={"kappa": Normal(0, 0.05), "tau": Normal(0, 0.02)})
+    assert tight["scale of priors"].verdict == "pass"
+
+
+# --- invariance -----------------------------------------------------------------------------------
+
+
+def test_weights_are_repetition_and_order_does_not_matter(rows):
+    X, y = rows
+    X = X.assign(c=X["a"] + X["b"])
+    weight = np.random.default_rng(1).integers(1, 4, 60)
+    index = np.random.default_rng(2).permutation(np.repeat(np.arange(60), weight))
+    weighted = checks(X, y, weight, groups="group")
+    repeated = checks(X.iloc[index], y[index], groups="group")
+    assert list(map(str, weighted.values())) == list(map(str, repeated.values()))
+
+
+@pytest.mark.parametrize("scale", [2.0**-400, 2.0**30, 2.0**400])
+def test_units_do_not_matter(rows, scale):
+    X, y = rows
+    one = checks(X, y, groups="group")
+    other = checks(X.assign(a=X["a"] * scale, b=X["b"] / scale), y * scale, groups="group")
+    assert list(map(str, one.values())) == list(map(str, other.values()))
+
+
+# --- the warning ----------------------------------------------------------------------------------
+
+
+def test_severe_findings_are_one_warning_and_others_none(rows):
+    X, y = rows
+    X = X.assign(unit=1.0, c=X["a"], half=X["group"] % 2)
+    found = checks(X, y, groups="half/group")
+    assert noticed(found) == {"constant predictors", "collinear predictors", "levels"}
+    with pytest.warns(IdentificationWarning) as caught:
+        warn_unless_identified(list(found.values()))
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    for part in ("'unit'", "'a', 'c'", "leave", "See diagnostics_"):
+        assert part in text
+    assert "levels" not in text
+    assert set(SEVERE) < set(NAMES)

@@ -1,0 +1,54 @@
+"""No pathology passes in silence; healthy data do."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skhlm import HLMRegressor
+from skhlm.exceptions import IdentificationWarning
+from skhlm.identification import SEVERE
+from tests.pathological import PATHOLOGIES, healthy
+
+
+def fit(X, y, parameters, sample_weight=None):
+    """A fitted model, and the warnings it gave."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = HLMRegressor(**parameters, random_state=0).fit(X, y, sample_weight)
+    return model, caught
+
+
+def test_there_are_twenty_and_more():
+    assert len(PATHOLOGIES) >= 20
+
+
+@pytest.mark.parametrize("name", list(PATHOLOGIES))
+def test_pathology_is_noticed(name):
+    case = PATHOLOGIES[name]()
+    model, caught = fit(case.X, case.y, case.parameters, case.sample_weight)
+    checks = model.diagnose().set_index("check")
+    noticed = checks.loc[case.check]
+    assert noticed["verdict"] in ("warn", "fail")
+    assert len(noticed["advice"]) > 40
+    assert model.diagnostics_.verdict in ("warn", "fail")
+    assert noticed["advice"] in model.diagnostics_.messages
+    unidentified = checks.loc[checks["verdict"] != "pass"].index.intersection(SEVERE)
+    expected = [IdentificationWarning] * bool(len(unidentified))
+    expected += [ConvergenceWarning] * (not model.diagnostics_.converged)
+    assert [warning.category for warning in caught] == expected
+    assert {warning.filename for warning in caught} <= {__file__}
+    assert np.isfinite(model.predict(case.X)).all()
+
+
+def test_of_fifty_healthy_data_sets_at_most_one_warns():
+    noticed = {}
+    for seed in range(50):
+        X, y, parameters = healthy(seed)
+        model, caught = fit(X, y, parameters)
+        if caught or model.diagnostics_.verdict != "pass":
+            noticed[seed] = model.diagnostics_.messages
+    assert len(noticed) <= 1, noticed
