@@ -21,6 +21,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
 
+import numpy as np
 import pandas as pd
 
 import skhlm
@@ -69,7 +70,7 @@ class Service:
     def answer(self, question: Any) -> dict[str, Any]:
         """Means and intervals of the rows asked about."""
         X = self.frame(question.get("rows") if isinstance(question, dict) else None)
-        mean = self.model.predict(X)
+        mean = np.asarray(self.model.predict(X))
         interval = self.model.predict_interval(X, question.get("coverage", 0.9))
         return {
             "predictions": [
