@@ -26,8 +26,8 @@ from skhlm.blocks import blocks
 from skhlm.posterior import JOINT_BYTES, NEW, NO_EFFECT, Coefficients, Posterior
 from skhlm.scoring import log_density
 
-_N_POINTS = 32  # of the importance sampler, from each of its two proposals
-_N_STEPS = 25  # towards the mode that centres one of them
+_N_POINTS = 16  # of the importance sampler, from each of its two proposals
+_N_STEPS = 10  # towards the mode that centres one of them
 
 
 def joint_log_density(
@@ -59,8 +59,10 @@ def joint_log_density(
     Normal residuals: exact given the draws. Student-t residuals: importance sampling from a
     defensive mixture, half the prior and half a normal distribution about the mode, at randomly
     shifted Sobol points. Each p_s is unbiased and its errors are independent of the others', so
-    that their mean over the draws is far more accurate than any of them. Cost and memory for a
-    component with q new effects are those of Cholesky factors of (q, q), one a draw.
+    that their mean over the draws is far more accurate than any of them: some hundredths of the
+    logarithm for 40 new levels at 1000 draws. Cost and memory for a component with q new effects
+    are those of Cholesky factors of (q, q), one a draw; with 4800 draws a new level of a few
+    coefficients takes a hundredth of a second for normal residuals, a tenth for Student-t ones.
 
     References
     ----------
@@ -74,9 +76,8 @@ def joint_log_density(
     rng = np.random.default_rng(0)
     result = np.empty(posterior.n_draws)
     for draws in blocks(posterior.n_draws, JOINT_BYTES // (8 * _size(len(X), parts, posterior))):
-        noise = _Noise(
-            posterior.sigma[draws], None if posterior.nu is None else posterior.nu[draws]
-        )
+        nu = None if posterior.nu is None else posterior.nu[draws]
+        noise = _Noise(posterior.sigma[draws], nu)
         residual = y[:, None] - _some(posterior.draws, draws).expected_value(Z, known)
         total = np.zeros(residual.shape[1])
         alone = np.ones(len(y), dtype=bool)
@@ -148,7 +149,7 @@ class _Noise:
     def _newton(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Cholesky factor of H = I + B' W B / sigma^2, and H^-1 c with c = B' W r / sigma^2."""
         scaled = B * (weight / self.sigma[:, None] ** 2)[:, :, None]
-        H = np.eye(B.shape[2]) + np.swapaxes(scaled, 1, 2) @ B
+        H = np.eye(B.shape[2]) + _T(scaled) @ B
         c = np.einsum("smq,sm->sq", scaled, residual)
         L = np.linalg.cholesky(H).astype(np.float64, copy=False)
         mode: Floats = np.linalg.solve(H, c[:, :, None])[:, :, 0]
@@ -159,10 +160,8 @@ class _Noise:
     ) -> Floats:
         """Mean of likelihood x prior / proposal over points of both proposals."""
         L, mode = self._laplace(B, residual, weight)
-        prior_points = _normal_points(len(B), B.shape[2], rng)
-        near = _normal_points(len(B), B.shape[2], rng)
-        near = mode[:, None] + np.swapaxes(np.linalg.solve(np.swapaxes(L, 1, 2), _T(near)), 1, 2)
-        v = np.concatenate([prior_points, near], axis=1)
+        far, near = (_normal_points(len(B), B.shape[2], rng) for _ in range(2))
+        v = np.concatenate([far, mode[:, None] + _T(np.linalg.solve(_T(L), _T(near)))], axis=1)
         log_prior = -0.5 * (v**2).sum(axis=2)
         log_near = -0.5 * (((v - mode[:, None]) @ L) ** 2).sum(axis=2) + _log_det(L)[:, None]
         log_proposal = np.logaddexp(log_prior, log_near) - np.log(2)

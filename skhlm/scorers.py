@@ -28,8 +28,10 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
+from skhlm.frames import check_observed, check_weight
 from skhlm.scoring import inside, interval_score
 
 _COVERAGE = [Interval(Real, 0, 1, closed="neither")]
@@ -76,7 +78,8 @@ class Scorer(BaseEstimator):
         TypeError
             When the estimator has no predictive distribution.
         """
-        return float(np.average(self._rows(estimator, X, y), weights=sample_weight))
+        rows = self._rows(estimator, X, y)
+        return float(np.average(rows, weights=check_weight(sample_weight, rows)))
 
     def __sklearn_is_fitted__(self) -> bool:
         """There is nothing to fit."""
@@ -167,7 +170,7 @@ class NegIntervalScore(Scorer):
 
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
         interval = predict_interval(estimator, X, self.coverage)
-        return -interval_score(np.asarray(y, dtype=np.float64), interval, self.coverage)
+        return -interval_score(check_observed(y, len(interval)), interval, self.coverage)
 
 
 class NegCoverageError(Scorer):
@@ -209,9 +212,8 @@ class NegCoverageError(Scorer):
         return -abs(super().score(estimator, X, y, sample_weight) - self.coverage)
 
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
-        return inside(
-            np.asarray(y, dtype=np.float64), predict_interval(estimator, X, self.coverage)
-        )
+        interval = predict_interval(estimator, X, self.coverage)
+        return inside(check_observed(y, len(interval)), interval)
 
 
 def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
@@ -249,6 +251,7 @@ def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
 
 def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
     """The last estimator of pipelines and searches, and X as transformed on the way to it."""
+    check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         return _final(estimator.best_estimator_, X)
     if isinstance(estimator, Pipeline):

@@ -10,6 +10,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -139,6 +140,17 @@ def test_an_estimator_without_distribution_is_refused(shops):
     for scorer in ALL.values():
         with pytest.raises(TypeError, match="LinearRegression has no predictive distribution"):
             scorer(model, X[["price"]], y)
+
+
+def test_bad_input_is_named(shops, models):
+    X, y = shops
+    for scorer in ALL.values():
+        with pytest.raises(ValueError, match="at least one non-zero"):
+            scorer(models[1], X, y, sample_weight=np.zeros(len(X)))
+        with pytest.raises(ValueError, match="Input y contains NaN"):
+            scorer(models[0], X, y * np.nan)
+        with pytest.raises(NotFittedError):
+            scorer(GridSearchCV(PooledRegressor("shop"), {}), X, y)
 
 
 def test_scorers_are_configured_cloned_and_pickled(shops, models):
