@@ -371,7 +371,7 @@ def _distinct_outcomes(data: _Data) -> Check:
         f"y is {data.rows.y[0]:g} in every row: there is no variation to explain, and the residual "
         "scale goes to zero. Check which column is the outcome."
     )
-    return judge("distinct outcomes", count, 2, _LME4, advice, warns=count == 1)
+    return judge("distinct outcomes", count, 2, _OURS, advice, warns=count == 1)
 
 
 def _exact_fit(data: _Data) -> Check:

@@ -203,8 +203,10 @@ def cauchy_noise_taken_for_normal() -> Pathology:
 @pathology
 def two_modes_of_student_t() -> Pathology:
     X, y = load_gapminder(return_X_y=True)
-    some = X["country"].isin(X["country"].unique()[::4])
-    return Pathology(X[some], y[some], "R-hat", {"groups": "country", "chains": 2})
+    africa = X["continent"] == "Africa"
+    some = africa & X["country"].isin(X["country"][africa].unique()[::2])
+    parameters = {"groups": "country", "iter_sampling": 300}
+    return Pathology(X[some].drop(columns="continent"), y[some], "R-hat", parameters)
 
 
 # --- scales ---------------------------------------------------------------------------------------
