@@ -3,16 +3,32 @@
 from skhlm._version import __version__
 from skhlm.baselines import PooledRegressor, UnpooledRegressor
 from skhlm.comparison import compare
+from skhlm.displays import (
+    CoverageDisplay,
+    GroupEffectsDisplay,
+    PosteriorPredictiveDisplay,
+    ResponseCurveDisplay,
+    ShrinkageDisplay,
+    TraceDisplay,
+)
+from skhlm.leave_one_out import compare_loo
 from skhlm.persistence import load, save
 from skhlm.pipelines import response_curve
 from skhlm.regressor import HLMRegressor
 
 __all__ = [
+    "CoverageDisplay",
+    "GroupEffectsDisplay",
     "HLMRegressor",
     "PooledRegressor",
+    "PosteriorPredictiveDisplay",
+    "ResponseCurveDisplay",
+    "ShrinkageDisplay",
+    "TraceDisplay",
     "UnpooledRegressor",
     "__version__",
     "compare",
+    "compare_loo",
     "load",
     "response_curve",
     "save",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -121,7 +122,7 @@ def to_arviz(groups: Groups) -> Any:
     """What the ArviZ that is installed works with: a DataTree, or before 1.0 an InferenceData."""
     arviz = _arviz()
     named: dict[str, Any] = {"coords": groups.coords, "dims": groups.dims}
-    if hasattr(arviz, "InferenceData"):
+    if arviz.__name__ == "arviz" and arviz.__version__.startswith("0."):
         return arviz.from_dict(**groups.arrays, **named)
     return arviz.from_dict(groups.arrays, **named)
 
@@ -130,7 +131,9 @@ def _arviz() -> ModuleType:
     """ArviZ, or the part of it that makes a DataTree."""
     for name in ("arviz", "arviz_base"):
         try:
-            return import_module(name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.2x announces 1.0
+                return import_module(name)
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
