@@ -152,8 +152,7 @@ class _Noise:
         H = np.eye(B.shape[2]) + _T(scaled) @ B
         c = np.einsum("smq,sm->sq", scaled, residual)
         L = np.linalg.cholesky(H).astype(np.float64, copy=False)
-        mode: Floats = np.linalg.solve(H, c[:, :, None])[:, :, 0]
-        return L, mode
+        return L, _solve_each(H, c[:, None])[:, 0]
 
     def _by_importance(
         self, B: Floats, residual: Floats, weight: Floats, rng: np.random.Generator
@@ -161,7 +160,8 @@ class _Noise:
         """Mean of likelihood x prior / proposal over points of both proposals."""
         L, mode = self._laplace(B, residual, weight)
         far, near = (_normal_points(len(B), B.shape[2], rng) for _ in range(2))
-        v = np.concatenate([far, mode[:, None] + _T(np.linalg.solve(_T(L), _T(near)))], axis=1)
+        near = mode[:, None] + _solve_each(_T(L), near)
+        v = np.concatenate([far, near], axis=1)
         log_prior = -0.5 * (v**2).sum(axis=2)
         log_near = -0.5 * (((v - mode[:, None]) @ L) ** 2).sum(axis=2) + _log_det(L)[:, None]
         log_proposal = np.logaddexp(log_prior, log_near) - np.log(2)
@@ -238,6 +238,12 @@ def _log_det(L: Floats) -> Floats:
     """Log determinant of triangular matrices, (S, q, q) -> (S,)."""
     log_det: Floats = np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
     return log_det
+
+
+def _solve_each(A: Floats, b: Floats) -> Floats:
+    """A^-1 b for the rows b of each draw: (S, q, q) and (S, m, q) -> (S, m, q)."""
+    solution: Floats = np.linalg.solve(A, _T(b)).astype(np.float64, copy=False)
+    return _T(solution)
 
 
 def _T(matrices: Floats) -> Floats:

@@ -85,6 +85,10 @@ class Scorer(BaseEstimator):
         """There is nothing to fit."""
         return True
 
+    def _accept_sample_weight(self) -> bool:
+        """What scikit-learn's searches over several scores ask where weights are not routed."""
+        return True
+
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
         """Score of each row, (n,)."""
         raise NotImplementedError

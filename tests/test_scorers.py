@@ -164,6 +164,21 @@ def test_scorers_are_configured_cloned_and_pickled(shops, models):
         scorers.NegCoverageError(90)(models[1], X, y)
 
 
+def test_searches_over_several_scores_take_weights(shops):
+    X, y = shops
+    weight = np.random.default_rng(0).integers(1, 4, len(X))
+    scoring = {"r2": "r2", "crps": scorers.neg_crps}
+    search = GridSearchCV(PooledRegressor("shop"), {}, scoring=scoring, refit="crps", cv=2)
+    search.fit(X, y, sample_weight=weight)
+    half = np.arange(len(X)) < 60
+    fit = PooledRegressor("shop").fit(X[~half], y[~half], weight[~half])
+    if hasattr(search, "_check_scorers_accept_sample_weight"):  # older ones weight the fit alone
+        score = -np.average(fit.crps(X[half], y[half]), weights=weight[half])
+    else:
+        score = -fit.crps(X[half], y[half]).mean()
+    assert search.cv_results_["split0_test_crps"][0] == pytest.approx(score, rel=1e-12)
+
+
 def test_weights_are_routed(shops):
     X, y = shops
     weight = np.random.default_rng(0).integers(1, 4, len(X))
