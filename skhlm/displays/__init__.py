@@ -5,6 +5,7 @@ from __future__ import annotations
 from skhlm.displays.coverage import CoverageDisplay
 from skhlm.displays.group_effects import GroupEffectsDisplay
 from skhlm.displays.predictive import PosteriorPredictiveDisplay
+from skhlm.displays.response_curve import ResponseCurveDisplay
 from skhlm.displays.shrinkage import ShrinkageDisplay
 from skhlm.displays.trace import TraceDisplay
 
@@ -12,6 +13,7 @@ __all__ = [
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "PosteriorPredictiveDisplay",
+    "ResponseCurveDisplay",
     "ShrinkageDisplay",
     "TraceDisplay",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -182,7 +182,12 @@ class CoverageDisplay:
         self.lower_ = binom.ppf(tail, self.n, self.nominal) / self.n
         self.upper_ = binom.ppf(1 - tail, self.n, self.nominal) / self.n
         self.band_ = axes.fill_between(
-            self.nominal, self.lower_, self.upper_, color=PALE, alpha=0.6, lw=0,
+            self.nominal,
+            self.lower_,
+            self.upper_,
+            color=PALE,
+            alpha=0.6,
+            lw=0,
             label=f"chance alone ({100 * self.band:g}%, n = {self.n:,})",
         )
         (self.diagonal_,) = axes.plot([0, 1], [0, 1], color=BLACK, lw=0.8, zorder=1)
@@ -190,8 +195,15 @@ class CoverageDisplay:
         for i, (name, actual) in enumerate(zip(self.names, self.actual, strict=True)):
             style = look(i)
             self.lines_ += axes.plot(
-                self.nominal, actual, color=style.color, ls=style.line, marker=style.marker,
-                mfc=style.fill, ms=4.5, lw=1.5, label=name,
+                self.nominal,
+                actual,
+                color=style.color,
+                ls=style.line,
+                marker=style.marker,
+                mfc=style.fill,
+                ms=4.5,
+                lw=1.5,
+                label=name,
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set_xlabel("nominal coverage of the interval")

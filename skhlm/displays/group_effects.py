@@ -155,10 +155,13 @@ class GroupEffectsDisplay:
         frame = estimator.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
+        mean, lower, upper = (by_level(frame, name, chosen) for name in ("mean", "lower", "upper"))
         display = cls(
             levels=level_names(levels),
             coefficients=chosen,
-            **{name: by_level(frame, name, chosen) for name in ("mean", "lower", "upper")},
+            mean=mean,
+            lower=lower,
+            upper=upper,
             parents=parent_names(levels),
             factor=factor,
             outcome=outcome,
@@ -181,10 +184,11 @@ class GroupEffectsDisplay:
         """
         J, K = self.mean.shape
         caller = "GroupEffectsDisplay.plot"
-        size = rows_size(K, self.levels.tolist(), self.parents)
+        parents = None if self.parents is None else self.parents.tolist()
+        size = rows_size(K, self.levels.tolist(), parents)
         panels = open_panels(caller, ax, K, (1, K), size, sharey="all")
         self.order_ = ordered_from_bottom(self.mean[:, self._column(sort_by)])
-        looks = parent_looks(self.parents, J)
+        looks = parent_looks(parents, J)
         self.errorbars_ = np.empty((K, len(looks)), dtype=object)
         for k, axes in enumerate(panels):
             for p, (name, style, members) in enumerate(looks):
@@ -208,9 +212,7 @@ class GroupEffectsDisplay:
             raise ValueError(f"sort_by={coefficient!r} is not shown; shown are {listed(names)}.")
         return 0 if coefficient is None else names.index(coefficient)
 
-    def _draw(
-        self, axes: Axes, k: int, name: str, style: Look, members: Ints
-    ) -> ErrorbarContainer:
+    def _draw(self, axes: Axes, k: int, name: str, style: Look, members: Ints) -> ErrorbarContainer:
         """Points and intervals of one parent's levels."""
         J = len(self.levels)
         row = np.empty(J, dtype=np.int64)

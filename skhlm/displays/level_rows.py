@@ -1,4 +1,4 @@
-"""Levels as rows of a picture, however many: what they are called, which are labelled, how large."""
+"""Levels as rows of a picture, however many: what they are called, which labelled, how large."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def parent_looks(parents: Sequence[str] | None, n_levels: int) -> list[tuple[str
     """
     if parents is None:
         return [("", look(0), np.arange(n_levels))]
-    names, of_level, sizes = np.unique(
-        np.asarray(parents), return_inverse=True, return_counts=True
-    )
+    names, of_level, sizes = np.unique(np.asarray(parents), return_inverse=True, return_counts=True)
     if len(names) <= MAX_LOOKS:
         own = np.arange(len(names))
     else:

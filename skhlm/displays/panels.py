@@ -142,7 +142,8 @@ def _divide(
         )
     bounds.set_axis_off()
     grid = GridSpecFromSubplotSpec(*shape, subplot_spec=place)
-    figure, panels = figure_of(bounds), []
+    figure = figure_of(bounds)
+    panels: list[Axes] = []
     for i in range(n_panels):
         first = panels[0] if panels else None
         panels.append(

@@ -17,9 +17,7 @@ from skhlm.posterior import Posterior
 MOST_PANELS = 16
 
 
-def chains_of(
-    estimator: Any, parameters: Sequence[str] | str | None
-) -> tuple[list[str], Floats]:
+def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> tuple[list[str], Floats]:
     """Names of P parameters and their draws (P, chains, draws); intercepts at the means of X."""
     check_is_fitted(estimator)
     posterior, labels = estimator._posterior, estimator._spec.labels

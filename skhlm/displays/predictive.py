@@ -17,6 +17,7 @@ from skhlm.random_state import seed_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
 
 _N_GRID = 512
 _TAIL = 0.005  # share of the replicated values that a heavy tail may leave outside the picture
@@ -163,16 +164,13 @@ class PosteriorPredictiveDisplay:
         observed, *replicated = curves([self.observed, *self.replicated], limits)
         self.replicated_lines_ = _draw_replicates(axes, replicated, kind)
         drawstyle = "default" if kind == "density" else "steps-post"
-        (self.observed_line_,) = axes.plot(
-            *observed.T, color=BLACK, lw=1.8, drawstyle=drawstyle, label="observed"
-        )
+        (self.observed_line_,) = axes.plot(*observed.T, color=BLACK, lw=1.8, drawstyle=drawstyle)
         axes.set_xlim(limits)
         axes.set_ylim(0, None if kind == "density" else 1.005)
         axes.set_xlabel(self.outcome or "outcome")
         axes.set_ylabel("density" if kind == "density" else "share of rows at or below")
         tidy(axes)
-        self.legend_ = axes.legend(frameon=False, fontsize=9)
-        self.legend_.legend_handles[0].set_alpha(1.0)
+        self.legend_ = axes.legend(handles=_handles(), frameon=False, fontsize=9)
         self.ax_, self.figure_ = axes, figure_of(axes)
         return self
 
@@ -249,7 +247,7 @@ def _draw_replicates(axes: Axes, curves: list[Floats], kind: str) -> LineCollect
 
     steps = [curve if kind == "density" else _stairs(curve) for curve in curves]
     alpha = float(np.clip(6 / max(len(curves), 1), 0.15, 0.5))
-    lines = LineCollection(steps, colors=BLUE, linewidths=0.8, alpha=alpha, label="replicated")
+    lines = LineCollection(steps, colors=BLUE, linewidths=0.8, alpha=alpha)
     axes.add_collection(lines)
     return lines
 
@@ -258,3 +256,13 @@ def _stairs(curve: Floats) -> Floats:
     """Corners of a step function that jumps at its points: (m, 2) -> (2 m - 1, 2)."""
     x, y = np.repeat(curve[:, 0], 2)[1:], np.repeat(curve[:, 1], 2)[:-1]
     return np.column_stack([x, y])
+
+
+def _handles() -> list[Line2D]:
+    """The two kinds of line, for the legend."""
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D([], [], color=BLACK, lw=1.8, label="observed"),
+        Line2D([], [], color=BLUE, lw=0.8, label="replicated by the model"),
+    ]

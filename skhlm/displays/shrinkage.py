@@ -242,13 +242,13 @@ class ShrinkageDisplay:
         for p, (_, style, members) in enumerate(looks):
             y, partial, own = row[members], self.partial_pooling[members, k], shown[members]
             inside = np.where(own == self.no_pooling[members, k], own, np.nan)
-            settings = {"s": size[members], "marker": style.marker, "linewidths": 0.8}
+            shape: dict[str, Any] = {"s": size[members], "marker": style.marker, "lw": 0.8}
             self.pulls_[k, p] = axes.hlines(y, own, partial, color=style.color, lw=0.8, alpha=0.7)
             self.no_pooling_[k, p] = axes.scatter(
-                inside, y, facecolors="white", edgecolors=style.color, **settings
+                inside, y, facecolors="white", edgecolors=style.color, **shape
             )
             self.partial_pooling_[k, p] = axes.scatter(
-                partial, y, facecolors=style.color, edgecolors=style.color, **settings
+                partial, y, facecolors=style.color, edgecolors=style.color, **shape
             )
         self.beyond_[k] = self._draw_beyond(axes, k, row, shown)
         margin = 0.04 * (high - low)
@@ -283,21 +283,19 @@ class ShrinkageDisplay:
         """Arrows at the left and at the right edge, for no-pooling estimates beyond it."""
         own = self.no_pooling[:, k]
         sides = ((own < shown, "<"), (own > shown, ">"))
-        settings = {"color": GREY, "mfc": "white", "ls": "", "ms": 4.0}
+        settings: dict[str, Any] = {"color": GREY, "mfc": "white", "ls": "", "ms": 4.0}
         return [
             axes.plot(shown[beyond], row[beyond], marker=marker, **settings)[0]
             for beyond, marker in sides
         ]
 
-    def _legend_handles(
-        self, axes: Axes, looks: Sequence[tuple[str, Look, Ints]]
-    ) -> list[Line2D]:
+    def _legend_handles(self, axes: Axes, looks: Sequence[tuple[str, Look, Ints]]) -> list[Line2D]:
         """What markers, lines, colours and sizes mean."""
         from matplotlib.lines import Line2D
 
         def marker(label: str, shape: str, color: str, fill: str, size: float = 6.0) -> Line2D:
-            settings = {"marker": shape, "color": color, "mfc": fill, "ms": size, "ls": ""}
-            return Line2D([], [], label=label, **settings)
+            style: dict[str, Any] = {"marker": shape, "color": color, "mfc": fill, "ms": size}
+            return Line2D([], [], label=label, ls="", **style)
 
         handles = [
             marker("no pooling", "o", GREY, "white"),

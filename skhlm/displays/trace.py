@@ -154,8 +154,8 @@ class TraceDisplay:
         height = 0.8 + 0.35 * n_chains if kind == "rank" else 2.0
         size = (1.6 + 3.0 * shape[1], 0.5 + height * shape[0])
         panels = open_panels("TraceDisplay.plot", ax, n, shape, size)
-        self.bars_ = np.empty((n, n_chains), dtype=object) if kind == "rank" else None
-        self.lines_ = np.empty((n, n_chains), dtype=object) if kind == "trace" else None
+        self.bars_: Any = np.empty((n, n_chains), dtype=object) if kind == "rank" else None
+        self.lines_: Any = np.empty((n, n_chains), dtype=object) if kind == "trace" else None
         self.divergences_ = np.empty((n, n_chains), dtype=object)
         self.counts_ = _counts(self.draws)
         draw = self._draw_ranks if kind == "rank" else self._draw_traces
@@ -192,7 +192,8 @@ class TraceDisplay:
                 marks, np.full(len(marks), base - 0.08), **_DIVERGENCE
             )
         axes.set(xlim=(0, 1), ylim=(-0.2, n_chains))
-        axes.set_yticks(np.arange(n_chains) + scale * expected, range(n_chains, 0, -1))
+        rows = np.arange(n_chains) + scale * expected
+        axes.set_yticks(rows, [str(c) for c in range(n_chains, 0, -1)])
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.tick_params(axis="y", length=0)
 
@@ -205,7 +206,10 @@ class TraceDisplay:
             )
             marks = np.flatnonzero(self._diverged(c))
             (self.divergences_[i, c],) = axes.plot(
-                marks, np.full(len(marks), 0.03), transform=axes.get_xaxis_transform(), **_DIVERGENCE
+                marks,
+                np.full(len(marks), 0.03),
+                transform=axes.get_xaxis_transform(),
+                **_DIVERGENCE,
             )
         axes.set_xlim(0, n_draws)
 
@@ -213,7 +217,8 @@ class TraceDisplay:
         """Which draws of a chain are known to have diverged, (n_draws,)."""
         if self.divergent is None:
             return np.zeros(self.draws.shape[2], dtype=np.bool_)
-        return self.divergent[chain]
+        diverged: Bools = self.divergent[chain]
+        return diverged
 
     def _explain(self, panels: list[Axes], n_columns: int, kind: str) -> None:
         """Labels of the rows, and a legend for what is there."""

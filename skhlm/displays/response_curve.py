@@ -1,0 +1,357 @@
+"""`ResponseCurveDisplay`: what the outcome does as one input moves, for each group."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.columns import listed, suggestion
+from skhlm.displays.curve_rows import compute_curves, locate_observed
+from skhlm.displays.panels import figure_of, grid_shape, legend_beside, open_panels, tidy
+from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
+
+MOST_PANELS = 12
+MOST_OTHERS = 200
+
+
+class ResponseCurveDisplay:
+    """Response curves with their bands, a panel for each of some curves and the rest in grey.
+
+    Each panel has a curve, its credible band, the observed points of the same levels, and a diamond
+    where the row is now: the current operating point. Where a predictor is outside its training
+    range the curve is dotted: there the straight line is an assumption. With more than 12 curves
+    panels show 12 of them, evenly from the lowest to the highest at the middle of the grid.
+
+    Parameters
+    ----------
+    grid : array-like of shape (T,)
+        Values of the input.
+    mean, lower, upper : array-like of shape (n_curves, T)
+        Curves and ends of their bands.
+    names : array-like of str of shape (n_curves,)
+        What the curves are called.
+    feature : str
+        What the input is called.
+    extrapolated : array-like of bool of shape (n_curves, T), default=None
+        Where a predictor is outside its training range.
+    current : array-like of shape (n_curves, 2), default=None
+        Operating points, as input and value; NaN where there is none.
+    observed : array-like of shape (n_observed, 2), default=None
+        Observed points, as input and outcome.
+    combination : array-like of int of shape (n_curves,), default=None
+        Number of each curve's combination of levels.
+    observed_combination : array-like of int of shape (n_observed,), default=None
+        The same of each point: a panel shows the points with its curve's number.
+    coverage : float, default=0.9
+        Posterior probability of the bands.
+    kind : {"mean", "outcome", "slope"}, default="mean"
+        Of what: the expected value, a new observation, or the slope of the expected value.
+    outcome : str, default=None
+        Name and unit of y, for the axes.
+
+    Attributes
+    ----------
+    ax_ : Axes, or ndarray of them
+        What was drawn on.
+    axes_ : ndarray of shape (n_panels,)
+        The panels.
+    figure_ : Figure
+        The figure that holds them.
+    panels_ : ndarray of shape (n_panels,)
+        Which curve each panel shows.
+    lines_, bands_ : ndarray of shape (n_panels,)
+        Curve (Line2D) and band (PolyCollection) of each panel.
+    extrapolations_ : ndarray of shape (n_panels,)
+        The dotted parts of the curves (Line2D).
+    points_, operating_points_ : ndarray of shape (n_panels,)
+        Observed points and the current operating point (Line2D), empty where there are none.
+    others_ : ndarray of shape (n_panels,)
+        All other curves, at most 200 of them (LineCollection).
+    legend_ : Legend
+
+    See Also
+    --------
+    skhlm.HLMRegressor.response_curve : The same as a frame.
+    skhlm.response_curve : The same for a pipeline.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skhlm.displays import ResponseCurveDisplay
+    >>> spend = np.linspace(0, 10, 21)
+    >>> mean = np.array([2 + 0.5 * spend, 1 + 0.8 * spend])
+    >>> display = ResponseCurveDisplay(
+    ...     grid=spend, mean=mean, lower=mean - 1, upper=mean + 1, names=["France", "Japan"],
+    ...     feature="spend (EUR)",
+    ... )
+    >>> display.plot().panels_
+    array([0, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: ArrayLike,
+        mean: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        names: ArrayLike,
+        feature: str,
+        extrapolated: ArrayLike | None = None,
+        current: ArrayLike | None = None,
+        observed: ArrayLike | None = None,
+        combination: ArrayLike | None = None,
+        observed_combination: ArrayLike | None = None,
+        coverage: float = 0.9,
+        kind: Literal["mean", "outcome", "slope"] = "mean",
+        outcome: str | None = None,
+    ) -> None:
+        self.grid: Floats = np.asarray(grid, dtype=np.float64)
+        self.mean: Floats = np.asarray(mean, dtype=np.float64)
+        self.lower: Floats = np.asarray(lower, dtype=np.float64)
+        self.upper: Floats = np.asarray(upper, dtype=np.float64)
+        self.names = np.asarray(names, dtype=np.str_)
+        self.feature = feature
+        n_curves, T = self.mean.shape
+        n_observed = 0 if observed is None else len(np.asarray(observed))
+        self.extrapolated: Bools = _filled(extrapolated, (n_curves, T), False, np.bool_)
+        self.current: Floats = _filled(current, (n_curves, 2), np.nan, np.float64)
+        self.observed: Floats = _filled(observed, (0, 2), np.nan, np.float64)
+        self.combination: Ints = _filled(combination, (n_curves,), 0, np.int64)
+        self.observed_combination: Ints = _filled(observed_combination, (n_observed,), 0, np.int64)
+        self.coverage = coverage
+        self.kind = kind
+        self.outcome = outcome
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        feature: Any = None,
+        *,
+        observed: tuple[Any, Any] | None = None,
+        grid: ArrayLike | None = None,
+        coverage: float = 0.9,
+        kind: Literal["mean", "outcome"] = "mean",
+        slope: bool = False,
+        derive: Any = None,
+        panels: Sequence[str | int] | None = None,
+        outcome: str | None = None,
+        ax: Any = None,
+    ) -> ResponseCurveDisplay:
+        """Draw the response curves of a fitted model.
+
+        Parameters
+        ----------
+        estimator : HLMRegressor or Pipeline
+            Fitted; a pipeline ends in an `HLMRegressor`.
+        X : frame or array-like of shape (n_samples, n_features), default=None
+            Rows, a curve and an operating point for each. None is one row for each combination of
+            levels seen at fit, at most 200 of them, with the predictors at their training means.
+        feature : str or int, default=None
+            The predictor that moves, or a pipeline's input; None where there is only one.
+        observed : (X, y), default=None
+            Rows and outcomes to show as points in the panels of their levels; not for slopes.
+        grid, coverage, kind, derive
+            As in `skhlm.HLMRegressor.response_curve`.
+        slope : bool, default=False
+            Whether to draw the slope, the marginal return, instead.
+        panels, ax
+            As in `plot`.
+        outcome : str, default=None
+            Name and unit of y; None is the name of the observed y if it has one.
+
+        Returns
+        -------
+        ResponseCurveDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If it is not an HLMRegressor, nor a pipeline that ends in one.
+        ValueError
+            If there is no such feature, or observed is not a pair.
+        """
+        settings: dict[str, Any] = {"grid": grid, "coverage": coverage, "kind": kind}
+        found = compute_curves(estimator, X, feature, slope=slope, derive=derive, **settings)
+        points: dict[str, Any] = {}
+        if observed is not None:
+            column = found.feature if feature is None else feature
+            located = locate_observed(estimator, observed, column, found.codes)
+            names = ("observed", "observed_combination", "combination")
+            points = {} if slope else dict(zip(names, located, strict=True))
+            outcome = outcome or getattr(observed[1], "name", None)
+        mean, lower, upper = found.bands
+        display = cls(
+            grid=found.grid,
+            mean=mean,
+            lower=lower,
+            upper=upper,
+            names=found.names,
+            feature=found.feature,
+            extrapolated=found.extrapolated,
+            current=found.current,
+            coverage=coverage,
+            kind="slope" if slope else kind,
+            outcome=outcome,
+            **points,
+        )
+        return display.plot(ax, panels=panels)
+
+    def plot(
+        self, ax: Any = None, *, panels: Sequence[str | int] | None = None
+    ) -> ResponseCurveDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, or array-like of n_panels Axes, default=None
+            What to draw on: one Axes bounds all panels; None is a new figure.
+        panels : list of str or int, default=None
+            The curves that get a panel, by name or number; None is all, or 12 of them.
+
+        Returns
+        -------
+        self
+        """
+        self.panels_ = self._chosen(panels)
+        n = len(self.panels_)
+        shape = grid_shape(n)
+        size = (6.6, 4.2) if n == 1 else (1.4 + 2.7 * shape[1], 0.7 + 2.2 * shape[0])
+        caller = "ResponseCurveDisplay.plot"
+        axes_list = open_panels(caller, ax, n, shape, size, sharex="all", sharey="all")
+        self.lines_, self.bands_, self.extrapolations_ = _slots(n), _slots(n), _slots(n)
+        self.points_, self.operating_points_, self.others_ = _slots(n), _slots(n), _slots(n)
+        for i, (curve, axes) in enumerate(zip(self.panels_.tolist(), axes_list, strict=True)):
+            self._draw(axes, i, curve)
+            axes.set_title(_title(str(self.names[curve])), fontsize=9)
+            tidy(axes)
+        self._label(axes_list, shape[1])
+        self.legend_ = legend_beside(axes_list[min(shape[1], n) - 1], handles=self._handles())
+        self.axes_ = np.array(axes_list, dtype=object)
+        self.ax_ = axes_list[0] if n == 1 else self.axes_
+        self.figure_ = figure_of(axes_list[0])
+        return self
+
+    def _chosen(self, panels: Sequence[str | int] | None) -> Ints:
+        """Curves that get a panel; by default all, or some from the lowest to the highest."""
+        n = len(self.names)
+        if panels is None and n <= MOST_PANELS:
+            return np.arange(n)
+        if panels is None:
+            order = np.argsort(self.mean[:, len(self.grid) // 2], kind="stable")
+            return order[np.linspace(0, n - 1, MOST_PANELS).round().astype(np.int64)]
+        names = self.names.tolist()
+        chosen = [names.index(one) if one in names else one for one in panels]
+        for one in chosen:
+            if isinstance(one, str) or not -n <= one < n:
+                raise ValueError(
+                    f"panels: there is no curve {one!r}. There are {listed(names)}."
+                    f"{suggestion(str(one), names)}"
+                )
+        if not chosen:
+            raise ValueError("panels is empty; give names of curves, or None.")
+        return np.asarray(chosen, dtype=np.int64) % n
+
+    def _draw(self, axes: Axes, i: int, curve: int) -> None:
+        """Panel i: the other curves, a curve with its band, points, and where the row is now."""
+        known = ~self.extrapolated[curve]
+        mean = self.mean[curve]
+        self.others_[i] = self._draw_others(axes, curve)
+        self.bands_[i] = axes.fill_between(
+            self.grid, self.lower[curve], self.upper[curve], color=BLUE, alpha=0.25, lw=0
+        )
+        (self.lines_[i],) = axes.plot(self.grid, np.where(known, mean, np.nan), color=BLUE, lw=1.8)
+        beyond = ~known | np.r_[~known[1:], False] | np.r_[False, ~known[:-1]]
+        (self.extrapolations_[i],) = axes.plot(
+            self.grid, np.where(beyond, mean, np.nan), color=BLUE, lw=1.8, ls=":"
+        )
+        points = self.observed[self.observed_combination == self.combination[curve]]
+        (self.points_[i],) = axes.plot(*points.T, **_POINT, alpha=_alpha(len(points)))
+        (self.operating_points_[i],) = axes.plot(*self.current[[curve]].T, **_NOW)
+
+    def _draw_others(self, axes: Axes, curve: int) -> LineCollection:
+        """The other curves in grey, without bands."""
+        from matplotlib.collections import LineCollection
+
+        others = np.delete(np.arange(len(self.mean)), curve)
+        if len(others) > MOST_OTHERS:
+            others = others[np.linspace(0, len(others) - 1, MOST_OTHERS).round().astype(np.int64)]
+        lines = [np.column_stack([self.grid, self.mean[other]]) for other in others]
+        style: dict[str, Any] = {"colors": PALE, "linewidths": 0.6, "zorder": 0.5}
+        collection = LineCollection(lines, alpha=_alpha(len(lines)), **style)
+        axes.add_collection(collection)
+        return collection
+
+    def _label(self, panels: list[Axes], n_columns: int) -> None:
+        """Labels of the axes, at the left and at the bottom of the grid alone."""
+        name = self.outcome or "outcome"
+        text = f"{name}\nper unit of {self.feature}" if self.kind == "slope" else name
+        for i, axes in enumerate(panels):
+            if i % n_columns == 0:
+                axes.set_ylabel(text)
+            if i + n_columns >= len(panels):
+                axes.set_xlabel(self.feature)
+                axes.tick_params(labelbottom=True)
+
+    def _handles(self) -> list[Any]:
+        """What is drawn, for the legend."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        what, band = _WORDS[self.kind]
+        handles: list[Any] = [
+            Line2D([], [], color=BLUE, lw=1.8, label=what),
+            Patch(color=BLUE, alpha=0.25, lw=0, label=f"{100 * self.coverage:g}% interval{band}"),
+        ]
+        if self.extrapolated[self.panels_].any():
+            handles.append(Line2D([], [], color=BLUE, ls=":", lw=1.8, label="extrapolated"))
+        if any(line.get_xdata().size for line in self.points_):
+            handles.append(Line2D([], [], **_POINT, label="observed"))
+        if not np.isnan(self.current[self.panels_]).all():
+            handles.append(Line2D([], [], **_NOW, label="current point"))
+        if len(self.mean) > 1:
+            handles.append(Line2D([], [], color=PALE, lw=1.0, label="the other curves"))
+        return handles
+
+
+_POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "ms": 2.5, "mew": 0, "ls": ""}
+_NOW: dict[str, Any] = {"color": VERMILION, "marker": "D", "ms": 6, "mec": "white", "ls": ""}
+_WORDS = {
+    "mean": ("expected value", ""),
+    "outcome": ("expected value", " of an observation"),
+    "slope": ("slope", ""),
+}
+
+
+def _alpha(n: int) -> float:
+    """Opacity of points or lines, less where there are many."""
+    return float(np.clip(60 / max(n, 1), 0.25, 0.9))
+
+
+def _title(name: str) -> str:
+    """A name that fits over a panel, in two lines at most."""
+    return "\n".join(textwrap.wrap(name, 30, max_lines=2, placeholder=" …")) or " "
+
+
+def _slots(n: int) -> Any:
+    """Room for one artist a panel."""
+    return np.empty(n, dtype=object)
+
+
+def _filled(values: Any, shape: tuple[int, ...], empty: Any, dtype: Any) -> Any:
+    """An array, or one that says that nothing is known."""
+    return np.full(shape, empty, dtype) if values is None else np.asarray(values, dtype=dtype)
