@@ -72,7 +72,7 @@ def everything(model, X):
     """All that a model predicts, and all that it reports."""
     frames = [model.summary(), model.coefficients()]
     if model.groups_:
-        frames.append(model.group_effects())
+        frames += [model.group_effects(), model.shrinkage_factors()]
     arrays = [
         *model.predict(X, return_std=True),
         model.predict_interval(X, 0.5),
