@@ -171,6 +171,15 @@ def test_fallback_after_a_failure():
     assert model.diagnostics_.algorithm == "nuts"
 
 
+def test_rows_that_fit_exactly_have_no_mode_that_can_be_found():
+    """Repeated rows and more coefficients than distinct ones: sigma has nowhere to go but down."""
+    rows = np.repeat([[1, 3, 1, 2], [2, 1, 1, 4], [3, 3, 1, 6], [4, 1, 1, 8]], 4, axis=0)
+    model = HLMRegressor([2, 3], algorithm="map", random_state=0)
+    with pytest.raises(SamplingError, match=r"not .*definite.* Set fallback='nuts'"):
+        model.fit(rows, np.repeat([1.0, 2.0, 1.0, 2.0], 4))
+    assert not hasattr(model, "coef_")
+
+
 def test_resampling_gives_each_draw_its_share():
     weights = RNG.dirichlet(np.full(50, 0.5))
     picks = _resample(weights, seed=4)

@@ -93,8 +93,18 @@ def sample(
 def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
     """The mode, from where the coordinates are 0, and the normal distribution about it."""
     with _at_work(data, settings, progress, settings.n_draws) as run:
-        mode = run("optimize", algorithm="lbfgs", jacobian=True, inits=0, history_size=20)
+        # Where a search ends for want of digits is the mode, or the curvature there tells.
+        mode = run(
+            "optimize",
+            algorithm="lbfgs",
+            jacobian=True,
+            inits=0,
+            history_size=20,
+            require_converged=False,
+        )
         fit = run("laplace_sample", mode=mode, jacobian=True, draws=settings.n_draws)
+        if not fit.draws().size:  # cmdstanpy does not look at the exit code of this method
+            raise RuntimeError("no draws about the mode")
         found = mode.optimized_params_np[1:]  # the log density comes first
         return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
 
