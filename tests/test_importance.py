@@ -13,7 +13,7 @@ from skhlm import importance
 from skhlm.importance import k_threshold, log_sum_exp, smooth
 
 
-@pytest.mark.parametrize("n_draws", [25, 100, 224, 1000, 4800])
+@pytest.mark.parametrize("n_draws", [50, 100, 224, 1000, 4800])
 @pytest.mark.parametrize("r_eff", [0.3, 1.0, 1.4])
 @pytest.mark.parametrize("spread", [0.1, 1.0, 5.0, 50.0])
 def test_weights_and_k_are_those_of_arviz(n_draws, r_eff, spread):
