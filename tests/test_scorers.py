@@ -192,3 +192,23 @@ def test_weights_are_routed(shops):
     for score, test in zip(found, (half, ~half), strict=True):
         fit = PooledRegressor("shop").fit(X[~test], y[~test], weight[~test])
         assert score == -np.average(fit.crps(X[test], y[test]), weights=weight[test])
+
+
+def test_one_row_is_its_own_group(fitted, campaigns):
+    X, y = campaigns[0].head(1), campaigns[1].head(1)
+    alone = fitted.log_predictive_density(X, y)[0]
+    assert fitted.joint_log_density(X, y) == pytest.approx(alone, rel=1e-12)
+    new = X.assign(country="new", vertical="new")
+    # The one integrates new effects out by importance, the other has one of them for each draw.
+    assert fitted.joint_log_density(new, y) == pytest.approx(
+        fitted.log_predictive_density(new, y)[0], abs=0.05
+    )
+
+
+def test_missing_groups_are_not_shared(fitted, campaigns):
+    X, y = campaigns[0].head(2).assign(region="region-1", country="new"), campaigns[1].head(2)
+    missing = X.assign(country=None)
+    apart = X.assign(country=["new", "newer"])
+    together = fitted.joint_log_density(X, y)
+    assert fitted.joint_log_density(missing, y) == fitted.joint_log_density(apart, y)
+    assert together != pytest.approx(fitted.joint_log_density(apart, y), abs=1e-3)
