@@ -9,7 +9,7 @@ name}``, or the name of one of a few classes and its fields, as ``{"Normal": {"l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from math import inf, isfinite, nan
@@ -36,6 +36,10 @@ CLASSES: dict[str, type] = {
 
 # Looked up once, here: it evaluates annotations, and reading a file must not evaluate anything.
 _TYPES = {name: get_type_hints(cls) for name, cls in CLASSES.items()}
+_REQUIRED = {
+    name: {field.name for field in fields(cls) if field.default is field.default_factory is MISSING}
+    for name, cls in CLASSES.items()
+}
 _NOT_FINITE = {"inf": inf, "-inf": -inf, "nan": nan}
 
 
@@ -171,10 +175,11 @@ def _encode_fields(value: Any, name: str, arrays: dict[str, Array]) -> dict[str,
 
 
 def _decode_fields(tag: str, body: Any, name: str, arrays: dict[str, Array], depth: int) -> Any:
-    """An object of one of `CLASSES`, whose fields are all there and of their types."""
+    """An object of one of `CLASSES`; fields that an older version did not know have defaults."""
     types = _TYPES[tag]
-    require(isinstance(body, dict) and body.keys() == types.keys(), f"{name}: not a {tag}")
-    values = {field: decode(body[field], f"{name}.{field}", arrays, depth + 1) for field in types}
+    known = isinstance(body, dict) and _REQUIRED[tag] <= body.keys() <= types.keys()
+    require(known, f"{name}: not a {tag}")
+    values = {field: decode(body[field], f"{name}.{field}", arrays, depth + 1) for field in body}
     for field, value in values.items():
         require(conforms(value, types[field]), f"{name}.{field}: not of its type")
     try:

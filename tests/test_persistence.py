@@ -759,6 +759,13 @@ def test_values_come_back(value):
     assert repr(back) == repr(value) or isinstance(value, datetime)
 
 
+def test_fields_that_an_older_version_did_not_know_have_defaults():
+    assert decode({"StudentT": {"df": 3}}, "v", {}) == StudentT(3)
+    for body in ({"scale": 1.0}, {"df": 3, "shape": 1}, {"df": 3, "scale": 0}, {"df": True}, []):
+        with pytest.raises(ModelFileError, match="v"):
+            decode({"StudentT": body}, "v", {})
+
+
 def test_arrays_come_back_whatever_their_order():
     arrays = {
         "a": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
