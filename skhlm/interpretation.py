@@ -131,7 +131,7 @@ class InterpretationMixin(Fitted):
             For an input that the model sees only through predictors derived from it: takes an
             array of values of the feature, returns a mapping from names of predictors to arrays of
             their values, such as ``lambda spend: {"log_spend": np.log1p(spend)}``. The slope is
-            that in the feature.
+            that in the feature. A pandas frame may have a column of the feature instead.
 
         Returns
         -------
@@ -156,8 +156,8 @@ class InterpretationMixin(Fitted):
         Draws, new levels' and the noise of new observations included, are the same along a curve.
         About 80 microseconds a point for 4000 draws; memory does not grow with the rows.
         """
-        given = self._given(X)
         name, path = self._path(feature, grid, derive)
+        given = self._given(self._completed(X, name, path))
         band = curves.band_along(
             self._posterior, given.predictors, given.codes, path, coverage, kind
         )
@@ -203,8 +203,8 @@ class InterpretationMixin(Fitted):
         Differences are taken draw by draw, so that what both rows share cancels. Two levels that
         fit has not seen are the same level if all their values are equal, else independent ones.
         """
-        given, other = self._pairs(X, reference)
         name, path = self._path(feature, grid, derive)
+        given, other = self._pairs(*(self._completed(rows, name, path) for rows in (X, reference)))
         found = curves.compare_points(
             self._posterior,
             self._points(given, path),
@@ -246,8 +246,8 @@ class InterpretationMixin(Fitted):
             ``difference`` (of the expected values, at the end less at the start), ``lower``,
             ``upper``, ``probability`` (that it is above zero) and ``extrapolated``.
         """
-        given = self._given(X)
-        _, path = self._path(feature, [start, end], derive)
+        name, path = self._path(feature, [start, end], derive)
+        given = self._given(self._completed(X, name, path))
         both = self._points(given, path)
         found = curves.compare_points(
             self._posterior,
@@ -338,6 +338,19 @@ class InterpretationMixin(Fitted):
             return _Given(predictors, spec.combinations, values, {})
         predictors, codes, columns = self._rows(X)
         return _Given(predictors, codes, values_of(columns), columns)
+
+    def _completed(self, X: Any, name: str, path: curves.Path) -> Any:
+        """A frame without predictors that the path moves, perhaps with its input, as at fit."""
+        known = self._spec.columns.names
+        moved = [self._predictor_names()[column] for column in path.columns]
+        if known is None or not isinstance(X, pd.DataFrame):
+            return X
+        missing = [column for column in moved if column not in X]
+        if not missing and (name in known or name not in X):
+            return X
+        kept = X if name in known else X.drop(columns=name, errors="ignore")
+        X = kept.assign(**dict.fromkeys(missing, 0.0))
+        return X[[column for column in known if column in X]]
 
     def _pairs(self, X: Any, reference: Any) -> tuple[_Given, _Given]:
         """Rows of X and of the reference, as many of each."""

@@ -124,6 +124,23 @@ def test_a_feature_that_predictors_are_derived_from(fitted, X):
     assert len(whole) == 250
 
 
+def test_rows_with_the_input_instead_of_what_is_derived_from_it(fitted, X):
+    def derive(spend):
+        return {"spend_1": np.log(spend), "spend_2": np.log(spend) ** 2}
+
+    expected = fitted.response_curve(X, "spend", [1.0, 2.0], derive=derive)
+    raw = X.drop(columns=["spend_1", "spend_2"]).assign(spend=7.0)
+    assert fitted.response_curve(raw, "spend", [1.0, 2.0], derive=derive).equals(expected)
+    both = X.assign(spend=7.0)
+    assert fitted.response_curve(both, "spend", [1.0, 2.0], derive=derive).equals(expected)
+    found = fitted.compare_points(raw, "spend", start=1.0, end=2.0, derive=derive)
+    assert found.equals(fitted.compare_points(X, "spend", start=1.0, end=2.0, derive=derive))
+    found = fitted.compare_curves(raw, raw.head(1), "spend", [1.0], derive=derive)
+    assert found.equals(fitted.compare_curves(X, X.head(1), "spend", [1.0], derive=derive))
+    with pytest.raises(ValueError, match="missing"):
+        fitted.response_curve(raw.drop(columns="region"), "spend", [1.0], derive=derive)
+
+
 def test_arrays_and_the_only_predictor(small):
     X = np.array([[2.0, 0.0], [9.0, 0.0]])
     curve = small.response_curve(X, grid=[1.0, 2.0])
