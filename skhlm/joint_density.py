@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.special import logsumexp, ndtri
+from scipy.special import ndtri
 from scipy.stats import qmc
 
 from skhlm._typing import Floats, Ints
 from skhlm.blocks import blocks
 from skhlm.posterior import JOINT_BYTES, NEW, NO_EFFECT, Coefficients, Posterior
-from skhlm.scoring import log_density
+from skhlm.scoring import log_density, log_mean_exp
 
 _N_POINTS = 16  # of the importance sampler, from each of its two proposals
 _N_STEPS = 10  # towards the mode that centres one of them
@@ -86,7 +86,7 @@ def joint_log_density(
             root = part.root([root[draws] for root in roots])
             total += noise.integral(part.Z @ root, residual[part.rows].T, weight[part.rows], rng)
         result[draws] = total + noise.log_likelihood(residual[alone].T, weight[alone])
-    return float(logsumexp(result) - np.log(posterior.n_draws))
+    return float(log_mean_exp(result))
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,7 @@ class _Noise:
         log_near = -0.5 * (((v - mode[:, None]) @ L) ** 2).sum(axis=2) + _log_det(L)[:, None]
         log_proposal = np.logaddexp(log_prior, log_near) - np.log(2)
         likelihood = self.log_likelihood(residual[:, None] - v @ _T(B), weight)
-        ratio = likelihood + log_prior - log_proposal
-        mean: Floats = logsumexp(ratio, axis=1) - np.log(ratio.shape[1])
-        return mean
+        return log_mean_exp(likelihood + log_prior - log_proposal)
 
     def _laplace(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Root of the precision about the mode of v, and the mode, by reweighted least squares.

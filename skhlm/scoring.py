@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import betaln, gammaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
@@ -30,8 +30,7 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
     result = np.empty(len(X))
     for rows, values in posterior.blocks(X, codes, width=4):
         residual = y[rows, None] - values
-        result[rows] = logsumexp(log_density(residual, posterior.sigma, posterior.nu), axis=1)
-    result -= np.log(posterior.n_draws)
+        result[rows] = log_mean_exp(log_density(residual, posterior.sigma, posterior.nu))
     return result
 
 
@@ -99,6 +98,15 @@ def interval_score(y: Floats, interval: Floats, coverage: float) -> Floats:
 def inside(y: Floats, interval: Floats) -> Floats:
     """1.0 where y lies in its interval (n, 2), ends included, else 0.0: (n,)."""
     return ((interval[:, 0] <= y) & (y <= interval[:, 1])).astype(np.float64)
+
+
+def log_mean_exp(values: Floats) -> Floats:
+    """log mean exp along the last axis, (..., S) -> (...), without overflow."""
+    largest = values.max(axis=-1)
+    shift = np.where(np.isfinite(largest), largest, 0.0)
+    with np.errstate(divide="ignore"):  # a density of zero in every draw
+        logs: Floats = np.log(np.exp(values - shift[..., None]).mean(axis=-1)) + shift
+    return logs
 
 
 def log_density(residual: Floats, sigma: Floats, nu: Floats | None) -> Floats:

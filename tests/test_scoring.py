@@ -15,6 +15,7 @@ from skhlm.scoring import (
     crps_of_student_t,
     inside,
     interval_score,
+    log_mean_exp,
     log_predictive_density,
 )
 
@@ -66,6 +67,13 @@ def test_density_of_a_new_level_is_as_wide_as_levels_differ():
     posterior = make_posterior(4000, nu=None)
     found = log_predictive_density(posterior, NO_PREDICTORS, UNSEEN, Y)
     np.testing.assert_allclose(found, stats.norm.logpdf(Y, 1, np.sqrt(13)), atol=2e-3)
+
+
+def test_mean_of_logarithms_keeps_its_range():
+    values = np.array([[-1e4, -1e4 - 1.0], [1e4, 0.0], [-np.inf, 0.0], [-np.inf, -np.inf]])
+    found = log_mean_exp(values)
+    expected = [-1e4 + np.log((1 + np.exp(-1)) / 2), 1e4 - np.log(2), -np.log(2), -np.inf]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_density_far_out_is_not_lost():
