@@ -158,8 +158,9 @@ class HLMRegressor(
     The posterior is sampled by the no-U-turn sampler [1]_ in Stan [2]_, in coordinates in which the
     posterior of a hierarchical model is close to a standard normal one. Partial pooling and its
     uses: [3]_. The approximations, of which Pathfinder [4]_ is one, work in the same coordinates;
-    their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the cost of an iteration depends on the number of distinct
-    combinations of levels, not on the number of rows.
+    their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the
+    cost of an iteration depends on the number of distinct combinations of levels, not on the number
+    of rows.
 
     References
     ----------
@@ -169,8 +170,8 @@ class HLMRegressor(
        Statistical Software 76(1). doi:10.18637/jss.v076.i01
     .. [3] Gelman and Hill (2007). Data Analysis Using Regression and Multilevel/Hierarchical
        Models. doi:10.1017/CBO9780511790942
-    .. [4] Zhang, Carpenter, Gelman and Vehtari (2022). Pathfinder: parallel quasi-Newton variational
-       inference. Journal of Machine Learning Research 23(306).
+    .. [4] Zhang, Carpenter, Gelman and Vehtari (2022). Pathfinder: parallel quasi-Newton
+       variational inference. Journal of Machine Learning Research 23(306).
        https://jmlr.org/papers/v23/21-0889.html
     .. [5] Vehtari, Simpson, Gelman, Yao and Gabry (2024). Pareto smoothed importance sampling.
        Journal of Machine Learning Research 25(72). https://jmlr.org/papers/v25/19-556.html
