@@ -28,6 +28,7 @@ from skhlm.engine import (
     choose_settings,
     infer,
 )
+from skhlm.html_report import ReportMixin
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inspection import InspectionMixin
 from skhlm.interpretation import InterpretationMixin
@@ -46,6 +47,7 @@ class HLMRegressor(
     InspectionMixin,
     CriticismMixin,
     DeploymentMixin,
+    ReportMixin,
     RegressorMixin,
     BaseEstimator,
 ):
