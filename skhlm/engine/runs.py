@@ -103,8 +103,8 @@ def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> A
             require_converged=False,
         )
         fit = run("laplace_sample", mode=mode, jacobian=True, draws=settings.n_draws)
-        if not fit.draws().size:  # cmdstanpy does not look at the exit code of this method
-            raise RuntimeError("no draws about the mode")
+        if len(fit.draws()) < settings.n_draws:  # of this method cmdstanpy ignores the exit code
+            raise RuntimeError(repr(fit._runset))
         found = mode.optimized_params_np[1:]  # the log density comes first
         return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
 

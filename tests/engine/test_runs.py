@@ -79,6 +79,16 @@ def test_killed(long_fit, temporary):
     assert_nothing_left(temporary)
 
 
+def test_killed_while_it_draws_about_the_mode(campaigns, temporary):
+    X, y = campaigns
+    model = HLMRegressor("region", algorithm="laplace", iter_sampling=LONG, random_state=0)
+    thread = when_running(lambda: programs()[0].kill())
+    with pytest.raises(SamplingError, match=r"killed \(signal 9, SIGKILL\)"):
+        model.fit(X[["region", "spend_1"]], y)
+    thread.join()
+    assert_nothing_left(temporary)
+
+
 def test_interrupted(long_fit, temporary):
     thread = when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
