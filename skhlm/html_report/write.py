@@ -15,6 +15,7 @@ from skhlm.displays import (
     ShrinkageDisplay,
     TraceDisplay,
 )
+from skhlm.frames import predictor_positions
 from skhlm.html_report.page import (
     Section,
     bullets,
@@ -118,12 +119,12 @@ def _effects(model: Any) -> Iterator[str]:
 
 def _curves(model: Any) -> Iterator[str]:
     """The expected outcome along each predictor, the others at their means."""
-    for feature in _features(model)[:_MOST_FEATURES]:
-        display = ResponseCurveDisplay.from_estimator(model, None, feature)
-        yield picture(display.figure_, f"The expected outcome along {feature}.")
+    for position in _features(model)[:_MOST_FEATURES]:
+        display = ResponseCurveDisplay.from_estimator(model, None, position)
+        name = model._spec.columns.predictor_name(position)
+        yield picture(display.figure_, f"The expected outcome along {name}.")
 
 
-def _features(model: Any) -> list[str]:
-    """Names of the predictors."""
-    names: tuple[str, ...] = model._spec.labels.coefficients
-    return [name for name in names if name != "Intercept"]
+def _features(model: Any) -> list[int]:
+    """Positions of the predictors among the columns of X."""
+    return predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
