@@ -239,7 +239,7 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
             f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
-            f"({error}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
+            f"({first}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
             "name them in `groups` if they hold the levels of grouping factors."
         ) from error
 

@@ -335,5 +335,23 @@ def test_whatever_is_given_there_is_a_result_or_an_error_of_ours(data):
             assert ((codes < 0) == (new >= 0)).all()
 
 
-if __name__ == "__main__":
-    pytest.main([__file__])
+FAULTS = ["nan", "inf", "none", "enormous", "beyond float", "containers", "complex", "durations"]
+FAULTS += ["intervals", "not a time", "functions", "text", "timestamps", "missing bool"]
+
+
+@settings(MANY, max_examples=300)
+@given(st.sampled_from(FAULTS), st.sampled_from(NAMES), st.integers(0, 2), st.booleans())
+def test_an_error_about_one_column_names_it(fault, name, position, polars):
+    rng = np.random.default_rng(position)
+    columns = [as_given(NUMBERS["float"](rng, 12)) for _ in range(2)]
+    columns.insert(position, as_given(TROUBLE.get(fault, LABELS.get(fault))(rng, 12)))
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    frame.columns = [name if j == position else f"other {j}" for j in range(3)]
+    try:
+        X = to_polars(frame) if polars else frame
+    except Exception:  # what polars cannot hold is a pandas frame
+        X = frame
+    with pytest.raises((ValueError, TypeError)) as caught:
+        fit(HLMRegressor(), X, np.arange(12.0), None)
+    assert repr(name) in str(caught.value)
+    assert "other" not in str(caught.value)
