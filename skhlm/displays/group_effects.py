@@ -12,6 +12,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.columns import listed
 from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
 from skhlm.displays.level_rows import (
+    LEGEND_MARKER,
     label_rows,
     level_names,
     marker_size,
@@ -21,7 +22,7 @@ from skhlm.displays.level_rows import (
     row_line_width,
     rows_size,
 )
-from skhlm.displays.panels import figure_of, legend_beside, open_panels, tidy
+from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, Look
 
 if TYPE_CHECKING:
@@ -194,12 +195,15 @@ class GroupEffectsDisplay:
             for p, (name, style, members) in enumerate(looks):
                 self.errorbars_[k, p] = self._draw(axes, k, name, style, members)
             axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
-            axes.set_title(f"effect on {self.coefficients[k]}", fontsize=10)
-            axes.set_xlabel(in_units(str(self.coefficients[k]), self.outcome))
+            name = str(self.coefficients[k])
+            name_panel(axes, f"effect on {name}", in_units(name, self.outcome))
             tidy(axes)
         label_rows(panels, self.levels[self.order_].tolist(), self.factor)
         self.parents_ = [name for name, _, _ in looks if name]
-        self.legend_ = legend_beside(panels[-1]) if self.parents_ else None
+        self.legend_ = None
+        if self.parents_:
+            scale = LEGEND_MARKER / marker_size(panels[-1], J)
+            self.legend_ = legend_beside(panels[-1], markerscale=scale)
         self.axes_ = np.array(panels, dtype=object)
         self.ax_ = panels[0] if K == 1 else self.axes_
         self.figure_ = figure_of(panels[0])

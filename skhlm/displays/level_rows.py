@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 _ROW_INCHES, _FRAME_INCHES, _PANEL_INCHES = 0.22, 1.2, 2.6
 _LETTER = 0.065  # inches, of a small letter
+LEGEND_MARKER = 6.0  # points, diameter of a marker in a legend
 _LABEL_POINTS = 9.0  # height that a label needs
-_LONGEST = 28  # characters of a label
+_LONGEST, _BEGINNING = 28, 16  # characters of a label
 
 
 def level_names(levels: Sequence[tuple[object, ...]]) -> list[str]:
@@ -76,8 +77,10 @@ def row_line_width(axes: Axes, n_levels: int) -> float:
 
 
 def shortened(name: str) -> str:
-    """A name that leaves room for the picture."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    """A name that leaves room for the picture: its beginning and its end."""
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[:_BEGINNING]}…{name[-(_LONGEST - _BEGINNING - 1) :]}"
 
 
 def parent_looks(parents: Sequence[str] | None, n_levels: int) -> list[tuple[str, Look, Ints]]:

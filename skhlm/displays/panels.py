@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.legend import Legend
 
 MAX_WIDTH, MAX_HEIGHT = 16.0, 12.0  # inches: what a screen or a page still shows
+_LETTER = 0.075  # inches, of a letter in a title
 
 Sharing = Literal["none", "all"]
 
@@ -97,10 +99,29 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def name_panel(axes: Axes, title: str, xlabel: str | None = None) -> None:
+    """Title and label of the x axis, in lines that are not wider than the axes."""
+    width = max(int(axes.get_position().width * figure_of(axes).get_figwidth() / _LETTER), 10)
+    axes.set_title(_wrapped(title, width), fontsize=9)
+    if xlabel is not None:
+        axes.set_xlabel(_wrapped(xlabel, width), fontsize=9)
+
+
 def legend_beside(axes: Axes, **settings: Any) -> Legend:
-    """Legend to the right of the axes, where it covers nothing."""
-    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    return axes.legend(**{**place, "frameon": False, "fontsize": 8, **settings})
+    """Legend to the right of the axes, where it covers nothing.
+
+    In a figure whose layout nobody adjusts there may be no room for it: there it is inside.
+    """
+    settings = {"frameon": False, "fontsize": 8, **settings}
+    if figure_of(axes).get_layout_engine() is None:
+        return axes.legend(**{**settings, "loc": "best", "frameon": True})
+    return axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, **settings)
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Text in lines of at most so many letters, where words allow it."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, width)]
+    return "\n".join(lines) or " "
 
 
 def _new_figure(

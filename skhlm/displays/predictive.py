@@ -229,7 +229,7 @@ def _densities(values: list[Floats], limits: tuple[float, float]) -> list[Floats
     result = []
     for x in values:
         share = np.histogram(x, edges)[0] / (len(x) * width)
-        density = gaussian_filter1d(share, _bandwidth(x) / width, mode="constant")
+        density = gaussian_filter1d(share, max(_bandwidth(x) / width, 1.0), mode="constant")
         result.append(np.column_stack([centres, density]))
     return result
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +11,15 @@ from numpy.typing import ArrayLike
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.columns import listed, suggestion
 from skhlm.displays.curve_rows import compute_curves, locate_observed
-from skhlm.displays.panels import figure_of, grid_shape, legend_beside, open_panels, tidy
+from skhlm.displays.level_rows import shortened
+from skhlm.displays.panels import (
+    figure_of,
+    grid_shape,
+    legend_beside,
+    name_panel,
+    open_panels,
+    tidy,
+)
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 
 if TYPE_CHECKING:
@@ -237,7 +244,7 @@ class ResponseCurveDisplay:
         self.points_, self.operating_points_, self.others_ = _slots(n), _slots(n), _slots(n)
         for i, (curve, axes) in enumerate(zip(self.panels_.tolist(), axes_list, strict=True)):
             self._draw(axes, i, curve)
-            axes.set_title(_title(str(self.names[curve])), fontsize=9)
+            name_panel(axes, shortened(str(self.names[curve])))
             tidy(axes)
         self._label(axes_list, shape[1])
         self.legend_ = legend_beside(axes_list[min(shape[1], n) - 1], handles=self._handles())
@@ -340,11 +347,6 @@ _WORDS = {
 def _alpha(n: int) -> float:
     """Opacity of points or lines, less where there are many."""
     return float(np.clip(60 / max(n, 1), 0.25, 0.9))
-
-
-def _title(name: str) -> str:
-    """A name that fits over a panel, in two lines at most."""
-    return "\n".join(textwrap.wrap(name, 30, max_lines=2, placeholder=" …")) or " "
 
 
 def _slots(n: int) -> Any:

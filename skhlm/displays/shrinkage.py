@@ -18,7 +18,7 @@ from skhlm.displays.level_rows import (
     parent_names,
     rows_size,
 )
-from skhlm.displays.panels import figure_of, legend_beside, open_panels, tidy
+from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, GREY, Look
 
 if TYPE_CHECKING:
@@ -212,8 +212,8 @@ class ShrinkageDisplay:
         label_rows(panels, self.levels[self.order_].tolist(), self.factor)
         for k, axes in enumerate(panels):
             self._draw_panel(axes, k, row, looks)
-            axes.set_title(self.coefficients[k], fontsize=10)
-            axes.set_xlabel(in_units(str(self.coefficients[k]), self.outcome))
+            name = str(self.coefficients[k])
+            name_panel(axes, name, in_units(name, self.outcome))
             tidy(axes)
         self.parents_ = [name for name, _, _ in looks if name]
         self.legend_ = legend_beside(panels[-1], handles=self._legend_handles(panels[0], looks))
@@ -251,7 +251,7 @@ class ShrinkageDisplay:
                 partial, y, facecolors=style.color, edgecolors=style.color, **shape
             )
         self.beyond_[k] = self._draw_beyond(axes, k, row, shown)
-        margin = 0.04 * (high - low)
+        margin = 0.04 * (high - low) or 0.5
         axes.set_xlim(low - margin, high + margin)
 
     def _limits(self, k: int) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +10,14 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom, rankdata
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.displays.panels import figure_of, grid_shape, legend_beside, open_panels, tidy
+from skhlm.displays.panels import (
+    figure_of,
+    grid_shape,
+    legend_beside,
+    name_panel,
+    open_panels,
+    tidy,
+)
 from skhlm.displays.parameters import chains_of
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION, look
 
@@ -161,7 +167,7 @@ class TraceDisplay:
         draw = self._draw_ranks if kind == "rank" else self._draw_traces
         for i, axes in enumerate(panels):
             draw(axes, i)
-            axes.set_title(textwrap.fill(self.parameters[i], 36), fontsize=9)
+            name_panel(axes, str(self.parameters[i]))
             tidy(axes)
         for axes in panels[-shape[1] :]:
             axes.set_xlabel("rank among all chains' draws" if kind == "rank" else "draw")
@@ -233,7 +239,10 @@ class TraceDisplay:
             for axes in panels[::n_columns]:
                 axes.set_ylabel("chain")
         else:
-            handles = list(self.lines_[0]) if self.lines_ is not None else []
+            handles = [
+                Line2D([], [], color=line.get_color(), lw=1.6, label=line.get_label())
+                for line in self.lines_[0]
+            ]
         if self.divergent is not None:
             label = f"divergent ({self.divergent.sum()})"
             handles.append(Line2D([], [], **{**_DIVERGENCE, "label": label}))
