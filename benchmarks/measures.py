@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.convergence import ess_bulk
 from skhlm.diagnostics import Diagnostics
+from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.draws import Draws
 
 

@@ -11,9 +11,9 @@ from skhlm.displays import (
     ShrinkageDisplay,
     TraceDisplay,
 )
-from skhlm.leave_one_out import compare_loo
-from skhlm.persistence import load, save
-from skhlm.pipelines import response_curve
+from skhlm.files.persistence import load, save
+from skhlm.methods.pipelines import response_curve
+from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
 
 __all__ = [

@@ -15,12 +15,12 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.columns import Columns
-from skhlm.design import Rows, canonical_rows, coefficient_names
-from skhlm.frames import check_fit_data, check_observed, check_predict_data, check_weight
-from skhlm.hierarchy import Groups, learn_groups
+from skhlm.inputs.columns import Columns
+from skhlm.inputs.design import Rows, canonical_rows, coefficient_names
+from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_data, check_weight
+from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.least_squares import Regressions, TDistributions, fit_cells
-from skhlm.posterior import Kind, central
+from skhlm.posterior.posterior import Kind, central
 
 _KIND = StrOptions({"outcome", "mean"})
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")

@@ -15,9 +15,9 @@ from sklearn.utils import _safe_indexing
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels
+from skhlm.posterior.scoring import inside
 from skhlm.regressor import HLMRegressor
 from skhlm.scorers import crps, predict_interval
-from skhlm.scoring import inside
 
 _SCORES = ("r2", "rmse", "coverage", "width", "crps")
 

@@ -11,12 +11,12 @@ from itertools import combinations
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.checks import Check, judge
-from skhlm.columns import listed
-from skhlm.design import ROUNDING, Rows
+from skhlm.diagnostics.checks import Check, judge
 from skhlm.engine import Problem
 from skhlm.exceptions import IdentificationWarning
-from skhlm.labels import Labels
+from skhlm.inputs.columns import listed
+from skhlm.inputs.design import ROUNDING, Rows
+from skhlm.inputs.labels import Labels
 from skhlm.priors import LocationScale
 
 NULL_EIGENVALUE = 1e-12  # of a correlation matrix: R² of a predictor on the others is 1 to rounding

@@ -10,8 +10,8 @@ from scipy.special import gammaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.design import Rows
-from skhlm.scoring import crps_of_student_t
+from skhlm.inputs.design import Rows
+from skhlm.posterior.scoring import crps_of_student_t
 
 _RANK_TOLERANCE = 1e-9  # smallest over largest singular value of predictors in comparable units
 _ROUNDING = float(np.finfo(np.float64).eps)

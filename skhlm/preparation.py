@@ -11,8 +11,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from skhlm._typing import Floats, Ints
-from skhlm.columns import Columns, GroupColumn, listed, read_group_column
-from skhlm.design import (
+from skhlm.engine import Problem
+from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
+from skhlm.inputs.design import (
     Ranges,
     Rows,
     Units,
@@ -22,12 +23,11 @@ from skhlm.design import (
     learn_units,
     parse_varying,
 )
-from skhlm.engine import Problem
-from skhlm.frames import check_fit_data, check_predict_data
-from skhlm.hierarchy import Groups, learn_groups
-from skhlm.labels import Labels
-from skhlm.pooling import LevelData
+from skhlm.inputs.frames import check_fit_data, check_predict_data
+from skhlm.inputs.hierarchy import Groups, learn_groups
+from skhlm.inputs.labels import Labels
 from skhlm.priors import build_priors
+from skhlm.reports.pooling import LevelData
 
 
 @dataclass(frozen=True, eq=False)

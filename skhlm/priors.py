@@ -16,8 +16,8 @@ from numbers import Real
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.columns import Columns, by_meaning, listed, suggestion
-from skhlm.hierarchy import Hierarchy, find_factor
+from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
+from skhlm.inputs.hierarchy import Hierarchy, find_factor
 
 __all__ = ["Cauchy", "Gamma", "Normal", "StudentT"]
 

@@ -13,9 +13,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skhlm.continuation import continue_from
-from skhlm.criticism import CriticismMixin
-from skhlm.deployment import DeploymentMixin
 from skhlm.diagnostics import diagnose, warn_unless_converged
 from skhlm.draws import Draws
 from skhlm.engine import (
@@ -30,13 +27,16 @@ from skhlm.engine import (
 )
 from skhlm.html_report import ReportMixin
 from skhlm.identification import check_identification, warn_unless_identified
-from skhlm.inspection import InspectionMixin
-from skhlm.interpretation import InterpretationMixin
-from skhlm.pooling import learn_level_data
+from skhlm.methods.continuation import continue_from
+from skhlm.methods.criticism import CriticismMixin
+from skhlm.methods.deployment import DeploymentMixin
+from skhlm.methods.inspection import InspectionMixin
+from skhlm.methods.interpretation import InterpretationMixin
+from skhlm.methods.prediction import PredictionMixin
 from skhlm.posterior import Posterior
-from skhlm.prediction import PredictionMixin
 from skhlm.preparation import ModelSpec, prepare
 from skhlm.random_state import seed_of
+from skhlm.reports.pooling import learn_level_data
 
 _UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 

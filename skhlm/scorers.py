@@ -31,8 +31,8 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
-from skhlm.frames import check_observed, check_weight
-from skhlm.scoring import inside, interval_score
+from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.posterior.scoring import inside, interval_score
 
 _COVERAGE = [Interval(Real, 0, 1, closed="neither")]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from skhlm import HLMRegressor
-from skhlm.checks import Check
 from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
+from skhlm.diagnostics.checks import Check
 from skhlm.exceptions import IdentificationWarning
 from skhlm.identification import SEVERE, check_identification, warn_unless_identified
 from skhlm.preparation import prepare

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 
-from skhlm.design import canonical_rows
+from skhlm.inputs.design import canonical_rows
 from skhlm.least_squares import fit_cells
 
 

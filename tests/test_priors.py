@@ -7,9 +7,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from skhlm.columns import Columns
 from skhlm.engine.problem import LocationScale, Priors
-from skhlm.hierarchy import parse_groups
+from skhlm.inputs.columns import Columns
+from skhlm.inputs.hierarchy import parse_groups
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT, build_priors
 
 COEFFICIENTS = ("Intercept", "price", "spend")

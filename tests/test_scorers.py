@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor, scorers
-from skhlm.scoring import inside, interval_score
+from skhlm.posterior.scoring import inside, interval_score
 
 ALL = {
     "log_density": scorers.log_predictive_density,

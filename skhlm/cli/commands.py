@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from skhlm.cli.tables import column, read_table, write_table
-from skhlm.labels import path
-from skhlm.persistence import load, save
+from skhlm.files.persistence import load, save
+from skhlm.inputs.labels import path
 from skhlm.regressor import HLMRegressor
 
 _EXIT = {"pass": 0, "warn": 3, "fail": 4}

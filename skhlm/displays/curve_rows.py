@@ -13,8 +13,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.frames import predictor_positions
-from skhlm.pipelines import response_curve
+from skhlm.inputs.frames import predictor_positions
+from skhlm.methods.pipelines import response_curve
 
 MOST_CURVES = 200  # where they are made for all combinations of levels
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
-from skhlm.columns import listed, suggestion
+from skhlm.inputs.columns import listed, suggestion
 
 
 def choose_factor(estimator: Any, factor: str | None) -> str:

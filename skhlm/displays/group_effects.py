@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Floats, Ints
-from skhlm.columns import listed
 from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
 from skhlm.displays.level_rows import (
     LEGEND_MARKER,
@@ -24,6 +23,7 @@ from skhlm.displays.level_rows import (
 )
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, Look
+from skhlm.inputs.columns import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
-from skhlm.columns import listed, suggestion
-from skhlm.convergence import ess_bulk
-from skhlm.labels import Labels, pairs, path
+from skhlm.diagnostics.convergence import ess_bulk
+from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.labels import Labels, pairs, path
 from skhlm.posterior import Posterior
 
 MOST_PANELS = 16

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.columns import listed, suggestion
 from skhlm.displays.curve_rows import compute_curves, locate_observed
 from skhlm.displays.level_rows import shortened
 from skhlm.displays.panels import (
@@ -21,6 +20,7 @@ from skhlm.displays.panels import (
     tidy,
 )
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
+from skhlm.inputs.columns import listed, suggestion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from skhlm.engine.progress import Progress
 from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
-from skhlm.importance import K_RELIABLE
+from skhlm.posterior.importance import K_RELIABLE
 
 
 def infer(

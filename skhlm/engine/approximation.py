@@ -20,7 +20,7 @@ from skhlm.engine.runs import Approximation, advi, laplace, pathfinder
 from skhlm.engine.settings import Algorithm, SamplerSettings
 from skhlm.engine.target import Target
 from skhlm.exceptions import SamplingError
-from skhlm.importance import K_RELIABLE, smooth
+from skhlm.posterior.importance import K_RELIABLE, smooth
 
 _Run = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
 _RUNS: dict[Algorithm, _Run] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from skhlm.diagnostics import RHAT_FAIL, RHAT_WARN, Diagnostics
+from skhlm.diagnostics.diagnostics import RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.progress import Progress

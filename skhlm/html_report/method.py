@@ -7,8 +7,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm.fitted import Fitted
 from skhlm.html_report.write import write_report
+from skhlm.methods.fitted import Fitted
 
 
 class ReportMixin(Fitted):

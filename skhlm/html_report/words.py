@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from skhlm.columns import listed
-from skhlm.labels import Labels
+from skhlm.inputs.columns import listed
+from skhlm.inputs.labels import Labels
 
 _NOISE = {
     "student_t": "y_i ~ student_t(nu, x_i' beta_i, sigma)",

@@ -15,7 +15,6 @@ from skhlm.displays import (
     ShrinkageDisplay,
     TraceDisplay,
 )
-from skhlm.frames import predictor_positions
 from skhlm.html_report.page import (
     Section,
     bullets,
@@ -26,6 +25,7 @@ from skhlm.html_report.page import (
     table,
 )
 from skhlm.html_report.words import in_symbols, in_words
+from skhlm.inputs.frames import predictor_positions
 
 _MOST_FEATURES = 6  # pictures of response curves
 

@@ -1,0 +1,88 @@
+"""Draws the pictures of this folder: ``python docs/pictures/draw.py``; about a minute."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+import skhlm
+from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy
+
+HERE = Path(__file__).parent
+SINCE = "decades since 1980"
+
+
+def main() -> None:
+    """Fit three models and draw each display once with few and once with many groups."""
+    plt.switch_backend("agg")
+    _sleepstudy()
+    _gapminder()
+    _radon()
+
+
+def _sleepstudy() -> None:
+    """Reaction times of 18 subjects on ten days without sleep."""
+    X, y = load_sleepstudy(return_X_y=True)
+    model = skhlm.HLMRegressor("subject", random_state=0).fit(X, y)
+    reaction = {"outcome": "reaction time (ms)"}
+    today = X[X["days"] == 3]
+    curves = skhlm.ResponseCurveDisplay.from_estimator(
+        model, today, "days", observed=(X, y), **reaction
+    )
+    _write(curves, "response_curve")
+    _write(skhlm.GroupEffectsDisplay.from_estimator(model, **reaction), "group_effects")
+    _write(skhlm.PosteriorPredictiveDisplay.from_estimator(model, X, y, **reaction), "predictive")
+    _write(skhlm.TraceDisplay.from_estimator(model), "trace")
+
+
+def _gapminder() -> None:
+    """Life expectancy in 142 countries; the calibration of three models on years held out."""
+    X, y = load_gapminder(return_X_y=True)
+    X = X[["continent", "country"]].assign(**{SINCE: (X["year"] - 1980) / 10})
+    few, rest, y_few, y_rest = train_test_split(X, y, train_size=0.3, random_state=0)
+    groups = "continent/country"
+    models: dict[str, Any] = {
+        "hierarchical": skhlm.HLMRegressor(groups, random_state=0),
+        "pooled": skhlm.PooledRegressor(groups),
+        "unpooled": skhlm.UnpooledRegressor(groups),
+    }
+    for model in models.values():
+        model.fit(few, y_few)
+    _write(skhlm.CoverageDisplay.from_estimators(models, rest, y_rest), "coverage")
+    latest = X.loc[X.groupby("country")[SINCE].idxmax()]
+    curves = skhlm.ResponseCurveDisplay.from_estimator(
+        models["hierarchical"],
+        pd.DataFrame(latest),
+        SINCE,
+        observed=(few, y_few),
+        outcome="life expectancy (years)",
+    )
+    _write(curves, "response_curve_many")
+
+
+def _radon() -> None:
+    """Radon in the homes of hundreds of counties."""
+    X, y = load_radon(return_X_y=True)
+    model = skhlm.HLMRegressor("state/county", family="normal", random_state=0).fit(X, y)
+    radon = {"outcome": "log radon (log pCi/L)"}
+    _write(skhlm.ShrinkageDisplay.from_estimator(model, "state", **radon), "shrinkage")
+    _write(skhlm.ShrinkageDisplay.from_estimator(model, **radon), "shrinkage_many")
+    _write(skhlm.GroupEffectsDisplay.from_estimator(model, **radon), "group_effects_many")
+
+
+def _write(display: Any, name: str) -> None:
+    """Write a drawn display, in few colours to keep the file small, and close its figure."""
+    buffer = BytesIO()
+    display.figure_.savefig(buffer, dpi=80)
+    Image.open(buffer).convert("RGB").quantize(64).save(HERE / f"{name}.png", optimize=True)
+    plt.close(display.figure_)
+
+
+if __name__ == "__main__":
+    main()

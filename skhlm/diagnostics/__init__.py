@@ -1,0 +1,6 @@
+"""Did inference go well? Convergence, checks, the verdict."""
+
+from skhlm.diagnostics.checks import Check
+from skhlm.diagnostics.diagnostics import Diagnostics, diagnose, warn_unless_converged
+
+__all__ = ["Check", "Diagnostics", "diagnose", "warn_unless_converged"]

@@ -1,0 +1,72 @@
+"""One check of a fitted model: its verdict, the number, the threshold, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["pass", "warn", "fail"]
+
+_VERDICTS: tuple[Verdict, ...] = ("pass", "warn", "fail")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found.
+
+    Attributes
+    ----------
+    name : str
+        What was checked, as docs/diagnostics.md calls it.
+    verdict : {"pass", "warn", "fail"}
+        "fail": the draws are not the posterior's, or may not be; "warn": to be known before they
+        are used.
+    value : float
+        The number that was found; NaN where there is none.
+    threshold : float
+        The bound of the numbers that pass; "fail" may have another one.
+    source : str
+        Where the threshold is from.
+    advice : str
+        What was found and what to do about it; empty if there is nothing to say.
+
+    Examples
+    --------
+    >>> from skhlm.diagnostics.checks import Check
+    >>> print(Check("R-hat", "pass", 1.003, 1.01, "Vehtari et al. 2021"))
+    pass  R-hat: 1.003 (threshold 1.01)
+    """
+
+    name: str
+    verdict: Verdict
+    value: float
+    threshold: float
+    source: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """One line, and the advice below it."""
+        line = f"{self.verdict}  {self.name}: {self.value:.4g} (threshold {self.threshold:.4g})"
+        return f"{line}\n      {self.advice}" if self.advice else line
+
+
+def judge(
+    name: str,
+    value: float,
+    threshold: float,
+    source: str,
+    advice: str,
+    *,
+    warns: bool,
+    fails: bool = False,
+) -> Check:
+    """A check that warns in the first case and fails in the second, and else has no advice."""
+    verdict: Verdict = "fail" if fails else "warn" if warns else "pass"
+    said = "" if verdict == "pass" else advice
+    return Check(name, verdict, float(value), float(threshold), source, said)
+
+
+def worst_verdict(checks: Sequence[Check]) -> Verdict:
+    """The worst of all; "pass" where there are none."""
+    return max((check.verdict for check in checks), key=_VERDICTS.index, default="pass")

@@ -1,0 +1,397 @@
+"""Can the draws be trusted? R-hat, effective sample sizes, the algorithm's own signs, a verdict."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+
+from skhlm._typing import Bools, Floats
+from skhlm.diagnostics.checks import Check, Verdict, judge, worst_verdict
+from skhlm.diagnostics.convergence import e_bfmi
+from skhlm.diagnostics.extremes import Extreme, Extremes, find_degenerate, find_extremes
+from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
+from skhlm.inputs.columns import listed
+from skhlm.inputs.labels import Labels
+
+RHAT_WARN, RHAT_FAIL = 1.01, 1.05
+ESS_WARN, ESS_FAIL = 100, 10  # for each chain
+DIVERGENT_FAIL = 0.01  # share of the draws
+TREEDEPTH_WARN = 0.01  # share of the draws
+E_BFMI_WARN = 0.3
+PARETO_K_WARN, PARETO_K_FAIL = 0.7, 1.0
+IMPORTANCE_ESS_WARN = 100  # of all draws together
+
+_OURS = "our choice"
+_VEHTARI_2021 = "Vehtari et al. 2021, doi:10.1214/20-BA1221"
+_VEHTARI_2024 = "Vehtari et al. 2024, JMLR 25(72)"
+_BDA = "Gelman et al. 2013, section 11.5, doi:10.1201/b16018"
+_BETANCOURT_2016 = "Betancourt 2016, arXiv:1604.00695"
+_BETANCOURT_2017 = "Betancourt 2017, arXiv:1701.02434"
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """How well inference went, over every parameter, group effects included.
+
+    What does not apply to an algorithm is NaN, zero or empty. ``print(model.diagnostics_)`` shows
+    every check, `skhlm.HLMRegressor.diagnose` gives them as a frame.
+
+    Attributes
+    ----------
+    algorithm : str
+        What drew: "nuts", or the name of an approximation.
+    checks : tuple of Check
+        Every check with its verdict, number, threshold, source and advice, passed ones too.
+    verdict : {"pass", "warn", "fail"}
+        The worst of the checks.
+    messages : tuple of str
+        What was found and what to do about it; empty if every check passed.
+    converged : bool
+        Whether the draws can be taken for draws of the posterior.
+    max_rhat : float
+        Largest rank-normalised split R-hat; NaN with one chain and for approximations. Infinite if
+        the draws of a parameter are all equal or not finite.
+    min_ess_bulk, min_ess_tail : float
+        Smallest effective sample sizes of all chains together; NaN for approximations.
+    worst_parameter : str
+        The parameter with the largest R-hat; with one chain, with the smallest bulk ESS.
+    n_divergent : int
+        Draws whose trajectory diverged.
+    n_max_treedepth : int
+        Draws whose trajectory was cut at ``max_treedepth`` doublings.
+    e_bfmi : ndarray of shape (chains,)
+        Energy Bayesian fraction of missing information.
+    n_leapfrog : int
+        Gradients that the draws took, warmup not counted.
+    step_size : ndarray of shape (chains,)
+        Step sizes after warmup.
+    n_runs : int
+        2 if the sampler was recalibrated and run a second time, else 1.
+    n_chains, n_draws : int
+        Chains, and draws in each.
+    pareto_k : float
+        Pareto k of the importance ratios of an approximation; NaN for NUTS.
+
+    Notes
+    -----
+    ===========================  =============  ====================  ===========================
+    check                        warn           fail                  source
+    ===========================  =============  ====================  ===========================
+    R-hat                        > 1.01         > 1.05                [1]_; our choice
+    bulk and tail ESS per chain  < 100          < 10                  [1]_; [2]_, section 11.5
+    divergences                  any            > 1% of the draws     [3]_; our choice
+    E-BFMI of a chain            < 0.3                                [4]_, as CmdStan's diagnose
+    trajectories cut short       > 1% of draws                        our choice: slow, not wrong
+    Pareto k                     > 0.7          > 1                   [5]_
+    importance ESS               < 100                                our choice
+    ===========================  =============  ====================  ===========================
+
+    A draw that is not finite, or a parameter whose draws are all equal, is a failure. The checks
+    that `fit` adds on what the data can identify are those of docs/diagnostics.md.
+
+    References
+    ----------
+    .. [1] Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021). Rank-normalization, folding, and
+       localization: an improved R-hat for assessing convergence of MCMC. Bayesian Analysis 16(2).
+       doi:10.1214/20-BA1221
+    .. [2] Gelman, Carlin, Stern, Dunson, Vehtari and Rubin (2013). Bayesian Data Analysis, third
+       edition. doi:10.1201/b16018
+    .. [3] Betancourt (2017). A conceptual introduction to Hamiltonian Monte Carlo. arXiv:1701.02434
+    .. [4] Betancourt (2016). Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte
+       Carlo. arXiv:1604.00695
+    .. [5] Vehtari, Simpson, Gelman, Yao and Gabry (2024). Pareto smoothed importance sampling.
+       Journal of Machine Learning Research 25(72). https://jmlr.org/papers/v25/19-556.html
+    """
+
+    algorithm: str
+    checks: tuple[Check, ...]
+    max_rhat: float
+    min_ess_bulk: float
+    min_ess_tail: float
+    worst_parameter: str
+    n_divergent: int
+    n_max_treedepth: int
+    e_bfmi: Floats
+    n_leapfrog: int
+    step_size: Floats
+    n_runs: int
+    n_chains: int
+    n_draws: int
+    pareto_k: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the checks."""
+        return worst_verdict(self.checks)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Advice of the checks that did not pass, in their order."""
+        return tuple(check.advice for check in self.checks if check.verdict != "pass")
+
+    @property
+    def converged(self) -> bool:
+        """No R-hat above 1.01, no ESS below 100 for each chain, no divergence; Pareto k <= 0.7."""
+        if self.max_rhat > RHAT_WARN:
+            return False
+        if self.pareto_k <= PARETO_K_WARN:
+            return True
+        enough = ESS_WARN * self.n_chains
+        return self.min_ess_bulk >= enough and self.min_ess_tail >= enough and self.n_divergent == 0
+
+    def and_also(self, checks: Sequence[Check]) -> Diagnostics:
+        """The same with more checks."""
+        return replace(self, checks=(*self.checks, *checks))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The checks as a tidy frame: check, verdict, value, threshold, source, advice."""
+        frame = pd.DataFrame([vars(check) for check in self.checks])
+        return frame.rename(columns={"name": "check"})
+
+    def __str__(self) -> str:
+        """The verdict, and a line for each check."""
+        head = f"{self.verdict}: {self.algorithm}, {self.n_chains} x {self.n_draws} draws"
+        return "\n".join([head, *(f"  {check}" for check in self.checks)])
+
+    def _repr_html_(self) -> str:
+        """The checks as a table, for notebooks."""
+        table: str = self.to_frame().to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>{self.algorithm}: {self.verdict}</p>{table}"
+
+
+def diagnose(
+    draws: Draws,
+    statistics: SamplerStatistics | ImportanceStatistics,
+    labels: Labels,
+    algorithm: str = "nuts",
+) -> Diagnostics:
+    """Judge draws, in whatever units, and what the algorithm says of them.
+
+    Parameters
+    ----------
+    draws : Draws
+    statistics : SamplerStatistics or ImportanceStatistics
+        Of a sampler, or of an approximation.
+    labels : Labels
+        What messages call the parameters.
+    algorithm : str, default="nuts"
+        What messages call the algorithm.
+
+    Returns
+    -------
+    Diagnostics
+    """
+    if isinstance(statistics, ImportanceStatistics):
+        return _diagnose_approximation(draws, statistics, labels, algorithm)
+    return _diagnose_sampler(draws, statistics, labels, algorithm)
+
+
+def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 4) -> None:
+    """Give one ConvergenceWarning with everything that was found, unless the run converged.
+
+    Parameters
+    ----------
+    diagnostics : Diagnostics
+    stacklevel : int, default 4
+        As in `warnings.warn`; 4 points at the caller of ``fit``, which scikit-learn wraps.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``diagnostics.converged`` is false.
+    """
+    if diagnostics.converged:
+        return
+    text = " ".join([_what_happened(diagnostics), *diagnostics.messages, "See diagnostics_."])
+    warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+
+
+def _what_happened(diagnostics: Diagnostics) -> str:
+    """First sentence of the warning."""
+    if diagnostics.algorithm != "nuts":
+        return f"algorithm={diagnostics.algorithm!r} did not come close to the posterior."
+    runs = " even after a second run" if diagnostics.n_runs > 1 else ""
+    return f"The sampler has not converged{runs}."
+
+
+def _diagnose_sampler(
+    draws: Draws, statistics: SamplerStatistics, labels: Labels, algorithm: str
+) -> Diagnostics:
+    """Of draws that are chains."""
+    worst = find_extremes(draws, labels)
+    cut = statistics.treedepth >= statistics.max_treedepth
+    energy = e_bfmi(statistics.energy)
+    return Diagnostics(
+        algorithm=algorithm,
+        checks=(
+            _divergences(statistics.divergent),
+            *_convergence_checks(worst, draws.shape),
+            _energy(energy),
+            _treedepth(cut, statistics.max_treedepth),
+        ),
+        max_rhat=worst.rhat.value,
+        min_ess_bulk=worst.ess_bulk.value,
+        min_ess_tail=worst.ess_tail.value,
+        worst_parameter=(worst.ess_bulk if np.isnan(worst.rhat.value) else worst.rhat).parameter,
+        n_divergent=int(statistics.divergent.sum()),
+        n_max_treedepth=int(cut.sum()),
+        e_bfmi=energy,
+        n_leapfrog=int(statistics.n_leapfrog.sum()),
+        step_size=statistics.step_size,
+        n_runs=statistics.n_runs,
+        n_chains=draws.shape[0],
+        n_draws=draws.shape[1],
+        pareto_k=np.nan,
+    )
+
+
+def _diagnose_approximation(
+    draws: Draws, statistics: ImportanceStatistics, labels: Labels, algorithm: str
+) -> Diagnostics:
+    """Of independent draws that importance ratios compare with the posterior."""
+    degenerate = find_degenerate(draws, labels)
+    return Diagnostics(
+        algorithm=algorithm,
+        checks=(
+            _pareto(statistics.pareto_k),
+            _importance_ess(statistics.ess),
+            _spread(degenerate),
+        ),
+        max_rhat=np.inf if degenerate else np.nan,
+        min_ess_bulk=np.nan,
+        min_ess_tail=np.nan,
+        worst_parameter=degenerate[0] if degenerate else "",
+        n_divergent=0,
+        n_max_treedepth=0,
+        e_bfmi=np.empty(0),
+        n_leapfrog=0,
+        step_size=np.empty(0),
+        n_runs=1,
+        n_chains=draws.shape[0],
+        n_draws=draws.shape[1],
+        pareto_k=statistics.pareto_k,
+    )
+
+
+def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
+    """R-hat and effective sample sizes."""
+    chains, draws = shape
+    yield _one_chain() if chains == 1 and not worst.rhat.value > RHAT_WARN else _rhat(worst.rhat)
+    yield _ess("bulk ESS", worst.ess_bulk, chains, draws)
+    yield _ess("tail ESS", worst.ess_tail, chains, draws)
+
+
+def _one_chain() -> Check:
+    """R-hat that cannot be computed."""
+    advice = (
+        "R-hat is not computed from one chain, so nothing tells whether other chains would agree: "
+        "set chains=4."
+    )
+    return Check("R-hat", "warn", np.nan, RHAT_WARN, _VEHTARI_2021, advice)
+
+
+def _rhat(worst: Extreme) -> Check:
+    """Chains that disagree."""
+    rhat, parameter = worst
+    advice = (
+        f"R-hat is {rhat:.3f} for {parameter} and should be at most {RHAT_WARN}: the chains "
+        "disagree. Raise iter_sampling and iter_warmup; if that does not help, look for "
+        "collinear predictors, a factor with very few levels (give tighter priors), or nu near "
+        "1, where levels may have two modes (family='normal' has one)."
+    )
+    return judge(
+        "R-hat",
+        rhat,
+        RHAT_WARN,
+        _VEHTARI_2021,
+        advice,
+        warns=rhat > RHAT_WARN,
+        fails=rhat > RHAT_FAIL,
+    )
+
+
+def _ess(name: str, worst: Extreme, chains: int, draws: int) -> Check:
+    """Too few effective draws."""
+    ess, parameter = worst
+    enough = ESS_WARN * chains
+    kind = name.partition(" ")[0].capitalize()
+    advice = (
+        f"{kind} effective sample size is {ess:.0f} for {parameter} and should be at least "
+        f"{enough}, {ESS_WARN} for each chain: raise iter_sampling (now {draws})."
+    )
+    source = f"{_VEHTARI_2021}; {_BDA}"
+    few, hardly_any = not ess >= enough, ess < ESS_FAIL * chains
+    return judge(name, ess, enough, source, advice, warns=few, fails=hardly_any)
+
+
+def _divergences(divergent: Bools) -> Check:
+    """Divergent trajectories."""
+    count = int(divergent.sum())
+    advice = (
+        f"{count} of {divergent.size} draws ended a divergent trajectory, so a part of the "
+        "posterior may be missing: raise adapt_delta (up to 0.99), or give tighter priors for tau."
+    )
+    source = f"{_BETANCOURT_2017}; {_OURS}"
+    many = count > DIVERGENT_FAIL * divergent.size
+    return judge("divergences", count, 0, source, advice, warns=count > 0, fails=many)
+
+
+def _energy(fraction: Floats) -> Check:
+    """Chains that move slowly between levels of energy."""
+    low = fraction < E_BFMI_WARN
+    known = fraction[~np.isnan(fraction)]
+    smallest = float(known.min()) if known.size else np.nan
+    advice = (
+        f"E-BFMI is down to {smallest:.2f} in {low.sum()} of {len(fraction)} chains and should be "
+        f"at least {E_BFMI_WARN}: tails may be explored slowly; raise iter_sampling."
+    )
+    slow = bool(low.any())
+    return judge("E-BFMI", smallest, E_BFMI_WARN, _BETANCOURT_2016, advice, warns=slow)
+
+
+def _treedepth(cut: Bools, max_treedepth: int) -> Check:
+    """Trajectories that were cut before they turned."""
+    share = float(cut.mean())
+    advice = (
+        f"{cut.sum()} of {cut.size} draws reached max_treedepth={max_treedepth}: sampling is slow; "
+        "raise max_treedepth."
+    )
+    often = share > TREEDEPTH_WARN
+    return judge("treedepth", share, TREEDEPTH_WARN, _OURS, advice, warns=often)
+
+
+def _pareto(k: float) -> Check:
+    """An approximation too far from the posterior for importance ratios to say how far."""
+    advice = (
+        f"Pareto k of the importance ratios is {k:.2f} and should be at most {PARETO_K_WARN}: the "
+        "approximation misses parts of the posterior, and its means and intervals may be wrong. "
+        "Use algorithm='nuts' (fallback='nuts' does so by itself), try another algorithm, or give "
+        "tighter priors."
+    )
+    poor, useless = not k <= PARETO_K_WARN, not k <= PARETO_K_FAIL
+    return judge("Pareto k", k, PARETO_K_WARN, _VEHTARI_2024, advice, warns=poor, fails=useless)
+
+
+def _importance_ess(ess: float) -> Check:
+    """Few draws that carry most of the weight."""
+    advice = (
+        f"The importance weights leave {ess:.0f} effective draws, and there should be at least "
+        f"{IMPORTANCE_ESS_WARN}: quantiles are rough. Raise iter_sampling, or use algorithm='nuts'."
+    )
+    few = not ess >= IMPORTANCE_ESS_WARN
+    return judge("importance ESS", ess, IMPORTANCE_ESS_WARN, _OURS, advice, warns=few)
+
+
+def _spread(degenerate: Sequence[str]) -> Check:
+    """Parameters whose draws are no distribution."""
+    advice = (
+        f"All draws are equal, or some are not finite, for {listed(degenerate)}: the approximation "
+        "has collapsed. Use algorithm='nuts'."
+    )
+    some = bool(degenerate)
+    return judge("spread of draws", len(degenerate), 0, _OURS, advice, warns=some, fails=some)

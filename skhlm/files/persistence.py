@@ -1,0 +1,251 @@
+"""Model files: what of a fitted model is written, and what is checked before it is one again.
+
+A file holds what prediction and reports need, as JSON and arrays (`archive`). Derived random
+numbers, the residuals of row-wise quantiles and the effects of a new level, are written too: numpy
+may make others from the same seed one day, and predictions of a stored model must not change.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats
+from skhlm._version import __version__
+from skhlm.diagnostics import Diagnostics
+from skhlm.exceptions import ModelFileError
+from skhlm.files.archive import read_archive, replacing, require, write_archive
+from skhlm.files.notation import Array, conforms, encode
+from skhlm.files.restoration import Contents, read_posterior, read_spec
+from skhlm.posterior import NEW
+from skhlm.preparation import ModelSpec
+from skhlm.regressor import HLMRegressor
+
+ATTRIBUTES: Mapping[str, Any] = {
+    "intercept_": float,
+    "coef_": Floats,
+    "tau_": dict[str, dict[str, float]],
+    "sigma_": float,
+    "nu_": float,
+    "diagnostics_": Diagnostics,
+}
+
+_HLM = "HLMRegressor"
+
+
+def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
+    """Write a fitted model to one file, from which `load` makes it again.
+
+    Parameters
+    ----------
+    model : HLMRegressor
+        Fitted.
+    path : str, path-like or binary file object
+        Where to; ".skhlm" is the usual suffix. A file that exists is replaced once the new one is
+        complete on disk: it is never half written.
+
+    Raises
+    ------
+    NotFittedError
+        When the model has not been fitted.
+    TypeError
+        When it is of another class, a subclass included, or holds a parameter that cannot be
+        written.
+
+    Notes
+    -----
+    The file has names, labels and numbers, in JSON and in numpy's format, and no code. Predictions
+    and reports of the loaded model equal those of the model bit for bit. Not kept are the training
+    rows, a ``random_state`` that is a generator (it becomes None), metadata requests and the names
+    of time zones (dates keep their instants). Its size is about that of the draws, 8 bytes each:
+    see `HLMRegressor.compact`.
+
+    Examples
+    --------
+    >>> import skhlm
+    >>> skhlm.save(model, "demand.skhlm")  # doctest: +SKIP
+    """
+    if type(model) is not HLMRegressor:
+        raise TypeError(
+            f"save: got a {type(model).__name__}. A model file holds an HLMRegressor; pickle other "
+            "estimators, pipelines and subclasses."
+        )
+    check_is_fitted(model)
+    model._validate_params()
+    arrays: dict[str, Array] = {}
+    content = {"estimator": _HLM, **_written(model, arrays)}
+    target = replacing(Path(path)) if isinstance(path, (str, os.PathLike)) else nullcontext(path)
+    with target as file:
+        write_archive(file, content, arrays, __version__)
+
+
+def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
+    """Read a fitted model that `save` wrote.
+
+    Parameters
+    ----------
+    path : str, path-like or binary file object
+        The file; a file object must be seekable.
+
+    Returns
+    -------
+    model : HLMRegressor
+        Predicts where there is neither Stan nor cmdstanpy.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is no model, is damaged or cut off, holds what no model has, or was written
+        in a later format. A ``ValueError`` too.
+    OSError
+        When the file cannot be read; ``FileNotFoundError`` when it is not there.
+
+    Notes
+    -----
+    Nothing in the file is run, imported or looked up by name, and loading takes about as much
+    memory as the file is long. So a file from a stranger can do no more than predict nonsense:
+    checksums tell that a file is damaged, not who wrote it.
+
+    Examples
+    --------
+    >>> import skhlm
+    >>> model = skhlm.load("demand.skhlm")  # doctest: +SKIP
+    """
+    with _reading(path) as file:
+        content, arrays = read_archive(file)
+        require(content.pop("estimator", None) == _HLM, "it holds an unknown kind of model")
+        model = _restored(Contents(content, arrays))
+        require(not arrays, f"it holds arrays of no use: {', '.join(arrays)[:80]}")
+        return model
+
+
+@contextmanager
+def _reading(path: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    """The file, open; where it is refused, the error names it."""
+    try:
+        if isinstance(path, (str, os.PathLike)):
+            with Path(path).open("rb") as file:
+                yield file
+        else:
+            yield path
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, ModelFileError) else "it is not that of a model"
+        name = repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else "The file"
+        raise ModelFileError(f"{name} cannot be loaded as a model: {reason}.") from error
+
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
+    """JSON of a model; arrays are put into ``arrays``."""
+    spec, posterior = model._spec, model._posterior
+    values = {
+        "parameters": _parameters(model),
+        "columns": (spec.columns.n, spec.columns.names),
+        "hierarchies": tuple((h.columns, h.by_name) for h in spec.groups.hierarchies),
+        "labels": tuple(spec.groups.labels.items()),
+        "varying": tuple(tuple(columns.tolist()) for columns in posterior.varying),
+        "units": (spec.units.fit_intercept, spec.units.y_center, spec.units.y_scale),
+        "n_chains": posterior.n_chains,
+        "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
+    }
+    arrays |= _common_arrays(model)
+    for g in range(len(spec.groups.factors)):
+        arrays |= {f"factor{g}.{key}": array for key, array in _factor_arrays(model, g).items()}
+    return {name: encode(value, name, arrays) for name, value in values.items()}
+
+
+def _parameters(model: HLMRegressor) -> dict[str, Any]:
+    """Parameters of the constructor."""
+    parameters: dict[str, Any] = model.get_params(deep=False)
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = None
+    return parameters
+
+
+def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
+    """Arrays that belong to no factor."""
+    units, posterior = model._spec.units, model._posterior
+    found: dict[str, Array] = {
+        "x_center": units.x_center,
+        "x_scale": units.x_scale,
+        "low": model._spec.ranges.low,
+        "high": model._spec.ranges.high,
+        "typical": model._spec.ranges.mean,
+        "combinations": model._spec.combinations,
+        "kappa": posterior.draws.kappa,
+        "mean": posterior.mean.kappa[:, 0],
+        "sigma": posterior.sigma,
+        "noise": posterior.noise,
+    }
+    return found | ({} if posterior.nu is None else {"nu": posterior.nu})
+
+
+def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
+    """Arrays of factor g: its levels, draws of its effects and of their scales."""
+    spec, posterior = model._spec, model._posterior
+    factor, delta = spec.groups.factors[g], posterior.draws.delta[g]
+    found: dict[str, Array] = {
+        "parent": factor.parent,
+        "label": factor.label,
+        "weight": spec.level_weights[g],
+        "delta": delta[:-2],
+        "new": delta[NEW],
+        "mean": posterior.mean.delta[g][:-2, :, 0],
+        "tau": posterior.tau[g],
+    }
+    if posterior.omega:
+        found["omega"] = posterior.omega[g]
+    if spec.level_data.information:
+        found |= {name: tables[g] for name, tables in vars(spec.level_data).items()}
+    return found
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def _restored(contents: Contents) -> HLMRegressor:
+    """A model that has everything `fit` would have left, but the training rows."""
+    model = _constructed(contents["parameters"])
+    spec = read_spec(contents)
+    model.n_features_in_ = spec.columns.n
+    if spec.columns.names is not None:
+        model.feature_names_in_ = np.array(spec.columns.names, dtype=object)
+    model._spec, model._training, model._statistics = spec, None, None
+    model._posterior = read_posterior(contents, spec)
+    for name, value in _attributes(contents["attributes"], spec).items():
+        setattr(model, name, value)
+    model.groups_ = spec.labels.factors
+    return model
+
+
+def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
+    """An estimator with these parameters; what the writer did not know keeps its default."""
+    unknown = parameters.keys() - HLMRegressor().get_params().keys()
+    require(not unknown, f"parameters: {', '.join(sorted(unknown))[:80]} unknown")
+    model = HLMRegressor(**parameters)
+    try:
+        model._validate_params()
+    except ValueError as error:
+        raise ModelFileError(f"parameters: {error}") from error
+    return model
+
+
+def _attributes(found: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
+    """The public attributes that are not told by the rest of the file."""
+    require(found.keys() == ATTRIBUTES.keys(), "attributes: not those of a model")
+    for name, value in found.items():
+        require(conforms(value, ATTRIBUTES[name]), f"attributes: {name} is not of its type")
+    labels = spec.labels
+    names = {factor: labels.varying_names(g) for g, factor in enumerate(labels.factors)}
+    taus = {factor: list(taus) for factor, taus in found["tau_"].items()}
+    require(taus == names, "attributes: tau_ does not agree with the grouping factors")
+    require(len(found["coef_"]) == len(spec.units.x_center), "attributes: coef_ is of wrong length")
+    return found

@@ -1,0 +1,296 @@
+"""What a model file says, checked, as a fitted model: nothing that `fit` could not have left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.exceptions import ModelFileError
+from skhlm.files.archive import require
+from skhlm.files.notation import Array, conforms, decode
+from skhlm.inputs.columns import Columns, Label, kind
+from skhlm.inputs.design import Ranges, Units, coefficient_names
+from skhlm.inputs.frames import predictor_positions
+from skhlm.inputs.hierarchy import Factor, Groups, Hierarchy
+from skhlm.inputs.labels import Labels
+from skhlm.posterior import NEW, NO_EFFECT, Coefficients, Posterior
+from skhlm.preparation import ModelSpec, name_parameters
+from skhlm.reports.pooling import LevelData
+
+_ROUNDING = 1e-6  # of a correlation
+
+_TYPES: Mapping[str, Any] = {
+    "parameters": dict[str, Any],
+    "columns": tuple[int | tuple[str, ...] | None, ...],
+    "hierarchies": tuple[tuple[tuple[int, ...] | bool, ...], ...],
+    "labels": tuple[tuple[Any, ...], ...],
+    "varying": tuple[tuple[int, ...], ...],
+    "units": tuple[bool | float, ...],
+    "n_chains": int,
+    "attributes": dict[str, Any],
+}
+
+
+class Contents:
+    """Values and arrays of a file; each is asked for once, with what it must be.
+
+    Parameters
+    ----------
+    values : mapping
+        JSON of the model.
+    arrays : dict of str to ndarray
+        Those that nobody has asked for yet.
+    """
+
+    def __init__(self, values: Mapping[str, Any], arrays: dict[str, Array]) -> None:
+        require(values.keys() == _TYPES.keys(), "its entries are not those of a model")
+        self.arrays = arrays
+        self.values = {name: decode(value, name, arrays) for name, value in values.items()}
+        for name, value in self.values.items():
+            require(conforms(value, _TYPES[name]), f"{name}: not of its type")
+
+    def __getitem__(self, name: str) -> Any:
+        """A value of the right type."""
+        return self.values[name]
+
+    def floats(
+        self, name: str, *shape: int, least: float = -np.inf, most: float = np.inf
+    ) -> Floats:
+        """A finite array of a given shape and range; -1 in the shape is any length but 0."""
+        array: Floats = self._array(name, "f", shape)
+        require(np.isfinite(array).all(), f"array {name}: holds NaN or infinity")
+        inside = array.size == 0 or (array.min() >= least and array.max() <= most)
+        require(inside, f"array {name}: out of range")
+        return array
+
+    def ints(self, name: str, *shape: int, below: Sequence[int]) -> Ints:
+        """Numbers from 0, less than ``below`` in each column."""
+        array: Ints = self._array(name, "i", shape)
+        require((array >= 0).all() and (array < below).all(), f"array {name}: out of range")
+        return array
+
+    def _array(self, name: str, letter: str, shape: tuple[int, ...]) -> Any:
+        require(name in self.arrays, f"array {name}: missing")
+        array = self.arrays.pop(name)
+        require(array.dtype.kind == letter, f"array {name}: not of its type")
+        fits = len(array.shape) == len(shape) and all(
+            n == wanted or (wanted < 0 < n) for n, wanted in zip(array.shape, shape, strict=True)
+        )
+        require(fits, f"array {name}: its shape does not agree with the rest")
+        return array
+
+
+def read_spec(contents: Contents) -> ModelSpec:
+    """What was learned from the training data besides the posterior.
+
+    Parameters
+    ----------
+    contents : Contents
+
+    Returns
+    -------
+    ModelSpec
+    """
+    columns = _columns(contents["columns"])
+    groups = _groups(contents, columns)
+    kept = predictor_positions(groups.hierarchies, columns)
+    units = _units(contents, len(kept))
+    try:
+        names = coefficient_names(
+            tuple(map(columns.predictor_name, kept)), fit_intercept=units.fit_intercept
+        )
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
+    varying = _varying(contents["varying"], len(groups.factors), len(names))
+    weights = tuple(
+        contents.floats(f"factor{g}.weight", size, least=0.0)
+        for g, size in enumerate(groups.n_levels)
+    )
+    combinations = contents.ints("combinations", -1, len(groups.factors), below=groups.n_levels)
+    labels = name_parameters(groups, names, varying)
+    ranges = Ranges(*(contents.floats(name, len(kept)) for name in ("low", "high", "typical")))
+    return ModelSpec(
+        columns, groups, labels, units, weights, combinations, ranges, _level_data(contents, labels)
+    )
+
+
+def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
+    """The posterior of a model with given names, levels and units.
+
+    Parameters
+    ----------
+    contents : Contents
+    spec : ModelSpec
+
+    Returns
+    -------
+    Posterior
+    """
+    varying = spec.labels.varying
+    sigma = contents.floats("sigma", -1, least=0.0)
+    S, K = len(sigma), len(spec.labels.coefficients)
+    n_chains = contents["n_chains"]
+    require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
+    full = "factor0.omega" in contents.arrays
+    sizes = [
+        (g, J, len(columns))
+        for g, (J, columns) in enumerate(zip(spec.groups.n_levels, varying, strict=True))
+    ]
+    return Posterior(
+        draws=Coefficients(
+            contents.floats("kappa", K, S),
+            tuple(_delta(contents, g, J, K_g, S) for g, J, K_g in sizes),
+            varying,
+        ),
+        mean=_mean(contents, spec),
+        tau=tuple(contents.floats(f"factor{g}.tau", K_g, S, least=0.0) for g, _, K_g in sizes),
+        omega=tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
+        sigma=sigma,
+        nu=contents.floats("nu", S, least=0.0) if "nu" in contents.arrays else None,
+        noise=contents.floats("noise", -1, S),
+        units=spec.units,
+        n_chains=n_chains,
+    )
+
+
+def _columns(found: tuple[Any, ...]) -> Columns:
+    """The columns of X: how many, and their names."""
+    require(len(found) == 2, "columns: not a number and names")
+    n, names = found
+    require(type(n) is int and n >= 1, "columns: their number is impossible")
+    if names is not None:
+        distinct = isinstance(names, tuple) and len(set(names)) == len(names) == n
+        require(distinct, "columns: their names do not agree with their number")
+    return Columns(n, names)
+
+
+def _groups(contents: Contents, columns: Columns) -> Groups:
+    """Grouping factors and their levels."""
+    hierarchies = tuple(_hierarchy(found, columns) for found in contents["hierarchies"])
+    paths = [h.columns[: d + 1] for h in hierarchies for d in range(len(h.columns))]
+    require(len(set(paths)) == len(paths), "hierarchies: the same factor twice")
+    pairs = contents["labels"]
+    require(
+        all(len(pair) == 2 and isinstance(pair[0], int) for pair in pairs),
+        "labels: not those of columns",
+    )
+    labels = {position: _labels(values) for position, values in pairs}
+    used = {position for h in hierarchies for position in h.columns}
+    require(
+        labels.keys() == used and len(labels) == len(pairs),
+        "labels: not those of the group columns",
+    )
+    names = [name for hierarchy in hierarchies for name in hierarchy.factors]
+    factors: list[Factor] = []
+    for g, (name, path) in enumerate(zip(names, paths, strict=True)):
+        n_parents = factors[-1].n_levels if len(path) > 1 else 1
+        factors.append(_factor(contents, g, name, path, n_parents, len(labels[path[-1]])))
+    return Groups(hierarchies, labels, tuple(factors))
+
+
+def _hierarchy(found: tuple[Any, ...], columns: Columns) -> Hierarchy:
+    """One path of nested factors."""
+    require(len(found) == 2, "hierarchies: not columns")
+    positions, by_name = found
+    require(isinstance(positions, tuple) and positions, "hierarchies: not columns")
+    require(isinstance(by_name, bool), "hierarchies: not of its type")
+    require(
+        all(0 <= position < columns.n for position in positions)
+        and len(set(positions)) == len(positions),
+        "hierarchies: there is no such column",
+    )
+    require(columns.names is not None or not by_name, "hierarchies: columns have no names")
+    return Hierarchy(positions, tuple(map(columns.group_name, positions)), by_name)
+
+
+def _labels(values: Any) -> tuple[Label, ...]:
+    """Labels of a group column: of one kind, in increasing order."""
+    require(isinstance(values, tuple) and values, "labels: not those of a column")
+    require(all(isinstance(value, Label) for value in values), "labels: not of their type")
+    require(len(set(map(kind, values))) == 1, "labels: of several kinds")
+    increasing = all(a < b for a, b in pairwise(values))
+    require(increasing and values[0] == values[0], "labels: not in order")
+    return tuple(values)
+
+
+def _factor(
+    contents: Contents, g: int, name: str, path: tuple[int, ...], n_parents: int, n_labels: int
+) -> Factor:
+    """The levels of factor g: pairs (parent, label), increasing."""
+    label = contents.ints(f"factor{g}.label", -1, below=[n_labels])
+    parent = contents.ints(f"factor{g}.parent", len(label), below=[n_parents])
+    pairs = parent * n_labels + label
+    require((np.diff(pairs) > 0).all(), f"factor{g}: its levels are not in order")
+    if len(path) == 1:
+        require(len(label) == n_labels, f"factor{g}: its levels are not its labels")
+    return Factor(name, path, parent, label)
+
+
+def _units(contents: Contents, n_predictors: int) -> Units:
+    """Centres and scales."""
+    found = contents["units"]
+    require(len(found) == 3 and type(found[0]) is bool, "units: not those of a model")
+    intercept, center, scale = found
+    require(not isinstance(center, bool) and not isinstance(scale, bool), "units: not numbers")
+    require(np.isfinite(center) and 0 < scale < np.inf, "units: out of range")
+    return Units(
+        intercept,
+        center,
+        scale,
+        contents.floats("x_center", n_predictors),
+        contents.floats("x_scale", n_predictors, least=0.0),
+    )
+
+
+def _varying(
+    found: tuple[tuple[int, ...], ...], n_factors: int, n_coefficients: int
+) -> tuple[Ints, ...]:
+    """Which coefficients vary by each factor."""
+    require(len(found) == n_factors, "varying: does not agree with the grouping factors")
+    for columns in found:
+        ordered = list(columns) == sorted(set(columns)) and columns
+        require(ordered, "varying: not in order")
+        require(columns[0] >= 0 and columns[-1] < n_coefficients, "varying: no such coefficient")
+    return tuple(np.array(columns, dtype=np.int64) for columns in found)
+
+
+def _level_data(contents: Contents, labels: Labels) -> LevelData:
+    """What each level's rows say alone."""
+    if "factor0.information" not in contents.arrays:
+        return LevelData()
+    information, estimate, spread = [], [], []
+    for g, (levels, columns) in enumerate(zip(labels.levels, labels.varying, strict=True)):
+        J, K = len(levels), len(columns)
+        information.append(contents.floats(f"factor{g}.information", J, K, K))
+        estimate.append(contents.floats(f"factor{g}.estimate", J, K))
+        spread.append(contents.floats(f"factor{g}.spread", J, K, least=0.0))
+    return LevelData(tuple(information), tuple(estimate), tuple(spread))
+
+
+def _delta(contents: Contents, g: int, J: int, K: int, S: int) -> Floats:
+    """Effects of factor g, then zeros, then those of a new level: (J + 2, K, S)."""
+    delta = np.zeros((J + 2, K, S))
+    delta[:-2] = contents.floats(f"factor{g}.delta", J, K, S)
+    delta[NEW] = contents.floats(f"factor{g}.new", K, S)
+    return delta
+
+
+def _mean(contents: Contents, spec: ModelSpec) -> Coefficients:
+    """Coefficients of point predictions, one draw; zero for a new level."""
+    deltas = []
+    for g, (J, columns) in enumerate(zip(spec.groups.n_levels, spec.labels.varying, strict=True)):
+        delta = np.zeros((J + 2, len(columns), 1))
+        delta[:NO_EFFECT, :, 0] = contents.floats(f"factor{g}.mean", J, len(columns))
+        deltas.append(delta)
+    kappa = contents.floats("mean", len(spec.labels.coefficients))
+    return Coefficients(kappa[:, None], tuple(deltas), spec.labels.varying)
+
+
+def _omega(contents: Contents, g: int, K: int, S: int) -> Floats:
+    """Correlations of factor g's effects."""
+    bound = 1 + _ROUNDING
+    return contents.floats(f"factor{g}.omega", K, K, S, least=-bound, most=bound)

@@ -1,0 +1,1 @@
+"""X, y and weights as the user gives them, and what their columns and levels are."""

@@ -1,0 +1,300 @@
+"""Rows in canonical order, cells, which coefficients vary, and units: centred, scaled and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.draws import Draws
+from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
+from skhlm.inputs.hierarchy import Hierarchy, find_factor
+
+_LARGEST = 1e152
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
+_SLACK = 1e-9  # of a predictor's range, that rounding alone is not called extrapolation
+_INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Distinct rows in canonical order, in the user's units.
+
+    Rows are sorted by cell, then by predictors and outcome, and equal rows are merged into one
+    that has their weight. So neither the order of the rows given nor writing a row twice instead
+    of giving it weight 2 makes any difference to what follows.
+
+    ===========  ======  ======================================================
+    field        shape   what it is
+    ===========  ======  ======================================================
+    ``X``        (N, p)  predictors
+    ``y``        (N,)    outcome
+    ``weight``   (N,)    frequency weights, > 0
+    ``cell``     (N,)    cell of each row: 0, ..., C - 1, non-decreasing
+    ``codes``    (C, G)  level of each cell in each grouping factor; increasing
+    ===========  ======  ======================================================
+    """
+
+    X: Floats
+    y: Floats
+    weight: Floats
+    cell: Ints
+    codes: Ints
+
+    def level_weights(self, n_levels: Sequence[int]) -> tuple[Floats, ...]:
+        """Sum of the weights of the rows in each level, (J_g,) for each grouping factor."""
+        cells = np.bincount(self.cell, self.weight, minlength=len(self.codes))
+        sums = [np.bincount(self.codes[:, g], cells, size) for g, size in enumerate(n_levels)]
+        return tuple(np.asarray(total, dtype=np.float64) for total in sums)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Where the predictors were seen at fit, (p,) each: extremes and weighted means."""
+
+    low: Floats
+    high: Floats
+    mean: Floats
+
+    def outside(self, X: Floats) -> Bools:
+        """Whether predictors (..., p) are outside; a difference within rounding does not count."""
+        slack = _SLACK * (self.high - self.low)
+        result: Bools = (self.low - slack > X) | (self.high + slack < X)
+        return result
+
+
+def learn_ranges(rows: Rows) -> Ranges:
+    """Extremes and weighted means of the predictors."""
+    share = rows.weight / rows.weight.sum()
+    low, high = rows.X.min(axis=0), rows.X.max(axis=0)
+    return Ranges(low, high, low + share @ (rows.X - low))
+
+
+def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:
+    """Sort and merge rows with predictors (n, p), y (n,), weights > 0 (n,), levels (n, G)."""
+    cells, cell = _cells(codes)
+    X = X + 0.0  # not -0.0, which compares equal to 0.0 but has other bytes
+    y = y + 0.0
+    order = np.lexsort((weight, y, *X.T[::-1], cell))
+    X, y, weight, cell = X[order], y[order], weight[order], cell[order]
+    first = np.ones(len(y), dtype=np.bool_)
+    first[1:] = (cell[1:] != cell[:-1]) | (y[1:] != y[:-1]) | (X[1:] != X[:-1]).any(axis=1)
+    starts = np.flatnonzero(first)
+    return Rows(X[starts], y[starts], np.add.reduceat(weight, starts), cell[starts], cells)
+
+
+def _cells(codes: Ints) -> tuple[Ints, Ints]:
+    """Distinct rows of codes (C, G) in increasing order, and which of them each row is (n,)."""
+    cell = np.zeros(len(codes), dtype=np.int64)
+    for column in codes.T:
+        _, cell = np.unique(cell * (column.max() + 1) + column, return_inverse=True)
+    _, example = np.unique(cell, return_index=True)
+    return np.ascontiguousarray(codes[example]), cell
+
+
+@dataclass(frozen=True)
+class Units:
+    """Centres and scales that lead from the user's units to those of the model, and back.
+
+        y' = (y - y_center) / y_scale,    x'_k = (x_k - x_center_k) / x_scale_k
+
+    ``x_center`` and ``x_scale`` have shape (p,), one entry a predictor. Coefficients in the user's
+    units are those of centred predictors: their intercept is the expected value at ``x_center``.
+    """
+
+    fit_intercept: bool
+    y_center: float
+    y_scale: float
+    x_center: Floats
+    x_scale: Floats
+
+    def outcome(self, y: Floats) -> Floats:
+        """Outcome as the model sees it, (n,)."""
+        return (y - self.y_center) / self.y_scale
+
+    def predictors(self, X: Floats) -> Floats:
+        """Predictors as the model sees them, (n, K): the intercept's ones first."""
+        return self._with_ones((X - self.x_center) / self.x_scale)
+
+    def centred(self, X: Floats) -> Floats:
+        """Predictors that coefficients in the user's units multiply, (n, K)."""
+        return self._with_ones(X - self.x_center)
+
+    @property
+    def coefficient_scale(self) -> Floats:
+        """(K,): a coefficient in the user's units over the same in the model's."""
+        slopes = self.y_scale / self.x_scale
+        return np.r_[self.y_scale, slopes] if self.fit_intercept else slopes
+
+    def draws(self, draws: Draws, varying: Sequence[Ints]) -> Draws:
+        """Draws of the model's parameters in the user's units; correlations have none."""
+        scale = self.coefficient_scale
+        kappa = draws.kappa * scale
+        if self.fit_intercept:
+            kappa[..., 0] += self.y_center
+        scales = [scale[columns] for columns in varying]
+        return Draws(
+            kappa=kappa,
+            delta=tuple(d * s for d, s in zip(draws.delta, scales, strict=True)),
+            tau=tuple(t * s for t, s in zip(draws.tau, scales, strict=True)),
+            omega=draws.omega,
+            sigma=draws.sigma * self.y_scale,
+            nu=draws.nu,
+        )
+
+    def _with_ones(self, X: Floats) -> Floats:
+        return np.column_stack([np.ones(len(X)), X]) if self.fit_intercept else X
+
+
+def learn_units(
+    rows: Rows, predictor_names: Sequence[str], *, autoscale: bool, fit_intercept: bool
+) -> Units:
+    """Weighted means and (population) standard deviations; a constant column is not scaled.
+
+    Without an intercept nothing is centred, with ``autoscale=False`` nothing is changed.
+    """
+    names = ["y", *(f"predictor {name!r}" for name in predictor_names)]
+    moments = [
+        _moments(np.ascontiguousarray(x), rows.weight, name)
+        for x, name in zip([rows.y, *rows.X.T], names, strict=True)
+    ]
+    center, scale = np.array(moments).T
+    if not autoscale:
+        scale = np.ones_like(scale)
+    if not (autoscale and fit_intercept):
+        center = np.zeros_like(center)
+    return Units(fit_intercept, float(center[0]), float(scale[0]), center[1:], scale[1:])
+
+
+def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
+    """Weighted mean and sd of x (n,), exactly equivariant under multiplication by powers of two.
+
+    They are computed on x / 2^e, where |x / 2^e| < 1, about its first value, so that neither large
+    values nor a large offset lose digits.
+    """
+    largest = float(np.abs(x).max())
+    exponent = int(np.frexp(largest)[1])
+    x = np.ldexp(x, -exponent)
+    share = weight / weight.sum()
+    center = x[0] + (share * (x - x[0])).sum()
+    scale = 1.0
+    if np.ptp(x) > ROUNDING:
+        scale = float(np.ldexp(np.sqrt((share * (x - center) ** 2).sum()), exponent))
+    if largest > _LARGEST or scale < 1 / _LARGEST:
+        raise ValueError(
+            f"The values of {name} are out of range (largest absolute value {largest:.3g}, "
+            f"standard deviation {scale:.3g}): computing with them would overflow. Change their "
+            "unit."
+        )
+    return float(np.ldexp(center, exponent)), scale
+
+
+def coefficient_names(predictor_names: Sequence[str], *, fit_intercept: bool) -> tuple[str, ...]:
+    """What the K coefficients are called: "Intercept", then the predictors."""
+    if not fit_intercept and not predictor_names:
+        raise ValueError(
+            "There is nothing to estimate: every column of X is a group column and "
+            "fit_intercept=False. Set fit_intercept=True, or give X a predictor."
+        )
+    if fit_intercept and _INTERCEPT in predictor_names:
+        raise ValueError(
+            f"A predictor is called {_INTERCEPT!r}, as the intercept of the model is. Rename the "
+            "column, or set fit_intercept=False."
+        )
+    return (_INTERCEPT, *predictor_names) if fit_intercept else tuple(predictor_names)
+
+
+def parse_varying(
+    varying: object,
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
+    coefficients: Sequence[str],
+) -> tuple[Ints, ...]:
+    """Which of the K coefficients vary by each grouping factor: increasing numbers, (K_g,) each.
+
+    In a mapping, a key that names a hierarchy speaks for all its factors, one that names a coarser
+    factor for that factor alone; factors it does not reach vary in all coefficients.
+    """
+    names = [factor for hierarchy in hierarchies for factor in hierarchy.factors]
+    if isinstance(varying, Mapping):
+        choices = dict.fromkeys(names, "all") | _spread(varying, columns, hierarchies)
+    else:
+        _choice(varying, "varying", columns, coefficients)  # checked even where nothing can vary
+        choices = dict.fromkeys(names, varying)
+    return tuple(
+        _choice(choice, f"varying for {name!r}", columns, coefficients)
+        for name, choice in choices.items()
+    )
+
+
+def _spread(
+    varying: Mapping[object, object], columns: Columns, hierarchies: Sequence[Hierarchy]
+) -> dict[str, object]:
+    """Choice for each factor that a mapping reaches, by the factor's name."""
+    by_factor = by_meaning(varying, lambda key: _factor_named(key, columns, hierarchies), "varying")
+    chosen: dict[str, object] = {}
+    for hierarchy in hierarchies:
+        *_, finest = hierarchy.factors
+        if finest in by_factor:
+            chosen |= dict.fromkeys(hierarchy.factors, by_factor[finest])
+    whole = {hierarchy.factors[-1] for hierarchy in hierarchies}
+    return chosen | {factor: by_factor[factor] for factor in by_factor if factor not in whole}
+
+
+def _factor_named(key: object, columns: Columns, hierarchies: Sequence[Hierarchy]) -> str:
+    """The grouping factor that a key of ``varying`` names."""
+    factor = find_factor(key, columns, hierarchies, "varying")
+    if factor is None:
+        names = [name for hierarchy in hierarchies for name in hierarchy.factors]
+        known = f"The grouping factors are {listed(names)}." if names else "The model has none."
+        raise ValueError(
+            f"varying: there is no hierarchy or grouping factor {key!r}. {known}"
+            f"{suggestion(key, names)}"
+        )
+    return factor
+
+
+def _choice(choice: object, argument: str, columns: Columns, coefficients: Sequence[str]) -> Ints:
+    """Increasing numbers of the coefficients chosen by "all", "intercept" or a list of columns."""
+    if isinstance(choice, str) and choice == "all":
+        return np.arange(len(coefficients))
+    if isinstance(choice, str) and choice == "intercept":
+        choice = [_INTERCEPT]
+    if not isinstance(choice, (list, tuple)):
+        raise TypeError(
+            f"{argument}: got {choice!r}; it is 'all', 'intercept' or a list of columns, such as "
+            "['Intercept', 'price']."
+        )
+    if not choice:
+        raise ValueError(
+            f"{argument}: the list is empty, so nothing would vary. Name a column, or take the "
+            "factor out of `groups`."
+        )
+    chosen = {_coefficient(column, argument, columns, coefficients) for column in choice}
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _coefficient(
+    column: object, argument: str, columns: Columns, coefficients: Sequence[str]
+) -> int:
+    """Number of the coefficient of one column, or of the intercept."""
+    if isinstance(column, str) and column in coefficients:
+        return coefficients.index(column)
+    if isinstance(column, str) and column == _INTERCEPT:
+        raise ValueError(
+            f"{argument}: there is no intercept that could vary, as fit_intercept=False."
+        )
+    if isinstance(column, str) and column == "intercept" and _INTERCEPT in coefficients:
+        raise ValueError(
+            f"{argument}: in a list the intercept is called {_INTERCEPT!r}, as in all reports, not "
+            "'intercept'."
+        )
+    name = columns.predictor_name(columns.position(column, argument))
+    if name not in coefficients:
+        raise ValueError(
+            f"{argument}: {name!r} is a group column, not a predictor, so it has no coefficient. "
+            f"The coefficients are {listed(coefficients)}."
+        )
+    return coefficients.index(name)

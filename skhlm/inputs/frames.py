@@ -1,0 +1,351 @@
+"""X, y and sample_weight as the user gives them -> checked arrays: predictors, group columns."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+
+from skhlm._typing import Floats
+from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
+from skhlm.inputs.hierarchy import Hierarchy, parse_groups
+
+_TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
+
+_KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Complex|Sparse)")
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What ``fit`` was given, checked; rows of weight zero are left out, as if never given.
+
+    ====================  ======  =============================================
+    field                 shape   what it is
+    ====================  ======  =============================================
+    ``columns``                   the columns of X
+    ``hierarchies``               what ``groups`` asks for
+    ``predictor_names``   p       what the columns of ``predictors`` are called
+    ``predictors``        (n, p)  the columns of X that are in no hierarchy
+    ``groups``                    the others, by their position in X
+    ``y``, ``weight``     (n,)    outcome; frequency weights, > 0
+    ====================  ======  =============================================
+    """
+
+    columns: Columns
+    hierarchies: tuple[Hierarchy, ...]
+    predictor_names: tuple[str, ...]
+    predictors: Floats
+    groups: Mapping[int, GroupColumn]
+    y: Floats
+    weight: Floats
+
+
+def check_fit_data(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, groups: object
+) -> FitData:
+    """Check the arguments of ``fit``; set ``n_features_in_`` and ``feature_names_in_``.
+
+    These are scikit-learn's checks with its messages; those of numbers see the predictors only.
+    """
+    X = _check_table(estimator, X)
+    _warn_misaligned(X, y=y, sample_weight=sample_weight)
+    validate_data(estimator, X, y, skip_check_array=True)
+    columns = Columns(estimator.n_features_in_, _names(estimator))
+    hierarchies = parse_groups(groups, columns)
+    kept = predictor_positions(hierarchies, columns)
+    with _naming_predictors(X, kept, columns):
+        predictors = check_array(
+            _select(X, kept),
+            input_name="X",
+            ensure_min_samples=2,  # one row says nothing about a spread
+            **_numbers(estimator, hierarchies),
+        )
+    outcome = check_observed(y, len(predictors))
+    weight = check_weight(sample_weight, predictors)
+    used = weight > 0
+    group_columns = _read_group_columns(X, hierarchies, columns)
+    return FitData(
+        columns=columns,
+        hierarchies=hierarchies,
+        predictor_names=tuple(map(columns.predictor_name, kept)),
+        predictors=predictors[used],
+        groups={j: column.rows(used) for j, column in group_columns.items()},
+        y=outcome[used],
+        weight=weight[used],
+    )
+
+
+def check_predict_data(
+    estimator: BaseEstimator, X: Any, columns: Columns, hierarchies: Sequence[Hierarchy]
+) -> tuple[Floats, dict[int, GroupColumn]]:
+    """Predictors (n, p) and group columns, by position, of an X that must look like that of fit."""
+    X = _check_table(estimator, X)
+    _check_has_names(X, hierarchies)
+    validate_data(estimator, X, reset=False, skip_check_array=True)
+    kept = predictor_positions(hierarchies, columns)
+    with _naming_predictors(X, kept, columns):
+        predictors = check_array(
+            _select(X, kept), input_name="X", **_numbers(estimator, hierarchies)
+        )
+    return predictors, _read_group_columns(X, hierarchies, columns)
+
+
+def check_observed(y: Any, n_rows: int) -> Floats:
+    """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
+    with _naming("y"):
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
+    if len(y) != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "
+            f"y {len(y)}."
+        )
+    return _check_outcome(y)
+
+
+def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
+    """The columns of X that are in no hierarchy."""
+    taken = {position for hierarchy in hierarchies for position in hierarchy.columns}
+    return [position for position in range(columns.n) if position not in taken]
+
+
+def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict[str, Any]:
+    """What scikit-learn is asked to make of the predictors; groups alone are enough to fit."""
+    return {
+        "dtype": np.float64,
+        "order": "C",
+        "ensure_min_features": 0 if hierarchies else 1,
+        "estimator": estimator,
+    }
+
+
+def _check_table(estimator: BaseEstimator, X: Any) -> Any:
+    """X as a frame with distinct column names or as a numpy array with two dimensions."""
+    if _is_frame(X):
+        _check_distinct_names(X)
+        if X.shape[1]:
+            return X
+        X = np.empty(X.shape)
+    if hasattr(X, "collect_schema") and not hasattr(X, "shape"):
+        raise TypeError("X is a lazy frame, whose rows are not there yet: pass X.collect().")
+    if isinstance(X, (list, tuple)):
+        X = _array_of_objects(X)
+    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+
+
+def _check_distinct_names(frame: Any) -> None:
+    repeated = [name for name, count in Counter(_labels(frame)).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"X has several columns of the same name: {listed(repeated)}. Rename them, so that "
+            "each column can be told from the others."
+        )
+
+
+def _is_frame(X: Any) -> bool:
+    return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
+
+
+def _labels(frame: Any) -> list[Any]:
+    """Column labels of a frame, which in a pyarrow table are not its ``columns``."""
+    return list(frame.column_names if _is_arrow(frame) else frame.columns)
+
+
+def _is_arrow(X: Any) -> bool:
+    return hasattr(X, "column_names") and not hasattr(X, "iloc")
+
+
+def _has_names(X: Any) -> bool:
+    """Whether columns of X can be found by name."""
+    return _is_frame(X) and all(isinstance(label, str) for label in _labels(X))
+
+
+def _array_of_objects(X: Sequence[Any]) -> Any:
+    """Rows as an array in which strings and numbers stay what they are."""
+    array = np.asarray(X)
+    return np.asarray(X, dtype=object) if array.dtype.kind in "US" else array
+
+
+def _names(estimator: BaseEstimator) -> tuple[str, ...] | None:
+    """Column names as scikit-learn learned them."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else tuple(names)
+
+
+def _check_has_names(X: Any, hierarchies: Sequence[Hierarchy]) -> None:
+    """Raise where groups were given by name and X has none."""
+    named = [hierarchy.factors[-1] for hierarchy in hierarchies if hierarchy.by_name]
+    if named and not _has_names(X):
+        raise ValueError(
+            f"X has no column names, but `groups` names columns of X: {listed(named)}. Pass a data "
+            "frame with the columns of fit, or fit with groups given by position."
+        )
+
+
+def _select(X: Any, positions: Sequence[int]) -> Any:
+    """Some columns of a frame or array, as the same kind of object."""
+    if len(positions) == X.shape[1]:
+        return X
+    if not positions:
+        return np.empty((_num_samples(X), 0))
+    if hasattr(X, "iloc"):
+        return X.iloc[:, list(positions)]
+    if _is_arrow(X):
+        return X.select(list(positions))
+    return X[:, list(positions)]
+
+
+def _column(X: Any, position: int) -> Any:
+    """One column of a frame or array, as pandas can factorise it."""
+    if hasattr(X, "iloc"):
+        return X.iloc[:, position]
+    if _is_arrow(X):
+        return X.column(position).to_pandas()
+    column = X[:, position]
+    return column.to_numpy() if hasattr(column, "to_numpy") else column
+
+
+def _read_group_columns(
+    X: Any, hierarchies: Sequence[Hierarchy], columns: Columns
+) -> dict[int, GroupColumn]:
+    positions = sorted({position for h in hierarchies for position in h.columns})
+    return {j: read_group_column(columns.group_name(j), _column(X, j)) for j in positions}
+
+
+@contextmanager
+def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> Iterator[None]:
+    """Where scikit-learn cannot use predictors, say which they are."""
+    _check_types(X, positions, columns)
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        first, *rest = str(error).splitlines()
+        if first.startswith("Found array"):  # too small, whatever it holds
+            raise
+        if first.startswith("Input X contains"):
+            first = f"{first} Columns: {_count_not_finite(X, positions, columns)}."
+            raise ValueError("\n".join([first, *rest])) from error
+        if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
+            f"({first}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
+            "name them in `groups` if they hold the levels of grouping factors."
+        ) from error
+
+
+def _check_types(X: Any, positions: Sequence[int], columns: Columns) -> None:
+    """Raise for types of which numpy would make numbers that mean something else."""
+    dtypes = _dtypes(X)
+    if wrong := [j for j in positions if _TEMPORAL.match(dtypes[j])]:
+        raise TypeError(
+            f"Predictors must be numbers, but these columns hold dates or times: "
+            f"{_quoted(wrong, columns)}. Turn them into numbers, for example days since the first."
+        )
+    if wrong := [j for j in positions if dtypes[j].startswith("complex")]:
+        raise ValueError(
+            f"Complex data not supported, but these columns are complex: "
+            f"{_quoted(wrong, columns)}. Give real and imaginary parts as columns of their own."
+        )
+
+
+def _count_not_finite(X: Any, positions: Sequence[int], columns: Columns) -> str:
+    """How many rows of each column are NaN or infinite; columns without any are left out."""
+    numbers = check_array(_select(X, positions), dtype=np.float64, ensure_all_finite=False)
+    counts = zip(positions, (~np.isfinite(numbers)).sum(axis=0).tolist(), strict=True)
+    return ", ".join(f"{_quoted([j], columns)}: {n} row{'s' * (n > 1)}" for j, n in counts if n > 0)
+
+
+def _quoted(positions: Sequence[int], columns: Columns) -> str:
+    names = columns.names
+    return ", ".join(str(j) if names is None else repr(names[j]) for j in positions)
+
+
+def _dtypes(X: Any) -> list[str]:
+    """Types of the columns, as text; one entry serves all columns of an array."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None:
+        dtypes = X.schema.types if hasattr(X, "schema") else [X.dtype] * X.shape[1]
+    return [str(dtype) for dtype in dtypes]
+
+
+def _is_numeric(X: Any, position: int) -> bool:
+    """Whether scikit-learn can make numbers of one column."""
+    try:
+        check_array(
+            _select(X, [position]),
+            dtype=np.float64,
+            accept_sparse=True,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+        )
+    except (TypeError, ValueError, ArithmeticError):
+        return False
+    return True
+
+
+def _check_outcome(y: Any) -> Floats:
+    """Outcome (n,) as finite floats; scikit-learn looks for None before it converts, not after."""
+    if y.dtype.kind in "mM":
+        raise TypeError(f"y must hold numbers, but its type is {y.dtype}.")
+    with _naming("y"):
+        numbers: Floats = y.astype(np.float64)
+    assert_all_finite(numbers, input_name="y")
+    return numbers
+
+
+def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
+    """Frequency weights (n,): finite, not negative, not all zero."""
+    with _naming("sample_weight"):
+        weight: Floats = _check_sample_weight(
+            sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
+        )
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if total == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if not np.isfinite(total):
+        raise ValueError("The sum of sample_weight is too large for a float.")
+    return weight
+
+
+@contextmanager
+def _naming(argument: str) -> Iterator[None]:
+    """Where numbers cannot be made of an argument, say which it is."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if _KNOWS_THE_ARGUMENT.search(str(error)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} must hold numbers ({error}).") from error
+
+
+def _warn_misaligned(X: Any, **others: Any) -> None:
+    """Warn where pandas indexes of X and of y or weights hold the same labels in another order."""
+    ours = getattr(X, "index", None)
+    for name, other in others.items():
+        if _same_labels_reordered(ours, getattr(other, "index", None)):
+            warnings.warn(
+                f"X and {name} have the same index labels in different orders. Rows are paired by "
+                f"position, as everywhere in scikit-learn; reindex {name} ({name}.loc[X.index]) if "
+                "labels should decide.",
+                UserWarning,
+                stacklevel=6,  # the caller of HLMRegressor.fit, which scikit-learn wraps
+            )
+
+
+def _same_labels_reordered(ours: Any, theirs: Any) -> bool:
+    if not (isinstance(ours, pd.Index) and isinstance(theirs, pd.Index)) or ours.equals(theirs):
+        return False
+    return len(ours) == len(theirs) and bool(ours.isin(theirs).all())

@@ -1,0 +1,291 @@
+"""From "region/country" to grouping factors: their levels learned at fit, codes at predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Ints
+from skhlm.inputs.columns import Columns, GroupColumn, Label, kind, listed
+
+_FORMS = (
+    'None, "country", "region/country", ("region", "country"), positions such as 3 or (2, 3), '
+    "or a list of these"
+)
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """A path of nested grouping factors, coarse to fine: the columns that identify its levels.
+
+    Factor d of the path is identified by the first d + 1 columns, so a hierarchy of two columns
+    holds two factors, "region" and "region/country".
+    """
+
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    by_name: bool
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of its grouping factors, coarse to fine."""
+        return tuple("/".join(self.names[: d + 1]) for d in range(len(self.names)))
+
+
+def parse_groups(groups: object, columns: Columns) -> tuple[Hierarchy, ...]:
+    """The hierarchies that ``groups`` asks for, each found among the columns of X.
+
+    A list is a list of hierarchies; a tuple is one hierarchy, each entry one column; a string is
+    one hierarchy whose columns are separated by "/", unless a column has that very name.
+    """
+    if groups is None:
+        return ()
+    paths = groups if isinstance(groups, list) else [groups]
+    hierarchies = tuple(_hierarchy(path, columns) for path in paths)
+    _check_distinct(hierarchies)
+    return hierarchies
+
+
+def find_path(path: object, columns: Columns, argument: str) -> tuple[int, ...]:
+    """Positions of the columns of one hierarchy or factor, in any of its spellings."""
+    if isinstance(path, str):
+        known = columns.names is not None and path in columns.names
+        path = (path,) if known else tuple(path.split("/"))
+    if not isinstance(path, tuple):
+        path = (path,)
+    return tuple(columns.position(column, argument) for column in path)
+
+
+def find_factor(
+    key: object, columns: Columns, hierarchies: Sequence[Hierarchy], argument: str
+) -> str | None:
+    """Name of the grouping factor that a key names in any spelling; None where it names none."""
+    factors = {h.columns[: d + 1]: name for h in hierarchies for d, name in enumerate(h.factors)}
+    if isinstance(key, str):
+        return key if key in factors.values() else None
+    return factors.get(find_path(key, columns, argument))
+
+
+def _hierarchy(path: object, columns: Columns) -> Hierarchy:
+    if isinstance(path, (list, dict, set)) or path is None:
+        raise TypeError(
+            f"groups: {path!r} of type {type(path).__name__} is not a hierarchy. groups is "
+            f"{_FORMS}; a tuple is one hierarchy, coarse to fine."
+        )
+    positions = find_path(path, columns, "groups")
+    if not positions:
+        raise ValueError("groups: an empty tuple is not a hierarchy; use None for no groups.")
+    names = tuple(map(columns.group_name, positions))
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"groups: hierarchy {'/'.join(names)!r} has the same column twice.")
+    entries = path if isinstance(path, tuple) else (path,)
+    return Hierarchy(positions, names, any(isinstance(entry, str) for entry in entries))
+
+
+def _check_distinct(hierarchies: Sequence[Hierarchy]) -> None:
+    """Raise where two hierarchies hold the same grouping factor."""
+    owner: dict[str, str] = {}
+    for hierarchy in hierarchies:
+        *_, finest = hierarchy.factors
+        for factor in hierarchy.factors:
+            if factor in owner:
+                raise ValueError(
+                    f"groups: grouping factor {factor!r} is listed twice, in {owner[factor]!r} and "
+                    f"in {finest!r}. A hierarchy holds all its coarser factors: name each factor "
+                    "in one hierarchy only."
+                )
+            owner[factor] = finest
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The levels of one grouping factor, in the order of their paths.
+
+    ``parent[l]`` is the level of the next coarser factor of its hierarchy that level l lies in (0
+    at the top), ``label[l]`` the last entry of its path, a code of its column's labels. Both have
+    shape (J,). The pairs (parent, label) increase, so the numbering depends on values alone.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    parent: Ints
+    label: Ints
+
+    @property
+    def n_levels(self) -> int:
+        """J, the number of levels."""
+        return len(self.label)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Grouping factors and their levels as learned at fit; empty without groups.
+
+    ``labels`` holds, for each group column by its position, its distinct values in sorted order.
+    """
+
+    hierarchies: tuple[Hierarchy, ...]
+    labels: Mapping[int, tuple[Label, ...]]
+    factors: tuple[Factor, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the grouping factors, hierarchy by hierarchy, coarse to fine."""
+        return tuple(factor.name for factor in self.factors)
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """J_g for each grouping factor."""
+        return tuple(factor.n_levels for factor in self.factors)
+
+    def levels(self, g: int) -> list[tuple[Label, ...]]:
+        """Paths of values, coarse to fine, of the levels of factor g in order."""
+        factor = self.factors[g]
+        *coarser, last = factor.columns
+        own = [self.labels[last][code] for code in factor.label]
+        if not coarser:
+            return [(value,) for value in own]
+        above = self.levels(g - 1)
+        return [(*above[parent], value) for parent, value in zip(factor.parent, own, strict=True)]
+
+    def codes(self, columns: Mapping[int, GroupColumn], n_rows: int) -> Ints:
+        """Level of each row in each factor, (n, G); -1 where it is unseen or missing."""
+        label = {j: _label_codes(columns[j], values) for j, values in self.labels.items()}
+        codes = np.empty((n_rows, len(self.factors)), dtype=np.int64, order="F")
+        for g, factor in enumerate(self.factors):
+            *coarser, last = factor.columns
+            codes[:, g] = _lookup(factor, codes[:, g - 1], label[last]) if coarser else label[last]
+        return codes
+
+    def new_levels(self, columns: Mapping[int, GroupColumn], codes: Ints) -> Ints:
+        """Which unseen level each row of ``codes`` has, (n, G); -1 where its level is known.
+
+        Numbered from 0 in each factor, in order of appearance. Rows with the same unseen path
+        share a number; a missing value is a new level of its own in each row.
+        """
+        new = np.full_like(codes, -1)
+        for g, factor in enumerate(self.factors):
+            rows = np.flatnonzero(codes[:, g] < 0)
+            path = np.zeros(len(rows), dtype=np.int64)
+            for position in factor.columns:
+                value = columns[position].codes[rows]
+                n_values = len(columns[position].values)
+                value = np.where(value < 0, n_values + np.arange(len(rows)), value)
+                path = pd.factorize(path * (n_values + len(rows)) + value)[0].astype(np.int64)
+            new[rows, g] = path
+        return new
+
+    def check_seen(self, columns: Mapping[int, GroupColumn], codes: Ints) -> None:
+        """Raise where a row's level is unseen or missing, naming the factor and some levels."""
+        for g, factor in enumerate(self.factors):
+            rows = np.flatnonzero(codes[:, g] < 0)
+            if len(rows):
+                paths = {_path(columns, factor, int(row)): None for row in rows[:1000]}
+                values = [path if len(path) > 1 else path[0] for path in paths]
+                raise ValueError(
+                    f"Grouping factor {factor.name!r}: {len(rows)} row(s) of X have a level that "
+                    f"was not seen at fit, or none: {listed(values)}. Remove these rows, fit with "
+                    "data that hold their levels, or set unseen='population' to predict them "
+                    "without the unknown effect."
+                )
+
+
+def learn_groups(hierarchies: tuple[Hierarchy, ...], columns: Mapping[int, GroupColumn]) -> Groups:
+    """Learn labels and levels from the group columns of the rows that are fitted."""
+    _check_no_missing(columns)
+    labels = {j: _learn_labels(column) for j, column in columns.items()}
+    code = {j: _label_codes(column, labels[j]) for j, column in columns.items()}
+    factors: list[Factor] = []
+    for hierarchy in hierarchies:
+        factors += _learn_factors(hierarchy, labels, code)
+    return Groups(hierarchies, labels, tuple(factors))
+
+
+def _learn_factors(
+    hierarchy: Hierarchy, labels: Mapping[int, tuple[Label, ...]], code: Mapping[int, Ints]
+) -> list[Factor]:
+    """Distinct paths at each depth; level of a row = rank of (parent's level, own label)."""
+    factors = []
+    level = np.zeros_like(code[hierarchy.columns[0]])
+    for depth, (name, position) in enumerate(
+        zip(hierarchy.factors, hierarchy.columns, strict=True)
+    ):
+        n_labels = len(labels[position])
+        pairs, level = np.unique(level * n_labels + code[position], return_inverse=True)
+        parent, label = np.divmod(pairs, n_labels)
+        factors.append(Factor(name, hierarchy.columns[: depth + 1], parent, label))
+    return factors
+
+
+def _label_codes(column: GroupColumn, labels: Sequence[Label]) -> Ints:
+    """Number of each row's value among labels, (n,); -1 where it is missing or not one of them."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    of_value = np.array([*(numbers.get(v, -1) for v in column.values), -1], dtype=np.int64)
+    if (of_value < 0).all():
+        _check_kinds(column, labels)
+    return of_value[column.codes]
+
+
+def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:
+    """Level with the given parent and label, (n,); -1 where there is none."""
+    n_labels = int(factor.label.max()) + 1
+    pairs = factor.parent * n_labels + factor.label
+    wanted = np.where((parent >= 0) & (label >= 0), parent * n_labels + label, -1)
+    row, distinct = pd.factorize(wanted)
+    level = np.minimum(np.searchsorted(pairs, distinct), len(pairs) - 1)
+    return np.where(pairs[level] == distinct, level, -1)[row]
+
+
+def _learn_labels(column: GroupColumn) -> tuple[Label, ...]:
+    """The values that occur, sorted; all of one kind."""
+    values = [column.values[code] for code in column.present()]
+    examples: dict[str, Label] = {}
+    for value in values:
+        examples.setdefault(kind(value), value)
+    if len(examples) > 1:
+        (one, first), (other, second), *_ = sorted(examples.items())
+        raise TypeError(
+            f"Group column {column.name!r} mixes kinds of labels: {first!r} is a {one}, {second!r} "
+            f"a {other}. Make them all strings or all numbers."
+        )
+    return tuple(sorted(values))
+
+
+def _check_no_missing(columns: Mapping[int, GroupColumn]) -> None:
+    missing = [f"{c.name!r}: {c.n_missing}" for c in columns.values() if c.n_missing]
+    if missing:
+        raise ValueError(
+            f"Missing values in group columns at fit (column: rows): {', '.join(missing)}. Drop "
+            "these rows, or fill in a label of their own, for example 'unknown'."
+        )
+
+
+def _check_kinds(column: GroupColumn, labels: Sequence[Label]) -> None:
+    """Raise where no value can match because the column changed its type since fit."""
+    values = [column.values[code] for code in column.present()]
+    expected = set(map(_finer_kind, labels))
+    if "fraction" in expected:
+        expected.add("whole number")
+    if values and expected.isdisjoint(map(_finer_kind, values)):
+        raise TypeError(
+            f"Group column {column.name!r} held labels such as {labels[0]!r}, a "
+            f"{_finer_kind(labels[0])}, at fit and now holds {values[0]!r}, a "
+            f"{_finer_kind(values[0])}: none can match. Convert the column to the type it had at "
+            "fit."
+        )
+
+
+def _finer_kind(value: Label) -> str:
+    """Kind of a label; identifiers that were whole numbers do not become fractions."""
+    if kind(value) != "number":
+        return kind(value)
+    return "whole number" if isinstance(value, int) else "fraction"
+
+
+def _path(columns: Mapping[int, GroupColumn], factor: Factor, row: int) -> tuple[Label | None, ...]:
+    """Values of one row that identify its level of a factor; None where missing."""
+    codes = [(columns[position], columns[position].codes[row]) for position in factor.columns]
+    return tuple(column.values[code] if code >= 0 else None for column, code in codes)

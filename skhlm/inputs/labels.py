@@ -1,0 +1,60 @@
+"""Names of a model's parameters: coefficients, grouping factors, levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhlm._typing import Ints
+from skhlm.inputs.columns import Label
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the parameters of a fitted model are called.
+
+    =================  =============  ==============================================================
+    ``coefficients``   K              "Intercept" and predictors
+    ``factors``        G              grouping factors, such as "region/country"
+    ``group_columns``  G tuples       the columns that identify a factor's levels, coarse to fine
+    ``levels``         G times J_g    levels: tuples of the values of these columns
+    ``varying``        G x (K_g,)     which coefficients vary by the factor, increasing
+    =================  =============  ==============================================================
+    """
+
+    coefficients: tuple[str, ...]
+    factors: tuple[str, ...]
+    group_columns: tuple[tuple[str, ...], ...]
+    levels: tuple[tuple[tuple[Label, ...], ...], ...]
+    varying: tuple[Ints, ...]
+
+    def varying_names(self, g: int) -> list[str]:
+        """Names of the coefficients that vary by factor g."""
+        return [self.coefficients[k] for k in self.varying[g]]
+
+    def pair_names(self, g: int) -> list[str]:
+        """Names of the correlations of factor g, in the order of `pairs`."""
+        names = self.varying_names(g)
+        return [f"{names[j]}, {names[i]}" for i, j in zip(*pairs(len(names)), strict=True)]
+
+    def values(self, codes: Ints) -> dict[str, list[Label]]:
+        """Values of the group columns for combinations of levels seen at fit, codes (n, G)."""
+        values: dict[str, list[Label]] = {}
+        for g, columns in enumerate(self.group_columns):
+            levels = self.levels[g]
+            for depth, column in enumerate(columns):
+                values[column] = [levels[code][depth] for code in codes[:, g]]
+        return values
+
+
+def pairs(n: int) -> tuple[Ints, Ints]:
+    """Rows and columns of the strict lower triangle: the correlations of n coefficients."""
+    rows, columns = np.tril_indices(n, -1)
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def path(level: Sequence[Label]) -> str:
+    """A level in a message: its values, coarse to fine."""
+    return "/".join(map(str, level))

@@ -1,0 +1,1 @@
+"""The methods of `HLMRegressor`, by purpose."""

@@ -1,0 +1,101 @@
+"""From a fitted model to where its next fit begins: levels matched by value, units changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.diagnostics import Diagnostics
+from skhlm.draws import Draws
+from skhlm.engine import Earlier, Problem
+from skhlm.inputs.design import Units
+from skhlm.inputs.labels import Labels
+from skhlm.posterior import Posterior
+from skhlm.preparation import ModelSpec
+
+_TAILS = (0.05, 0.5, 0.95)
+
+
+def continue_from(
+    spec: ModelSpec,
+    posterior: Posterior,
+    diagnostics: Diagnostics,
+    problem: Problem,
+    new_spec: ModelSpec,
+    chains: int,
+) -> Earlier | None:
+    """What a fitted model knows of a new problem; None where it is another model.
+
+    A level that it has not seen begins without an effect.
+    """
+    if not _is_same_model(posterior, spec.labels, problem, new_spec.labels):
+        return None
+    known = _in_units(posterior, spec.units, new_spec.units)
+    levels = [_matched(spec.labels, new_spec.labels, g) for g in range(len(known.delta))]
+    draws = replace(
+        known, delta=tuple(d[level] for d, level in zip(known.delta, levels, strict=True))
+    )
+    picks = (np.arange(chains) + 1) * posterior.n_draws // chains - 1
+    step_size = diagnostics.step_size
+    return Earlier(
+        last=draws.map(lambda x: np.moveaxis(x[..., picks], -1, 0)[:, None]),
+        kappa=draws.kappa.mean(axis=-1),
+        delta=tuple(effects.mean(axis=-1) for effects in draws.delta),
+        log_tau=tuple(np.log(np.quantile(tau, _TAILS, axis=-1)) for tau in draws.tau),
+        step_size=float(np.exp(np.log(step_size).mean())) if len(step_size) else None,
+    )
+
+
+def _is_same_model(
+    posterior: Posterior, labels: Labels, problem: Problem, new_labels: Labels
+) -> bool:
+    """Whether the parameters are the same, but for the levels."""
+    varying = zip(posterior.varying, problem.varying, strict=False)
+    return (
+        labels.coefficients == new_labels.coefficients
+        and labels.factors == new_labels.factors
+        and all(np.array_equal(old, new) for old, new in varying)
+        and (posterior.nu is not None) == (problem.family == "student_t")
+        and bool(posterior.omega) == (problem.covariance == "full" and bool(labels.factors))
+    )
+
+
+def _matched(labels: Labels, new_labels: Labels, g: int) -> Ints:
+    """Old number of each new level of factor g, (J_g,); for one not seen, that after the last.
+
+    There a posterior keeps the effects of a level that has none.
+    """
+    number = {level: n for n, level in enumerate(labels.levels[g])}
+    return np.array([number.get(level, len(number)) for level in new_labels.levels[g]])
+
+
+def _in_units(posterior: Posterior, old: Units, new: Units) -> Draws:
+    """Draws (..., S) in the units of another model, its intercepts where its predictors centre."""
+    scale, shift = new.coefficient_scale, new.x_center - old.x_center
+    kappa = _recentred(posterior.draws.kappa, np.arange(len(scale)), shift, new.fit_intercept)
+    if new.fit_intercept:
+        kappa[0] -= new.y_center
+    delta = tuple(
+        _recentred(d[:-1], columns, shift, new.fit_intercept) / scale[columns, None]
+        for d, columns in zip(posterior.draws.delta, posterior.varying, strict=True)
+    )
+    tau = zip(posterior.tau, posterior.varying, strict=True)
+    return Draws(
+        kappa=kappa / scale[:, None],
+        delta=delta,
+        tau=tuple(t / scale[columns, None] for t, columns in tau),
+        omega=posterior.omega,
+        sigma=posterior.sigma / new.y_scale,
+        nu=posterior.nu,
+    )
+
+
+def _recentred(coefficients: Floats, columns: Ints, shift: Floats, intercept: bool) -> Floats:
+    """Coefficients (..., K_g, S) with the intercept, if it is there, moved by shift (p,)."""
+    result = coefficients.copy()
+    if intercept and 0 in columns:
+        for j, column in enumerate(columns[1:], start=1):
+            result[..., 0, :] += shift[column - 1] * coefficients[..., j, :]
+    return result

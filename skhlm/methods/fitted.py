@@ -1,0 +1,53 @@
+"""What a fitted model consists of, for the files that give `HLMRegressor` its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats, Ints
+from skhlm.diagnostics import Diagnostics
+from skhlm.draws import SamplerStatistics
+from skhlm.inputs.columns import GroupColumn
+from skhlm.inputs.design import Rows
+from skhlm.posterior import Posterior
+from skhlm.preparation import ModelSpec
+
+_OF_THIS_PROCESS = ("_training", "_statistics")
+
+
+class Fitted:
+    """A fitted model.
+
+    Attributes
+    ----------
+    diagnostics_ : Diagnostics
+        How well inference went.
+    _spec : ModelSpec
+        What was learned from the training data besides the posterior.
+    _posterior : Posterior
+        Draws in the user's units.
+    _training : Rows or None
+        The rows that were fitted, for as long as the model stays in this process: neither pickles
+        nor model files have them.
+    _statistics : SamplerStatistics or None
+        What the sampler said of its draws, as long as that.
+    """
+
+    diagnostics_: Diagnostics
+    _spec: ModelSpec
+    _posterior: Posterior
+    _training: Rows | None
+    _statistics: SamplerStatistics | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without the training rows and the sampler's statistics."""
+        state: Any = super().__getstate__()
+        return {name: None if name in _OF_THIS_PROCESS else state[name] for name in state}
+
+    def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
+        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        check_is_fitted(self)
+        return self._spec.read(self, X)

@@ -1,0 +1,232 @@
+"""The methods of `HLMRegressor` that predict rows: expected values, intervals, joint draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from skhlm._typing import Floats
+from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.methods.fitted import Fitted
+from skhlm.posterior import Kind, scoring
+from skhlm.posterior.joint_density import joint_log_density
+from skhlm.random_state import seed_of
+
+_KIND = StrOptions({"outcome", "mean"})
+_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+
+
+class PredictionMixin(Fitted):
+    """Predictions for rows of X."""
+
+    def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        """Posterior mean of the expected value of y.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit. A level that fit has not seen, or a missing one, has an effect of mean 0.
+        return_std : bool, default=False
+            Whether to return the standard deviation of a new observation's distribution as well.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            A row's value does not depend on the other rows.
+        std : ndarray of shape (n_samples,)
+            Only with ``return_std``. Infinite where a Student-t residual has no finite variance
+            for half of the posterior (nu <= 2).
+        """
+        predictors, codes, _ = self._rows(X)
+        mean = self._posterior.expected_value(predictors, codes)
+        if not return_std:
+            return mean
+        return mean, self._posterior.predictive_std(predictors, codes)
+
+    @validate_params(
+        {"coverage": [_UNIT_INTERVAL], "kind": [_KIND]}, prefer_skip_nested_validation=True
+    )
+    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
+        """Central credible interval of a new observation, or of the expected value.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit; rows with levels that fit has not seen have wider intervals.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the interval.
+        kind : {"outcome", "mean"}, default="outcome"
+            Interval of a new observation, or of its expected value.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Lower and upper ends, in the units of y.
+        """
+        predictors, codes, _ = self._rows(X)
+        return self._posterior.interval(predictors, codes, coverage, kind)
+
+    @validate_params(
+        {"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]},
+        prefer_skip_nested_validation=True,
+    )
+    def predict_quantiles(
+        self, X: Any, quantiles: float | Sequence[float], kind: Kind = "outcome"
+    ) -> Floats:
+        """Quantiles of a new observation's distribution, or of the expected value's posterior.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        quantiles : float or array-like of shape (n_quantiles,)
+            Probabilities, between 0 and 1.
+        kind : {"outcome", "mean"}, default="outcome"
+            Quantiles of a new observation, or of its expected value.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_quantiles)
+            In the units of y.
+        """
+        probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
+            raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
+        predictors, codes, _ = self._rows(X)
+        return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
+
+    @validate_params(
+        {
+            "n_samples": [Interval(Integral, 1, None, closed="left")],
+            "random_state": ["random_state"],
+            "kind": [_KIND],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def sample_y(
+        self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"
+    ) -> Floats:
+        """Joint draws of new observations, or of their expected values, at all rows together.
+
+        Rows of the same level that fit has not seen share its effect in each draw.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the draws.
+        kind : {"outcome", "mean"}, default="outcome"
+            Draws of new observations, or of their expected values.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples_X, n_samples)
+            In the units of y.
+        """
+        predictors, codes, columns = self._rows(X)
+        new_levels = self._spec.groups.new_levels(columns, codes)
+        rng = np.random.default_rng(seed_of(random_state))
+        return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
+
+    def log_predictive_density(self, X: Any, y: Any) -> Floats:
+        """Log density of a new observation at y, each row by itself: log mean_s p(y_i | theta^s).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Higher is better; y in other units shifts it by a constant.
+
+        See Also
+        --------
+        joint_log_density : Of all rows together.
+
+        References
+        ----------
+        Vehtari, Gelman and Gabry (2017). Practical Bayesian model evaluation using leave-one-out
+        cross-validation and WAIC. Statistics and Computing 27. doi:10.1007/s11222-016-9696-4
+        """
+        predictors, codes, _ = self._rows(X)
+        observed = check_observed(y, len(predictors))
+        return scoring.log_predictive_density(self._posterior, predictors, codes, observed)
+
+    def joint_log_density(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Log density of all rows together: log mean_s p(y_1, ..., y_n | theta^s).
+
+        Rows of a level that fit has not seen share its unknown effects, which are integrated out.
+        It is what leave-one-group-out cross-validation scores: how well the model foresees a whole
+        new group, not only each of its rows.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight 2 is the same as the row given twice.
+
+        Returns
+        -------
+        log_density : float
+            Of n rows, not divided by n.
+
+        See Also
+        --------
+        log_predictive_density : Of each row by itself.
+
+        Notes
+        -----
+        Given a posterior draw, new effects are integrated out exactly for normal residuals, and by
+        importance sampling, without bias, for Student-t ones. For very many rows a mean over draws
+        is dominated by few of them: score one group at a time, as cross-validation does.
+        """
+        predictors, codes, columns = self._rows(X)
+        return joint_log_density(
+            self._posterior,
+            predictors,
+            codes,
+            self._spec.groups.new_levels(columns, codes),
+            check_observed(y, len(predictors)),
+            check_weight(sample_weight, predictors),
+        )
+
+    def crps(self, X: Any, y: Any) -> Floats:
+        """Continuous ranked probability score of each row: E|Y - y| - E|Y - Y'| / 2.
+
+        Y and Y' are independent new observations of the row. For a forecast without any spread it
+        is the absolute error, which it generalises.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        y : array-like of shape (n_samples,)
+            What was observed.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In units of y; lower is better.
+
+        References
+        ----------
+        Gneiting and Raftery (2007). Strictly proper scoring rules, prediction, and estimation.
+        Journal of the American Statistical Association 102. doi:10.1198/016214506000001437
+        """
+        predictors, codes, _ = self._rows(X)
+        observed = check_observed(y, len(predictors))
+        return scoring.crps(self._posterior, predictors, codes, observed)

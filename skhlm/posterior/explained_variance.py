@@ -1,0 +1,66 @@
+"""The share of the outcome's variance that a model explains, draw by draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhlm._typing import Floats
+from skhlm.inputs.design import Rows
+from skhlm.posterior.posterior import Posterior, central, quantiles_of
+
+
+@dataclass(frozen=True, eq=False)
+class BayesR2:
+    """Posterior of R^2 = Var(fit) / (Var(fit) + Var(residuals)).
+
+    Attributes
+    ----------
+    mean, sd : float
+        Posterior mean and standard deviation.
+    lower, upper : float
+        Ends of the central interval.
+    coverage : float
+        Its posterior probability.
+    draws : ndarray of shape (S,)
+        R^2 of every draw, between 0 and 1.
+    """
+
+    mean: float
+    sd: float
+    lower: float
+    upper: float
+    coverage: float
+    draws: Floats
+
+    def __repr__(self) -> str:
+        return (
+            f"BayesR2: {self.mean:.3f} (sd {self.sd:.3f}, {self.coverage:.0%} interval "
+            f"{self.lower:.3f} to {self.upper:.3f})"
+        )
+
+
+def bayes_r2(posterior: Posterior, rows: Rows, coverage: float) -> BayesR2:
+    """Posterior of R^2 over weighted rows; see `BayesR2`."""
+    draws = r2_draws(posterior, rows)
+    lower, upper = quantiles_of(draws, central(coverage)).tolist()
+    return BayesR2(float(draws.mean()), float(draws.std()), lower, upper, coverage, draws)
+
+
+def r2_draws(posterior: Posterior, rows: Rows) -> Floats:
+    """Var_i(eta_i^s) / (Var_i(eta_i^s) + Var_i(y_i - eta_i^s)) for each draw s, (S,).
+
+    Zero where both variances are.
+    """
+    center = np.average(rows.y, weights=rows.weight)
+    share = rows.weight / rows.weight.sum()
+    moments = np.zeros((4, posterior.n_draws))  # sums of fit and residual, and of their squares
+    for chosen, expected in posterior.blocks(rows.X, rows.codes[rows.cell], width=3):
+        fit, w = expected - center, share[chosen]
+        residual = (rows.y[chosen] - center)[:, None] - fit
+        moments += [w @ fit, w @ residual, w @ fit**2, w @ residual**2]
+    explained, left = np.maximum(moments[2:] - moments[:2] ** 2, 0)
+    total = explained + left
+    share_explained: Floats = np.divide(explained, total, out=np.zeros_like(total), where=total > 0)
+    return share_explained

@@ -1,0 +1,255 @@
+"""Leave-one-out cross-validation from the draws of one fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats, Ints
+from skhlm.diagnostics.convergence import MIN_DRAWS, ess_mean
+from skhlm.inputs.design import Rows
+from skhlm.posterior.importance import k_threshold, log_sum_exp, smooth
+from skhlm.posterior.posterior import Posterior
+from skhlm.posterior.scoring import log_density
+
+ROWS_FOR_EFFICIENCY = 100
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveOneOut:
+    """Expected log predictive density of rows left out one at a time, by importance sampling.
+
+    Attributes
+    ----------
+    elpd : float
+        Sum over rows of log p(y_i | all other rows), in logarithms of 1 / (unit of y). Higher is
+        better.
+    se : float
+        Its standard error, for rows drawn from a population of rows.
+    p_loo : float
+        Effective number of parameters: how much lower elpd is than the log predictive density of
+        the same rows when they are not left out.
+    rows : DataFrame
+        The distinct rows that were fitted, equal ones merged: predictors and group columns.
+    pointwise : DataFrame
+        The same rows' ``y`` and ``weight``, ``elpd`` and ``p_loo`` of one row of such a weight, and
+        ``pareto_k``: large where a row changes the posterior much.
+    n : float
+        Rows, or the sum of their weights.
+    n_draws : int
+        Draws of the posterior.
+    r_eff : float
+        Effective draws over draws.
+    """
+
+    elpd: float
+    se: float
+    p_loo: float
+    rows: pd.DataFrame
+    pointwise: pd.DataFrame
+    n: float
+    n_draws: int
+    r_eff: float
+
+    @property
+    def threshold(self) -> float:
+        """The largest Pareto k at which a row's elpd can be relied on: min(1 - 1/log10(S), 0.7)."""
+        return k_threshold(self.n_draws)
+
+    @property
+    def n_unreliable(self) -> int:
+        """Distinct rows whose Pareto k is above `threshold`."""
+        return int((self.pointwise["pareto_k"] > self.threshold).sum())
+
+    def __repr__(self) -> str:
+        k = self.pointwise["pareto_k"]
+        return (
+            f"LeaveOneOut: {self.n:g} rows, {self.n_draws} draws\n"
+            f"  elpd  {self.elpd:12.1f}  (standard error {self.se:.1f})\n"
+            f"  p_loo {self.p_loo:12.1f}\n"
+            f"  Pareto k: largest {k.max():.2f}; {self.n_unreliable} of {len(k)} distinct rows "
+            f"above {self.threshold:.2f}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one model predicts the same rows than another.
+
+    Attributes
+    ----------
+    elpd_diff : float
+        The first model's elpd less the second's; above zero the first predicts better.
+    se : float
+        Standard error of the difference, which the rows' differences have.
+    """
+
+    elpd_diff: float
+    se: float
+
+
+def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
+    """Compare two models of the same rows by their leave-one-out densities.
+
+    Parameters
+    ----------
+    first, second : LeaveOneOut
+        Results of `HLMRegressor.loo` of models with the same y, weights and columns of X.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If the rows differ.
+
+    Notes
+    -----
+    A difference below about 4, or of a few standard errors, says little; the standard error is too
+    small for fewer than about 100 rows or where both models fit badly [1]_.
+
+    References
+    ----------
+    .. [1] Sivula, Magnusson, Matamoros and Vehtari (2025). Uncertainty in Bayesian leave-one-out
+       cross-validation based model comparison. Bayesian Analysis. arXiv:2008.10296
+    """
+    ours, theirs = _in_common_order(first), _in_common_order(second)
+    if not _data(ours).equals(_data(theirs)):
+        raise ValueError(
+            "The two results are of different rows: compare models that were fitted to the same X, "
+            "y and sample_weight."
+        )
+    difference = (ours["pointwise", "elpd"] - theirs["pointwise", "elpd"]).to_numpy()
+    return Comparison(*_sum_and_error(difference, ours["pointwise", "weight"].to_numpy()))
+
+
+def leave_one_out(posterior: Posterior, rows: Rows, table: pd.DataFrame) -> LeaveOneOut:
+    """PSIS-LOO of the rows that were fitted.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    rows : Rows
+    table : DataFrame of as many rows
+        Their predictors and group columns, as they are shown.
+
+    Returns
+    -------
+    LeaveOneOut
+
+    Warns
+    -----
+    UserWarning
+        If a Pareto k is above `LeaveOneOut.threshold`.
+
+    Notes
+    -----
+    A row of weight w counts w times, and one of these is left out: with log p_i^s = log p(y_i |
+    draw s), importance ratios are 1 / p_i^s (or its power w for a weight below 1).
+    """
+    r_eff = relative_efficiency(posterior, rows)
+    values = np.empty((len(rows.y), 3))
+    for chosen, log_p in log_likelihood(posterior, rows, width=8):
+        values[chosen] = _leave_out(log_p, rows.weight[chosen], r_eff)
+    elpd, p_loo, k = values.T
+    total, error = _sum_and_error(elpd, rows.weight)
+    result = LeaveOneOut(
+        elpd=total,
+        se=error,
+        p_loo=float((rows.weight * p_loo).sum()),
+        rows=table,
+        pointwise=pd.DataFrame(
+            {"y": rows.y, "weight": rows.weight, "elpd": elpd, "p_loo": p_loo, "pareto_k": k}
+        ),
+        n=float(rows.weight.sum()),
+        n_draws=posterior.n_draws,
+        r_eff=r_eff,
+    )
+    _warn_if_unreliable(result)
+    return result
+
+
+def log_likelihood(
+    posterior: Posterior, rows: Rows, width: int = 4
+) -> Iterator[tuple[Ints, Floats]]:
+    """Which rows, (b,), and log p(y_i | draw), (b, S), a block at a time; width as in `blocks`."""
+    for chosen, expected in posterior.blocks(rows.X, rows.codes[rows.cell], width):
+        residual = rows.y[chosen, None] - expected
+        yield chosen, log_density(residual, posterior.sigma, posterior.nu)
+
+
+def relative_efficiency(posterior: Posterior, rows: Rows) -> float:
+    """Effective draws of p(y_i | draw) over draws, averaged over rows evenly spaced."""
+    if posterior.n_chains == 0:
+        return 1.0
+    n = len(rows.y)
+    some = np.unique(np.linspace(0, n - 1, min(n, ROWS_FOR_EFFICIENCY)).astype(np.int64))
+    few = replace(
+        rows, X=rows.X[some], y=rows.y[some], weight=rows.weight[some], cell=rows.cell[some]
+    )
+    efficiencies = [
+        _efficiency(log_p, posterior.n_chains) for _, log_p in log_likelihood(posterior, few)
+    ]
+    known = np.concatenate(efficiencies)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if len(known) else 1.0
+
+
+def _efficiency(log_p: Floats, n_chains: int) -> Floats:
+    """ESS of the mean of exp(log_p), (b, S) chain after chain, over S: (b,)."""
+    n_draws = log_p.shape[1]
+    if n_draws < MIN_DRAWS * n_chains:
+        return np.full(len(log_p), np.nan)
+    p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+    efficiency: Floats = ess_mean(np.moveaxis(p.reshape(len(p), n_chains, -1), 0, -1)) / n_draws
+    return efficiency
+
+
+def _leave_out(log_p: Floats, weight: Floats, r_eff: float) -> Floats:
+    """elpd, p_loo and Pareto k, (b, 3), of rows with log p_i^s (b, S) and weights (b,)."""
+    smoothed = smooth(-np.minimum(weight, 1)[:, None] * log_p, r_eff)
+    elpd = log_sum_exp(smoothed.log_weights + log_p)
+    in_sample = log_sum_exp(log_p) - np.log(log_p.shape[1])
+    return np.column_stack([elpd, in_sample - elpd, smoothed.pareto_k])
+
+
+def _sum_and_error(values: Floats, weight: Floats) -> tuple[float, float]:
+    """Sum of values (n,) of weighted rows, and its standard error sqrt(n Var(values))."""
+    total = float((weight * values).sum())
+    return total, float(np.sqrt((weight * (values - total / weight.sum()) ** 2).sum()))
+
+
+def _in_common_order(result: LeaveOneOut) -> pd.DataFrame:
+    """Rows and results side by side, in an order that does not depend on the model.
+
+    That of canonical rows depends on which columns are group columns.
+    """
+    frame = pd.concat({"rows": result.rows, "pointwise": result.pointwise}, axis=1)
+    columns = sorted(_data(frame).columns, key=str)
+    text = frame[columns].astype(str)
+    return frame.loc[text.sort_values(columns).index].reset_index(drop=True)
+
+
+def _data(frame: pd.DataFrame) -> pd.DataFrame:
+    """What does not depend on the model, in a frame of `_in_common_order`, columns by name."""
+    given = [("pointwise", "y"), ("pointwise", "weight")]
+    return frame[sorted([*(c for c in frame.columns if c[0] == "rows"), *given], key=str)]
+
+
+def _warn_if_unreliable(result: LeaveOneOut) -> None:
+    if result.n_unreliable:
+        k = result.pointwise["pareto_k"]
+        warnings.warn(
+            f"Pareto k is above {result.threshold:.2f} for {result.n_unreliable} of {len(k)} "
+            f"distinct rows, and up to {k.max():.2f}: the posterior without such a row differs too "
+            "much from the posterior with it, so elpd may be wrong. Look at these rows "
+            "(`pointwise`), or use cross_validate, which fits again.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,541 @@
+"""The fitted model in the user's units: expected values, new observations, intervals. Arrays only.
+
+Draws are the last axis of every array, so that what a row needs lies side by side. Predictors stay
+centred, as they were fitted; the functions named ``..._at_zero`` move the intercept to x = 0.
+
+A row's level of a factor is given by its code: 0, ..., J_g - 1 for levels seen at fit, `NEW` for
+any other (its effect is drawn from N(0, Sigma_g)), `NO_EFFECT` to leave the factor out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from skhlm._typing import Floats, Ints
+from skhlm.blocks import blocks
+from skhlm.draws import Draws
+from skhlm.inputs.design import Units
+
+NEW, NO_EFFECT = -1, -2
+BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor's cache holds
+JOINT_BYTES = 2**26  # of one working array of joint draws
+_FEW = 2  # quantiles, which are selected faster than all is sorted
+MIN_PREDICTIVE_DRAWS = 2000  # behind a quantile of a new observation
+
+Kind = Literal["outcome", "mean"]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Coefficients of every level, beta = kappa + effects of the row's levels.
+
+    ===========  ==================  ===========================================================
+    ``kappa``    (K, S)              population-level coefficients
+    ``delta``    (J_g + 2, K_g, S)   for each factor its effects; then zeros (`NO_EFFECT`), then
+                                     the effects of a level that was not seen (`NEW`)
+    ``varying``  (K_g,)              for each factor the coefficients that vary by it, increasing
+    ===========  ==================  ===========================================================
+    """
+
+    kappa: Floats
+    delta: tuple[Floats, ...]
+    varying: tuple[Ints, ...]
+
+    def at(self, codes: Ints, k: int) -> Floats:
+        """Coefficient k of beta for each row of codes (n, G): (n, S)."""
+        beta = np.broadcast_to(self.kappa[k], (len(codes), self.kappa.shape[1]))
+        for g, columns in enumerate(self.varying):
+            for j in np.flatnonzero(columns == k):
+                beta = beta + self.delta[g][codes[:, g], j]
+        return beta
+
+    def expected_value(self, Z: Floats, codes: Ints, cell: Ints | slice = slice(None)) -> Floats:
+        """z_i' beta_i, (n, S), for rows Z (n, K) whose levels are ``codes[cell]``.
+
+        Sums term by term: a matrix product may round a row differently in another batch.
+        """
+        value = np.zeros((len(Z), self.kappa.shape[1]))
+        for k in range(len(self.kappa)):
+            value += Z[:, k, None] * self.at(codes, k)[cell]
+        return value
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior of a hierarchical linear model in the user's units, on centred predictors.
+
+    ``X`` in its methods holds the predictors in the user's units, (n, P), and ``codes`` each row's
+    levels, (n, G). S is the number of draws of all chains together, chain after chain.
+
+    Attributes
+    ----------
+    draws : Coefficients
+        Draws of kappa and of every effect. The effects of a new level are one draw from
+        N(0, Sigma_g^s) for each posterior draw s, the same for all new levels of the factor.
+    mean : Coefficients
+        Their posterior means, or the mode, S = 1; zero for a new level.
+    tau : G arrays of shape (K_g, S)
+        Standard deviations of the group effects.
+    omega : G arrays of shape (K_g, K_g, S)
+        Their correlations; empty for a diagonal covariance.
+    sigma : ndarray of shape (S,)
+        Residual scale.
+    nu : ndarray of shape (S,) or None
+        Degrees of freedom; None for the normal family.
+    noise : ndarray of shape (M, S)
+        M residuals for each draw, common to all rows of row-wise quantiles.
+    units : Units
+        Where the predictors are centred, and whether the first coefficient is an intercept.
+    n_chains : int
+        Number of Markov chains; 0 for draws that are independent.
+    """
+
+    draws: Coefficients
+    mean: Coefficients
+    tau: tuple[Floats, ...]
+    omega: tuple[Floats, ...]
+    sigma: Floats
+    nu: Floats | None
+    noise: Floats
+    units: Units
+    n_chains: int
+
+    @classmethod
+    def from_draws(
+        cls,
+        draws: Draws,
+        varying: Sequence[Ints],
+        units: Units,
+        *,
+        mode: Draws | None = None,
+        n_chains: int | None = None,
+    ) -> Posterior:
+        """Posterior in the user's units from draws of the model that was fitted in ``units``.
+
+        Parameters
+        ----------
+        draws : Draws
+        varying : G arrays of shape (K_g,)
+        units : Units
+        mode : Draws or None, default=None
+            One draw to take for the posterior mean.
+        n_chains : int or None, default=None
+            Number of Markov chains that the draws are; None if the draws' first axis says.
+        """
+        flat, coefficients = _in_user_units(draws, varying, units)
+        centre = coefficients if mode is None else _in_user_units(mode, varying, units)[1]
+        return cls(
+            draws=coefficients,
+            mean=_posterior_mean(centre),
+            tau=flat.tau,
+            omega=flat.omega,
+            sigma=flat.sigma,
+            nu=flat.nu,
+            noise=_noise(flat.sigma, flat.nu),
+            units=units,
+            n_chains=draws.shape[0] if n_chains is None else n_chains,
+        )
+
+    def thinned(self, n_draws: int) -> Posterior:
+        """The posterior with fewer draws: evenly spaced ones of each chain; `mean` stays.
+
+        Parameters
+        ----------
+        n_draws : int
+            At most so many are kept, as many of each chain, and at least one of each.
+        """
+        n_chains = max(1, self.n_chains)  # independent draws are as good as one chain
+        length = self.n_draws // n_chains
+        n_kept = min(length, max(1, n_draws // n_chains))
+        kept = ((np.arange(n_kept) + 0.5) * length / n_kept).astype(np.int64)
+        picks = (length * np.arange(n_chains)[:, None] + kept).reshape(-1)
+        tau = tuple(np.take(tau, picks, axis=-1) for tau in self.tau)
+        omega = tuple(np.take(omega, picks, axis=-1) for omega in self.omega)
+        delta = tuple(np.take(effects, picks, axis=-1) for effects in self.draws.delta)
+        for g, effects in enumerate(delta):
+            effects[NEW] = _new_level(g, tau[g], _root(omega, g))
+        sigma, nu = self.sigma[picks], None if self.nu is None else self.nu[picks]
+        return replace(
+            self,
+            draws=Coefficients(np.take(self.draws.kappa, picks, axis=-1), delta, self.varying),
+            tau=tau,
+            omega=omega,
+            sigma=sigma,
+            nu=nu,
+            noise=_noise(sigma, nu),
+        )
+
+    @property
+    def n_draws(self) -> int:
+        """S, the number of draws of all chains together."""
+        return len(self.sigma)
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """J_g, the number of levels of each factor seen at fit."""
+        return tuple(len(delta) - 2 for delta in self.draws.delta)
+
+    @property
+    def varying(self) -> tuple[Ints, ...]:
+        """For each factor the coefficients that vary by it."""
+        return self.draws.varying
+
+    def expected_value(self, X: Floats, codes: Ints) -> Floats:
+        """Posterior mean of E[y | x], (n,): the expected value at the mean coefficients.
+
+        Exactly linear in `mean`; a row's value does not depend on the other rows.
+        """
+        value = np.empty(len(X))
+        for rows in blocks(len(X), BLOCK_BYTES // 64):
+            Z = self.units.centred(X[rows])
+            value[rows] = self.mean.expected_value(Z, codes[rows])[:, 0]
+        return value
+
+    def blocks(self, X: Floats, codes: Ints, width: int = 1) -> Iterator[tuple[Ints, Floats]]:
+        """Draws of E[y | x], a block of rows at a time.
+
+        Parameters
+        ----------
+        X, codes
+            Predictors and levels of the rows. New levels of a factor share their draws: right for
+            any one row, not for several rows together, for which see `joint_draws`.
+        width : int, default 1
+            How many arrays as large as the draws the caller will make of a block.
+
+        Yields
+        ------
+        rows : ndarray of shape (b,)
+            Which rows; all rows come once, ordered by their levels.
+        values : ndarray of shape (b, S)
+            Draws of their expected values.
+        """
+        order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
+        for block in blocks(len(X), BLOCK_BYTES // (8 * self.n_draws * width)):
+            rows = order[block]
+            cells, cell = _runs(codes[rows])
+            yield rows, self.draws.expected_value(self.units.centred(X[rows]), cells, cell)
+
+    def quantiles(
+        self, X: Floats, codes: Ints, quantiles: Sequence[float], kind: Kind = "outcome"
+    ) -> Floats:
+        """Quantiles of a new observation or of E[y | x] for each row.
+
+        Parameters
+        ----------
+        X, codes
+            Predictors and levels of the rows.
+        quantiles : sequence of q floats in [0, 1]
+        kind : {"outcome", "mean"}, default "outcome"
+
+        Returns
+        -------
+        ndarray of shape (n, q)
+
+        Notes
+        -----
+        The noise of new observations and the effects of new levels are stratified draws made once
+        and used for all rows: a row's quantiles are always the same, whatever the other rows, and
+        have less Monte Carlo error than independent draws would give. About 60 microseconds a row
+        for 2000 draws; memory does not grow with the rows.
+        """
+        result = np.empty((len(X), len(quantiles)))
+        noisy = kind == "outcome"
+        for rows, values in self.blocks(X, codes, len(self.noise) if noisy else 1):
+            outcome = (values[:, None] + self.noise).reshape(len(rows), -1) if noisy else values
+            result[rows] = quantiles_of(outcome, quantiles)
+        return result
+
+    def interval(
+        self, X: Floats, codes: Ints, coverage: float = 0.9, kind: Kind = "outcome"
+    ) -> Floats:
+        """Central interval for each row, (n, 2); see `quantiles`."""
+        return self.quantiles(X, codes, central(coverage), kind)
+
+    def predictive_std(self, X: Floats, codes: Ints) -> Floats:
+        """Standard deviation of a new observation's distribution for each row, (n,).
+
+        The square root of Var(z' beta) over draws + sum over factors with a new level of
+        E[z' Sigma_g z] + `residual_variance`; infinite where that is.
+        """
+        variance = np.empty(len(X))
+        for rows, values in self.blocks(X, np.where(codes == NEW, NO_EFFECT, codes)):
+            variance[rows] = values.var(axis=1)
+        Z = self.units.centred(X)
+        for g, columns in enumerate(self.varying):
+            new = codes[:, g] == NEW
+            variance[new] += _quadratic_form(Z[new][:, columns], self.covariance(g).mean(axis=-1))
+        std: Floats = np.sqrt(variance + self.residual_variance)
+        return std
+
+    @property
+    def residual_variance(self) -> float:
+        """Variance of the noise: the mean of sigma^2, or the median of sigma^2 nu / (nu - 2).
+
+        Student-t noise has a finite variance only if nu > 2, and its mean over a posterior that
+        reaches down to 2 is infinite however small that part: the median is what the data say. It
+        is infinite when at least half of the draws have nu <= 2; intervals are finite always.
+        """
+        if self.nu is None:
+            return float(np.mean(self.sigma**2))
+        finite = self.nu > 2
+        ratio = np.full(self.n_draws, np.inf)
+        ratio[finite] = self.nu[finite] / (self.nu[finite] - 2)
+        middle = np.sort(self.sigma**2 * ratio)[[(self.n_draws - 1) // 2, self.n_draws // 2]]
+        return float(middle.mean())
+
+    def joint_draws(
+        self,
+        X: Floats,
+        codes: Ints,
+        new_levels: Ints,
+        n_samples: int,
+        rng: np.random.Generator,
+        kind: Kind = "outcome",
+    ) -> Floats:
+        """Joint draws of new observations, or of E[y | x], of all rows together.
+
+        Parameters
+        ----------
+        X, codes
+            Predictors and levels of the rows.
+        new_levels : ndarray of shape (n, G)
+            Where a code is `NEW`, which new level of the factor it is: 0, 1, ... Rows of the same
+            new level share its effects; different new levels are independent.
+        n_samples : int
+            Number of draws. Posterior draws are picked without replacement while there are enough.
+        rng : numpy.random.Generator
+        kind : {"outcome", "mean"}, default "outcome"
+
+        Returns
+        -------
+        ndarray of shape (n, n_samples)
+        """
+        picks = rng.choice(self.n_draws, n_samples, replace=n_samples > self.n_draws)
+        n_new = [
+            1 + int(new.max(initial=-1, where=code == NEW))
+            for new, code in zip(new_levels.T, codes.T, strict=True)
+        ]
+        codes = np.where(
+            codes == NEW, np.asarray(self.n_levels, dtype=np.int64) + new_levels, codes
+        )
+        Z = self.units.centred(X)
+        result = np.empty((len(X), n_samples))
+        for block in blocks(n_samples, JOINT_BYTES // (8 * self._joint_size(len(X), n_new))):
+            pick = picks[block]
+            coefficients = self._coefficients_of_new_levels(pick, n_new, rng)
+            result[:, block] = coefficients.expected_value(Z, codes)
+            if kind == "outcome":
+                result[:, block] += self._fresh_noise(pick, len(X), rng)
+        return result
+
+    def covariance(self, g: int) -> Floats:
+        """Sigma_g = diag(tau) Omega diag(tau), (K_g, K_g, S)."""
+        tau = self.tau[g]
+        omega = self.omega[g] if self.omega else np.eye(len(tau))[:, :, None]
+        covariance: Floats = tau[:, None] * tau * omega
+        return covariance
+
+    def kappa_at_zero(self) -> Floats:
+        """Population-level coefficients, (K, S), the intercept at x = 0."""
+        return self._at_zero(self.draws.kappa, np.arange(len(self.draws.kappa)))
+
+    def delta_at_zero(self, g: int, levels: slice = slice(None)) -> Floats:
+        """Effects of some levels of factor g, (J, K_g, S), their intercepts at x = 0.
+
+        If slopes vary by the factor and the intercept does not, it varies at x = 0 all the same;
+        that part is in `coefficients_at_zero` alone.
+        """
+        return self._at_zero(self.draws.delta[g][:-2][levels], self.varying[g])
+
+    def coefficients_at_zero(self, codes: Ints, of: Coefficients | None = None) -> Floats:
+        """Beta of each row of codes, (n, K, S), the intercept at x = 0; of the draws by default."""
+        of = self.draws if of is None else of
+        n_coefficients, n_draws = of.kappa.shape
+        beta = np.empty((len(codes), n_coefficients, n_draws))
+        for k in range(n_coefficients):
+            beta[:, k] = of.at(codes, k)
+        return self._at_zero(beta, np.arange(n_coefficients))
+
+    def describe_effects(self, g: int, probabilities: Sequence[float]) -> Floats:
+        """`describe` of the effects of factor g at x = 0, (J_g, K_g, 2 + q)."""
+        shape = (self.n_levels[g], len(self.varying[g]), 2 + len(probabilities))
+        result = np.empty(shape)
+        for levels in blocks(shape[0], BLOCK_BYTES // (8 * self.n_draws * (shape[1] + 1))):
+            result[levels] = describe(self.delta_at_zero(g, levels), probabilities)
+        return result
+
+    def describe_coefficients(self, codes: Ints, probabilities: Sequence[float]) -> Floats:
+        """`describe` of beta at x = 0 for each row of codes, (n, K, 2 + q); means as in `mean`."""
+        n_coefficients = len(self.draws.kappa)
+        result = np.empty((len(codes), n_coefficients, 2 + len(probabilities)))
+        for rows in blocks(len(codes), BLOCK_BYTES // (8 * self.n_draws * (n_coefficients + 1))):
+            beta = self.coefficients_at_zero(codes[rows])
+            result[rows] = describe(beta, probabilities)
+            result[rows, :, 0] = self.coefficients_at_zero(codes[rows], self.mean)[:, :, 0]
+        return result
+
+    def covariance_at_zero(self, g: int) -> Floats:
+        """Covariance T Sigma_g T' of factor g's effects when their intercepts are at x = 0."""
+        columns = self.varying[g]
+        T = self._at_zero(np.eye(len(columns))[:, :, None], columns)[:, :, 0].T
+        covariance: Floats = np.einsum("ij,jks,lk->ils", T, self.covariance(g), T)
+        return covariance
+
+    def tau_at_zero(self, g: int) -> Floats:
+        """Standard deviations of factor g's effects, (K_g, S), that of the intercept at x = 0."""
+        tau: Floats = np.sqrt(np.einsum("iis->is", self.covariance_at_zero(g)))
+        return tau
+
+    def omega_at_zero(self, g: int) -> Floats:
+        """Correlations of factor g's effects, (K_g, K_g, S), the intercept at x = 0."""
+        tau = self.tau_at_zero(g)
+        return self.covariance_at_zero(g) / (tau[:, None] * tau)
+
+    def _at_zero(self, coefficients: Floats, columns: Ints) -> Floats:
+        """Intercept, if there is one, of (..., K_g, S) less sum_k x_center_k slope_k."""
+        result = coefficients.copy()
+        if self.units.fit_intercept and 0 in columns:
+            for j, column in enumerate(columns[1:], start=1):
+                result[..., 0, :] -= self.units.x_center[column - 1] * coefficients[..., j, :]
+        return result
+
+    def _joint_size(self, n_rows: int, n_new: Sequence[int]) -> int:
+        """Numbers that one joint draw keeps in memory."""
+        levels = sum(
+            (J + new + 2) * len(columns)
+            for J, new, columns in zip(self.n_levels, n_new, self.varying, strict=True)
+        )
+        return 3 * n_rows + levels
+
+    def _coefficients_of_new_levels(
+        self, picks: Ints, n_new: Sequence[int], rng: np.random.Generator
+    ) -> Coefficients:
+        """Some draws of the coefficients, effects of so many new levels after the seen ones'."""
+        delta = []
+        for g, m in enumerate(n_new):
+            seen = self.draws.delta[g][:-2][:, :, picks]
+            z = rng.standard_normal((m, seen.shape[1], len(picks)))
+            root = _root(self.omega, g, picks)
+            effects = self.tau[g][:, picks] * _apply(root, z)
+            delta.append(np.concatenate([seen, effects, np.zeros((2, *seen.shape[1:]))]))
+        return Coefficients(self.draws.kappa[:, picks], tuple(delta), self.varying)
+
+    def _fresh_noise(self, picks: Ints, n_rows: int, rng: np.random.Generator) -> Floats:
+        """Independent residuals of some draws, (n_rows, number of picks)."""
+        shape = (n_rows, len(picks))
+        if self.nu is None:
+            return self.sigma[picks] * rng.standard_normal(shape)
+        return self.sigma[picks] * rng.standard_t(self.nu[picks], shape)
+
+
+def central(coverage: float) -> tuple[float, float]:
+    """Probabilities below the two ends of a central interval."""
+    return (1 - coverage) / 2, (1 + coverage) / 2
+
+
+def quantiles_of(values: Floats, probabilities: Sequence[float]) -> Floats:
+    """Quantiles along the last axis, linear between order statistics: (..., S) -> (..., q)."""
+    position = np.asarray(probabilities, dtype=np.float64) * (values.shape[-1] - 1)
+    below = np.floor(position).astype(np.int64)
+    weight = position - below
+    result = np.empty((*values.shape[:-1], len(position)))
+    ordered = np.sort(values, axis=-1) if len(position) > _FEW else None
+    for q, (rank, share) in enumerate(zip(below.tolist(), weight.tolist(), strict=True)):
+        x = np.partition(values, rank, axis=-1) if ordered is None else ordered
+        result[..., q] = x[..., rank]
+        if share:
+            above = x[..., rank + 1] if ordered is not None else x[..., rank + 1 :].min(axis=-1)
+            result[..., q] = x[..., rank] * (1 - share) + above * share
+    return result
+
+
+def describe(values: Floats, probabilities: Sequence[float]) -> Floats:
+    """Mean, sd and quantiles along the last axis: (..., S) -> (..., 2 + q)."""
+    moments = np.stack([values.mean(axis=-1), values.std(axis=-1)], axis=-1)
+    return np.concatenate([moments, quantiles_of(values, probabilities)], axis=-1)
+
+
+def _draws_last(x: Floats) -> Floats:
+    """(chains, draws, ...) -> (..., S), contiguous."""
+    chains, draws, *shape = x.shape
+    return np.ascontiguousarray(np.moveaxis(x.reshape(chains * draws, *shape), 0, -1))
+
+
+def _in_user_units(
+    draws: Draws, varying: Sequence[Ints], units: Units
+) -> tuple[Draws, Coefficients]:
+    """Draws in the user's units, (..., S), and the coefficients of every level."""
+    flat = units.draws(draws, varying).map(_draws_last)
+    new = [_new_level(g, tau, _root(flat.omega, g)) for g, tau in enumerate(flat.tau)]
+    delta = tuple(
+        np.concatenate([effects, np.zeros((1, *unseen.shape)), unseen[None]])
+        for effects, unseen in zip(flat.delta, new, strict=True)
+    )
+    return flat, Coefficients(flat.kappa, delta, tuple(varying))
+
+
+def _posterior_mean(draws: Coefficients) -> Coefficients:
+    """Posterior means with S = 1; a new level's are zero."""
+    delta = tuple(effects.mean(axis=-1, keepdims=True) for effects in draws.delta)
+    for effects in delta:
+        effects[NEW] = 0.0
+    return Coefficients(draws.kappa.mean(axis=-1, keepdims=True), delta, draws.varying)
+
+
+def _root(omega: tuple[Floats, ...], g: int, picks: Ints | slice = slice(None)) -> Floats | None:
+    """R with R R' = Omega_g, (S, K_g, K_g), or None for independent effects.
+
+    By eigenvectors: correlations within rounding of 1 have no Cholesky factor.
+    """
+    if not omega:
+        return None
+    values, vectors = np.linalg.eigh(np.moveaxis(omega[g][..., picks], -1, 0))
+    root: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    return root
+
+
+def _apply(root: Floats | None, z: Floats) -> Floats:
+    """R z for each draw: (S, K, K) and (..., K, S) -> (..., K, S)."""
+    return z if root is None else np.einsum("sij,...js->...is", root, z)
+
+
+def _new_level(g: int, tau: Floats, root: Floats | None) -> Floats:
+    """One draw of N(0, Sigma_g^s) for each draw s, (K_g, S): always the same, and stratified."""
+    z: Floats = ndtri(_stratified(np.random.default_rng((1, g)), tau.shape))
+    return tau * _apply(root, z)
+
+
+def _noise(sigma: Floats, nu: Floats | None) -> Floats:
+    """Residuals sigma^s t_nu^s, (M, S), stratified over all of them."""
+    n_draws = len(sigma)
+    n_each = -(-MIN_PREDICTIVE_DRAWS // n_draws)
+    u = _stratified(np.random.default_rng(0), (n_each * n_draws,)).reshape(n_each, n_draws)
+    noise: Floats = sigma * (ndtri(u) if nu is None else stdtrit(nu, u))
+    return noise
+
+
+def _stratified(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Uniform draws, one at the middle of each of equal strata along the last axis, shuffled."""
+    strata = np.broadcast_to((np.arange(shape[-1]) + 0.5) / shape[-1], shape)
+    return rng.permuted(strata, axis=-1)
+
+
+def _quadratic_form(Z: Floats, covariance: Floats) -> Floats:
+    """z' Sigma z for each row, (n,), term by term so that no row depends on the batch."""
+    value = np.zeros(len(Z))
+    for i, row in enumerate(covariance):
+        for j, entry in enumerate(row):
+            value += Z[:, i] * Z[:, j] * entry
+    return value
+
+
+def _runs(codes: Ints) -> tuple[Ints, Ints]:
+    """Distinct neighbours among rows of codes (b, G), and which of them each row is, (b,)."""
+    starts = np.ones(len(codes), dtype=bool)
+    starts[1:] = (codes[1:] != codes[:-1]).any(axis=1)
+    return codes[starts], np.cumsum(starts) - 1

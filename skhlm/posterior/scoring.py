@@ -1,0 +1,120 @@
+"""How well predictions agree with what was observed: densities and proper scores over arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaln, gammaln
+from scipy.stats import t as student_t
+
+from skhlm._typing import Floats, Ints
+from skhlm.posterior.posterior import Posterior
+
+
+def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
+    """Log density of a new observation at y, for each row by itself.
+
+        log mean_s p(y_i | eta_i^s, sigma^s, nu^s)
+
+    Parameters
+    ----------
+    posterior : Posterior
+    X, codes
+        Predictors (n, p) and levels (n, G); effects of new levels are drawn as for intervals.
+    y : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In logarithms of 1 / (unit of y).
+    """
+    result = np.empty(len(X))
+    for rows, values in posterior.blocks(X, codes, width=4):
+        residual = y[rows, None] - values
+        result[rows] = log_mean_exp(log_density(residual, posterior.sigma, posterior.nu))
+    return result
+
+
+def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
+    """Continuous ranked probability score of each row, of the predictive draws behind intervals.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    X, codes
+        Predictors (n, p) and levels (n, G) of the rows.
+    y : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In units of y; see `crps_of_draws`.
+    """
+    result = np.empty(len(X))
+    for rows, values in posterior.blocks(X, codes, 3 * len(posterior.noise)):
+        outcome = (values[:, None] + posterior.noise).reshape(len(rows), -1)
+        result[rows] = crps_of_draws(outcome, y[rows])
+    return result
+
+
+def crps_of_draws(draws: Floats, y: Floats) -> Floats:
+    """CRPS of the distribution of m draws, E|Y - y| - E|Y - Y'| / 2: (n, m) and (n,) -> (n,).
+
+    The second term is sum_i (2 i - m - 1) Y_(i) / m^2 over ordered draws Y_(1) <= ... <= Y_(m).
+    """
+    m = draws.shape[1]
+    error = np.sort(draws - y[:, None], axis=1)
+    rank = (2 * np.arange(1, m + 1) - m - 1) / m**2
+    score: Floats = np.abs(error).mean(axis=1) - (rank * error).sum(axis=1)
+    return score
+
+
+def crps_of_student_t(z: Floats, df: float) -> Floats:
+    """CRPS of a standard Student-t distribution at z; infinite for df <= 1, which has no mean.
+
+        z (2 F(z) - 1) + 2 f(z) (df + z^2) / (df - 1)
+            - 2 sqrt(df) / (df - 1) B(1/2, df - 1/2) / B(1/2, df/2)^2
+
+    Jordan, Krüger and Lerch (2019), doi:10.18637/jss.v090.i12.
+    """
+    if df <= 1:
+        return np.full_like(z, np.inf)
+    spread = np.exp(betaln(0.5, df - 0.5) - 2 * betaln(0.5, df / 2))
+    density = student_t.pdf(z, df) * (df + z**2) - np.sqrt(df) * spread
+    score: Floats = z * (2 * student_t.cdf(z, df) - 1) + 2 * density / (df - 1)
+    return score
+
+
+def interval_score(y: Floats, interval: Floats, coverage: float) -> Floats:
+    """Width of each interval (n, 2), and 2 / (1 - coverage) times how far y is outside: (n,).
+
+    Gneiting and Raftery (2007), doi:10.1198/016214506000001437, equation 43; 0 is perfect.
+    """
+    lower, upper = interval.T
+    outside = np.maximum(lower - y, 0) + np.maximum(y - upper, 0)
+    score: Floats = upper - lower + 2 / (1 - coverage) * outside
+    return score
+
+
+def inside(y: Floats, interval: Floats) -> Floats:
+    """1.0 where y lies in its interval (n, 2), ends included, else 0.0: (n,)."""
+    return ((interval[:, 0] <= y) & (y <= interval[:, 1])).astype(np.float64)
+
+
+def log_mean_exp(values: Floats) -> Floats:
+    """log mean exp along the last axis, (..., S) -> (...), without overflow."""
+    largest = values.max(axis=-1)
+    shift = np.where(np.isfinite(largest), largest, 0.0)
+    with np.errstate(divide="ignore"):  # a density of zero in every draw
+        logs: Floats = np.log(np.exp(values - shift[..., None]).mean(axis=-1)) + shift
+    return logs
+
+
+def log_density(residual: Floats, sigma: Floats, nu: Floats | None) -> Floats:
+    """Log density of residuals (..., S) under normal or Student-t noise of S draws."""
+    z = residual / sigma
+    if nu is None:
+        normal: Floats = -0.5 * z**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
+        return normal
+    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(sigma)
+    density: Floats = constant - (nu + 1) / 2 * np.log1p(z**2 / nu)
+    return density

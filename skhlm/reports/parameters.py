@@ -1,0 +1,243 @@
+"""The posterior as tidy frames, with the names of coefficients, grouping factors and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats, Ints
+from skhlm.diagnostics.convergence import convergence
+from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.labels import Labels, pairs
+from skhlm.posterior.posterior import NO_EFFECT, Posterior, central, describe
+
+
+def group_effects(
+    posterior: Posterior,
+    labels: Labels,
+    n: Sequence[Floats],
+    factor: str | None = None,
+    coverage: float = 0.9,
+) -> pd.DataFrame:
+    """Group effects delta, one row for each factor, level and coefficient that varies by it.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+    n : G arrays of shape (J_g,)
+        Rows, or the sum of their weights, in each level.
+    factor : str, optional
+        Only this grouping factor.
+    coverage : float, default 0.9
+        Of the central interval from ``lower`` to ``upper``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns factor, level, coefficient, mean, sd, lower, upper, n, in the user's units; an
+        "Intercept" is the effect at x = 0.
+
+    Notes
+    -----
+    Where slopes vary by a factor and the intercept does not, lines of its levels meet at the
+    predictors' means, not at x = 0: `coefficients` has their intercepts.
+    """
+    chosen = range(len(labels.factors)) if factor is None else [find_factor(factor, labels)]
+    columns = ["factor", "level", "coefficient", *_DESCRIPTION, "n"]
+    frames = [_effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def coefficients(
+    posterior: Posterior,
+    labels: Labels,
+    codes: Ints,
+    values: Mapping[str, Sequence[object]] | None = None,
+    coverage: float = 0.9,
+    *,
+    parts: bool = False,
+) -> pd.DataFrame:
+    """Coefficients beta = kappa + group effects for combinations of levels.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+    codes : ndarray of shape (C, G)
+        The combinations; a level not seen at fit is -1, its effect a new draw with mean zero.
+    values : mapping from group columns to C values each, optional
+        What the combinations are called; needed where a level was not seen.
+    coverage : float, default 0.9
+        Of the central interval from ``lower`` to ``upper``.
+    parts : bool, default False
+        Whether to report what beta is the sum of: kappa, every factor's delta, every hierarchy's
+        gamma = the sum of its deltas.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each combination and coefficient: the group columns, then coefficient, mean,
+        sd, lower, upper, in the user's units; "Intercept" is at x = 0. With ``parts`` a column part
+        before coefficient: "kappa", "delta[region]", "delta[region/country]",
+        "gamma[region/country]", ..., "beta".
+
+    Raises
+    ------
+    ValueError
+        When a group column has the name of another column of the frame.
+    """
+    values = labels.values(codes) if values is None else values
+    wanted = _parts(labels) if parts else [_Part("beta", range(len(labels.factors)), True)]
+    _check_distinct(values, ["part"] * parts)
+    found = np.stack([_describe_part(posterior, codes, part, coverage) for part in wanted], axis=1)
+    n, n_parts, n_coefficients, _ = found.shape
+    times = n_parts * n_coefficients
+    named = {name: pd.Series(list(value)).repeat(times) for name, value in values.items()}
+    frame = pd.DataFrame(named).reset_index(drop=True)
+    if parts:
+        frame["part"] = np.repeat([part.name for part in wanted] * n, n_coefficients)
+    frame["coefficient"] = list(labels.coefficients) * (n * n_parts)
+    return _with_description(frame, found)
+
+
+def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
+    """Everything but the group effects, one row for each parameter, in the user's units.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    labels : Labels
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns parameter ("kappa", "tau", "omega", "sigma", "nu"), factor, coefficient (a pair of
+        them for a correlation), mean, sd, q05, q50, q95, ess_bulk, ess_tail, rhat. "Intercept" is
+        at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
+        reports. ESS and R-hat of draws that are independent, those of an approximation, are NaN.
+        Correlations come with ``covariance="full"`` only.
+    """
+    rows = list(_summary_rows(posterior, labels))
+    names = pd.DataFrame(
+        [(row.parameter, row.factor, row.coefficient) for row in rows],
+        columns=["parameter", "factor", "coefficient"],
+    )
+    draws = np.stack([row.draws for row in rows])
+    numbers = describe(draws, (0.05, 0.5, 0.95))
+    frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
+    if not posterior.n_chains:
+        return frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
+    chains = draws.reshape(len(rows), posterior.n_chains, -1)
+    rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
+    return frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
+
+
+_DESCRIPTION = ("mean", "sd", "lower", "upper")
+
+
+class _Part(NamedTuple):
+    """A part of beta: the effects of some factors, with or without kappa."""
+
+    name: str
+    factors: Sequence[int]
+    kappa: bool
+
+
+class _Row(NamedTuple):
+    """One parameter of the summary and its draws, (S,)."""
+
+    parameter: str
+    factor: str
+    coefficient: str
+    draws: Floats
+
+
+def find_factor(factor: str, labels: Labels) -> int:
+    """Number of a grouping factor given by name."""
+    if factor not in labels.factors:
+        raise ValueError(
+            f"factor: there is no grouping factor {factor!r}. They are {listed(labels.factors)}."
+            f"{suggestion(factor, labels.factors)}"
+        )
+    return labels.factors.index(factor)
+
+
+def _parts(labels: Labels) -> list[_Part]:
+    """What beta is the sum of, and beta."""
+    columns = labels.group_columns
+    every = range(len(columns))
+    finest = [
+        g for g in every if columns[g] not in [other[:-1] for other in columns[g + 1 : g + 2]]
+    ]
+    return [
+        _Part("kappa", (), True),
+        *(_Part(f"delta[{labels.factors[g]}]", (g,), False) for g in every),
+        *(
+            _Part(f"gamma[{labels.factors[g]}]", range(g + 1 - len(columns[g]), g + 1), False)
+            for g in finest
+        ),
+        _Part("beta", every, True),
+    ]
+
+
+def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: float) -> Floats:
+    """Mean, sd and interval of a part of beta at each row of codes, (C, K, 4)."""
+    masked = np.full_like(codes, NO_EFFECT)
+    masked[:, part.factors] = codes[:, part.factors]
+    if not part.kappa:
+        of = (posterior.draws, posterior.mean)
+        draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
+        posterior = replace(posterior, draws=draws, mean=mean)
+    return posterior.describe_coefficients(masked, central(coverage))
+
+
+def _check_distinct(group_columns: Iterable[str], more: Iterable[str]) -> None:
+    """Raise where a group column has the name of a column that `coefficients` adds."""
+    own = ("coefficient", *_DESCRIPTION, *more)
+    if taken := [name for name in group_columns if name in own]:
+        raise ValueError(
+            f"The frame of coefficients has columns of its own called {listed(taken)}: rename "
+            "the group columns of these names in X and fit again."
+        )
+
+
+def _effects_of(
+    posterior: Posterior, labels: Labels, g: int, n: Floats, coverage: float
+) -> pd.DataFrame:
+    """Rows of `group_effects` for factor g."""
+    names, levels = labels.varying_names(g), labels.levels[g]
+    frame = pd.DataFrame(
+        {
+            "factor": labels.factors[g],
+            "level": pd.Series(levels, dtype=object).repeat(len(names)).to_numpy(),
+            "coefficient": names * len(levels),
+        }
+    )
+    frame = _with_description(frame, posterior.describe_effects(g, central(coverage)))
+    return frame.assign(n=np.repeat(n, len(names)))
+
+
+def _with_description(frame: pd.DataFrame, found: Floats) -> pd.DataFrame:
+    """Add columns mean, sd, lower, upper from (..., 4)."""
+    return frame.assign(**dict(zip(_DESCRIPTION, found.reshape(-1, 4).T, strict=True)))
+
+
+def _summary_rows(posterior: Posterior, labels: Labels) -> Iterator[_Row]:
+    """The parameters in order: kappa, tau, omega, sigma, nu."""
+    for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
+        yield _Row("kappa", "", name, kappa)
+    for g, factor in enumerate(labels.factors):
+        for name, tau in zip(labels.varying_names(g), posterior.tau_at_zero(g), strict=True):
+            yield _Row("tau", factor, name, tau)
+    for g in range(len(posterior.omega)):
+        omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
+        for name, draws in zip(labels.pair_names(g), omega, strict=True):
+            yield _Row("omega", labels.factors[g], name, draws)
+    yield _Row("sigma", "", "", posterior.sigma)
+    if posterior.nu is not None:
+        yield _Row("nu", "", "", posterior.nu)

@@ -1,0 +1,292 @@
+"""Partial pooling: how far a level is pulled to the common value, and what it says alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import ndtri
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.blocks import blocks
+from skhlm.engine.small_matrices import cholesky, inverse_lower, product
+from skhlm.inputs.design import Rows
+from skhlm.inputs.hierarchy import Groups
+from skhlm.posterior.posterior import (
+    BLOCK_BYTES,
+    JOINT_BYTES,
+    NO_EFFECT,
+    Coefficients,
+    Posterior,
+    central,
+    quantiles_of,
+)
+
+_SPREAD_DRAWS = 100  # give a standard deviation to 7%
+_RANK_TOLERANCE = 1e-12  # of a level's information, scaled to unit diagonal
+
+
+@dataclass(frozen=True)
+class LevelData:
+    """What the rows of each level say on their own; J_g levels, K_g coefficients that vary.
+
+    The tables are made when a model is fitted and stand for its rows, which are not kept.
+
+    ===============  =====================  =====================================================
+    ``information``  G x (J_g, K_g, K_g)    sum of w z z' over the level's rows, z the centred
+                                            predictors whose coefficients vary
+    ``estimate``     G x (J_g, K_g)         their least squares given the rest of the model, the
+                                            posterior mean
+    ``spread``       G x (J_g, K_g)         its posterior standard deviation, which comes from
+                                            the rest of the model
+    ===============  =====================  =====================================================
+    """
+
+    information: tuple[Floats, ...] = ()
+    estimate: tuple[Floats, ...] = ()
+    spread: tuple[Floats, ...] = ()
+
+
+class Estimates(NamedTuple):
+    """Mean and central interval of the coefficients of the levels of a factor, (J_g, K_g) each."""
+
+    mean: Floats
+    lower: Floats
+    upper: Floats
+
+
+class Pooling(NamedTuple):
+    """Shrinkage factors (J_g, K_g) of a factor, and the three estimates they lie between."""
+
+    shrinkage: Floats
+    complete: Estimates
+    partial: Estimates
+    none: Estimates
+
+
+def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelData:
+    """What each level's rows say on their own, given the posterior of everything else.
+
+    In a draw, the least squares of level l given the rest of the model are its own coefficients
+    theta and what they leave over,
+
+        theta + I^-1 sum_{i in l} w z (y - x' beta),    I = sum_{i in l} w z z',
+
+    which is linear: its mean is that at the posterior means. Its standard deviation is taken over a
+    few draws.
+    """
+    cells = _sum_cells(rows, posterior)
+    levels = [_sum_levels(cells, groups, g, posterior.varying[g]) for g in range(len(groups.names))]
+    mean = [own[..., 0] for own in _least_squares(posterior.mean, cells, levels)]
+    picks = np.unique(np.linspace(0, posterior.n_draws - 1, _SPREAD_DRAWS).astype(np.int64))
+    draws = [
+        _least_squares(_some_draws(posterior.draws, picks[block]), cells, levels)
+        for block in blocks(len(picks), JOINT_BYTES // (32 * cells.wzy.size))
+    ]
+    return LevelData(
+        information=tuple(level.information for level in levels),
+        estimate=tuple(mean),
+        spread=tuple(np.concatenate(own, axis=-1).std(axis=-1) for own in zip(*draws, strict=True)),
+    )
+
+
+def shrinkage_factors(
+    posterior: Posterior, data: LevelData, groups: Groups, g: int, coverage: float = 0.9
+) -> Pooling:
+    """Shrinkage factors of factor g and its estimates with complete, partial and no pooling.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    data : LevelData
+    groups : Groups
+    g : int
+        Number of the factor.
+    coverage : float, default 0.9
+        Of the central intervals.
+
+    Returns
+    -------
+    Pooling
+        Arrays of shape (J_g, K_g), in the user's units, the intercept at the predictors' centres.
+
+    Notes
+    -----
+    For each draw, with z the predictors whose coefficients vary by g,
+
+        B_k = [(I + Sigma_g^-1)^-1]_kk / tau_gk^2,    I = c / sigma^2 sum_{i in level} w_i z_i z_i',
+
+    c = 1 for normal residuals and (nu + 1) / (nu + 3), their expected information, for Student-t
+    ones; the mean over draws is returned. Complete pooling is theta without the level's own effect:
+    kappa and the coarser effects of its path. Partial pooling adds the effect. No pooling is least
+    squares of the level's own rows given the rest; its interval is that of the same noise as a new
+    observation's, scaled to the level's information, about the estimate in each draw.
+    """
+    codes = level_codes(groups, g)
+    without = codes.copy()
+    without[:, g] = NO_EFFECT
+    return Pooling(
+        shrinkage=_mean_shrinkage(posterior, data.information[g], g),
+        complete=_level_estimates(posterior, without, g, coverage),
+        partial=_level_estimates(posterior, codes, g, coverage),
+        none=_no_pooling(posterior, data, g, coverage),
+    )
+
+
+def level_codes(groups: Groups, g: int) -> Ints:
+    """Codes (J_g, G) of the levels of factor g: its own and its coarser factors', no others'."""
+    codes = np.full((groups.n_levels[g], len(groups.factors)), NO_EFFECT, dtype=np.int64)
+    level = np.arange(groups.n_levels[g])
+    for depth in range(len(groups.factors[g].columns)):
+        codes[:, g - depth] = level
+        level = groups.factors[g - depth].parent[level]
+    return codes
+
+
+class _CellSums(NamedTuple):
+    """Sums over the rows of each cell: ``wzz`` (C, K, K), ``wzy`` (C, K); ``codes`` (C, G)."""
+
+    codes: Ints
+    wzz: Floats
+    wzy: Floats
+
+
+class _LevelSums(NamedTuple):
+    """One factor's levels and what their rows say.
+
+    ===============  ==============  =============================================================
+    ``varying``      (K_g,)          coefficients that vary by the factor
+    ``codes``        (J, G)          codes of `level_codes`
+    ``members``      (J, C) sparse   1 where a cell belongs to a level
+    ``information``  (J, K_g, K_g)   sum of w z z'
+    ``inverse``      (J, K_g, K_g)   its pseudo-inverse
+    ===============  ==============  =============================================================
+    """
+
+    varying: Ints
+    codes: Ints
+    members: csr_array
+    information: Floats
+    inverse: Floats
+
+
+def _sum_cells(rows: Rows, posterior: Posterior) -> _CellSums:
+    """Sums over the rows of each cell, z centred."""
+    Z = posterior.units.centred(rows.X)
+    n_cells, K = len(rows.codes), Z.shape[1]
+    wzz, wzy = np.empty((n_cells, K, K)), np.empty((n_cells, K))
+    for j in range(K):
+        weighted = rows.weight * Z[:, j]
+        wzy[:, j] = np.bincount(rows.cell, weighted * rows.y, n_cells)
+        for k in range(j + 1):
+            wzz[:, j, k] = wzz[:, k, j] = np.bincount(rows.cell, weighted * Z[:, k], n_cells)
+    return _CellSums(rows.codes, wzz, wzy)
+
+
+def _sum_levels(cells: _CellSums, groups: Groups, g: int, varying: Ints) -> _LevelSums:
+    """Sums over the rows of each level of factor g."""
+    J, C = groups.n_levels[g], len(cells.codes)
+    members = csr_array((np.ones(C), (cells.codes[:, g], np.arange(C))), shape=(J, C))
+    information = _over_members(members, cells.wzz[:, varying[:, None], varying])
+    inverse, _ = invert_information(information)
+    return _LevelSums(varying, level_codes(groups, g), members, information, inverse)
+
+
+def _over_members(members: csr_array, of_cells: Floats) -> Floats:
+    """Sums over the cells of each level: (C, ...) -> (J, ...)."""
+    sums = members @ of_cells.reshape(len(of_cells), -1)
+    return np.asarray(sums).reshape(members.shape[0], *of_cells.shape[1:])
+
+
+def invert_information(information: Floats) -> tuple[Floats, Bools]:
+    """Pseudo-inverse (J, K, K) of each level's information, and which coefficients it identifies.
+
+    A coefficient is identified if it has no part in any direction without information.
+    """
+    scale = np.sqrt(np.einsum("jkk->jk", information))
+    scale[scale == 0] = 1.0
+    outer = scale[:, :, None] * scale[:, None, :]
+    values, vectors = np.linalg.eigh(information / outer)
+    known = values > _RANK_TOLERANCE
+    reciprocal = known / np.where(known, values, 1.0)
+    inverse = np.einsum("jik,jk,jlk->jil", vectors, reciprocal, vectors) / outer
+    unknown = np.einsum("jik,jk->ji", vectors**2, ~known)
+    return inverse, unknown < _RANK_TOLERANCE**0.5
+
+
+def _least_squares(
+    coefficients: Coefficients, cells: _CellSums, levels: Sequence[_LevelSums]
+) -> list[Floats]:
+    """theta + I^-1 sum w z (y - x' beta) for the levels of each factor, (J, K_g, S)."""
+    beta = _coefficients_at(coefficients, cells.codes, range(len(coefficients.kappa)))
+    left_over = cells.wzy[:, :, None] - cells.wzz @ beta
+    return [
+        _coefficients_at(coefficients, level.codes, level.varying)
+        + level.inverse @ _over_members(level.members, left_over[:, level.varying])
+        for level in levels
+    ]
+
+
+def _coefficients_at(coefficients: Coefficients, codes: Ints, columns: Iterable[int]) -> Floats:
+    """Some coefficients of beta at each row of codes, (n, number of columns, S)."""
+    return np.stack([coefficients.at(codes, int(k)) for k in columns], axis=1)
+
+
+def _some_draws(draws: Coefficients, picks: Ints) -> Coefficients:
+    """Coefficients of some draws."""
+    delta = tuple(effects[:, :, picks] for effects in draws.delta)
+    return Coefficients(draws.kappa[:, picks], delta, draws.varying)
+
+
+def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats:
+    """Posterior mean of B, (J, K_g).
+
+    With Sigma = T R R' T, T = diag(tau):  B_kk = [R (1 + R' T I T R)^-1 R']_kk, which needs no
+    inverse of Sigma.
+    """
+    tau, nu = posterior.tau[g], posterior.nu
+    c = 1.0 if nu is None else (nu + 1) / (nu + 3)
+    root = cholesky(posterior.omega[g]) if posterior.omega else None
+    one = np.eye(len(tau))[:, :, None, None]
+    mean = np.empty((len(information), len(tau)))
+    for levels in blocks(len(mean), BLOCK_BYTES // (8 * posterior.n_draws * one.size)):
+        of_levels = np.moveaxis(information[levels], 0, -1)[..., None]
+        A = of_levels * (tau[:, None] * tau * (c / posterior.sigma**2))[:, :, None]
+        if root is None:
+            Q = inverse_lower(cholesky(one + A))
+        else:
+            R = np.broadcast_to(root[:, :, None], A.shape)
+            R_transposed = np.swapaxes(R, 0, 1)
+            A = product(product(R_transposed, A), R)
+            Q = product(inverse_lower(cholesky(one + A)), R_transposed)
+        mean[levels] = (Q**2).sum(axis=0).mean(axis=-1).T
+    return mean
+
+
+def _level_estimates(posterior: Posterior, codes: Ints, g: int, coverage: float) -> Estimates:
+    """Mean and interval of the coefficients that vary by factor g at each row of codes."""
+    varying = posterior.varying[g]
+    ends = np.empty((len(codes), len(varying), 2))
+    for rows in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * len(varying))):
+        draws = _coefficients_at(posterior.draws, codes[rows], varying)
+        ends[rows] = quantiles_of(draws, central(coverage))
+    mean = _coefficients_at(posterior.mean, codes, varying)[..., 0]
+    return Estimates(mean, ends[..., 0], ends[..., 1])
+
+
+def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) -> Estimates:
+    """The levels' own estimates; draws are estimate + spread u + sqrt([I^-1]_kk) noise."""
+    inverse, identified = invert_information(data.information[g])
+    mean, spread = np.where(identified, data.estimate[g], np.nan), data.spread[g]
+    scale = np.sqrt(np.einsum("jkk->jk", inverse))
+    noise = posterior.noise.ravel()
+    strata = (np.arange(len(noise)) + 0.5) / len(noise)
+    u = ndtri(np.random.default_rng((3, g)).permuted(strata))
+    ends = np.empty((*mean.shape, 2))
+    for levels in blocks(len(mean), BLOCK_BYTES // (8 * noise.size * mean.shape[1])):
+        deviation = spread[levels, :, None] * u + scale[levels, :, None] * noise
+        ends[levels] = quantiles_of(deviation, central(coverage))
+    return Estimates(mean, mean + ends[..., 0], mean + ends[..., 1])

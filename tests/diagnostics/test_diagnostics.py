@@ -1,0 +1,314 @@
+"""The verdict: every check fires where it should, names the parameter, and is silent otherwise."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skhlm._typing import Floats
+from skhlm.diagnostics import Diagnostics, diagnose, warn_unless_converged
+from skhlm.diagnostics.checks import Check
+from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
+from skhlm.inputs.labels import Labels
+
+CHAINS, DRAWS = 4, 500
+LABELS = Labels(
+    coefficients=("Intercept", "spend", "price"),
+    factors=("region", "region/country"),
+    group_columns=(("region",), ("region", "country")),
+    levels=((("APAC",), ("EMEA",)), (("APAC", "Japan"), ("EMEA", "France"), ("EMEA", "Spain"))),
+    varying=(np.array([0, 1]), np.array([0, 2])),
+)
+
+
+def make_draws(
+    *, chains: int = CHAINS, draws: int = DRAWS, full: bool = True, student: bool = True
+) -> Draws:
+    """Independent draws: a perfect sampler's."""
+    rng = np.random.default_rng(chains * 1000 + draws)
+    shape = (chains, draws)
+    omega = np.tile(np.eye(2), (*shape, 1, 1))
+    omega[:, :, 0, 1] = omega[:, :, 1, 0] = rng.uniform(-0.9, 0.9, size=shape)
+    return Draws(
+        kappa=rng.normal(size=(*shape, 3)),
+        delta=(rng.normal(size=(*shape, 2, 2)), rng.normal(size=(*shape, 3, 2))),
+        tau=(rng.gamma(2, size=(*shape, 2)), rng.gamma(2, size=(*shape, 2))),
+        omega=(omega, omega[::-1]) if full else (),
+        sigma=rng.gamma(2, size=shape),
+        nu=rng.gamma(2, size=shape) if student else None,
+    )
+
+
+def make_statistics(chains: int = CHAINS, draws: int = DRAWS) -> SamplerStatistics:
+    """Statistics of a sampler without a fault."""
+    shape = (chains, draws)
+    return SamplerStatistics(
+        divergent=np.zeros(shape, dtype=bool),
+        treedepth=np.full(shape, 3),
+        n_leapfrog=np.full(shape, 7),
+        energy=np.random.default_rng(0).normal(size=shape),
+        accept=np.full(shape, 0.8),
+        step_size=np.full(chains, 0.5),
+        max_treedepth=10,
+    )
+
+
+def judge(draws: Draws | None = None, statistics: SamplerStatistics | None = None) -> Diagnostics:
+    """Diagnosis of healthy draws and statistics, except for what is given."""
+    return diagnose(draws or make_draws(), statistics or make_statistics(), LABELS)
+
+
+def spoilt(x: Floats, *index: int, by: str) -> Floats:
+    """A copy of draws (chains, draws, ...) in which one parameter has gone wrong."""
+    x = x.copy()
+    place: tuple[slice | int, ...] = (slice(None), slice(None), *index)
+    good = x[place]
+    bad = {
+        "apart": good + np.arange(len(good))[:, None],
+        "slightly apart": good + 0.15 * np.arange(len(good))[:, None] * good.std(),
+        "slow": np.repeat(good[:, :50], good.shape[1] // 50, axis=1),
+        "stuck": np.ones_like(good),
+        "not finite": np.where(np.arange(good.shape[1]) == 3, np.nan, good),
+    }
+    x[place] = bad[by]
+    return x
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("student", [True, False])
+def test_healthy_run_passes_in_silence(full: bool, student: bool) -> None:
+    found = judge(make_draws(full=full, student=student))
+    assert (found.verdict, found.converged, found.messages) == ("pass", True, ())
+    assert found.max_rhat < 1.01
+    assert min(found.min_ess_bulk, found.min_ess_tail) > 1000
+    assert (found.n_divergent, found.n_max_treedepth, found.n_runs) == (0, 0, 1)
+    assert found.n_leapfrog == 7 * CHAINS * DRAWS
+    assert found.e_bfmi.shape == found.step_size.shape == (CHAINS,)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unless_converged(found)
+
+
+def cases() -> list[tuple[str, Draws]]:
+    """One parameter of each kind with chains apart, and what it is called."""
+    good = make_draws()
+    assert good.nu is not None
+    by = "apart"
+    return [
+        ("kappa[spend]", replace(good, kappa=spoilt(good.kappa, 1, by=by))),
+        ("sigma", replace(good, sigma=spoilt(good.sigma, by=by))),
+        ("nu", replace(good, nu=spoilt(good.nu, by=by))),
+        (
+            "tau[region/country, price]",
+            replace(good, tau=(good.tau[0], spoilt(good.tau[1], 1, by=by))),
+        ),
+        (
+            "omega[region, Intercept, spend]",
+            replace(good, omega=(spoilt(good.omega[0], 1, 0, by=by), good.omega[1])),
+        ),
+        (
+            "delta[region/country, EMEA/France, price]",
+            replace(good, delta=(good.delta[0], spoilt(good.delta[1], 1, 1, by=by))),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("name", "draws"), cases())
+def test_worst_parameter_is_named(name: str, draws: Draws) -> None:
+    found = judge(draws)
+    assert found.worst_parameter == name
+    assert found.verdict == "fail"
+    assert found.max_rhat > 1.05
+    with pytest.warns(ConvergenceWarning) as caught:
+        warn_unless_converged(found)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert name in text
+    assert f"{found.max_rhat:.3f}" in text
+    assert "iter_sampling" in text
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict"), [("slightly apart", "warn"), ("slow", "warn"), ("stuck", "fail")]
+)
+def test_degrees_of_trouble(by: str, verdict: str) -> None:
+    good = make_draws()
+    found = judge(replace(good, kappa=spoilt(good.kappa, 2, by=by)))
+    assert found.verdict == verdict
+    assert not found.converged
+    assert found.worst_parameter == "kappa[price]"
+
+
+@pytest.mark.parametrize("by", ["stuck", "not finite"])
+@pytest.mark.parametrize("chains", [1, 4])
+def test_what_never_moves_or_is_not_finite_fails(by: str, chains: int) -> None:
+    good = make_draws(chains=chains)
+    bad = replace(good, sigma=spoilt(good.sigma, by=by))
+    found = judge(bad, make_statistics(chains))
+    assert (found.verdict, found.max_rhat, found.worst_parameter) == ("fail", np.inf, "sigma")
+    assert found.min_ess_bulk == found.min_ess_tail == 0
+
+
+def test_too_few_draws_warn() -> None:
+    found = judge(make_draws(draws=60), make_statistics(draws=60))
+    assert found.verdict == "warn"
+    assert not found.converged
+    assert "Tail effective sample size" in found.messages[-1]
+
+
+@pytest.mark.parametrize("draws", [1, 2, 3])
+def test_hardly_any_draws_do_not_pass(draws: int) -> None:
+    found = judge(make_draws(draws=draws), make_statistics(draws=draws))
+    assert found.verdict != "pass"
+    assert not found.converged
+    assert np.isnan(found.min_ess_bulk)
+
+
+def test_one_chain_says_what_is_missing() -> None:
+    found = judge(make_draws(chains=1), make_statistics(chains=1))
+    assert (found.verdict, found.converged) == ("warn", True)
+    assert np.isnan(found.max_rhat)
+    assert len(found.messages) == 1
+    assert "one chain" in found.messages[0]
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(1, "warn"), (20, "warn"), (21, "fail")])
+def test_divergences(count: int, verdict: str) -> None:
+    statistics = make_statistics()
+    statistics.divergent.flat[:count] = True
+    found = judge(statistics=statistics)
+    assert (found.verdict, found.n_divergent, found.converged) == (verdict, count, False)
+    with pytest.warns(ConvergenceWarning, match=f"{count} of 2000 .* adapt_delta"):
+        warn_unless_converged(replace(found, n_runs=2))
+
+
+def test_second_run_is_mentioned() -> None:
+    statistics = make_statistics()
+    statistics.divergent[0, 0] = True
+    with pytest.warns(ConvergenceWarning, match="after a second run"):
+        warn_unless_converged(judge(statistics=replace(statistics, n_runs=2)))
+
+
+def test_slow_energy_and_cut_trajectories_are_no_warning() -> None:
+    statistics = make_statistics()
+    statistics.energy[1] = np.cumsum(statistics.energy[1])
+    slow = judge(statistics=statistics)
+    assert (slow.verdict, slow.converged) == ("warn", True)
+    assert "E-BFMI" in slow.messages[0]
+    assert slow.e_bfmi[1] < 0.3 < slow.e_bfmi[0]
+    statistics = make_statistics()
+    statistics.treedepth.flat[:21] = 10
+    cut = judge(statistics=statistics)
+    assert (cut.verdict, cut.converged, cut.n_max_treedepth) == ("warn", True, 21)
+    assert "max_treedepth=10" in cut.messages[0]
+
+
+def test_no_factors_and_no_coefficients() -> None:
+    labels = Labels((), (), (), (), ())
+    good = make_draws()
+    draws = replace(good, kappa=good.kappa[:, :, :0], delta=(), tau=(), omega=())
+    assert diagnose(draws, make_statistics(), labels).verdict == "pass"
+
+
+# --- approximations -------------------------------------------------------------------------------
+
+
+def judge_approximation(k: float, ess: float = 900.0, draws: Draws | None = None) -> Diagnostics:
+    """Diagnosis of an approximation's draws."""
+    statistics = ImportanceStatistics(pareto_k=k, ess=ess, resampled=k <= 0.7)
+    return diagnose(draws or make_draws(), statistics, LABELS, "pathfinder")
+
+
+@pytest.mark.parametrize(
+    ("k", "verdict"),
+    [
+        (-0.2, "pass"),
+        (0.7, "pass"),
+        (0.71, "warn"),
+        (1.0, "warn"),
+        (1.01, "fail"),
+        (np.nan, "fail"),
+    ],
+)
+def test_pareto_k_decides_about_an_approximation(k: float, verdict: str) -> None:
+    found = judge_approximation(k)
+    assert (found.verdict, found.converged) == (verdict, verdict == "pass")
+    assert (found.algorithm, found.n_chains, found.n_draws) == ("pathfinder", CHAINS, DRAWS)
+    np.testing.assert_equal(found.pareto_k, k)
+    assert np.isnan([found.max_rhat, found.min_ess_bulk, found.min_ess_tail]).all()
+    assert (found.n_divergent, found.n_leapfrog, found.e_bfmi.size, found.step_size.size) == (
+        0,
+    ) * 4
+
+
+def test_poor_approximation_warns_once_with_a_way_out() -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        warn_unless_converged(judge_approximation(0.93))
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    for part in ("algorithm='pathfinder'", "0.93", "0.7", "fallback='nuts'", "tighter priors"):
+        assert part in text
+
+
+def test_approximation_of_few_effective_draws_warns_in_the_frame_only() -> None:
+    found = judge_approximation(0.3, ess=40.0)
+    assert (found.verdict, found.converged) == ("warn", True)
+    assert "40 effective draws" in found.messages[0]
+
+
+@pytest.mark.parametrize("by", ["stuck", "not finite"])
+def test_collapsed_approximation_fails(by: str) -> None:
+    good = make_draws()
+    bad = replace(good, tau=(spoilt(good.tau[0], 1, by=by), good.tau[1]))
+    found = judge_approximation(0.2, draws=bad)
+    assert (found.verdict, found.converged) == ("fail", False)
+    assert (found.worst_parameter, found.max_rhat) == ("tau[region, spend]", np.inf)
+    assert "tau[region, spend]" in found.messages[0]
+
+
+# --- every check is listed ------------------------------------------------------------------------
+
+
+def test_frame_has_a_row_for_every_check() -> None:
+    frame = judge().to_frame()
+    assert list(frame) == ["check", "verdict", "value", "threshold", "source", "advice"]
+    names = ["divergences", "R-hat", "bulk ESS", "tail ESS", "E-BFMI", "treedepth"]
+    assert list(frame["check"]) == names
+    assert list(frame["threshold"]) == [0, 1.01, 400, 400, 0.3, 0.01]
+    assert set(frame["verdict"]) == {"pass"}
+    assert set(frame["advice"]) == {""}
+    assert frame["source"].str.len().min() > 0
+    assert list(judge_approximation(0.1).to_frame()["check"]) == [
+        "Pareto k",
+        "importance ESS",
+        "spread of draws",
+    ]
+
+
+def test_worst_check_is_the_verdict_and_more_may_follow() -> None:
+    found = judge()
+    note = Check("levels", "warn", 3, 5, "a paper", "Three levels.")
+    noted = found.and_also([note])
+    assert (noted.verdict, noted.messages, noted.converged) == ("warn", ("Three levels.",), True)
+    assert noted.checks == (*found.checks, note)
+    assert found.verdict == "pass"
+    failed = noted.and_also([replace(note, verdict="fail")])
+    assert failed.verdict == "fail"
+
+
+def test_prints_every_check() -> None:
+    statistics = make_statistics()
+    statistics.divergent[0, 0] = True
+    found = judge(statistics=statistics)
+    lines = str(found).splitlines()
+    assert lines[0] == f"warn: nuts, {CHAINS} x {DRAWS} draws"
+    assert lines[1] == "  warn  divergences: 1 (threshold 0)"
+    assert "adapt_delta" in lines[2]
+    assert len(lines) == 2 + len(found.checks)
+    html = found._repr_html_()
+    assert html.count("<tr") == 1 + len(found.checks)
+    assert "divergences" in html

@@ -1,0 +1,211 @@
+"""Grouping factors: how they are asked for, their levels learned at fit, codes at predict."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skhlm.inputs.columns import Columns, read_group_column
+from skhlm.inputs.hierarchy import learn_groups, parse_groups
+
+FRAME = Columns(5, ("region", "country", "spend", "a/b", "industry"))
+ARRAY = Columns(4)
+
+
+@pytest.mark.parametrize(
+    ("groups", "columns", "factors"),
+    [
+        (None, FRAME, []),
+        ([], FRAME, []),
+        ("country", FRAME, [("country",)]),
+        ("region/country", FRAME, [("region", "region/country")]),
+        (("region", "country"), FRAME, [("region", "region/country")]),
+        ((0, "country"), FRAME, [("region", "region/country")]),
+        ("a/b", FRAME, [("a/b",)]),
+        (("region", "a/b"), FRAME, [("region", "region/a/b")]),
+        (1, FRAME, [("country",)]),
+        (3, ARRAY, [("3",)]),
+        (-1, ARRAY, [("3",)]),
+        ((2, 3), ARRAY, [("2", "2/3")]),
+        (["region/country", "industry"], FRAME, [("region", "region/country"), ("industry",)]),
+        ([(0, 1), 2], ARRAY, [("0", "0/1"), ("2",)]),
+        (["region/country", "country"], FRAME, [("region", "region/country"), ("country",)]),
+    ],
+)
+def test_every_form_of_groups(groups, columns, factors):
+    assert [hierarchy.factors for hierarchy in parse_groups(groups, columns)] == factors
+
+
+@pytest.mark.parametrize(
+    ("groups", "columns", "by_name"),
+    [("country", FRAME, True), (1, FRAME, False), ((0, "country"), FRAME, True), (1, ARRAY, False)],
+)
+def test_whether_groups_were_given_by_name_is_remembered(groups, columns, by_name):
+    assert [hierarchy.by_name for hierarchy in parse_groups(groups, columns)] == [by_name]
+
+
+@pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        ("contry", ValueError, r"no column 'contry' in X.*Did you mean 'country'\?"),
+        ("region/contry", ValueError, r"no column 'contry'"),
+        (9, ValueError, "no column 9 in X, which has 5 columns"),
+        (["region", "region/country"], ValueError, "'region' is listed twice, in 'region' and in"),
+        (["country", 1], ValueError, "'country' is listed twice"),
+        (["a/b", "a/b"], ValueError, "'a/b' is listed twice"),
+        (("region", "region"), ValueError, "'region/region' has the same column twice"),
+        ((), ValueError, "empty tuple"),
+        (2.5, TypeError, "got 2.5 of type float"),
+        (True, TypeError, "got True of type bool"),
+        ({"region": 1}, TypeError, "dict is not a hierarchy"),
+        ([["region", "country"]], TypeError, "list is not a hierarchy.*a tuple is one hierarchy"),
+        ([None], TypeError, "not a hierarchy"),
+    ],
+)
+def test_groups_that_make_no_sense_name_value_and_remedy(groups, error, message):
+    with pytest.raises(error, match=message):
+        parse_groups(groups, FRAME)
+
+
+def read(**columns):
+    """Group columns by position, from lists of values by name."""
+    return {
+        j: read_group_column(name, np.array(values, dtype=object))
+        for j, (name, values) in enumerate(columns.items())
+    }
+
+
+def learn(groups, **columns):
+    return learn_groups(
+        parse_groups(groups, Columns(len(columns), tuple(columns))), read(**columns)
+    )
+
+
+REGION = ["EMEA", "APAC", "EMEA", "APAC", "EMEA"]
+COUNTRY = ["France", "Japan", "Spain", "France", "France"]
+
+
+def test_levels_are_whole_paths_in_sorted_order():
+    groups = learn("region/country", region=REGION, country=COUNTRY)
+    assert groups.names == ("region", "region/country")
+    assert groups.n_levels == (2, 4)
+    assert groups.levels(0) == [("APAC",), ("EMEA",)]
+    assert groups.levels(1) == [
+        ("APAC", "France"),
+        ("APAC", "Japan"),
+        ("EMEA", "France"),
+        ("EMEA", "Spain"),
+    ]
+    np.testing.assert_array_equal(groups.factors[1].parent, [0, 0, 1, 1])
+    np.testing.assert_array_equal(
+        groups.codes(read(region=REGION, country=COUNTRY), 5),
+        [[1, 2], [0, 1], [1, 3], [0, 0], [1, 2]],
+    )
+
+
+def test_without_groups_there_is_nothing_to_learn():
+    groups = learn_groups((), {})
+    assert groups.names == groups.n_levels == ()
+    assert groups.codes({}, 3).shape == groups.new_levels({}, groups.codes({}, 3)).shape == (3, 0)
+
+
+@given(st.data())
+def test_codes_point_to_the_rows_own_path_whatever_their_order(data):
+    rows = data.draw(st.lists(st.tuples(*[st.sampled_from("abc")] * 3), min_size=1, max_size=20))
+    shuffled = data.draw(st.permutations(rows))
+    a, b, c = zip(*shuffled, strict=True)
+    groups = learn(["a/b/c", "c"], a=a, b=b, c=c)
+    codes = groups.codes(read(a=a, b=b, c=c), len(rows))
+    for g, path in enumerate([slice(0, 1), slice(0, 2), slice(0, 3), slice(2, 3)]):
+        assert groups.levels(g) == sorted({row[path] for row in rows})
+        assert [groups.levels(g)[code] for code in codes[:, g]] == [row[path] for row in shuffled]
+
+
+def test_unseen_paths_keep_what_is_known_of_them():
+    groups = learn("region/country", region=REGION, country=COUNTRY)
+    new = read(
+        region=["EMEA", "EMEA", "MENA", None, "APAC"], country=["Japan", "?", "?", "Japan", None]
+    )
+    np.testing.assert_array_equal(
+        groups.codes(new, 5), [[1, -1], [1, -1], [-1, -1], [-1, -1], [0, -1]]
+    )
+
+
+def test_rows_of_an_unseen_path_share_a_new_level_and_missing_ones_do_not():
+    groups = learn("region/country", region=REGION, country=COUNTRY)
+    columns = read(
+        region=["EMEA", "MENA", "APAC", "EMEA", None, None, "EMEA", "EMEA"],
+        country=["Japan", "Egypt", "Japan", "Japan", "Japan", "Japan", None, None],
+    )
+    new = groups.new_levels(columns, groups.codes(columns, 8))
+    np.testing.assert_array_equal(new[:, 0], [-1, 0, -1, -1, 1, 2, -1, -1])
+    np.testing.assert_array_equal(new[:, 1], [0, 1, -1, 0, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("same", [[1, 2], [1.0, 2.0], [True, 2], [np.int8(1), np.float32(2)]])
+def test_levels_match_by_value(same):
+    groups = learn("g", g=[1, 2, 1])
+    np.testing.assert_array_equal(groups.codes(read(g=same), 2), [[0], [1]])
+
+
+def test_a_number_and_its_text_are_different_levels():
+    groups = learn("g", g=["1", "2"])
+    np.testing.assert_array_equal(groups.codes(read(g=["1", 1]), 2), [[0], [-1]])
+
+
+def test_a_column_that_changed_its_type_is_an_error_not_a_silent_mismatch():
+    groups = learn("g", g=[1, 2, 3])
+    with pytest.raises(
+        TypeError, match=r"'g' held labels such as 1, a whole number.*holds '1', a string"
+    ):
+        groups.codes(read(g=["1", "2"]), 2)
+    with pytest.raises(TypeError, match=r"1, a whole number, at fit and now holds 0.5, a fraction"):
+        groups.codes(read(g=[0.5, 1.5]), 2)
+    np.testing.assert_array_equal(groups.codes(read(g=[0.5, 1]), 2), [[-1], [0]])
+    np.testing.assert_array_equal(learn("g", g=[0.5]).codes(read(g=[1]), 1), [[-1]])
+    np.testing.assert_array_equal(groups.codes(read(g=[4, 5]), 2), [[-1], [-1]])
+    np.testing.assert_array_equal(groups.codes(read(g=[None]), 1), [[-1]])
+
+
+def test_mixed_kinds_at_fit_are_an_error_with_an_example_of_each():
+    with pytest.raises(TypeError, match=r"'g' mixes kinds of labels: 1 is a number, '2' a string"):
+        learn("g", g=[1, "2"])
+
+
+def test_missing_values_at_fit_are_counted_by_column():
+    with pytest.raises(ValueError, match=r"'region': 1, 'country': 2.*Drop these rows, or fill in"):
+        learn("region/country", region=["a", None, "a"], country=["b", np.nan, None])
+
+
+def test_labels_that_no_row_has_are_not_learned():
+    columns = read(g=["a", "b", "c"])
+    columns[0] = columns[0].rows(np.array([True, False, True]))
+    assert learn_groups(parse_groups("g", Columns(1, ("g",))), columns).levels(0) == [
+        ("a",),
+        ("c",),
+    ]
+
+
+def test_unseen_levels_can_be_an_error():
+    groups = learn("region/country", region=REGION, country=COUNTRY)
+    seen = read(region=REGION, country=COUNTRY)
+    groups.check_seen(seen, groups.codes(seen, 5))
+    unseen = read(region=["EMEA", "EMEA"], country=["Japan", None])
+    message = r"'region/country': 2 row\(s\).*\('EMEA', 'Japan'\), \('EMEA', None\).*'population'"
+    with pytest.raises(ValueError, match=message):
+        groups.check_seen(unseen, groups.codes(unseen, 2))
+
+
+def test_what_is_learned_is_small_and_pickles():
+    many = [f"level {i % 1000}" for i in range(50_000)]
+    groups = learn("g", g=many)
+    stored = pickle.dumps(groups)
+    assert len(stored) < 50_000
+    restored = pickle.loads(stored)
+    np.testing.assert_array_equal(
+        restored.codes(read(g=many), 50_000), groups.codes(read(g=many), 50_000)
+    )

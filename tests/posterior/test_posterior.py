@@ -1,0 +1,467 @@
+"""The posterior in the user's units against the model's formulas, row by row and jointly."""
+
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from skhlm._typing import Floats, Ints
+from skhlm.draws import Draws
+from skhlm.inputs.design import Units
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior, quantiles_of
+
+LEVELS = (3, 7, 4)
+VARYING = (np.array([0, 1, 2]), np.array([0, 2]), np.array([1]))
+UNITS = Units(True, 10.0, 3.0, np.array([5.0, -2.0]), np.array([2.0, 0.25]))
+FACTORS = range(len(LEVELS))
+
+
+def make_draws(
+    *,
+    chains: int = 4,
+    draws: int = 100,
+    full: bool = True,
+    student: bool = True,
+    varying: tuple[Ints, ...] = VARYING,
+    n_coefficients: int = 3,
+    seed: int = 0,
+) -> Draws:
+    """Arbitrary draws of a model with three factors, in the model's units."""
+    rng = np.random.default_rng(seed)
+    shape = (chains, draws)
+    sizes = [len(columns) for columns in varying]
+    omega = tuple(np.stack([correlation(k, rng) for _ in range(chains * draws)]) for k in sizes)
+    return Draws(
+        kappa=rng.normal(size=(*shape, n_coefficients)),
+        delta=tuple(rng.normal(size=(*shape, J, k)) for J, k in zip(LEVELS, sizes, strict=False)),
+        tau=tuple(rng.gamma(4, 0.25, size=(*shape, k)) for k in sizes),
+        omega=tuple(o.reshape(*shape, k, k) for o, k in zip(omega, sizes, strict=True)) * full,
+        sigma=rng.gamma(20, 0.05, size=shape),
+        nu=2.5 + rng.gamma(2, 5, size=shape) if student else None,
+    )
+
+
+def correlation(k: int, rng: np.random.Generator) -> Floats:
+    """A random correlation matrix (k, k)."""
+    root = rng.normal(size=(k, k + 2))
+    covariance = root @ root.T
+    sd = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / np.outer(sd, sd))
+
+
+def make_posterior(**kwargs: Any) -> Posterior:
+    """Posterior of `make_draws` in the user's units."""
+    return Posterior.from_draws(make_draws(**kwargs), kwargs.get("varying", VARYING), UNITS)
+
+
+def make_rows(n: int, *, new: bool = True, seed: int = 1) -> tuple[Floats, Ints]:
+    """Predictors (n, 2) and codes (n, 3), some of them new if asked for."""
+    rng = np.random.default_rng(seed)
+    codes = np.column_stack([rng.integers(-1 if new else 0, J, n) for J in LEVELS])
+    return rng.normal(size=(n, 2)) * 3, codes
+
+
+def naive_expected_value(draws: Draws, X: Floats, codes: Ints) -> Floats:
+    """Draws of E[y | x], (n, S), for levels seen at fit, by the model's formula in its units."""
+    Z = np.column_stack([np.ones(len(X)), (X - UNITS.x_center) / UNITS.x_scale])
+    flat = draws.map(lambda x: x.reshape(-1, *x.shape[2:]))
+    beta = np.repeat(flat.kappa[None], len(X), axis=0)
+    for g in FACTORS:
+        beta[:, :, VARYING[g]] += np.moveaxis(flat.delta[g], 0, 1)[codes[:, g]]
+    value: Floats = UNITS.y_center + UNITS.y_scale * np.einsum("nk,nsk->ns", Z, beta)
+    return value
+
+
+def expected_value_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """All draws of E[y | x] at once, (n, S)."""
+    result = np.empty((len(X), posterior.n_draws))
+    for rows, values in posterior.blocks(X, codes):
+        result[rows] = values
+    return result
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_expected_value_is_that_of_the_model(full: bool) -> None:
+    posterior = make_posterior(full=full)
+    X, codes = make_rows(50, new=False)
+    expected = naive_expected_value(make_draws(full=full), X, codes)
+    np.testing.assert_allclose(expected_value_draws(posterior, X, codes), expected, rtol=1e-11)
+    np.testing.assert_allclose(
+        posterior.expected_value(X, codes), expected.mean(axis=1), rtol=1e-11
+    )
+
+
+def test_expected_value_is_linear_in_the_mean_coefficients() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(50)
+    doubled = replace(
+        posterior.mean,
+        kappa=2 * posterior.mean.kappa,
+        delta=tuple(2 * delta for delta in posterior.mean.delta),
+    )
+    twice = replace(posterior, mean=doubled).expected_value(X, codes)
+    assert np.array_equal(twice, 2 * posterior.expected_value(X, codes))
+
+
+def test_new_level_has_mean_zero() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(50, new=False)
+    for g in FACTORS:
+        new, without = codes.copy(), codes.copy()
+        new[:, g], without[:, g] = NEW, NO_EFFECT
+        expected = posterior.expected_value(X, without)
+        assert np.array_equal(posterior.expected_value(X, new), expected)
+        draws = expected_value_draws(posterior, X, without)
+        np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
+
+
+def rowwise(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Everything that is computed row by row, side by side."""
+    return np.column_stack(
+        [
+            posterior.expected_value(X, codes),
+            posterior.predictive_std(X, codes),
+            posterior.interval(X, codes, 0.9, "outcome"),
+            posterior.quantiles(X, codes, [0, 0.3, 1], "mean"),
+            expected_value_draws(posterior, X, codes),
+        ]
+    )
+
+
+@pytest.mark.parametrize("draws", [1, 3, 100])
+def test_a_row_does_not_depend_on_the_others(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    posterior = make_posterior(chains=1 if draws == 1 else 4, draws=draws)
+    X, codes = make_rows(200)
+    whole = rowwise(posterior, X, codes)
+    order = np.random.default_rng(2).permutation(200)
+    assert np.array_equal(rowwise(posterior, X[order], codes[order]), whole[order])
+    for rows in [slice(0, 1), slice(7, 8), slice(3, 20), slice(100, 200)]:
+        assert np.array_equal(rowwise(posterior, X[rows], codes[rows]), whole[rows])
+    monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", 8 * 13 * posterior.n_draws)
+    assert np.array_equal(rowwise(posterior, np.asfortranarray(X), np.asfortranarray(codes)), whole)
+
+
+def test_no_rows_and_no_factors() -> None:
+    X, codes = make_rows(5)
+    assert rowwise(make_posterior(), X[:0], codes[:0]).shape[0] == 0
+    posterior = make_posterior(varying=())
+    expected = posterior.expected_value(X, codes[:, :0])
+    draws = expected_value_draws(posterior, X, codes[:, :0])
+    np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
+    assert rowwise(posterior, X, codes[:, :0]).shape[0] == 5
+
+
+def test_no_intercept() -> None:
+    units = Units(False, 0.0, 3.0, np.zeros(2), np.array([2.0, 0.25]))
+    draws = make_draws(varying=(np.array([1]),), n_coefficients=2)
+    posterior = Posterior.from_draws(draws, (np.array([1]),), units)
+    X, codes = make_rows(20, new=False)
+    flat = draws.map(lambda x: x.reshape(-1, *x.shape[2:]))
+    slopes = np.repeat(flat.kappa[None], 20, axis=0)
+    slopes[:, :, 1] += np.moveaxis(flat.delta[0], 0, 1)[codes[:, 0], :, 0]
+    expected = np.einsum("nk,nsk->ns", X * 3.0 / units.x_scale, slopes)
+    found = expected_value_draws(posterior, X, codes[:, :1])
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
+    assert np.array_equal(posterior.kappa_at_zero(), posterior.draws.kappa)
+
+
+@pytest.mark.parametrize("power", [-40, 3])
+def test_powers_of_two_change_only_units(power: int) -> None:
+    X, codes = make_rows(50)
+    draws = make_draws()
+    factor = 2.0**power
+    y_units = replace(UNITS, y_center=UNITS.y_center * factor, y_scale=UNITS.y_scale * factor)
+    x_units = replace(UNITS, x_center=UNITS.x_center * factor, x_scale=UNITS.x_scale * factor)
+    before = rowwise(Posterior.from_draws(draws, VARYING, UNITS), X, codes)
+    in_y = rowwise(Posterior.from_draws(draws, VARYING, y_units), X, codes)
+    in_x = rowwise(Posterior.from_draws(draws, VARYING, x_units), X * factor, codes)
+    assert np.array_equal(in_y, before * factor)
+    assert np.array_equal(in_x, before)
+
+
+def constant_draws(n_draws: int, *, nu: float | None, full: bool = False) -> Draws:
+    """Draws that are all alike: kappa = (1, 2, 3), effects 0, tau = (.5, 1, 2), sigma = 1.5."""
+    shape = (2, n_draws // 2)
+
+    def repeated(value: Any) -> Floats:
+        value = np.asarray(value, dtype=np.float64)
+        return np.broadcast_to(value, (*shape, *value.shape)).copy()
+
+    omega = [[1.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 1.0]]
+    tau = np.array([0.5, 1.0, 2.0])
+    return Draws(
+        kappa=repeated([1.0, 2.0, 3.0]),
+        delta=tuple(repeated(np.zeros((2, len(k)))) for k in VARYING),
+        tau=tuple(repeated(tau[k]) for k in VARYING),
+        omega=tuple(repeated(np.array(omega)[np.ix_(k, k)]) for k in VARYING) if full else (),
+        sigma=repeated(1.5),
+        nu=None if nu is None else repeated(nu),
+    )
+
+
+@pytest.mark.parametrize("nu", [None, 1.2, 5.0])
+def test_outcome_quantiles_without_uncertainty_are_those_of_the_noise(nu: float | None) -> None:
+    posterior = Posterior.from_draws(constant_draws(4000, nu=nu), VARYING, UNITS)
+    probabilities = [0.05, 0.3, 0.5, 0.9]
+    X, codes = np.array([[1.0, 2.0]]), np.array([[0, NO_EFFECT, 1]])
+    noise = stats.norm(scale=4.5) if nu is None else stats.t(nu, scale=4.5)
+    expected = posterior.expected_value(X, codes) + noise.ppf(probabilities)
+    step = 1 / 4000 / noise.pdf(noise.ppf(probabilities))  # between neighbouring strata
+    found = posterior.quantiles(X, codes, probabilities)
+    assert (np.abs(found[0] - expected) < step).all()
+
+
+def test_outcome_quantiles_are_those_of_the_mixture() -> None:
+    posterior = make_posterior(draws=500)
+    assert posterior.nu is not None
+    X, codes = make_rows(20, new=False)
+    probabilities = np.array([0.05, 0.5, 0.95])
+    found = posterior.quantiles(X, codes, probabilities.tolist())
+    values = expected_value_draws(posterior, X, codes)
+    reached = np.stack(
+        [
+            stats.t.cdf((q[:, None] - values) / posterior.sigma, posterior.nu).mean(axis=1)
+            for q in found.T
+        ]
+    )
+    mcse = np.sqrt(probabilities * (1 - probabilities) / posterior.n_draws)
+    assert (np.abs(reached - probabilities[:, None]) < 4 * mcse[:, None]).all()
+
+
+def test_few_draws_still_give_smooth_outcome_quantiles() -> None:
+    posterior = Posterior.from_draws(constant_draws(6, nu=5.0), VARYING, UNITS)
+    assert posterior.noise.size >= 2000
+    found = posterior.interval(np.array([[5.0, -2.0]]), np.full((1, 3), NO_EFFECT), 0.9)
+    half_width = 4.5 * stats.t.ppf(0.95, 5)
+    np.testing.assert_allclose(found - 13, [[-half_width, half_width]], rtol=0.01)
+
+
+def test_mean_quantiles_are_those_of_the_draws() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(20)
+    expected = np.quantile(expected_value_draws(posterior, X, codes), [0.05, 0.95], axis=1).T
+    np.testing.assert_allclose(posterior.interval(X, codes, 0.9, "mean"), expected, rtol=1e-12)
+
+
+def test_quantiles_of_agrees_with_numpy() -> None:
+    values = np.random.default_rng(0).normal(size=(5, 2, 21))
+    probabilities = [0.0, 0.05, 0.123, 0.5, 1.0]
+    expected = np.moveaxis(np.quantile(values, probabilities, axis=-1), 0, -1)
+    np.testing.assert_allclose(quantiles_of(values, probabilities), expected, rtol=1e-14)
+    assert np.array_equal(quantiles_of(values[..., :1], [0.3]), values[..., :1])
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("new", [[0], [1], [2], [0, 1], [0, 1, 2]])
+def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
+    """Nested or crossed, each new level adds z' Sigma_g z."""
+    n_draws = 40_000
+    posterior = Posterior.from_draws(constant_draws(n_draws, nu=None, full=full), VARYING, UNITS)
+    X = np.array([[1.0, 2.0], [7.0, -2.5]])
+    codes = np.zeros((2, 3), dtype=np.int64)
+    codes[:, new] = NEW
+    Z = UNITS.centred(X)
+    expected = np.zeros(2)
+    for g in new:
+        sigma = posterior.covariance(g)[:, :, 0]
+        expected += np.einsum("ni,ij,nj->n", Z[:, VARYING[g]], sigma, Z[:, VARYING[g]])
+    found = expected_value_draws(posterior, X, codes).var(axis=1)
+    assert (np.abs(found / expected - 1) < 4 * np.sqrt(2 / n_draws)).all()
+    exact = np.sqrt(expected + 4.5**2)
+    np.testing.assert_allclose(posterior.predictive_std(X, codes), exact, rtol=1e-12)
+
+
+def test_predictive_std_of_the_normal_family() -> None:
+    posterior = make_posterior(student=False)
+    X, codes = make_rows(30, new=False)
+    variance = expected_value_draws(posterior, X, codes).var(axis=1) + np.mean(posterior.sigma**2)
+    np.testing.assert_allclose(posterior.predictive_std(X, codes) ** 2, variance, rtol=1e-12)
+
+
+def test_residual_variance_of_student_t() -> None:
+    sigma, nu = np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.5, 4.0, 3.0, 6.0])
+    posterior = replace(make_posterior(chains=1, draws=4), sigma=sigma, nu=nu)
+    assert posterior.residual_variance == pytest.approx((8 + 13.5) / 2)
+    assert replace(posterior, nu=nu - 3).residual_variance == np.inf
+    steady = Posterior.from_draws(constant_draws(10, nu=5.0), VARYING, UNITS)
+    assert steady.residual_variance == pytest.approx(4.5**2 * 5 / 3)
+
+
+def joint(posterior: Posterior, codes: list[list[int]], new: list[list[int]], n: int) -> Floats:
+    """Joint draws of the expected values of rows at x = (1, 2)."""
+    X = np.tile([1.0, 2.0], (len(codes), 1))
+    rng = np.random.default_rng(3)
+    return posterior.joint_draws(X, np.array(codes), np.array(new), n, rng, "mean")
+
+
+def test_joint_draws_share_new_levels() -> None:
+    """Rows of one new level move together, rows of different ones do not."""
+    n = 20_000
+    posterior = Posterior.from_draws(constant_draws(100, nu=None, full=True), VARYING, UNITS)
+    codes = [[NEW, NEW, 0], [NEW, NEW, 0], [NEW, NEW, 0], [1, NEW, 0], [NEW, 1, 0]]
+    new = [[0, 0, -1], [0, 1, -1], [1, 2, -1], [-1, 0, -1], [0, -1, -1]]
+    draws = joint(posterior, codes, new, n)
+    z = UNITS.centred(np.array([[1.0, 2.0]]))[0]
+    by_factor = [z[VARYING[g]] @ posterior.covariance(g)[:, :, 0] @ z[VARYING[g]] for g in (0, 1)]
+    same = [(np.array(new)[:, None, g] == np.array(new)[None, :, g]) for g in (0, 1)]
+    both_new = [
+        np.outer(np.array(codes)[:, g] == NEW, np.array(codes)[:, g] == NEW) for g in (0, 1)
+    ]
+    expected = sum(by_factor[g] * same[g] * both_new[g] for g in (0, 1))
+    variances = np.diag(expected)
+    mcse = np.sqrt((np.outer(variances, variances) + expected**2) / n)
+    assert (np.abs(np.cov(draws) - expected) < 4 * mcse + 1e-12).all()
+
+
+def test_joint_draws_agree_with_rowwise_quantiles() -> None:
+    posterior = make_posterior(draws=500)
+    X, codes = make_rows(30)
+    ids = np.where(codes == NEW, 0, -1)
+    n = 20_000
+    draws = posterior.joint_draws(X, codes, ids, n, np.random.default_rng(4))
+    for probability, quantile in zip([0.1, 0.9], posterior.interval(X, codes, 0.8).T, strict=True):
+        reached = (draws <= quantile[:, None]).mean(axis=1)
+        mcse = np.sqrt(probability * (1 - probability) * (1 / n + 1 / posterior.n_draws))
+        assert (np.abs(reached - probability) < 4 * mcse).all()
+
+
+def test_joint_draws_pick_posterior_draws_without_replacement() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(3, new=False)
+    ids = np.full_like(codes, -1)
+    every = expected_value_draws(posterior, X, codes)
+    rng = np.random.default_rng(5)
+    picked = posterior.joint_draws(X, codes, ids, posterior.n_draws, rng, "mean")
+    assert np.array_equal(np.sort(picked, axis=1), np.sort(every, axis=1))
+    more = posterior.joint_draws(X, codes, ids, 3 * posterior.n_draws, rng, "mean")
+    assert more.shape == (3, 3 * posterior.n_draws)
+    assert np.isin(more, every).all()
+
+
+@pytest.mark.parametrize("student", [True, False])
+def test_joint_draws_are_reproducible_and_noisy(student: bool) -> None:
+    posterior = make_posterior(student=student)
+    X, codes = make_rows(20)
+    codes[3] = NO_EFFECT
+    ids = np.where(codes == NEW, np.arange(20)[:, None], -1)
+    one, other = (
+        posterior.joint_draws(X, codes, ids, 7, np.random.default_rng(6)) for _ in range(2)
+    )
+    assert one.shape == (20, 7)
+    assert np.array_equal(one, other)
+    assert len(np.unique(one)) == one.size
+
+
+def test_joint_draws_leave_out_what_has_no_effect() -> None:
+    posterior = Posterior.from_draws(constant_draws(10, nu=None), VARYING, UNITS)
+    draws = joint(posterior, [[NO_EFFECT] * 3, [NEW] * 3], [[-1] * 3, [0] * 3], 5)
+    X = np.array([[1.0, 2.0]])
+    np.testing.assert_allclose(
+        draws[0], posterior.expected_value(X, np.full((1, 3), NO_EFFECT))[0], rtol=1e-13
+    )
+    assert draws[1].std() > 0
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_coefficients_at_zero(full: bool) -> None:
+    posterior = make_posterior(full=full)
+    X, codes = make_rows(40)
+    beta = posterior.coefficients_at_zero(codes)
+    lines = beta[:, 0] + np.einsum("nk,nks->ns", X, beta[:, 1:])
+    np.testing.assert_allclose(lines, expected_value_draws(posterior, X, codes), rtol=1e-9)
+    described = posterior.describe_coefficients(codes, (0.05, 0.95))
+    mean = described[:, 0, 0] + (X * described[:, 1:, 0]).sum(axis=1)
+    np.testing.assert_allclose(mean, posterior.expected_value(X, codes), rtol=1e-9)
+    np.testing.assert_allclose(described[:, :, 1], beta.std(axis=-1), rtol=1e-9)
+    np.testing.assert_allclose(described[:, :, 3], np.quantile(beta, 0.95, axis=-1), rtol=1e-9)
+
+
+def test_effects_at_zero_add_up_where_the_intercept_varies() -> None:
+    posterior = make_posterior(varying=VARYING[:2])
+    codes = make_rows(40, new=False)[1][:, :2]
+    beta = np.repeat(posterior.kappa_at_zero()[None], len(codes), axis=0)
+    for g in (0, 1):
+        beta[:, VARYING[g]] += posterior.delta_at_zero(g)[codes[:, g]]
+    np.testing.assert_allclose(beta, posterior.coefficients_at_zero(codes), rtol=1e-9)
+
+
+def test_covariance_at_zero_is_that_of_the_effects_at_zero() -> None:
+    """z' Sigma z at the centre is x' Sigma_raw x at zero; slopes alone do not change."""
+    posterior = make_posterior()
+    X, _ = make_rows(30)
+    Z, raw = UNITS.centred(X), np.column_stack([np.ones(len(X)), X])
+    for g in (0, 1):
+        z, x = Z[:, VARYING[g]], raw[:, VARYING[g]]
+        expected = np.einsum("ni,ijs,nj->ns", z, posterior.covariance(g), z)
+        found = np.einsum("ni,ijs,nj->ns", x, posterior.covariance_at_zero(g), x)
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+        tau, omega = posterior.tau_at_zero(g), posterior.omega_at_zero(g)
+        np.testing.assert_allclose(tau[:, None] * tau * omega, posterior.covariance_at_zero(g))
+    assert np.array_equal(posterior.covariance_at_zero(2), posterior.covariance(2))
+
+
+def test_memory_does_not_grow_with_rows() -> None:
+    posterior = make_posterior(draws=500)
+    X, codes = make_rows(20_000)
+    tracemalloc.start()
+    try:
+        posterior.interval(X, codes)
+        posterior.predictive_std(X, codes)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6  # all draws at once would be 320 MB
+
+
+def test_memory_of_joint_draws_is_that_of_the_result() -> None:
+    posterior = make_posterior(draws=500)
+    X, codes = make_rows(5_000)
+    ids = np.where(codes == NEW, np.arange(5_000)[:, None], -1)  # every new level is another one
+    tracemalloc.start()
+    try:
+        posterior.joint_draws(X, codes, ids, 1000, np.random.default_rng(7))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6 + 2.5 * 2**26
+
+
+def test_pickle_is_small_and_exact() -> None:
+    posterior = make_posterior()
+    data = pickle.dumps(posterior)
+    X, codes = make_rows(50)
+    assert np.array_equal(rowwise(pickle.loads(data), X, codes), rowwise(posterior, X, codes))
+    numbers = sum(delta.size for delta in posterior.draws.delta)
+    assert len(data) < 8 * (1.5 * numbers + 30 * posterior.n_draws) + 5000
+
+
+def test_omega_within_rounding_of_singular() -> None:
+    """Correlations of one have no Cholesky factor, but new levels all the same."""
+    draws = constant_draws(1000, nu=None, full=True)
+    ones = tuple(np.ones_like(omega) for omega in draws.omega)
+    posterior = Posterior.from_draws(replace(draws, omega=ones), VARYING, UNITS)
+    new = posterior.draws.delta[0][NEW]
+    np.testing.assert_allclose(
+        new[0] / posterior.tau[0][0], new[1] / posterior.tau[0][1], atol=1e-7
+    )
+
+
+def test_interval_narrows_to_the_mixture_median() -> None:
+    posterior = make_posterior(student=False)
+    X, codes = make_rows(3, new=False)
+    values = expected_value_draws(posterior, X, codes)
+    for row, draws in enumerate(values):
+        median = optimize.brentq(
+            lambda q, draws=draws: stats.norm.cdf((q - draws) / posterior.sigma).mean() - 0.5,
+            draws.min() - 50,
+            draws.max() + 50,
+        )
+        low, high = posterior.interval(X[row : row + 1], codes[row : row + 1], 0.02)[0]
+        spread = posterior.predictive_std(X[row : row + 1], codes[row : row + 1])[0]
+        assert low - 4 * 1.25 * spread / 20 < median < high + 4 * 1.25 * spread / 20

@@ -1,0 +1,67 @@
+"""The parts of a prediction's variance against covariances of draws, and their sum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.test_posterior import FACTORS, VARYING, make_posterior, make_rows
+
+from skhlm.posterior import NEW
+from skhlm.reports.budget import shares, variance_parts
+
+
+@pytest.mark.parametrize("student", [True, False])
+@pytest.mark.parametrize("full", [True, False])
+def test_parts_add_up_to_the_predictive_variance(student: bool, full: bool) -> None:
+    posterior = make_posterior(student=student, full=full)
+    X, codes = make_rows(60)
+    variance = variance_parts(posterior, X, codes)
+    assert variance.shape == (60, 5)
+    total = posterior.predictive_std(X, codes) ** 2
+    np.testing.assert_allclose(variance.sum(axis=1), total, rtol=1e-12)
+    np.testing.assert_allclose(shares(variance).sum(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(shares(variance) * total[:, None], variance, rtol=1e-10, atol=1e-12)
+
+
+def test_parts_of_levels_seen_are_covariances_with_the_sum() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(20, new=False)
+    Z = posterior.units.centred(X)
+    parts = [Z @ posterior.draws.kappa]
+    for g in FACTORS:
+        effects = posterior.draws.delta[g][codes[:, g]]
+        parts.append(np.einsum("nk,nks->ns", Z[:, VARYING[g]], effects))
+    eta = sum(parts)
+    found = variance_parts(posterior, X, codes)
+    for j, part in enumerate(parts):
+        expected = [np.cov(p, e, ddof=0)[0, 1] for p, e in zip(part, eta, strict=True)]
+        np.testing.assert_allclose(found[:, j], expected, rtol=1e-10)
+
+
+def test_a_new_level_has_the_variance_of_its_factor() -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(10, new=False)
+    codes[:, 1] = NEW
+    z = posterior.units.centred(X)[:, VARYING[1]]
+    expected = np.einsum("ni,ijs,nj->ns", z, posterior.covariance(1), z).mean(axis=1)
+    np.testing.assert_allclose(variance_parts(posterior, X, codes)[:, 2], expected, rtol=1e-10)
+
+
+def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    posterior = make_posterior()
+    X, codes = make_rows(10)
+    whole = variance_parts(posterior, X, codes)
+    monkeypatch.setattr("skhlm.reports.budget.BLOCK_BYTES", 1)
+    np.testing.assert_allclose(variance_parts(posterior, X, codes), whole, rtol=1e-10)
+
+
+def test_infinite_noise_is_all_there_is() -> None:
+    posterior = make_posterior()
+    assert posterior.nu is not None
+    heavy = replace(posterior, nu=np.full_like(posterior.nu, 1.5))
+    variance = variance_parts(heavy, *make_rows(4))
+    assert np.isinf(variance[:, -1]).all()
+    assert np.isfinite(variance[:, :-1]).all()
+    assert np.array_equal(shares(variance), [[0, 0, 0, 0, 1]] * 4)
