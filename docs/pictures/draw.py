@@ -48,7 +48,7 @@ def _gapminder() -> None:
     few, rest, y_few, y_rest = train_test_split(X, y, train_size=0.3, random_state=0)
     groups = "continent/country"
     models: dict[str, Any] = {
-        "hierarchical": skhlm.HLMRegressor(groups, random_state=0),
+        "hierarchical": skhlm.HLMRegressor(groups, family="normal", random_state=0),
         "pooled": skhlm.PooledRegressor(groups),
         "unpooled": skhlm.UnpooledRegressor(groups),
     }
