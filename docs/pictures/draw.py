@@ -80,7 +80,9 @@ def _write(display: Any, name: str) -> None:
     """Write a drawn display, in few colours to keep the file small, and close its figure."""
     buffer = BytesIO()
     display.figure_.savefig(buffer, dpi=80)
-    Image.open(buffer).convert("RGB").quantize(64).save(HERE / f"{name}.png", optimize=True)
+    Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(
+        HERE / f"{name}.png", optimize=True
+    )
     plt.close(display.figure_)
 
 

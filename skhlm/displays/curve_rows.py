@@ -25,6 +25,7 @@ class Curves:
 
     ================  =======  ====================================================================
     ``feature``                what the input is called
+    ``column``                 the column of X that holds it, by name or position
     ``names``         n        what the curves are called
     ``grid``          (T,)     values of the input
     ``bands``         (3, n, T)  mean, lower, upper: of the outcome, or of the slope
@@ -36,6 +37,7 @@ class Curves:
     """
 
     feature: str
+    column: str | int
     names: list[str]
     grid: Floats
     bands: Floats
@@ -58,6 +60,7 @@ def compute_curves(
     """Response curves of the rows of X, or of combinations of levels at the training means."""
     check_is_fitted(estimator)
     rows = _rows_at_means(estimator) if X is None else X
+    feature = _only_predictor(estimator) if feature is None else feature
     settings: dict[str, Any] = {"coverage": coverage, "kind": kind, "slope": slope}
     if derive is None:
         frame = response_curve(estimator, rows, feature, grid, **settings)
@@ -69,6 +72,7 @@ def compute_curves(
     shown = _SLOPE if slope else _LEVEL
     curves = Curves(
         feature=name,
+        column=feature,
         names=curve_names(frame.iloc[:: len(points), 1:place], _finest(estimator)),
         grid=points,
         bands=np.stack([frame[column].to_numpy().reshape(n, -1) for column in shown]),
@@ -76,9 +80,9 @@ def compute_curves(
         current=np.full((n, 2), np.nan),
         codes=_codes(estimator, rows),
     )
-    if X is None or not _has_column(X, name if feature is None else feature):
+    if X is None or not _has_column(X, feature):
         return curves
-    own = _column(X, name if feature is None else feature)
+    own = _column(X, feature)
     now = _values_now(estimator, X, own, curves, slope)
     return replace(curves, current=np.column_stack([own, now]))
 
@@ -170,6 +174,15 @@ def _rows_at_means(estimator: Any) -> Any:
     if spec.columns.names is None:
         return rows
     return pd.DataFrame(rows, columns=list(spec.columns.names)).infer_objects()
+
+
+def _only_predictor(estimator: Any) -> int | None:
+    """Position of the predictor, if there is only one."""
+    if not hasattr(estimator, "_spec"):
+        return None
+    spec = estimator._spec
+    positions = predictor_positions(spec.groups.hierarchies, spec.columns)
+    return positions[0] if len(positions) == 1 else None
 
 
 def _finest(estimator: Any) -> list[str]:

@@ -196,8 +196,7 @@ class ResponseCurveDisplay:
         found = compute_curves(estimator, X, feature, slope=slope, derive=derive, **settings)
         points: dict[str, Any] = {}
         if observed is not None:
-            column = found.feature if feature is None else feature
-            located = locate_observed(estimator, observed, column, found.codes)
+            located = locate_observed(estimator, observed, found.column, found.codes)
             names = ("observed", "observed_combination", "combination")
             points = {} if slope else dict(zip(names, located, strict=True))
             outcome = outcome or getattr(observed[1], "name", None)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skhlm import ResponseCurveDisplay
+from skhlm import HLMRegressor, ResponseCurveDisplay
 from skhlm.displays.curve_rows import MOST_CURVES, curve_names
 from skhlm.displays.response_curve import MOST_PANELS
 
@@ -112,6 +114,21 @@ def test_levels_that_fit_has_not_seen_have_no_observed_points(fitted, campaigns)
     assert display.points_[0].get_xdata().size == 0
     display = ResponseCurveDisplay.from_estimator(fitted, X[:1], "spend_1", observed=(new, y[:1]))
     assert display.points_[0].get_xdata().size == 0
+
+
+def test_arrays_have_columns_by_position():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=60), np.repeat([1, 2, 3], 20)])
+    y = X.sum(axis=1) + rng.normal(size=60)
+    model = HLMRegressor(1, algorithm="pathfinder", family="normal", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # how good three groups are is not the question
+        model.fit(X, y)
+    for rows, feature in ((X[[0, 20, 40]], 0), (None, None)):
+        display = ResponseCurveDisplay.from_estimator(model, rows, feature, observed=(X, y))
+        assert display.feature == "x0"
+        assert display.names.tolist() == ["1", "2", "3"]
+        assert [line.get_xdata().size for line in display.points_] == [20, 20, 20]
 
 
 def test_errors_say_what_is_wrong(fitted, campaigns):

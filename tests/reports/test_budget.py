@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.test_posterior import FACTORS, VARYING, make_posterior, make_rows
+from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
 
 from skhlm.posterior import NEW
 from skhlm.reports.budget import shares, variance_parts

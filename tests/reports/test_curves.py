@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from tests.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
+from tests.posterior.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
 
 from skhlm._typing import Floats
 from skhlm.inputs.design import Ranges

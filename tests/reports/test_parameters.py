@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.test_diagnostics import LABELS, make_draws
+from tests.diagnostics.test_diagnostics import LABELS, make_draws
 
 from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.design import Units
