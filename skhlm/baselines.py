@@ -313,7 +313,7 @@ class PooledRegressor(_LeastSquares):
         Residual standard deviation; infinite where rows are not more than coefficients.
     n_features_in_ : int
         Number of columns of X, group columns included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if it is a frame whose columns all have names.
 
     See Also
@@ -379,7 +379,7 @@ class UnpooledRegressor(_LeastSquares):
         regression if all do.
     n_features_in_ : int
         Number of columns of X, group columns included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if it is a frame whose columns all have names.
 
     See Also

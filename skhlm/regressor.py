@@ -148,7 +148,7 @@ class HLMRegressor(
         the verdict on them.
     n_features_in_ : int
         Number of columns of X, group columns included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if it is a frame whose columns all have names.
 
     See Also

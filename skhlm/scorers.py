@@ -195,7 +195,7 @@ class NegCoverageError(Scorer):
         self.coverage = coverage
 
     def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Minus |weighted share of rows inside their intervals - coverage|.
+        """Minus the distance of the weighted share of rows in their intervals from coverage.
 
         Parameters
         ----------

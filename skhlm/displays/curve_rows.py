@@ -92,7 +92,12 @@ def _values_now(estimator: Any, X: Any, own: Floats, curves: Curves, slope: bool
     if not slope:
         return np.asarray(estimator.predict(X), dtype=np.float64)
     means = curves.bands[0]
-    return np.array([np.interp(x, curves.grid, mean) for x, mean in zip(own, means, strict=True)])
+    return np.array(
+        [
+            np.interp(x, curves.grid, mean, np.nan, np.nan)
+            for x, mean in zip(own, means, strict=True)
+        ]
+    )
 
 
 def locate_observed(

@@ -105,7 +105,7 @@ class CriticismMixin(Fitted):
     def bayes_r2(
         self, X: Any = None, y: Any = None, sample_weight: Any = None, *, coverage: float = 0.9
     ) -> BayesR2:
-        """Posterior of the share of variance that the model explains in the rows of fit [1]_.
+        """Posterior of the share of variance that the model explains in the rows of fit.
 
             R2^s = Var_i(eta_i^s) / (Var_i(eta_i^s) + Var_i(y_i - eta_i^s))    for each draw s
 
@@ -123,9 +123,9 @@ class CriticismMixin(Fitted):
 
         Notes
         -----
-        The residual variance is that of the rows' residuals, not the model's: sigma^2 nu / (nu - 2)
-        is infinite for nu <= 2, and so families can be compared. `score` is the usual R^2 of
-        predictions and may be negative.
+        As in [1]_, the residual variance is that of the rows' residuals, not the model's:
+        sigma^2 nu / (nu - 2) is infinite for nu <= 2, and so families can be compared. `score` is
+        the usual R^2 of predictions and may be negative.
 
         References
         ----------
