@@ -59,7 +59,7 @@ class CriticismMixin(Fitted):
     def loo(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> LeaveOneOut:
         """Leave-one-out cross-validation without fitting again.
 
-        How well each row is predicted from all others, log p(y_i | y_-i), by Pareto smoothed
+        How well each row is predicted from all others, ``log p(y_i | y_-i)``, by Pareto smoothed
         importance sampling from the posterior of all rows [1]_.
 
         Parameters
