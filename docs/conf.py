@@ -6,6 +6,8 @@ way here and where the code is hosted.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sphinx.application import Sphinx
 
 import skhlm
@@ -34,7 +36,7 @@ exclude_patterns = [
     "docs/sg_execution_times.rst",
     "docs/_gallery/sg_execution_times.rst",
 ]
-templates_path = ["templates"]
+templates_path = [str(Path(__file__).with_name("templates"))]
 suppress_warnings = ["config.cache"]  # the gallery's sorting key cannot be pickled
 
 myst_heading_anchors = 3
