@@ -84,7 +84,7 @@ class SamplerStatistics:
     ``accept``          (chains, draws)  mean acceptance probability along the trajectory
     ``step_size``       (chains,)        step size after warmup
     ``max_treedepth``   int              the most doublings allowed
-    ``n_runs``          int              2 if the sampler was run a second time, else 1
+    ``n_runs``          int              how often the sampler was run
     ==================  ===============  =======================================================
     """
 

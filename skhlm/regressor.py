@@ -103,11 +103,11 @@ class HLMRegressor(
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
     iter_sampling : int, default=1200
-        Draws in each chain; half as many again where a second run was pooled
-        with the first.
+        Draws in each chain; there are more where a run with too few effective draws was
+        lengthened.
     adapt_delta : float or None, default=None
-        Target acceptance rate; None is 0.6, or 0.8 for a full
-        covariance and for fewer than 30 coefficients in all.
+        Target acceptance rate; None is 0.6, or 0.8 for a full covariance and for fewer than 30
+        coefficients in all.
     max_treedepth : int, default=10
         Most doublings of a trajectory.
     unseen : {"population", "error"}, default="population"

@@ -71,7 +71,7 @@ class Diagnostics:
     step_size : ndarray of shape (chains,)
         Step sizes after warmup.
     n_runs : int
-        2 if the sampler was recalibrated and run a second time, else 1.
+        How often the sampler was run: more than once where the first run was poor.
     n_chains, n_draws : int
         Chains, and draws in each.
     pareto_k : float
@@ -215,7 +215,7 @@ def _what_happened(diagnostics: Diagnostics) -> str:
     """First sentence of the warning."""
     if diagnostics.algorithm != "nuts":
         return f"algorithm={diagnostics.algorithm!r} did not come close to the posterior."
-    runs = " even after a second run" if diagnostics.n_runs > 1 else ""
+    runs = f" even after {diagnostics.n_runs} runs" if diagnostics.n_runs > 1 else ""
     return f"The sampler has not converged{runs}."
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-from skhlm.diagnostics.diagnostics import RHAT_FAIL, RHAT_WARN, Diagnostics
+from skhlm.diagnostics.diagnostics import ESS_WARN, RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.progress import Progress
@@ -14,6 +15,8 @@ from skhlm.engine.target import Target
 from skhlm.engine.tree_map import Coordinates
 
 _MIN_ESS_A_DRAW = 0.2
+_MARGIN = 1.25  # bounds are aimed at with some room
+_LEAST_MORE, _MOST_MORE = 0.5, 3.0  # more draws, in shares of those there are
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,56 @@ def run_nuts(
 ) -> Inference:
     """Draws of the posterior, and their diagnosis.
 
-    A poor run is followed by one more: by half as many draws, pooled with the first, if those were
-    merely too few to bring R-hat below 1.01 for every parameter; else by a run with the map
-    recalibrated from the first one's draws, and the better of the two is returned.
+    A poor run that lacks nothing but draws is lengthened. Any other is followed by a second one,
+    with the map recalibrated from the first one's draws; the better of the two is lengthened if
+    that is all it lacks, and returned.
     """
-    first = _diagnosed(_draw(target, settings, progress, start), diagnose)
-    if not _is_poor(first):
-        return Inference(first.draws, first.diagnostics, statistics=first.statistics)
-    settings = replace(settings, seed=settings.seed + 1)
-    if _is_short(first):
-        half = replace(settings, iter_sampling=(settings.iter_sampling + 1) // 2)
-        return _pooled(first, _draw(target, half, progress, start), diagnose)
-    target = target.recalibrated(first.coordinates, first.draws)
-    second = _diagnosed(_draw(target, _careful(settings, first), progress), diagnose)
-    better = max(first, second, key=_merit)
-    diagnostics = replace(better.diagnostics, n_runs=2)
-    return Inference(better.draws, diagnostics, statistics=better.statistics)
+    run = _diagnosed(_draw(target, settings, progress, start), diagnose)
+    if _is_poor(run) and not _is_short(run):
+        run, target, settings = _second(run, target, settings, diagnose, progress)
+    if _is_poor(run) and _is_mixing(run):
+        run = _lengthened(run, target, settings, diagnose, progress)
+    return Inference(run.draws, run.diagnostics, statistics=run.statistics)
+
+
+def _second(
+    first: _Run, target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
+) -> tuple[_Run, Target, SamplerSettings]:
+    """The better of the first run and one with a recalibrated map; its target and settings."""
+    again = target.recalibrated(first.coordinates, first.draws)
+    careful = _careful(replace(settings, seed=settings.seed + 1), first)
+    second = _diagnosed(_draw(again, careful, progress), diagnose)
+    if _merit(second) >= _merit(first):
+        return _counted(second, runs=2), again, careful
+    return _counted(first, runs=2), target, careful
+
+
+def _lengthened(
+    run: _Run, target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
+) -> _Run:
+    """Each chain of the run followed by more draws with the same map."""
+    n_more = math.ceil(_share_missing(run.diagnostics) * run.draws.shape[1])
+    longer = replace(settings, seed=settings.seed + 1, iter_sampling=n_more)
+    more = _draw(target, longer, progress)
+    statistics = run.statistics.followed_by(more.statistics)
+    pooled = _Sample(
+        coordinates=run.coordinates,
+        draws=run.draws.followed_by(more.draws),
+        statistics=replace(statistics, n_runs=run.diagnostics.n_runs + 1),
+    )
+    return _diagnosed(pooled, diagnose)
+
+
+def _share_missing(found: Diagnostics) -> float:
+    """How many more draws, in shares of those there are, would bring R-hat and ESS to their bounds.
+
+    ESS grows with the number of draws, and R-hat - 1 falls with it.
+    """
+    lacking = max(
+        _MARGIN * ESS_WARN * found.n_chains / min(found.min_ess_bulk, found.min_ess_tail),
+        _MARGIN * (found.max_rhat - 1) / (RHAT_WARN - 1),
+    )
+    return min(max(lacking - 1, _LEAST_MORE), _MOST_MORE)
 
 
 def _draw(
@@ -94,11 +131,12 @@ def _is_poor(run: _Run) -> bool:
 
 def _is_short(run: _Run) -> bool:
     """Whether a poor run lacks nothing but draws."""
-    return (
-        run.diagnostics.n_divergent == 0
-        and run.diagnostics.max_rhat <= RHAT_FAIL
-        and _ess_a_draw(run) >= _MIN_ESS_A_DRAW
-    )
+    return _is_mixing(run) and _ess_a_draw(run) >= _MIN_ESS_A_DRAW
+
+
+def _is_mixing(run: _Run) -> bool:
+    """Whether more draws of the same kind would help."""
+    return run.diagnostics.n_divergent == 0 and run.diagnostics.max_rhat <= RHAT_FAIL
 
 
 def _ess_a_draw(run: _Run) -> float:
@@ -112,9 +150,10 @@ def _merit(run: _Run) -> tuple[bool, float]:
     return run.diagnostics.n_divergent == 0, _ess_a_draw(run)
 
 
-def _pooled(first: _Sample, second: _Sample, diagnose: Diagnose) -> Inference:
-    """Each chain followed by its second run."""
-    draws = first.draws.followed_by(second.draws)
-    statistics = first.statistics.followed_by(second.statistics)
-    diagnostics = diagnose(draws, replace(statistics, n_runs=2))
-    return Inference(draws, diagnostics, statistics=statistics)
+def _counted(run: _Run, runs: int) -> _Run:
+    """The same after so many runs."""
+    return replace(
+        run,
+        statistics=replace(run.statistics, n_runs=runs),
+        diagnostics=replace(run.diagnostics, n_runs=runs),
+    )

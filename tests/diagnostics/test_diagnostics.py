@@ -189,7 +189,7 @@ def test_divergences(count: int, verdict: str) -> None:
 def test_second_run_is_mentioned() -> None:
     statistics = make_statistics()
     statistics.divergent[0, 0] = True
-    with pytest.warns(ConvergenceWarning, match="after a second run"):
+    with pytest.warns(ConvergenceWarning, match="after 2 runs"):
         warn_unless_converged(judge(statistics=replace(statistics, n_runs=2)))
 
 
