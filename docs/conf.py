@@ -7,6 +7,7 @@ way here and where the code is hosted.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -56,6 +57,8 @@ sphinx_gallery_conf = {
 
 html_theme = "furo"
 html_title = "skhlm"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_additional_pages = {"index": "redirect.html"}
 
@@ -65,6 +68,23 @@ def _link_the_built_gallery(_app: Sphinx, _page: str, source: list[str]) -> None
     source[0] = source[0].replace("gallery/GALLERY_HEADER.rst", "_gallery/index.rst")
 
 
+def _set_formulas(
+    _app: Sphinx, _what: str, _name: str, _of: Any, _options: Any, lines: list[str]
+) -> None:
+    """Indented paragraphs of a docstring are formulas: keep their lines."""
+    kept: list[str] = []
+    last = ""  # the last line that is not blank
+    for line in lines:
+        deeper = len(line) - len(line.lstrip()) >= len(last) - len(last.lstrip()) + 4
+        if line and deeper and kept and not kept[-1] and not last.endswith("::"):
+            margin = " " * (len(last) - len(last.lstrip()))
+            kept += [f"{margin}::", ""]
+        kept.append(line)
+        last = line or last
+    lines[:] = kept
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _link_the_built_gallery)
+    app.connect("autodoc-process-docstring", _set_formulas, priority=100)  # before numpydoc

@@ -112,7 +112,7 @@ def test_divergences_bring_a_recalibrated_and_more_careful_run(run):
 
 
 def test_a_slow_run_is_recalibrated_and_then_lengthened(run):
-    found, calls = run(sample(0.758), sample(0.75, seed=1), sample(0.75, seed=2))
+    found, calls = run(sample(0.95), sample(0.75, seed=1), sample(0.75, seed=2))
     assert [recalibrations for recalibrations, _ in calls] == [0, 1, 1]
     assert found.diagnostics.n_runs == 3
     assert found.draws.shape[1] == N_DRAWS + calls[2][1].iter_sampling
