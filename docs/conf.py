@@ -6,6 +6,7 @@ way here and where the code is hosted.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ templates_path = [str(Path(__file__).with_name("templates"))]
 suppress_warnings = ["config.cache"]  # the gallery's sorting key cannot be pickled
 
 myst_heading_anchors = 3
+highlight_language = "none"
 autosummary_generate = True
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
@@ -64,8 +66,9 @@ html_additional_pages = {"index": "redirect.html"}
 
 
 def _link_the_built_gallery(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """The gallery's page where it was built: its source is elsewhere."""
-    source[0] = source[0].replace("gallery/GALLERY_HEADER.rst", "_gallery/index.rst")
+    """Links to scripts of the gallery lead to the pages that they make."""
+    source[0] = source[0].replace("(gallery/GALLERY_HEADER.rst)", "(_gallery/index.rst)")
+    source[0] = re.sub(r"\(gallery/(\w+)\.py\)", r"(_gallery/\1.rst)", source[0])
 
 
 def _set_formulas(

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from PIL import Image
@@ -19,11 +20,23 @@ SINCE = "decades since 1980"
 
 
 def main() -> None:
-    """Fit three models and draw each display once with few and once with many groups."""
+    """Fit four models and draw each display once with few and once with many groups."""
     plt.switch_backend("agg")
+    _classrooms()
     _sleepstudy()
     _gapminder()
     _radon()
+
+
+def _classrooms() -> None:
+    """The twenty classes of ``docs/pooling.md``."""
+    rng = np.random.default_rng(1)
+    n_pupils = np.array([4, 40, *rng.integers(5, 30, 18)])
+    true_mean = np.r_[74.0, 66.0, rng.normal(60, 5, 18)]
+    X = pd.DataFrame({"classroom": np.repeat([f"{k:02d}" for k in range(1, 21)], n_pupils)})
+    score = np.repeat(true_mean, n_pupils) + rng.normal(0, 10, len(X))
+    model = skhlm.HLMRegressor("classroom", family="normal", random_state=0).fit(X, score)
+    _write(skhlm.ShrinkageDisplay.from_estimator(model, outcome="test score"), "classrooms")
 
 
 def _sleepstudy() -> None:
