@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import skhlm
+from skhlm import datasets, exceptions, priors, scorers
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
@@ -67,6 +70,18 @@ def test_links_lead_somewhere(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
+def test_the_reference_has_everything_public():
+    listed = set(re.findall(r"^   (\w+)$", _text("docs/api.md"), re.M))
+    public = {name for module in (skhlm, datasets, priors) for name in module.__all__}
+    for module in (exceptions, scorers):
+        public |= {
+            name
+            for name, thing in vars(module).items()
+            if isinstance(thing, type) and thing.__module__ == module.__name__
+        }
+    assert listed == public - {"__version__", "Scorer"}
+
+
 def test_contributing_names_every_file_of_the_source():
     text = _text("CONTRIBUTING.md")
     assert _named(text) == _written() | _named(text) & _mirrors()
@@ -100,6 +115,8 @@ def _written() -> set[str]:
         "stan/*.py",
         "stan/*.stan",
         "benchmarks/*.py",
+        "docs/*.py",
+        "docs/[!_]*/*.py",
     )
     files = {path.relative_to(ROOT).as_posix() for glob in patterns for path in ROOT.glob(glob)}
     tests = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")}
