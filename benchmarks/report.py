@@ -24,6 +24,7 @@ class Result:
     plain: Measures | None
     default_fit_seconds: float
     machine: dict[str, str]
+    default_fit_machine: dict[str, str] | None = None  # where the default fit was timed later
 
     @property
     def gain(self) -> float:
@@ -43,6 +44,13 @@ def write_result(result: Result, directory: Path) -> str:
     return page
 
 
+def read_result(key: str, directory: Path) -> Result:
+    """What was measured on one data set."""
+    record: dict[str, Any] = json.loads(_file(key, directory).read_text(encoding="utf-8"))
+    runs = {name: record[name] and Measures(**record[name]) for name in _PROGRAMS}
+    return Result(**(record | runs))
+
+
 def _file(key: str, directory: Path) -> Path:
     """S-student_t.json and the like."""
     return directory / f"{key.replace('/', '-')}.json"
@@ -51,11 +59,8 @@ def _file(key: str, directory: Path) -> Path:
 def _read_results(directory: Path) -> Iterable[Result]:
     """What the directory holds, in the order of the table of data sets."""
     for data_set in DATA_SETS:
-        path = _file(data_set.key, directory)
-        if path.exists():
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            runs = {name: record[name] and Measures(**record[name]) for name in _PROGRAMS}
-            yield Result(**(record | runs))
+        if _file(data_set.key, directory).exists():
+            yield read_result(data_set.key, directory)
 
 
 _PROGRAMS = ("tree_map", "plain")
@@ -105,7 +110,7 @@ _SAMPLING = (
     ),
     *("ESS a second", "divergent", "max R-hat", "runs", "seconds", "µs a gradient"),
 )
-_FITS = ("data", "distinct rows", "coefficients", "levels", "parameters", "seconds")
+_FITS = ("data", "distinct rows", "coefficients", "levels", "parameters", "seconds", "date", "commit")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -137,6 +142,7 @@ def _sampling_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
 def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
     """Size of each data set, and the time from the start of a process to fitted attributes."""
     for result in results:
+        machine = result.default_fit_machine or result.machine
         yield (
             result.data_set,
             f"{result.n_rows:,}",
@@ -144,6 +150,8 @@ def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
             " / ".join(map(str, result.n_levels)),
             str(result.tree_map.n_parameters),
             f"{result.default_fit_seconds:.1f}",
+            machine["date"],
+            machine["commit"],
         )
 
 
