@@ -5,6 +5,11 @@ Gapminder: countries in continents
 Life expectancy in 142 countries, 1952 to 2007. Say that only three of the twelve years had been
 recorded in each country: what can be said of the others, and of a country without any record?
 
+.. image:: /docs/demo.png
+   :alt: a line from three years; slopes pulled to their continents; a country held out entirely
+
+``python -m skhlm.demo`` draws this picture, which says it all at once. Step by step:
+
 Data: Gapminder.org, CC-BY 4.0.
 """
 
