@@ -110,7 +110,10 @@ _SAMPLING = (
     ),
     *("ESS a second", "divergent", "max R-hat", "runs", "seconds", "µs a gradient"),
 )
-_FITS = ("data", "distinct rows", "coefficients", "levels", "parameters", "seconds", "date", "commit")
+_FITS = (
+    *("data", "distinct rows", "coefficients", "levels", "parameters"),
+    *("seconds", "date", "commit"),
+)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
