@@ -65,10 +65,11 @@ html_show_sourcelink = False
 html_additional_pages = {"index": "redirect.html"}
 
 
-def _link_the_built_gallery(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Links to scripts of the gallery lead to the pages that they make."""
+def _adapt_page(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Links to scripts of the gallery lead to their pages; examples end without a blank line."""
     source[0] = source[0].replace("(gallery/GALLERY_HEADER.rst)", "(_gallery/index.rst)")
     source[0] = re.sub(r"\(gallery/(\w+)\.py\)", r"(_gallery/\1.rst)", source[0])
+    source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.M)
 
 
 def _set_formulas(
@@ -89,5 +90,5 @@ def _set_formulas(
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("source-read", _link_the_built_gallery)
+    app.connect("source-read", _adapt_page)
     app.connect("autodoc-process-docstring", _set_formulas, priority=100)  # before numpydoc

@@ -67,7 +67,7 @@ for ax, curve in zip(display.axes_, display.panels_, strict=True):
 # help to decide.
 
 display = ResponseCurveDisplay.from_estimator(
-    pipeline, rows, "spend", grid=grid[grid >= 5], slope=True, outcome="sales (kEUR)"
+    pipeline, rows, "spend", grid=grid[grid >= 4], slope=True, outcome="sales (kEUR)"
 )
 true_slopes = 5 * slope / 0.8 / display.grid
 for ax, curve in zip(display.axes_, display.panels_, strict=True):
