@@ -65,6 +65,15 @@ def test_slopes_are_drawn_without_points(fitted, campaigns):
     assert display.axes_[0].get_ylabel() == "return\nper unit of spend_1"
 
 
+def test_a_row_beyond_the_grid_is_no_point_of_the_slope(fitted, campaigns):
+    X, _ = campaigns
+    rows = X[:2].assign(spend_1=[0.5, 9.0])
+    display = ResponseCurveDisplay.from_estimator(
+        fitted, rows, "spend_1", grid=[0.0, 1.0], slope=True
+    )
+    assert np.isfinite(display.current[:, 1]).tolist() == [True, False]
+
+
 def test_what_is_extrapolated_is_dotted(fitted, campaigns):
     X, _ = campaigns
     high = X["spend_1"].max()
