@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
 
 from skhlm.posterior import NEW
 from skhlm.reports.budget import shares, variance_parts
+from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
 
 
 @pytest.mark.parametrize("student", [True, False])

@@ -6,7 +6,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from tests.posterior.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
 
 from skhlm._typing import Floats
 from skhlm.inputs.design import Ranges
@@ -22,6 +21,7 @@ from skhlm.reports.curves import (
     slopes_along,
     straight_path,
 )
+from tests.posterior.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
 
 GRID = np.linspace(-4.0, 9.0, 7)
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.diagnostics.test_diagnostics import LABELS, make_draws
 
 from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
 from skhlm.posterior import NEW, Posterior
 from skhlm.reports.parameters import coefficients, group_effects, summary
+from tests.diagnostics.test_diagnostics import LABELS, make_draws
 
 UNITS = Units(True, 10.0, 3.0, np.array([5.0, -2.0]), np.array([2.0, 0.25]))
 N = (np.array([3.0, 5.0]), np.array([3.0, 1.0, 4.0]))
