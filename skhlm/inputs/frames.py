@@ -348,4 +348,6 @@ def _warn_misaligned(X: Any, **others: Any) -> None:
 def _same_labels_reordered(ours: Any, theirs: Any) -> bool:
     if not (isinstance(ours, pd.Index) and isinstance(theirs, pd.Index)) or ours.equals(theirs):
         return False
-    return len(ours) == len(theirs) and bool(ours.isin(theirs).all())
+    if len(ours) != len(theirs) or ours.nlevels != theirs.nlevels:
+        return False
+    return bool(ours.isin(theirs).all())

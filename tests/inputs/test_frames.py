@@ -323,3 +323,12 @@ def test_the_warning_of_the_index_points_at_the_caller_of_fit():
     ):
         HLMRegressor(GROUPS).fit(FRAME, y)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_an_index_of_several_levels_beside_a_plain_one_is_no_error():
+    both = FRAME.set_index(["region", "country"], drop=False)
+    learned = LeastSquares(GROUPS).fit(both, pd.Series(Y))
+    LeastSquares(GROUPS).fit(FRAME, pd.Series(Y, index=both.index))
+    np.testing.assert_array_equal(
+        learned.predict(both), LeastSquares(GROUPS).fit(FRAME, Y).predict(FRAME)
+    )
