@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine import Problem
@@ -57,6 +58,7 @@ class ModelSpec:
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        _check_unseen(model)
         predictors, columns = check_predict_data(model, X, self.columns, self.groups.hierarchies)
         codes = self.groups.codes(columns, len(predictors))
         if model.unseen == "error":
@@ -75,6 +77,12 @@ class ModelSpec:
         columns = {j: read_group_column(name, frame[name]) for j, name in names.items()}
         values = {name: frame[name].tolist() for name in names.values()}
         return values, self.groups.codes(columns, len(frame))
+
+
+def _check_unseen(model: BaseEstimator) -> None:
+    """Check the one parameter that prediction looks at, which may have been set since fit."""
+    allowed = {"unseen": model._parameter_constraints["unseen"]}
+    validate_parameter_constraints(allowed, {"unseen": model.unseen}, type(model).__name__)
 
 
 def _frame_of_levels(levels: Any) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -407,3 +408,15 @@ def test_unseen_error(rows):
 def test_bad_coverage(fitted, campaigns, coverage):
     with pytest.raises(ValueError, match=r"'coverage' parameter"):
         fitted.predict_interval(campaigns[0], coverage=coverage)
+
+
+def test_what_prediction_does_with_new_levels_is_checked_when_it_predicts(fitted, campaigns):
+    X, _ = campaigns
+    changed = copy(fitted).set_params(unseen="raise")
+    with pytest.raises(
+        ValueError, match=r"The 'unseen' parameter of HLMRegressor must be.*'error'"
+    ):
+        changed.predict(X[:1])
+    with pytest.raises(ValueError, match="The 'unseen' parameter"):
+        changed.predict_interval(X[:1])
+    changed.set_params(unseen="error").predict(X[:1])
