@@ -24,14 +24,14 @@ log_radon = "log radon (pCi/L)"
 print(y.groupby(X["county"]).agg(["mean", "size"]).nlargest(5, "mean").round(2))
 
 # %%
-# The highest means belong to counties with few homes, as the lowest do: noise ranks first.
+# They are counties with four homes at most: noise ranks first.
 #
 # Every county together
 # ---------------------
 # One intercept and one difference between floors for every county, pulled to those of the state.
 
 model = HLMRegressor("county", random_state=0).fit(X, y)
-print(f"a floor up: {model.coef_[0]:.2f}, that is {np.exp(model.coef_[0]) - 1:.0%} radon")
+print(f"above the basement: about {1 - np.exp(model.coef_[0]):.0%} less radon")
 _ = ShrinkageDisplay.from_estimator(model, outcome=log_radon)
 
 # %%
