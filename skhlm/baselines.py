@@ -352,7 +352,8 @@ class UnpooledRegressor(_LeastSquares):
 
     where c(i) is the combination of the finest levels of all hierarchies that row i belongs to.
     Combinations share the residual scale sigma and nothing else. One that fit has not seen, has a
-    missing group value or has too few rows is predicted by `PooledRegressor`.
+    missing group value or has too few rows is predicted by `PooledRegressor`; all are where they
+    leave sigma one degree of freedom or none, so that errors would have no expected size.
 
     Parameters
     ----------
@@ -371,7 +372,8 @@ class UnpooledRegressor(_LeastSquares):
         Expected value of each combination at x = 0.
     fallback_ : ndarray of bool of shape (n_combinations,)
         Which combinations are predicted by the pooled regression: those of not more rows (sum of
-        weights) than coefficients, or whose predictors are collinear or constant.
+        weights) than coefficients, or whose predictors are collinear or constant; all of them
+        where the others have not two rows more than coefficients between them.
     n_fallback_ : int
         Number of these.
     sigma_ : float
@@ -410,6 +412,8 @@ class UnpooledRegressor(_LeastSquares):
         own = fit_cells(rows, fit_intercept=self.fit_intercept)
         size = own.coef.shape[1]
         fallback = (own.rank < size) | (own.n <= size)
+        if (own.n - own.rank)[~fallback].sum() <= 1:  # by Student-t without a mean
+            fallback[:] = True
         own = own.with_scale(~fallback, rows.y)
         return _Fit(columns, groups, fit.combined, own, rows.codes, fallback)
 

@@ -242,3 +242,16 @@ def test_ten_thousand_combinations_are_fast():
     inside = (interval[:, 0] <= y) & (y <= interval[:, 1])
     # Rows of the fit itself: five of them, three left for the residuals.
     assert inside.mean() > 0.95
+
+
+def test_one_degree_of_freedom_for_all_is_pooled():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"shop": list("aaabbccdd"), "price": rng.normal(size=9)})
+    y = rng.normal(size=9)
+    model, pooled = UnpooledRegressor("shop").fit(X, y), PooledRegressor("shop").fit(X, y)
+    assert model.n_fallback_ == 4
+    np.testing.assert_array_equal(model.crps(X, y), pooled.crps(X, y))
+    assert np.isfinite(model.crps(X, y)).all()
+    two = UnpooledRegressor("shop").fit(X.assign(shop=list("aaaabbccc")), y)
+    assert two.n_fallback_ == 1
+    assert np.isfinite(two.crps(X, y)).all()
