@@ -81,6 +81,8 @@ class CriticismMixin(Fitted):
 
         Warns
         -----
+        ConvergenceWarning
+            If ``diagnostics_.converged`` is false: elpd is then not that of the model.
         UserWarning
             If Pareto k is above min(1 - 1/log10(S), 0.7) for a row: its posterior without that row
             is too far from the one with it for S draws.
@@ -99,7 +101,8 @@ class CriticismMixin(Fitted):
            doi:10.1007/s11222-016-9696-4
         """
         rows = self._fitted_rows(X, y, sample_weight)
-        return leave_one_out(self._posterior, rows, self._table(rows))
+        converged = self.diagnostics_.converged
+        return leave_one_out(self._posterior, rows, self._table(rows), converged=converged)
 
     @validate_params({"coverage": [_UNIT_INTERVAL]}, prefer_skip_nested_validation=True)
     def bayes_r2(

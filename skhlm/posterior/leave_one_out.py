@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
 
 from skhlm._typing import Floats, Ints
 from skhlm.diagnostics.convergence import MIN_DRAWS, ess_mean
@@ -17,6 +18,7 @@ from skhlm.posterior.posterior import Posterior
 from skhlm.posterior.scoring import log_density
 
 ROWS_FOR_EFFICIENCY = 100
+_NO_POSTERIOR = "\n  The fit has not converged: these are not densities of the model."
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,9 @@ class LeaveOneOut:
         Draws of the posterior.
     r_eff : float
         Effective draws over draws.
+    converged : bool, default=True
+        Whether the draws can be taken for draws of the posterior, as the model's diagnostics say.
+        If not, nothing here can be relied on, whatever Pareto k says.
     """
 
     elpd: float
@@ -54,6 +59,7 @@ class LeaveOneOut:
     n: float
     n_draws: int
     r_eff: float
+    converged: bool = True
 
     @property
     def threshold(self) -> float:
@@ -73,6 +79,7 @@ class LeaveOneOut:
             f"  p_loo {self.p_loo:12.1f}\n"
             f"  Pareto k: largest {k.max():.2f}; {self.n_unreliable} of {len(k)} distinct rows "
             f"above {self.threshold:.2f}"
+            f"{'' if self.converged else _NO_POSTERIOR}"
         )
 
 
@@ -108,6 +115,14 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
     ------
     ValueError
         If the rows differ.
+    TypeError
+        If something else is given, as the models themselves.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a result is of a fit that has not converged, or of an approximation that is too far from
+        the posterior: neither is then the better model for a larger elpd.
 
     Notes
     -----
@@ -119,6 +134,7 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
     .. [1] Sivula, Magnusson, Matamoros and Vehtari (2025). Uncertainty in Bayesian leave-one-out
        cross-validation based model comparison. Bayesian Analysis. arXiv:2008.10296
     """
+    _check_results(first, second)
     ours, theirs = _in_common_order(first), _in_common_order(second)
     if not _data(ours).equals(_data(theirs)):
         raise ValueError(
@@ -129,7 +145,27 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
     return Comparison(*_sum_and_error(difference, ours["pointwise", "weight"].to_numpy()))
 
 
-def leave_one_out(posterior: Posterior, rows: Rows, table: pd.DataFrame) -> LeaveOneOut:
+def _check_results(first: LeaveOneOut, second: LeaveOneOut) -> None:
+    """Raise where these are no results; warn of one that is not about its model's posterior."""
+    for name, result in {"first": first, "second": second}.items():
+        if not isinstance(result, LeaveOneOut):
+            raise TypeError(
+                f"{name} is of type {type(result).__name__}, not a result of HLMRegressor.loo: "
+                "compare_loo(model_a.loo(), model_b.loo())."
+            )
+        if not result.converged:
+            warnings.warn(
+                f"The {name} result is of a fit that has not converged, or of an approximation "
+                "too far from the posterior, so its elpd is not that of its model, and the "
+                "difference says nothing. Fit with algorithm='nuts' until diagnostics_.converged.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+
+def leave_one_out(
+    posterior: Posterior, rows: Rows, table: pd.DataFrame, *, converged: bool = True
+) -> LeaveOneOut:
     """PSIS-LOO of the rows that were fitted.
 
     Parameters
@@ -138,6 +174,8 @@ def leave_one_out(posterior: Posterior, rows: Rows, table: pd.DataFrame) -> Leav
     rows : Rows
     table : DataFrame of as many rows
         Their predictors and group columns, as they are shown.
+    converged : bool, default=True
+        What the model's diagnostics say of the draws.
 
     Returns
     -------
@@ -145,6 +183,8 @@ def leave_one_out(posterior: Posterior, rows: Rows, table: pd.DataFrame) -> Leav
 
     Warns
     -----
+    ConvergenceWarning
+        If the draws are not those of the posterior.
     UserWarning
         If a Pareto k is above `LeaveOneOut.threshold`.
 
@@ -170,7 +210,9 @@ def leave_one_out(posterior: Posterior, rows: Rows, table: pd.DataFrame) -> Leav
         n=float(rows.weight.sum()),
         n_draws=posterior.n_draws,
         r_eff=r_eff,
+        converged=converged,
     )
+    _warn_if_not_converged(result)
     _warn_if_unreliable(result)
     return result
 
@@ -240,6 +282,17 @@ def _data(frame: pd.DataFrame) -> pd.DataFrame:
     """What does not depend on the model, in a frame of `_in_common_order`, columns by name."""
     given = [("pointwise", "y"), ("pointwise", "weight")]
     return frame[sorted([*(c for c in frame.columns if c[0] == "rows"), *given], key=str)]
+
+
+def _warn_if_not_converged(result: LeaveOneOut) -> None:
+    if not result.converged:
+        warnings.warn(
+            "The fit has not converged, or is an approximation too far from the posterior (see "
+            "diagnostics_): elpd is that of its draws and not of the model, even where Pareto k of "
+            "every row is small. Fit with algorithm='nuts' before models are compared.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_if_unreliable(result: LeaveOneOut) -> None:

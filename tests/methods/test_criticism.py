@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from skhlm import HLMRegressor
 from skhlm.priors import Normal
@@ -179,3 +181,12 @@ def test_whole_weights_are_repeated_rows():
     model.fit(X, y, sample_weight=weight / 2)
     with pytest.raises(ValueError, match="no whole numbers"):
         model.posterior_predictive_check()
+
+
+@pytest.mark.filterwarnings("ignore:Pareto k")
+def test_loo_warns_of_a_fit_that_has_not_converged(fitted):
+    model = copy(fitted)
+    model.diagnostics_ = replace(fitted.diagnostics_, max_rhat=1.2)
+    with pytest.warns(ConvergenceWarning, match="The fit has not converged"):
+        assert not model.loo().converged
+    assert fitted.loo().converged

@@ -12,6 +12,7 @@ from arviz_stats.base import array_stats
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 from scipy.stats import t as student_t
+from sklearn.exceptions import ConvergenceWarning
 
 from skhlm.draws import Draws
 from skhlm.inputs.design import Rows, Units
@@ -168,3 +169,21 @@ def test_models_of_other_rows_are_not_compared(y):
         with pytest.raises(ValueError, match="different rows"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compare_loo(first, _loo(_conjugate(y), other))
+
+
+def test_a_fit_that_has_not_converged_is_never_compared_in_silence(y):
+    posterior, rows = _conjugate(y), _rows(y)
+    table = pd.DataFrame(index=range(len(y)))
+    good = leave_one_out(posterior, rows, table)
+    with pytest.warns(ConvergenceWarning, match="has not converged.*not of the model"):
+        poor = leave_one_out(posterior, rows, table, converged=False)
+    assert "not converged" in repr(poor) and "converged" not in repr(good)
+    with pytest.warns(ConvergenceWarning, match="The second result is of a fit"):
+        assert compare_loo(good, poor).elpd_diff == 0
+    compare_loo(good, good)
+
+
+def test_models_are_no_results(y):
+    good = _loo(_conjugate(y), _rows(y))
+    with pytest.raises(TypeError, match=r"second is of type str.*compare_loo\(model_a.loo\(\)"):
+        compare_loo(good, "model")
