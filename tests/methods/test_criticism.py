@@ -184,9 +184,9 @@ def test_whole_weights_are_repeated_rows():
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")
-def test_loo_warns_of_a_fit_that_has_not_converged(fitted):
+def test_loo_warns_of_a_fit_that_has_not_converged(fitted, campaigns):
     model = copy(fitted)
     model.diagnostics_ = replace(fitted.diagnostics_, max_rhat=1.2)
     with pytest.warns(ConvergenceWarning, match="The fit has not converged"):
-        assert not model.loo().converged
+        assert not model.loo(*campaigns).converged
     assert fitted.loo().converged
