@@ -35,8 +35,6 @@ exclude_patterns = [
     "docs/templates",
     "docs/_gallery/**/*.py",
     "docs/_gallery/**/*.ipynb",
-    "docs/sg_execution_times.rst",
-    "docs/_gallery/sg_execution_times.rst",
 ]
 templates_path = [str(Path(__file__).with_name("templates"))]
 suppress_warnings = ["config.cache"]  # the gallery's sorting key cannot be pickled
