@@ -14,6 +14,7 @@ import skhlm
 from skhlm import HLMRegressor
 from skhlm.cli import main
 from skhlm.datasets import load_sleepstudy
+from skhlm.priors import Cauchy, Gamma, Normal
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +116,118 @@ def test_diagnose_tells_its_verdict(folder, capsys):
     assert "verdict: pass" in capsys.readouterr().out
 
 
-def test_diagnose_exits_with_the_verdict(folder, table):
+def test_a_verdict_that_is_not_pass_is_told_and_explained(folder, table, capsys):
     two = table[table["subject"].isin(["s308", "s309"])]
     two.to_csv(folder / "two.csv", index=False)
-    run("fit", folder / "two.csv", *FIT, "-o", folder / "two.skhlm")
+    fitted = run("fit", folder / "two.csv", *FIT, "-o", folder / "two.skhlm")
+    said, why = capsys.readouterr().out.splitlines()
+    diagnostics = skhlm.load(folder / "two.skhlm").diagnostics_
     status = run("diagnose", folder / "two.skhlm")
-    verdict = skhlm.load(folder / "two.skhlm").diagnostics_.verdict
-    assert verdict != "pass"
-    assert status == {"warn": 3, "fail": 4}[verdict]
+    assert diagnostics.verdict != "pass"
+    assert status == {"warn": 3, "fail": 4}[diagnostics.verdict]
+    assert fitted == {"warn": 0, "fail": 4}[diagnostics.verdict]
+    assert f"1 grouping factor; verdict: {diagnostics.verdict}; saved to " in said
+    for check in diagnostics.checks:
+        assert (f"{check.name} ({check.verdict})" in why) == (check.verdict != "pass")
+    assert f"skhlm diagnose {folder / 'two.skhlm'}" in why
+
+
+@pytest.mark.filterwarnings("always::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_that_fails_is_saved_and_exits_with_4(folder, capsys):
+    short = ("--chains", 2, "--iter-warmup", 10, "--iter-sampling", 4)
+    status = run("fit", folder / "data.csv", *FIT, *short, "-o", folder / "short.skhlm")
+    verdict = skhlm.load(folder / "short.skhlm").diagnostics_.verdict
+    assert (status, verdict) == (4, "fail")
+    assert "verdict: fail" in capsys.readouterr().out
+
+
+def test_a_fit_that_passes_takes_one_line(folder, capsys):
+    assert run("fit", folder / "data.csv", *FIT, "-o", folder / "again.skhlm") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "verdict: pass" in line
+
+
+def test_nothing_is_fitted_for_a_file_that_cannot_be_written(folder, capsys, monkeypatch):
+    monkeypatch.setattr(HLMRegressor, "fit", None)
+    status = run("fit", folder / "data.csv", *FIT, "-o", folder / "nodir" / "m.skhlm")
+    assert status == 1
+    line = one_line(capsys)
+    assert "m.skhlm cannot be written: there is no directory" in line
+    assert str(folder / "nodir") in line
+    assert run("fit", folder / "data.csv", *FIT, "-o", folder) == 1
+    assert "it is a directory" in one_line(capsys)
+
+
+def test_other_csv(folder, table, capsys, monkeypatch):
+    table.assign(days=table["days"] + 0.5).to_csv(
+        folder / "european.csv", index=False, sep=";", decimal=","
+    )
+    european = ("--sep", ";", "--decimal", ",")
+    assert run("predict", folder / "m.skhlm", folder / "european.csv", *european) == 0
+    written = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    model = skhlm.load(folder / "m.skhlm")
+    X = table[["subject", "days"]].assign(days=table["days"] + 0.5)
+    np.testing.assert_allclose(written["prediction"], model.predict(X), rtol=1e-12)
+    table.to_csv(folder / "tabs.csv", index=False, sep="\t")
+    monkeypatch.setattr("sys.stdin", io.StringIO((folder / "tabs.csv").read_text()))
+    assert run("predict", folder / "m.skhlm", "-", "--sep", "tab") == 0
+    capsys.readouterr()
+    assert run("predict", folder / "m.skhlm", folder / "tabs.csv") == 1
+    assert "try --sep tab" in one_line(capsys)
+
+
+def test_priors(folder):
+    short = ("--algorithm", "map", "--iter-sampling", 100)
+    terms = ("tau[days]=Normal(0,0.5)", "tau[subject][Intercept]=Cauchy(0, 2)", "nu=Gamma(4, .1)")
+    given = [part for term in terms for part in ("--prior", term)]
+    assert run("fit", folder / "data.csv", *FIT, *short, *given, "-o", folder / "p.skhlm") == 0
+    assert skhlm.load(folder / "p.skhlm").get_params()["priors"] == {
+        "tau": {"days": Normal(0, 0.5), "subject": {"Intercept": Cauchy(0, 2)}},
+        "nu": Gamma(4, 0.1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("term", "told"),
+    [
+        ("tau", "such as tau=Normal(0, 1)"),
+        ("tau=Norml(0, 1)", "Did you mean 'Normal'?"),
+        ("tau=Normal(0, -1)", "scale must be above zero"),
+        ("tau=Normal(0, 1, 2)", "Normal(loc, scale)"),
+        ("tau=Normal(0, x)", "could not convert string to float"),
+        ("tau=__import__('os')", "no prior"),
+    ],
+)
+def test_a_prior_that_is_none_is_wrong_usage(folder, capsys, term, told):
+    with pytest.raises(SystemExit) as stopped:
+        run("fit", folder / "data.csv", *FIT, "--prior", term, "-o", folder / "x.skhlm")
+    assert stopped.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        ("tau=Normal(0, 1)", "tau=Normal(0, 2)"),
+        ("tau=Normal(0, 1)", "tau[days]=Normal(0, 2)"),
+        ("tau[days]=Normal(0, 1)", "tau=Normal(0, 2)"),
+    ],
+)
+def test_priors_that_contradict_each_other(folder, capsys, terms):
+    given = [part for term in terms for part in ("--prior", term)]
+    assert run("fit", folder / "data.csv", *FIT, *given, "-o", folder / "x.skhlm") == 1
+    assert "--prior: tau" in one_line(capsys)
+
+
+def test_columns_that_are_no_numbers_are_told_with_the_options_remedy(folder, table, capsys):
+    dated = table.assign(date="2026-11-22", shop="north")
+    dated.to_csv(folder / "dated.csv", index=False)
+    dated.assign(date=pd.Timestamp("2026-11-22")).to_parquet(folder / "dated.parquet")
+    for name in ("dated.csv", "dated.parquet"):
+        assert run("fit", folder / name, *FIT, "-o", folder / "x.skhlm") == 1
+        line = one_line(capsys)
+        assert "'date', 'shop' cannot be read as numbers" in line
+        assert "--predictors COLUMN" in line
 
 
 @pytest.mark.parametrize(
@@ -130,7 +235,11 @@ def test_diagnose_exits_with_the_verdict(folder, table):
     [
         (["fit", "none.csv", "--target", "y", "-o", "x"], "none.csv: No such file"),
         (["fit", "data.csv", "--target", "y", "-o", "x"], "no column 'y'"),
-        (["fit", "data.csv", "--target", "reaction", "--groups", "sub", "-o", "x"], "'subject'"),
+        (["fit", "data.csv", "--target", "reacton", "-o", "x"], "Did you mean 'reaction'?"),
+        (
+            ["fit", "data.csv", "--target", "reaction", "--groups", "subjet", "-o", "x"],
+            "--groups: there is no column 'subjet'",
+        ),
         (["predict", "data.csv", "data.csv"], "data.csv"),
         (["predict", "m.skhlm", "empty.csv"], "empty.csv"),
         (["predict", "m.skhlm", "other.csv"], "'subject'"),
@@ -174,7 +283,8 @@ def test_options_of_fit_are_parameters_of_the_estimator(capsys):
         run("fit", "--help")
     printed = capsys.readouterr().out
     switches = {"fit_intercept": "--no-intercept", "autoscale": "--no-autoscale"}
-    others = {"priors", "unseen", "warm_start"}  # no numbers or words; of predict; of no use
+    switches["priors"] = "--prior"
+    others = {"unseen", "warm_start"}  # of predict; of no use
     for name in set(HLMRegressor().get_params()) - others:
         assert switches.get(name, f"--{name.replace('_', '-')}") in printed
 

@@ -9,36 +9,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
+from skhlm.cli.prior_terms import combine_priors
 from skhlm.cli.tables import column, read_table, write_table
 from skhlm.files.persistence import load, save
+from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import path
 from skhlm.regressor import HLMRegressor
 
 _EXIT = {"pass": 0, "warn": 3, "fail": 4}
 
 
-def fit(options: Namespace) -> None:
-    """Fit a model to a table and save it."""
-    table = read_table(options.data)
+def fit(options: Namespace) -> int:
+    """Fit a model to a table and save it; the exit code tells a verdict of "fail"."""
+    table = _read(options)
     y = column(table, options.target, "--target")
     weight = options.sample_weight and column(table, options.sample_weight, "--sample-weight")
     X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
     model = HLMRegressor(options.groups, **_parameters(options))
-    if options.predictors:
-        X = X[_used_columns(X, options)]
+    X = X[_used_columns(X, options)]
     model.fit(X, y, sample_weight=None if weight is None else weight.to_numpy())
     save(model, options.output)
-    diagnostics = model.diagnostics_
-    print(
-        f"{len(X)} rows, {len(model.groups_)} grouping factors; verdict: {diagnostics.verdict}; "
-        f"saved to {options.output}"
-    )
+    print(_what_became(model, len(X), options.output))
+    return 4 if model.diagnostics_.verdict == "fail" else 0
 
 
 def predict(options: Namespace) -> None:
     """The rows with their predictions: columns prediction, lower, upper."""
-    model, table = _load(options.model), read_table(options.data)
+    model, table = _load(options.model), _read(options)
     if options.unseen:
         model.set_params(unseen=options.unseen)
     X = _columns_of_fit(table, model)
@@ -55,7 +54,7 @@ def predict(options: Namespace) -> None:
 def curve(options: Namespace) -> None:
     """Response curves along one predictor."""
     model = _load(options.model)
-    X = None if options.data is None else _columns_of_fit(read_table(options.data), model)
+    X = None if options.data is None else _columns_of_fit(_read(options), model)
     curves = model.response_curve(
         X,
         options.feature,
@@ -99,7 +98,7 @@ def report(options: Namespace) -> None:
     model = _load(options.model)
     X = y = None
     if options.data is not None:
-        table = read_table(options.data)
+        table = _read(options)
         X, y = _columns_of_fit(table, model), column(table, options.target, "--target")
     model.report(options.output, X, y)
 
@@ -108,7 +107,7 @@ def demo(options: Namespace) -> None:
     """The tour."""
     from skhlm.demo.__main__ import main as tour
 
-    arguments, sys.argv = sys.argv, ["skhlm demo", options.picture]
+    arguments, sys.argv = sys.argv, ["skhlm demo", options.output]
     try:
         tour()
     finally:
@@ -120,21 +119,66 @@ def _as_text(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
 
 
+def _read(options: Namespace) -> pd.DataFrame:
+    """The table that the options name."""
+    return read_table(options.data, options.sep, options.decimal)
+
+
+def _what_became(model: HLMRegressor, n_rows: int, file: str) -> str:
+    """A fit in a line, and in another one which checks it has not passed."""
+    verdict, n = model.diagnostics_.verdict, len(model.groups_)
+    lines = [
+        f"{n_rows} rows, {n} grouping factor{'s' * (n != 1)}; verdict: {verdict}; saved to {file}"
+    ]
+    if verdict != "pass":
+        found = [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]
+        lines.append(f"not passed: {', '.join(found)}; what to do: skhlm diagnose {file}")
+    return "\n".join(lines)
+
+
 def _parameters(options: Namespace) -> dict[str, Any]:
     """Parameters of the estimator that were given as options."""
     names = set(inspect.signature(HLMRegressor).parameters) - {"groups"}
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("varying") in (["all"], ["intercept"]):
         (given["varying"],) = given["varying"]
+    if "priors" in given:
+        given["priors"] = combine_priors(given["priors"])
     return given
 
 
 def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
-    """The predictors asked for and the group columns, in the order of the table."""
-    for name in options.predictors:
+    """The predictors asked for, or all others, and group columns, in the order of the table."""
+    grouped = {part for path in options.groups or () for part in _parts(X, path)}
+    for name in options.predictors or ():
         column(X, name, "--predictors")
-    grouped = {part for path in options.groups or () for part in (path, *path.split("/"))}
-    return [name for name in X.columns if name in grouped or name in options.predictors]
+    chosen = [c for c in X if c in options.predictors] if options.predictors else list(X)
+    if wrong := [c for c in chosen if c not in grouped and not _is_numeric(X[c])]:
+        raise ValueError(
+            f"{listed(wrong)} cannot be read as numbers. Name the predictors, without "
+            f"{'it' if len(wrong) == 1 else 'them'}: --predictors COLUMN ...; or, if rows of one "
+            f"value belong together, say --groups {wrong[0]}."
+        )
+    return [name for name in X.columns if name in grouped or name in chosen]
+
+
+def _parts(X: pd.DataFrame, path: str) -> list[str]:
+    """The group columns of a hierarchy."""
+    parts = [path] if path in X else path.split("/")
+    for part in parts:
+        column(X, part, "--groups")
+    return parts
+
+
+def _is_numeric(values: pd.Series[Any]) -> bool:
+    """Whether a column can be a predictor."""
+    if is_datetime64_any_dtype(values):
+        return False
+    try:
+        pd.to_numeric(values)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _load(file: str) -> HLMRegressor:

@@ -10,6 +10,8 @@ from typing import Any
 
 from skhlm import __version__
 from skhlm.cli import commands
+from skhlm.cli.prior_terms import read_prior
+from skhlm.cli.tables import STANDARD, check_place
 from skhlm.exceptions import SkhlmError
 
 _CODES = """\
@@ -18,13 +20,14 @@ exit codes:
   1  an error, told in one line on standard error: data, model file, sampling
   2  wrong usage of the command line
   3  diagnose: the verdict is "warn"
-  4  diagnose: the verdict is "fail"
+  4  fit, diagnose: the verdict is "fail"; fit has written the model all the same
 """
 
 _EXAMPLES = {
     "fit": """\
   skhlm fit data.csv --target y --groups region/country --groups industry/vertical -o model.skhlm
-  skhlm fit data.parquet --target reaction --groups subject --family normal -o sleep.skhlm""",
+  skhlm fit data.parquet --target reaction --groups subject --family normal -o sleep.skhlm
+  skhlm fit data.csv --sep ';' --target y --groups shop --prior 'tau=Normal(0, 0.5)' -o m.skhlm""",
     "predict": """\
   skhlm predict model.skhlm new.csv -o predictions.csv
   skhlm predict model.skhlm new.csv --coverage 0.5 --kind mean""",
@@ -56,12 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 when done; 1 on an error, which is told in one line on the standard error; 3 or 4 for
-        ``diagnose`` when the verdict is "warn" or "fail". Wrong usage exits with 2.
+        ``diagnose`` when the verdict is "warn" or "fail", 4 also for ``fit``. Wrong usage exits
+        with 2.
     """
     options = build_parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            check_place(getattr(options, "output", None) or STANDARD)
             return int(options.run(options) or 0)
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
@@ -113,7 +118,7 @@ def _command(
 
 def _add_fit(parser: argparse.ArgumentParser) -> None:
     """Options named as the parameters of `HLMRegressor`; what is not given keeps its default."""
-    parser.add_argument("data", help="CSV or Parquet file; - is CSV from standard input")
+    _add_data(parser)
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the outcome")
     parser.add_argument(
         "--groups",
@@ -133,6 +138,15 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
     model.add_argument("--family", choices=["student_t", "normal"])
     model.add_argument("--covariance", choices=["diagonal", "full"])
+    model.add_argument(
+        "--prior",
+        dest="priors",
+        action="append",
+        type=read_prior,
+        metavar="PRIOR",
+        help="such as 'tau=Normal(0, 1)', 'kappa[days]=StudentT(4, 0, 2)' or "
+        "'tau[region][days]=Cauchy(0, 1)', of nu, sigma, kappa or tau; once for each",
+    )
     model.add_argument("--no-intercept", dest="fit_intercept", action="store_false")
     model.add_argument("--no-autoscale", dest="autoscale", action="store_false")
     how = parser.add_argument_group("inference", argument_default=argparse.SUPPRESS)
@@ -150,7 +164,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
-    parser.add_argument("data", help="CSV or Parquet file; - is CSV from standard input")
+    _add_data(parser)
     _add_coverage(parser, kind="outcome")
     parser.add_argument(
         "--unseen",
@@ -167,6 +181,7 @@ def _add_curve(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="rows to draw curves for; without, each combination of levels at the mean predictors",
     )
+    _add_csv(parser)
     parser.add_argument("--feature", required=True, metavar="COLUMN", help="the predictor to vary")
     parser.add_argument(
         "--grid",
@@ -195,12 +210,37 @@ def _add_summary(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument("--data", help="rows for checks against data: CSV or Parquet")
+    _add_csv(parser)
     parser.add_argument("--target", metavar="COLUMN", help="the outcome in these rows")
     parser.add_argument("-o", "--output", required=True, metavar="HTML", help="the report")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("picture", nargs="?", default="demo.png", help="default: %(default)s")
+    parser.add_argument(
+        "output",
+        nargs="?",
+        metavar="picture",
+        default="demo.png",
+        help="default: %(default)s",
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", help="CSV or Parquet file; - is CSV from standard input")
+    _add_csv(parser)
+
+
+def _add_csv(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sep",
+        type=_separator,
+        default=",",
+        metavar="MARK",
+        help="between the columns of CSV: ';' or tab, say (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--decimal", choices=[".", ","], default=".", help="before decimals (default: %(default)s)"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -223,6 +263,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", default="-", metavar="TABLE", help="CSV or Parquet file; - prints CSV"
     )
+
+
+def _separator(text: str) -> str:
+    """What separates columns; a tab is hard to type."""
+    mark = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(mark) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither one character nor tab")
+    return mark
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -1,0 +1,75 @@
+"""Priors as words of the command line, ``tau[days]=Normal(0, 1)``, read by a closed grammar."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from skhlm import priors
+from skhlm.inputs.columns import listed, suggestion
+
+_FAMILIES = {name: getattr(priors, name) for name in priors.__all__}
+_TERM = re.compile(r"\s*(\w+)\s*((?:\[[^\[\]]+\])*)\s*=\s*(\w+)\s*\(([^()]*)\)\s*")
+_FORM = "such as tau=Normal(0, 1), kappa[days]=StudentT(4, 0, 2) or tau[region][days]=Cauchy(0, 1)"
+
+
+@dataclass(frozen=True)
+class PriorTerm:
+    """A prior and what it is of: a parameter, then perhaps a factor, a coefficient."""
+
+    keys: tuple[str, ...]
+    prior: Any
+
+    def __str__(self) -> str:
+        """What it is of, as the command line has it."""
+        first, *others = self.keys
+        return first + "".join(f"[{key}]" for key in others)
+
+
+def read_prior(text: str) -> PriorTerm:
+    """One prior from its words.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When the text is none, with what is wrong.
+
+    Examples
+    --------
+    >>> from skhlm.cli.prior_terms import read_prior
+    >>> read_prior("tau[days]=Normal(0, 0.5)")
+    PriorTerm(keys=('tau', 'days'), prior=Normal(loc=0.0, scale=0.5))
+    """
+    found = _TERM.fullmatch(text)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no prior {_FORM}")
+    parameter, places, family, numbers = found.groups()
+    if family not in _FAMILIES:
+        raise ArgumentTypeError(
+            f"there is no prior {family!r}, but {listed(_FAMILIES)}.{suggestion(family, _FAMILIES)}"
+        )
+    try:
+        prior = _FAMILIES[family](*map(float, numbers.split(",") if numbers.strip() else ()))
+    except (TypeError, ValueError) as error:
+        names = ", ".join(field.name for field in fields(_FAMILIES[family]))
+        raise ArgumentTypeError(f"{text!r}: numbers {family}({names}): {error}") from error
+    return PriorTerm((parameter, *re.findall(r"\[([^\[\]]+)\]", places)), prior)
+
+
+def combine_priors(terms: Iterable[PriorTerm]) -> dict[str, Any]:
+    """The estimator's ``priors``: mappings by factor and coefficient where terms have such keys."""
+    combined: dict[str, Any] = {}
+    for term in terms:
+        *outer, last = term.keys
+        place = combined
+        for key in outer:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"--prior: {term} has a prior already, that of all {key}.")
+        if last in place:
+            raise ValueError(f"--prior: {term} is given twice, or for all and for some.")
+        place[last] = term.prior
+    return combined
