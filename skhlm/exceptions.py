@@ -8,8 +8,9 @@ class IdentificationWarning(UserWarning):
 
     Given by ``fit``, once, with the columns and what to do about them: constant or collinear
     predictors, a grouping factor with a single level or with one row in every level, two that split
-    the rows alike, an outcome that never changes. Prior distributions are proper, so the model is
-    fitted all the same; what the data do not tell has its prior.
+    the rows alike, an outcome that never changes or that the predictors give exactly. Prior
+    distributions are proper, so the model is fitted all the same; what the data do not tell has its
+    prior.
     """
 
 

@@ -43,6 +43,7 @@ SEVERE = (
     "rows in a level",
     "factors alike",
     "distinct outcomes",
+    "exact fit",
 )
 
 
@@ -73,12 +74,12 @@ def check_identification(problem: Problem, rows: Rows, labels: Labels) -> tuple[
     return (*_about_predictors(data), *_about_factors(data), *_about_scales(data))
 
 
-def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> None:
+def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> tuple[Check, ...]:
     """Give one IdentificationWarning with the severe findings, if there are any.
 
     Severe is what no further draws and no small change of the data would mend: constant or
     collinear predictors, a factor with a single level or with one row in every level, two factors
-    that split the rows alike, an outcome that never changes.
+    that split the rows alike, an outcome that never changes, or that is among the predictors.
 
     Parameters
     ----------
@@ -86,15 +87,21 @@ def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> None
     stacklevel : int, default 4
         As in `warnings.warn`; 4 points at the caller of ``fit``, which scikit-learn wraps.
 
+    Returns
+    -------
+    tuple of Check
+        The others, of which nothing was said.
+
     Warns
     -----
     IdentificationWarning
         If a severe check has not passed.
     """
-    found = [c.advice for c in checks if c.name in SEVERE and c.verdict != "pass"]
+    found = [check for check in checks if check.name in SEVERE and check.verdict != "pass"]
     if found:
-        text = " ".join([*found, "See diagnostics_."])
+        text = " ".join([*(check.advice for check in found), "See diagnostics_."])
         warnings.warn(text, IdentificationWarning, stacklevel=stacklevel)
+    return tuple(check for check in checks if check not in found)
 
 
 @dataclass(frozen=True)

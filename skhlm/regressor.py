@@ -288,8 +288,9 @@ class HLMRegressor(
         Warns
         -----
         IdentificationWarning
-            Once, with names and advice: when the data cannot tell parameters apart, as with
-            collinear predictors or one row in every level.
+            Once, before sampling, with names and advice: when the data cannot tell parameters
+            apart, as with collinear predictors or one row in every level; when the predictors give
+            y exactly.
         ConvergenceWarning
             Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
             below 100 for each chain, or a trajectory diverged; when the Pareto k of an
@@ -298,6 +299,7 @@ class HLMRegressor(
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)
             checks = check_identification(problem, rows, spec.labels)
+            unsaid = warn_unless_identified(checks)
             earlier = self._earlier(problem, spec)
             settings = self._settings(problem, warm=earlier is not None)
             found = infer(problem, settings, partial(diagnose, labels=spec.labels), earlier)
@@ -313,8 +315,7 @@ class HLMRegressor(
             self.diagnostics_ = found.diagnostics.and_also(checks)
             self._statistics = found.statistics
             self._summarise(found.mode)
-        warn_unless_identified(checks)
-        warn_unless_converged(self.diagnostics_)
+        warn_unless_converged(found.diagnostics.and_also(unsaid))
         return self
 
     def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:

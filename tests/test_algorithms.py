@@ -171,6 +171,7 @@ def test_fallback_after_a_failure():
     assert model.diagnostics_.algorithm == "nuts"
 
 
+@pytest.mark.filterwarnings("ignore::skhlm.exceptions.IdentificationWarning")
 def test_rows_that_fit_exactly_have_no_mode_that_can_be_found():
     """Repeated rows and more coefficients than distinct ones: sigma has nowhere to go but down."""
     rows = np.repeat([[1, 3, 1, 2], [2, 1, 1, 4], [3, 3, 1, 6], [4, 1, 1, 8]], 4, axis=0)

@@ -310,10 +310,20 @@ def test_severe_findings_are_one_warning_and_others_none(rows):
     found = checks(X, y, groups="half/group")
     assert noticed(found) == {"constant predictors", "collinear predictors", "levels"}
     with pytest.warns(IdentificationWarning) as caught:
-        warn_unless_identified(list(found.values()))
+        others = warn_unless_identified(list(found.values()))
     assert len(caught) == 1
+    assert {check.name for check in others} == set(NAMES) - {
+        "constant predictors",
+        "collinear predictors",
+    }
     text = str(caught[0].message)
     for part in ("'unit'", "'a', 'c'", "leave", "See diagnostics_"):
         assert part in text
     assert "levels" not in text
     assert set(SEVERE) < set(NAMES)
+
+
+def test_an_outcome_among_the_predictors_is_severe(rows):
+    X, y = rows
+    with pytest.warns(IdentificationWarning, match="is y, or what it was computed from, among"):
+        warn_unless_identified(list(checks(X.assign(leak=2 * y - 1), y, groups="group").values()))

@@ -23,6 +23,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skhlm import HLMRegressor
+from skhlm.exceptions import IdentificationWarning
 from skhlm.priors import Gamma, Normal
 
 GROUPS = ["region/country", "industry/vertical"]
@@ -413,10 +414,27 @@ def test_bad_coverage(fitted, campaigns, coverage):
 def test_what_prediction_does_with_new_levels_is_checked_when_it_predicts(fitted, campaigns):
     X, _ = campaigns
     changed = copy(fitted).set_params(unseen="raise")
-    with pytest.raises(
-        ValueError, match=r"The 'unseen' parameter of HLMRegressor must be.*'error'"
-    ):
+    with pytest.raises(ValueError, match=r"'unseen' parameter of HLMRegressor must be.*'error'"):
         changed.predict(X[:1])
     with pytest.raises(ValueError, match="The 'unseen' parameter"):
         changed.predict_interval(X[:1])
     changed.set_params(unseen="error").predict(X[:1])
+
+
+def test_what_cannot_be_identified_is_said_once_and_before_sampling(rows, monkeypatch):
+    X = rows[0][["region", "spend_1"]].assign(again=rows[0]["spend_1"])
+    model = small(groups="region", iter_sampling=10)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, rows[1])
+    assert [w.category for w in caught] == [IdentificationWarning, ConvergenceWarning]
+    assert {w.filename for w in caught} == {__file__}
+    said = ["linearly dependent" in str(w.message) for w in caught]
+    assert said == [True, False]
+    assert any("linearly dependent" in message for message in model.diagnostics_.messages)
+    monkeypatch.setattr("skhlm.regressor.infer", None)
+    with (
+        pytest.warns(IdentificationWarning, match="linearly dependent"),
+        pytest.raises(TypeError, match="not callable"),
+    ):
+        model.fit(X, rows[1])
