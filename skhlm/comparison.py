@@ -11,13 +11,16 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _get_feature_names, _num_features
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels
+from skhlm.inputs.columns import Columns
 from skhlm.posterior.scoring import inside
 from skhlm.regressor import HLMRegressor
-from skhlm.scorers import crps, predict_interval
+from skhlm.scorers import crps, final_step, predict_interval
 
 _SCORES = ("r2", "rmse", "coverage", "width", "crps")
 
@@ -73,12 +76,14 @@ def compare(
     y : array-like of shape (n_samples,)
         Outcome.
     groups : None, str, int, tuple or list, default=None
-        Hierarchies of grouping factors, as `HLMRegressor` takes them.
+        Hierarchies of grouping factors, as `HLMRegressor` takes them; None is those of ``model``.
     cv : int, splitter or iterable of (train, test), default=5
         An int shuffles rows into as many folds, or groups if ``split_by`` is given.
     model : estimator or dict of str to estimator, default=None
         The hierarchical model; None is ``HLMRegressor(groups, random_state=random_state)``. A
-        mapping gives several, by name. Pipelines and searches that end in one are welcome.
+        mapping gives several, by name. Pipelines and searches that end in one are welcome: where
+        the model, the first of several, is one, the baselines stand behind the same earlier steps
+        and take the groups of its last step, as they see what it sees.
     split_by : str or int, default=None
         Column of X, by name or position, whose values the splitter keeps together: it is what
         scikit-learn's `GroupKFold` and the like take as ``groups``.
@@ -131,11 +136,11 @@ def compare(
         X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
         y_train = _safe_indexing(y, train)
         y_test = np.asarray(_safe_indexing(y, test), dtype=np.float64)
-        known = knows_levels(PooledRegressor(groups).fit(X_train, y_train), X_test)
         for name, estimator in models.items():
-            fit = clone(estimator).fit(X_train, y_train)
-            fitted[name].append(fit)
-            records += _scores(name, fold, fit, X_test, y_test, known, coverage)
+            fitted[name].append(clone(estimator).fit(X_train, y_train))
+        known = knows_levels(*final_step(fitted["pooled"][fold], X_test))
+        for name, fits in fitted.items():
+            records += _scores(name, fold, fits[fold], X_test, y_test, known, coverage)
     scores = pd.DataFrame(records)
     return (scores, fitted) if return_estimator else scores
 
@@ -145,22 +150,48 @@ def _models(groups: Any, model: Any, random_state: Any) -> dict[str, Any]:
     if model is None:
         model = HLMRegressor(groups, random_state=random_state)
     others = dict(model) if isinstance(model, Mapping) else {"hierarchical": model}
-    baselines = {"pooled": PooledRegressor(groups), "unpooled": UnpooledRegressor(groups)}
+    baselines = _baselines(groups, next(iter(others.values()), None))
     if taken := sorted(baselines.keys() & others.keys()):
         raise ValueError(f"model: {taken} are names of the baselines. Choose others.")
     return baselines | others
+
+
+def _baselines(groups: Any, model: Any) -> dict[str, Any]:
+    """Pooled and unpooled; behind the earlier steps of a model that is a pipeline."""
+    searched = getattr(model, "estimator", None)
+    model = searched if isinstance(searched, Pipeline) else model
+    piped = isinstance(model, Pipeline)
+    own = getattr(model[-1] if piped else model, "groups", None)
+    if groups is None or (piped and own is not None):
+        groups = own
+    baselines = {"pooled": PooledRegressor(groups), "unpooled": UnpooledRegressor(groups)}
+    if not piped:
+        return baselines
+    *earlier, (last, _) = model.steps
+    return {
+        name: Pipeline([*earlier, (last, baseline)], memory=model.memory)
+        for name, baseline in baselines.items()
+    }
 
 
 def _folds(
     X: Any, y: Any, cv: Any, split_by: Any, random_state: Any
 ) -> Iterable[tuple[Ints, Ints]]:
     """Training and test rows of each fold."""
-    together = None if split_by is None else np.asarray(_safe_indexing(X, split_by, axis=1))
+    together = None if split_by is None else _values_of(X, split_by)
     if isinstance(cv, Integral):
         kind = KFold if split_by is None else GroupKFold
         cv = kind(cv, shuffle=True, random_state=random_state)
     folds: Iterable[tuple[Ints, Ints]] = check_cv(cv).split(X, y, together)
     return folds
+
+
+def _values_of(X: Any, column: Any) -> Any:
+    """One column of X by name or position, (n,)."""
+    names = _get_feature_names(X)
+    known = Columns(_num_features(X), None if names is None else tuple(names))
+    known.position(column, "split_by")
+    return np.asarray(_safe_indexing(X, column, axis=1))
 
 
 def _scores(

@@ -226,7 +226,7 @@ def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
     Ends of intervals of a transformed target are transformed back, which is exact for increasing
     and decreasing transformations: quantiles stay quantiles.
     """
-    estimator, X = _final(estimator, X)
+    estimator, X = final_step(estimator, X)
     if isinstance(estimator, TransformedTargetRegressor):
         inner = predict_interval(estimator.regressor_, X, coverage)
         ends = estimator.transformer_.inverse_transform(inner.reshape(-1, 1)).reshape(-1, 2)
@@ -243,7 +243,7 @@ def crps(estimator: Any, X: Any, y: Any) -> Floats:
 
 def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
     """What a method of the final estimator says of X as it reaches it."""
-    estimator, X = _final(estimator, X)
+    estimator, X = final_step(estimator, X)
     if isinstance(estimator, TransformedTargetRegressor):
         raise TypeError(
             f"{name} is not known on the scale of y for a TransformedTargetRegressor, whose "
@@ -253,15 +253,15 @@ def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
     return _method(estimator, name)(X, *arguments)
 
 
-def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
+def final_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """The last estimator of pipelines and searches, and X as transformed on the way to it."""
     check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
-        return _final(estimator.best_estimator_, X)
+        return final_step(estimator.best_estimator_, X)
     if isinstance(estimator, Pipeline):
         if len(estimator) > 1:
             X = estimator[:-1].transform(X)
-        return _final(estimator[-1], X)
+        return final_step(estimator[-1], X)
     return estimator, X
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, LeaveOneGroupOut
+from sklearn.model_selection import GridSearchCV, KFold, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor, compare
 
@@ -107,3 +110,32 @@ def test_what_cannot_be_compared_is_refused(shops):
         compare(X, y, "shop", model={"pooled": PooledRegressor("shop")})
     with pytest.raises(ValueError, match="coverage"):
         compare(X, y, "shop", model={}, coverage=90)
+    with pytest.raises(ValueError, match=r"split_by: there is no column 'shp'.*mean 'shop'"):
+        compare(X, y, "shop", model={}, split_by="shp")
+
+
+def test_baselines_stand_behind_the_steps_of_a_pipeline(shops):
+    X, y = shops
+    X = X.assign(day=np.where(np.arange(120) % 7 < 5, "week", "weekend"))
+    encode = make_column_transformer(
+        (OneHotEncoder(drop="first", sparse_output=False), ["day"]), remainder="passthrough"
+    ).set_output(transform="pandas")
+    last = PooledRegressor("remainder__shop")  # a model that takes no time
+    model = make_pipeline(encode, last)
+    folds = {"cv": 3, "random_state": 0}
+    scores, fitted = compare(X, y, "shop", model=model, return_estimator=True, **folds)
+    assert fitted["unpooled"][0][-1].groups == "remainder__shop"
+    frame = scores.set_index(["model", "fold", "rows"]).sort_index()
+    pd.testing.assert_frame_equal(frame.loc["pooled"], frame.loc["hierarchical"])
+    assert (frame.loc["unpooled", "rmse"] != frame.loc["pooled", "rmse"]).any()
+    encoded = X.assign(day=(X["day"] == "weekend") * 1.0)[["day", "shop", "price"]]
+    by_hand = compare(encoded, y, model={"again": PooledRegressor("shop")}, **folds)
+    by_hand = by_hand.set_index(["model", "fold", "rows"]).sort_index()
+    for name in ("pooled", "unpooled"):
+        pd.testing.assert_frame_equal(frame.loc[name], by_hand.loc[name])
+    search = GridSearchCV(model, {"pooledregressor__fit_intercept": [True, False]}, cv=2)
+    assert list(compare(X, y, model={"searched": search}, **folds)["model"].unique()) == [
+        "pooled",
+        "unpooled",
+        "searched",
+    ]
