@@ -1,11 +1,26 @@
-"""Slices that keep working arrays small."""
+"""Slices that keep working arrays small, and threads that share them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
     size = max(size, 1)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def in_threads(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], n_threads: int
+) -> list[_Result]:
+    """``function`` of every item, in order; one thread is the caller's own."""
+    if n_threads == 1:
+        return list(map(function, items))
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, items))

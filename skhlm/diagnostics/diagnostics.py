@@ -169,6 +169,7 @@ def diagnose(
     statistics: SamplerStatistics | ImportanceStatistics,
     labels: Labels,
     algorithm: str = "nuts",
+    n_threads: int = 1,
 ) -> Diagnostics:
     """Judge draws, in whatever units, and what the algorithm says of them.
 
@@ -181,6 +182,8 @@ def diagnose(
         What messages call the parameters.
     algorithm : str, default="nuts"
         What messages call the algorithm.
+    n_threads : int, default=1
+        How many threads to work in.
 
     Returns
     -------
@@ -188,7 +191,7 @@ def diagnose(
     """
     if isinstance(statistics, ImportanceStatistics):
         return _diagnose_approximation(draws, statistics, labels, algorithm)
-    return _diagnose_sampler(draws, statistics, labels, algorithm)
+    return _diagnose_sampler(draws, statistics, labels, algorithm, n_threads)
 
 
 def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 4) -> None:
@@ -220,10 +223,10 @@ def _what_happened(diagnostics: Diagnostics) -> str:
 
 
 def _diagnose_sampler(
-    draws: Draws, statistics: SamplerStatistics, labels: Labels, algorithm: str
+    draws: Draws, statistics: SamplerStatistics, labels: Labels, algorithm: str, n_threads: int
 ) -> Diagnostics:
     """Of draws that are chains."""
-    worst = find_extremes(draws, labels)
+    worst = find_extremes(draws, labels, n_threads)
     cut = statistics.treedepth >= statistics.max_treedepth
     energy = e_bfmi(statistics.energy)
     return Diagnostics(

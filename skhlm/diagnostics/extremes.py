@@ -35,9 +35,9 @@ class Extremes(NamedTuple):
 _Block = tuple[Floats, Callable[[int], str]]  # draws (chains, draws, P) and names of P parameters
 
 
-def find_extremes(draws: Draws, labels: Labels) -> Extremes:
+def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
     """Largest R-hat and smallest ESS over all parameters."""
-    extremes = [_extremes_of_block(block) for block in _blocks(draws, labels)]
+    extremes = [_extremes_of_block(block, n_threads) for block in _blocks(draws, labels)]
     rhats, bulks, tails = zip(*extremes, strict=True)
     return Extremes(
         max(rhats, key=lambda extreme: -np.inf if np.isnan(extreme.value) else extreme.value),
@@ -68,19 +68,19 @@ def _unknown_first(extreme: Extreme) -> float:
     return -np.inf if np.isnan(extreme.value) else extreme.value
 
 
-def _extremes_of_block(block: _Block) -> Extremes:
+def _extremes_of_block(block: _Block, n_threads: int) -> Extremes:
     """Largest R-hat and smallest ESS of one block of parameters."""
     x, name = block
-    rhat, bulk, tail = _checked(x)
+    rhat, bulk, tail = _checked(x, n_threads)
     largest = 0 if np.isnan(rhat).all() else int(np.nanargmax(rhat))
     places = [(rhat, largest), (bulk, int(np.argmin(bulk))), (tail, int(np.argmin(tail)))]
     return Extremes(*(Extreme(float(value[i]), name(i)) for value, i in places))
 
 
-def _checked(x: Floats) -> Convergence:
+def _checked(x: Floats, n_threads: int) -> Convergence:
     """Statistics of (chains, draws, P); what never moves or is not finite is the worst of all."""
     degenerate = _degenerate(x)
-    rhat, bulk, tail = convergence(x)
+    rhat, bulk, tail = convergence(x, n_threads)
     if x.shape[1] == 1:
         degenerate[:] = False
     return Convergence(

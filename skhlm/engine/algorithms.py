@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from skhlm.engine.approximation import run_approximation
 from skhlm.engine.earlier import Earlier
 from skhlm.engine.inference import Diagnose, Inference
@@ -25,6 +27,7 @@ def infer(
     What an earlier fit of such a problem found saves a part of the way.
     """
     target = build_target(problem, earlier)
+    diagnose = partial(diagnose, n_threads=settings.parallel_chains)
     start = None if earlier is None else target.start(earlier)
     with Progress(settings.verbose) as progress:
         if settings.algorithm == "nuts":

@@ -48,7 +48,7 @@ def run_approximation(
     except SamplingError as error:
         raise SamplingError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(_usable(found), settings.seed)
-    draws = target.draws(target.coordinates(columns[None]))
+    draws = target.draws(target.coordinates(columns[None]), settings.parallel_chains)
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
         mode = target.draws(target.coordinates(found.mode[None, None]))

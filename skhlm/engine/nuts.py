@@ -102,7 +102,7 @@ def _draw(
     """One run of the Stan program, mapped to draws of the model's parameters."""
     columns, statistics = sample(target.data_block(), settings, progress, start)
     coordinates = target.coordinates(columns)
-    return _Sample(coordinates, target.draws(coordinates), statistics)
+    return _Sample(coordinates, target.draws(coordinates, settings.parallel_chains), statistics)
 
 
 def _diagnosed(drawn: _Sample, diagnose: Diagnose) -> _Run:

@@ -36,9 +36,9 @@ class Target:
         """Coordinates from the columns of the program's output, (chains, draws, P)."""
         return read_coordinates(columns, self.problem, n_roots=max(len(self.forest.chains), 1))
 
-    def draws(self, coordinates: Coordinates) -> Draws:
+    def draws(self, coordinates: Coordinates, n_threads: int = 1) -> Draws:
         """Draws of the model's own parameters."""
-        return to_draws(coordinates, self.problem, self.forest, self.constants)
+        return to_draws(coordinates, self.problem, self.forest, self.constants, n_threads)
 
     def start(self, earlier: Earlier) -> Start:
         """The last draws of an earlier fit, seen through the present map."""

@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.blocks import blocks, in_threads
 from skhlm.draws import Draws
 from skhlm.engine.forest import Forest
 from skhlm.engine.messages import Conditional, Message, condition_root, effects, root_value, upward
@@ -104,16 +105,22 @@ class _Scales:
 
 
 def to_draws(
-    coordinates: Coordinates, problem: Problem, forest: Forest, constants: MapConstants
+    coordinates: Coordinates,
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    n_threads: int = 1,
 ) -> Draws:
-    """Draws of the model's own parameters, factors in the user's order."""
+    """Draws of the model's own parameters, factors in the user's order; threads share chunks."""
     shape = coordinates.z_sigma.shape
     n_draws, K = coordinates.z_sigma.size, problem.X.shape[1]
     step = max(1, _CHUNK // (max((1, *problem.n_levels)) * max(1, K**2)))
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
-    chunks = (slice(i, i + step) for i in range(0, n_draws, step))
-    pieces = [_map_chunk(_draws_last(flat, chunk), problem, forest, constants) for chunk in chunks]
-    return _joined(pieces, shape)
+
+    def piece(chunk: slice) -> Draws:
+        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants)
+
+    return _joined(in_threads(piece, blocks(n_draws, step), n_threads), shape)
 
 
 def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) -> Coordinates:

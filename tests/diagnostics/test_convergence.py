@@ -72,11 +72,12 @@ def test_single_statistics_and_any_parameter_shape() -> None:
     assert convergence(x[..., :0]).rhat.shape == (2, 0)
 
 
-def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_blocks_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
     x = np.random.default_rng(1).normal(size=(4, 50, 23))
     whole = convergence(x)
     monkeypatch.setattr("skhlm.diagnostics.convergence.BLOCK_BYTES", 8 * 4 * 50 * 5)
-    assert all(np.array_equal(a, b) for a, b in zip(whole, convergence(x), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, convergence(x, n_threads), strict=True))
 
 
 def test_ess_of_an_autoregression_is_known() -> None:

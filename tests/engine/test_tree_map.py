@@ -113,6 +113,21 @@ def test_shapes_are_the_users():
     assert all(d.flags.c_contiguous for d in draws.delta)
 
 
+def test_chunks_and_threads_do_not_matter(monkeypatch):
+    problem, forest, constants = build(CROSSED["subsets, crossed"], "student_t")
+    z = normal_coordinates(problem, forest, 7)
+    whole = to_draws(z, problem, forest, constants)
+    monkeypatch.setattr("skhlm.engine.tree_map._CHUNK", 1)
+    alone, together = (to_draws(z, problem, forest, constants, n_threads) for n_threads in (1, 2))
+    for expected, one, two in zip(*map(arrays, (whole, alone, together)), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-10)
+        assert np.array_equal(one, two)
+
+
+def arrays(draws):
+    return [draws.kappa, *draws.delta, *draws.tau, draws.sigma, draws.nu]
+
+
 def test_correlations_follow_the_lkj_transform():
     problem, forest, constants = build(ONE_TREE["full covariance"])
     draws = to_draws(normal_coordinates(problem, forest, 50), problem, forest, constants)
