@@ -11,16 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-_DPI = 110
+_DPI = 110  # pixels of a picture by inch; a page shows them one to one where there is room
+_COLOURS = 128
+_NARROWEST = 640  # pixels; what is shown on less can be moved sideways, and is not made smaller
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 62rem;
        margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-nav a { margin-right: 1.2em; } img { max-width: 100%; height: auto; }
+nav a { margin-right: 1.2em; display: inline-block; } img { max-width: 100%; height: auto; }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; text-align: left; }
-td.number { text-align: right; } div.table { overflow-x: auto; }
+td.number { text-align: right; } div.wide { overflow-x: auto; } li { overflow-wrap: anywhere; }
 td.pass { color: #00664b; } td.warn { color: #8a4b00; font-weight: bold; }
 td.fail { color: #a30000; font-weight: bold; } figure { margin: 1.5rem 0; }
 figcaption { color: #555; font-size: 0.9rem; }
@@ -75,7 +77,7 @@ def table(frame: pd.DataFrame, most: int = 40) -> str:
     more = len(frame) - most
     note = paragraph(f"... and {more} more rows.") if more > 0 else ""
     return (
-        f'<div class="table"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{note}"
     )
 
@@ -83,14 +85,20 @@ def table(frame: pd.DataFrame, most: int = 40) -> str:
 def picture(figure: Any, caption: str) -> str:
     """A matplotlib figure, closed afterwards, as an image inside the page."""
     from matplotlib import pyplot as plt
+    from PIL import Image
 
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+    raw = BytesIO()
+    figure.savefig(raw, format="png", dpi=_DPI, pil_kwargs={"compress_level": 0})
     plt.close(figure)
+    with Image.open(raw) as image:
+        width = min(image.width, _NARROWEST)
+        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    buffer = BytesIO()
+    few.save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{escape(caption)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{escape(caption)}"'
+        f' style="min-width: {width}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 

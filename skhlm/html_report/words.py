@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
+from skhlm.priors import LocationScale, Priors, build_priors
 
 _NOISE = {
     "student_t": "y_i ~ student_t(nu, x_i' beta_i, sigma)",
@@ -27,12 +30,30 @@ def in_words(model: Any) -> list[str]:
     ]
 
 
+def priors_in_words(model: Any) -> list[str]:
+    """Every prior, a sentence for each parameter, and the units they are in."""
+    priors, labels = _priors(model), model._spec.labels
+    scaled = "of the outcome and the predictors in units of their standard deviations"
+    return [
+        f"Prior of the population-level coefficients: {_each(priors.kappa, labels.coefficients)}.",
+        *_of_effects(priors, labels),
+        *(["Prior of their correlations: LKJ(2)."] * _has_correlations(model)),
+        f"Prior of the residual scale sigma: {_each(priors.sigma, ['sigma'])}, cut at 0.",
+        *(
+            [f"Prior of the degrees of freedom nu: gamma({_numbers(*priors.nu)}), cut at 1."]
+            * (model.family == "student_t")
+        ),
+        f"These are priors {scaled if model.autoscale else 'in the units of the data'}"
+        + ("; that of the intercept is at the predictors' means." if model.fit_intercept else "."),
+    ]
+
+
 def in_symbols(model: Any) -> str:
     """The same as formulas, with the factors' names."""
     labels: Labels = model._spec.labels
-    effects = "".join(f" + delta[{factor}]" for factor in labels.factors)
+    effects = "".join(f" + delta[{factor}]" for _, factor in _varying_factors(labels))
     lines = [_NOISE[model.family], f"beta_i = kappa{effects}"]
-    for g, factor in enumerate(labels.factors):
+    for g, factor in _varying_factors(labels):
         spread = "Sigma" if model.covariance == "full" else "diag(tau^2)"
         lines.append(
             f"delta[{factor}, l] ~ normal(0, {spread}),  l = 1..{len(labels.levels[g])},  "
@@ -41,9 +62,60 @@ def in_symbols(model: Any) -> str:
     return "\n".join(lines)
 
 
+def _varying_factors(labels: Labels) -> list[tuple[int, str]]:
+    """Number and name of each factor by which something varies."""
+    return [(g, name) for g, name in enumerate(labels.factors) if len(labels.varying[g])]
+
+
+def _priors(model: Any) -> Priors:
+    """The priors of the fit, gaps filled in."""
+    spec = model._spec
+    return build_priors(
+        model.priors,
+        columns=spec.columns,
+        hierarchies=spec.groups.hierarchies,
+        coefficients=spec.labels.coefficients,
+        varying=spec.labels.varying,
+    )
+
+
+def _of_effects(priors: Priors, labels: Labels) -> Iterator[str]:
+    """Priors of the standard deviations of effects, a sentence for each factor that has any."""
+    for g, factor in enumerate(labels.factors):
+        if names := labels.varying_names(g):
+            words = _each(priors.tau[g], names)
+            yield f"Prior of the standard deviations tau of effects of {factor}: {words}, cut at 0."
+
+
+def _has_correlations(model: Any) -> bool:
+    return model.covariance == "full" and any(len(k) > 1 for k in model._spec.labels.varying)
+
+
+def _each(priors: LocationScale, names: Sequence[str]) -> str:
+    """One prior where all are the same, else each with the names it is of."""
+    owners: dict[str, list[str]] = {}
+    for name, *numbers in zip(names, priors.df, priors.loc, priors.scale, strict=True):
+        owners.setdefault(_prior(*map(float, numbers)), []).append(name)
+    if len(owners) == 1:
+        return next(iter(owners))
+    return "; ".join(f"{prior} for {_names(names)}" for prior, names in owners.items())
+
+
+def _prior(df: float, loc: float, scale: float) -> str:
+    if df == 1:
+        return f"Cauchy({_numbers(loc, scale)})"
+    return f"normal({_numbers(loc, scale)})" if df == inf else f"t({_numbers(df, loc, scale)})"
+
+
+def _numbers(*values: float) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
 def _varies(labels: Labels, g: int) -> str:
     """Which coefficients vary by a factor."""
     names = labels.varying_names(g)
+    if not names:
+        return f"Nothing varies by {labels.factors[g]} ({len(labels.levels[g])} levels)."
     what = "Every coefficient" if len(names) == len(labels.coefficients) else _names(names)
     verb = "varies" if what == "Every coefficient" or len(names) == 1 else "vary"
     return f"{what} {verb} by {labels.factors[g]} ({len(labels.levels[g])} levels)."

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skhlm.displays import (
@@ -24,10 +25,12 @@ from skhlm.html_report.page import (
     render,
     table,
 )
-from skhlm.html_report.words import in_symbols, in_words
+from skhlm.html_report.rows import rows_of_fit
+from skhlm.html_report.words import in_symbols, in_words, priors_in_words
 from skhlm.inputs.frames import predictor_positions
 
 _MOST_FEATURES = 6  # pictures of response curves
+_MOST_PANELS = 6  # in each of them
 
 
 def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> None:
@@ -41,18 +44,19 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
     X, y : rows and their outcome, optional
         For the check against data; the training rows by default, where the model still has them.
     """
-    diagnostics = model.diagnostics_
+    varying = _varying_factors(model)
+    told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
     page = render(
         "A hierarchical linear model",
-        f"Verdict of the checks: {diagnostics.verdict}.",
+        f"Verdict of the checks: {model.diagnostics_.verdict}.",
         [
-            Section("Model", [bullets(in_words(model)), formula(in_symbols(model))]),
+            Section("Model", told),
             Section("Data", list(_data(model, X, y))),
             Section("Diagnosis", list(_diagnosis(model))),
             Section("Parameters", [table(model.summary())]),
-            *([Section("Shrinkage", list(_shrinkage(model)))] if model.groups_ else []),
-            *([Section("Group effects", list(_effects(model)))] if model.groups_ else []),
-            *([Section("Response curves", list(_curves(model)))] if _features(model) else []),
+            *([Section("Shrinkage", list(_shrinkage(model, varying)))] if varying else []),
+            *([Section("Group effects", list(_effects(model, varying)))] if varying else []),
+            *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
     Path(path).write_text(page, encoding="utf-8")
@@ -82,6 +86,11 @@ def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
             "outcome against replications of it."
         )
         return
+    if X is None and (rows.weight % 1).any():
+        yield paragraph(
+            "The weights are no whole numbers, so the outcome cannot be replicated row by row."
+        )
+        return
     display = PosteriorPredictiveDisplay.from_estimator(model, X, y)
     yield picture(display.figure_, "The outcome, and outcomes that the model replicates.")
     yield table(model.posterior_predictive_check(X, y))
@@ -89,42 +98,73 @@ def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
 
 def _diagnosis(model: Any) -> Iterator[str]:
     """Every check, and the ranks of the draws of each chain."""
-    yield table(model.diagnose())
+    checks = model.diagnose()
+    yield table(checks if checks["advice"].any() else checks.drop(columns="advice"))
     if model._posterior.n_chains > 1:
         display = TraceDisplay.from_estimator(model)
         caption = "Ranks of each chain's draws among those of all chains: level where they agree."
         yield picture(display.figure_, caption)
 
 
-def _shrinkage(model: Any) -> Iterator[str]:
+def _shrinkage(model: Any, factors: list[str]) -> Iterator[str]:
     """How far each level is pulled, as a picture for each factor and as a table."""
     yield paragraph(
         "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
         "by the common value."
     )
-    for factor in model.groups_:
+    for factor in factors:
         display = ShrinkageDisplay.from_estimator(model, factor=factor)
         caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
         yield picture(display.figure_, caption)
     yield table(model.shrinkage_factors())
 
 
-def _effects(model: Any) -> Iterator[str]:
+def _effects(model: Any, factors: list[str]) -> Iterator[str]:
     """Effects of each factor's levels."""
-    for factor in model.groups_:
+    for factor in factors:
         display = GroupEffectsDisplay.from_estimator(model, factor=factor)
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
     yield table(model.group_effects())
 
 
-def _curves(model: Any) -> Iterator[str]:
+def _curves(model: Any, X: Any, y: Any) -> Iterator[str]:
     """The expected outcome along each predictor, the others at their means."""
-    for position in _features(model)[:_MOST_FEATURES]:
-        display = ResponseCurveDisplay.from_estimator(model, None, position)
+    observed = rows_of_fit(model) if X is None else (X, y)
+    features = _features(model)
+    for position in features[:_MOST_FEATURES]:
         name = model._spec.columns.predictor_name(position)
-        yield picture(display.figure_, f"The expected outcome along {name}.")
+        display = _draw_curves(model, position, observed)
+        said = [f"The expected outcome along {name}"]
+        said += ["the other predictors at their means"] * (len(features) > 1)
+        drawn, n = len(display.panels_), len(display.names)
+        said += [f"{drawn} of {n} curves, from the lowest to the highest"] * (drawn < n)
+        yield picture(display.figure_, f"{'; '.join(said)}.")
+
+
+def _draw_curves(
+    model: Any, position: int, observed: tuple[Any, Any] | None
+) -> ResponseCurveDisplay:
+    """Some curves, evenly from the lowest to the highest in the middle, and the observed points."""
+    from matplotlib import pyplot as plt
+
+    display = ResponseCurveDisplay.from_estimator(
+        model, None, position, observed=observed, panels=[0]
+    )
+    n = len(display.names)
+    if n == 1:
+        return display
+    plt.close(display.figure_)
+    order = np.argsort(display.mean[:, len(display.grid) // 2], kind="stable")
+    picks = np.linspace(0, n - 1, min(n, _MOST_PANELS)).round().astype(np.int64)
+    return display.plot(panels=order[picks].tolist())
 
 
 def _features(model: Any) -> list[int]:
     """Positions of the predictors among the columns of X."""
     return predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
+
+
+def _varying_factors(model: Any) -> list[str]:
+    """Grouping factors by which something varies."""
+    labels = model._spec.labels
+    return [name for g, name in enumerate(labels.factors) if len(labels.varying[g])]
