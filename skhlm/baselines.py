@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.linear_model import LinearRegression
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
@@ -53,7 +53,7 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
     """What the yardsticks have in common: input checks, and Student-t predictions."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "groups": [None, str, Integral, tuple, list],
+        "groups": [None, str, Integral, tuple, list, Hidden("array-like")],  # fit says more
         "fit_intercept": ["boolean"],
     }
 

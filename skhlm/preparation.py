@@ -44,6 +44,7 @@ class ModelSpec:
     ``combinations``   (C, G)          the distinct combinations of levels, as codes
     ``ranges``                         where the predictors were seen
     ``level_data``                     what each level's rows say alone; empty until draws are there
+    ``fingerprint``                    of the rows; empty until they are fitted, and in older files
     =================  ==============  ===========================================================
     """
 
@@ -55,12 +56,15 @@ class ModelSpec:
     combinations: Ints
     ranges: Ranges
     level_data: LevelData = field(default_factory=LevelData)
+    fingerprint: str = ""
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
         _check_unseen(model)
         predictors, columns = check_predict_data(model, X, self.columns, self.groups.hierarchies)
         codes = self.groups.codes(columns, len(predictors))
+        if (codes < 0).any():
+            self.groups.warn_of_spellings(columns)
         if model.unseen == "error":
             self.groups.check_seen(columns, codes)
         return predictors, codes, columns

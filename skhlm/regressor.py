@@ -11,7 +11,7 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from skhlm.diagnostics import diagnose, warn_unless_converged
 from skhlm.draws import Draws
@@ -191,7 +191,7 @@ class HLMRegressor(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "groups": [None, str, Integral, tuple, list],
+        "groups": [None, str, Integral, tuple, list, Hidden("array-like")],  # fit says more
         "varying": [StrOptions({"all", "intercept"}), list, Mapping],
         "family": [StrOptions({"student_t", "normal"})],
         "covariance": [StrOptions({"diagonal", "full"})],
@@ -311,7 +311,8 @@ class HLMRegressor(
                 n_chains=found.n_chains,
             )
             level_data = learn_level_data(rows, self._posterior, spec.groups)
-            self._spec, self._training = replace(spec, level_data=level_data), rows
+            self._spec = replace(spec, level_data=level_data, fingerprint=rows.fingerprint())
+            self._training = rows
             self.diagnostics_ = found.diagnostics.and_also(checks)
             self._statistics = found.statistics
             self._summarise(found.mode)

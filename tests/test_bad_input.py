@@ -318,6 +318,14 @@ def test_an_offset_costs_no_digits(offset):
     np.testing.assert_allclose(problem.X, expected.X, rtol=1e-13, atol=1e-13)
 
 
+def test_levels_spelt_otherwise_are_new_but_not_in_silence():
+    model, _, spec, _ = fit()
+    with pytest.warns(UserWarning, match="country: 'A' for 'a'; country: 'B' for 'b'") as caught:
+        codes = spec.read(model, FRAME.assign(country=FRAME["country"].str.upper()))[1]
+    assert len(caught) == 1
+    assert (codes[:, 1] < 0).all()
+
+
 # --- inf or NaN in X, y ---------------------------------------------------------------------------
 
 

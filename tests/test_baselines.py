@@ -255,3 +255,11 @@ def test_one_degree_of_freedom_for_all_is_pooled():
     two = UnpooledRegressor("shop").fit(X.assign(shop=list("aaaabbccc")), y)
     assert two.n_fallback_ == 1
     assert np.isfinite(two.crps(X, y)).all()
+
+
+@BOTH
+def test_values_of_groups_are_refused_without_being_printed(shops, baseline):
+    X, y = shops
+    with pytest.raises(TypeError, match="groups: got a Series") as caught:
+        baseline(X["shop"]).fit(X, y)
+    assert len(str(caught.value)) < 300

@@ -438,3 +438,12 @@ def test_what_cannot_be_identified_is_said_once_and_before_sampling(rows, monkey
         pytest.raises(TypeError, match="not callable"),
     ):
         model.fit(X, rows[1])
+
+
+def test_values_of_groups_are_refused_without_being_printed(rows):
+    with pytest.raises(TypeError, match="groups: got a Series") as caught:
+        HLMRegressor(rows[0]["region"]).fit(*rows)
+    assert len(str(caught.value)) < 300
+    with pytest.raises(ValueError, match="'groups' parameter of HLMRegressor must be") as caught:
+        HLMRegressor(2.5).fit(*rows)
+    assert "array-like" not in str(caught.value)

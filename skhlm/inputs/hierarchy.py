@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,11 @@ def parse_groups(groups: object, columns: Columns) -> tuple[Hierarchy, ...]:
     """
     if groups is None:
         return ()
+    if hasattr(groups, "shape"):
+        raise TypeError(
+            f"groups: got a {type(groups).__name__}; the values of group columns stay inside X, "
+            f"and groups says where: it is {_FORMS}."
+        )
     paths = groups if isinstance(groups, list) else [groups]
     hierarchies = tuple(_hierarchy(path, columns) for path in paths)
     _check_distinct(hierarchies)
@@ -178,6 +184,26 @@ class Groups:
             new[rows, g] = path
         return new
 
+    def warn_of_spellings(self, columns: Mapping[int, GroupColumn], stacklevel: int = 5) -> None:
+        """Warn of new values that are values seen at fit but for case and outer white space.
+
+        Only in columns where these tell no two values of fit apart. They stay new levels.
+        """
+        pairs = [
+            f"{columns[j].name}: {given!r} for {known!r}"
+            for j, labels in self.labels.items()
+            for given, known in _respelt(columns[j], labels)
+        ]
+        if pairs:
+            shown = "; ".join(pairs[:5]) + "; ..." * (len(pairs) > 5)
+            warnings.warn(
+                f"{len(pairs)} value(s) of group columns are new but differ from those of fit by "
+                f"case or white space alone ({shown}): their rows are predicted as of new levels. "
+                "Spell them as at fit if they are the same.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
+
     def check_seen(self, columns: Mapping[int, GroupColumn], codes: Ints) -> None:
         """Raise where a row's level is unseen or missing, naming the factor and some levels."""
         for g, factor in enumerate(self.factors):
@@ -227,6 +253,23 @@ def _label_codes(column: GroupColumn, labels: Sequence[Label]) -> Ints:
     if (of_value < 0).all():
         _check_kinds(column, labels)
     return of_value[column.codes]
+
+
+def _respelt(column: GroupColumn, labels: Sequence[Label]) -> Iterator[tuple[str, str]]:
+    """Texts of a column that are not labels, and the labels that they are when spelt alike."""
+    seen = set(labels)
+    new = [v for code in column.present() if (v := column.values[code]) not in seen]
+    texts = [label for label in labels if isinstance(label, str)] if new else []
+    known = {_spelling(text): text for text in texts}
+    if len(known) == len(texts):
+        for value in new:
+            if isinstance(value, str) and _spelling(value) in known:
+                yield value, known[_spelling(value)]
+
+
+def _spelling(text: str) -> str:
+    """A text without case, outer and repeated white space."""
+    return " ".join(text.split()).casefold()
 
 
 def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:

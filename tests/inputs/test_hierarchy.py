@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -209,3 +211,38 @@ def test_what_is_learned_is_small_and_pickles():
     np.testing.assert_array_equal(
         restored.codes(read(g=many), 50_000), groups.codes(read(g=many), 50_000)
     )
+
+
+def test_new_values_that_are_known_ones_spelt_otherwise_are_warned_of():
+    groups = learn("region/country", region=REGION, country=COUNTRY)
+    with pytest.warns(UserWarning) as caught:
+        groups.warn_of_spellings(read(region=["emea", "APAC"], country=[" France", "Peru"]))
+    (text,) = [str(warning.message) for warning in caught]
+    assert "2 value(s)" in text
+    assert "region: 'emea' for 'EMEA'; country: ' France' for 'France'" in text
+    many = learn("country", country=[f"c{i}" for i in range(9)])
+    with pytest.warns(UserWarning, match=r"^9 value\(s\).*'C4' for 'c4'; \.\.\."):
+        many.warn_of_spellings(read(country=[f"C{i}" for i in range(9)]))
+
+
+@pytest.mark.parametrize(
+    ("seen", "new"),
+    [
+        (["a", "b"], ["c", "d", None]),
+        (["a", "A", "b"], ["B", "a "]),  # where case tells values apart, it may do so again
+        ([1, 2], [3, 4]),
+        (["a", "b"], ["b", "a"]),
+    ],
+)
+def test_other_new_values_are_none_to_warn_of(seen, new):
+    groups = learn("country", country=seen)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        groups.warn_of_spellings(read(country=new))
+
+
+def test_values_of_groups_are_not_their_names():
+    series = pd.Series(REGION, name="region")
+    with pytest.raises(TypeError, match="groups: got a Series; the values") as caught:
+        parse_groups(series, FRAME)
+    assert "EMEA" not in str(caught.value)
