@@ -228,12 +228,14 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
     try:
         yield
     except (TypeError, ValueError, ArithmeticError) as error:
-        first, *rest = str(error).splitlines()
+        first = str(error).partition("\n")[0]  # the rest is about other estimators
         if first.startswith("Found array"):  # too small, whatever it holds
             raise
         if first.startswith("Input X contains"):
-            first = f"{first} Columns: {_count_not_finite(X, positions, columns)}."
-            raise ValueError("\n".join([first, *rest])) from error
+            raise ValueError(
+                f"{first} Columns: {_count_not_finite(X, positions, columns)}. Drop these rows, or "
+                "fill them in, for example with SimpleImputer."
+            ) from error
         if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
