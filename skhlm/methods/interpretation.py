@@ -136,10 +136,11 @@ class InterpretationMixin(Fitted):
         Returns
         -------
         curve : DataFrame
-            One row for each row of X and each point: ``row`` (0, 1, ...), the group columns, a
-            column named as the feature, ``mean``, ``lower``, ``upper``, ``extrapolated`` (whether a
-            predictor that moves is outside its training range) and, with ``slope``, ``slope``,
-            ``slope_lower``, ``slope_upper``.
+            One row for each row of X and each point: ``row`` (position in X: 0, 1, ...; labels are
+            ``X.index[curve["row"]]``), the group columns, a column named as the feature, ``mean``,
+            ``lower``, ``upper``, ``extrapolated`` (whether a predictor that moves is outside its
+            training range, that of all rows of fit, not of the group's own) and, with ``slope``,
+            ``slope``, ``slope_lower``, ``slope_upper``.
 
         Raises
         ------
@@ -156,6 +157,7 @@ class InterpretationMixin(Fitted):
         Draws, new levels' and the noise of new observations included, are the same along a curve.
         About 40 microseconds a point for 4000 draws; memory does not grow with the rows.
         """
+        check_no_name(X)
         name, path = self._path(feature, grid, derive)
         given = self._given(self._completed(X, name, path))
         band = curves.band_along(
@@ -246,6 +248,7 @@ class InterpretationMixin(Fitted):
             ``difference`` (of the expected values, at the end less at the start), ``lower``,
             ``upper``, ``probability`` (that it is above zero) and ``extrapolated``.
         """
+        check_no_name(X)
         name, path = self._path(feature, [start, end], derive)
         given = self._given(self._completed(X, name, path))
         both = self._points(given, path)
@@ -429,6 +432,15 @@ class InterpretationMixin(Fitted):
                 f"move. The predictors are {listed(names)}."
             )
         return positions.index(position)
+
+
+def check_no_name(X: Any) -> None:
+    """Raise where a feature was given in the place of rows."""
+    if isinstance(X, str):
+        raise TypeError(
+            f"X must hold rows, got {X!r}. Rows come first: if that is the feature, name the "
+            f"argument, feature={X!r}."
+        )
 
 
 def values_of(columns: Mapping[int, GroupColumn]) -> dict[str, list[object]]:

@@ -11,7 +11,12 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.methods.interpretation import InterpretationMixin, frame_along, values_of
+from skhlm.methods.interpretation import (
+    InterpretationMixin,
+    check_no_name,
+    frame_along,
+    values_of,
+)
 from skhlm.posterior import Kind
 from skhlm.reports import curves
 
@@ -80,6 +85,7 @@ def response_curve(
         alone: pd.DataFrame = estimator.response_curve(X, feature, grid, coverage, kind, slope)
         return alone
     model = _final_step(estimator)
+    check_no_name(X)
     column = _column_of(X, feature)
     points = curves.check_grid(
         np.linspace(column.min(), column.max(), curves.N_POINTS) if grid is None else grid

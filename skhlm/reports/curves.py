@@ -56,9 +56,16 @@ class Path:
 
 def check_grid(grid: Any) -> Floats:
     """Values of the input, (T,): finite numbers."""
-    points = np.atleast_1d(np.asarray(grid, dtype=np.float64))
+    try:
+        points = np.asarray(grid, dtype=np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
     if points.ndim != 1 or not points.size or not np.isfinite(points).all():
-        raise ValueError(f"grid must be a list of finite numbers, got {grid!r}.")
+        raise ValueError(
+            f"grid must be a list of finite numbers, the values of the feature, got {grid!r}: for "
+            "n points from a to b give np.linspace(a, b, n), for a single one [a], and None for "
+            f"{N_POINTS} over the training range."
+        )
     return points
 
 

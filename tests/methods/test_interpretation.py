@@ -170,6 +170,14 @@ def test_bad_arguments(fitted, arguments, error, message):
         fitted.response_curve(None, **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"feature": "spend_2"}])
+def test_a_feature_in_the_place_of_rows(fitted, arguments):
+    with pytest.raises(TypeError, match=r"got 'spend_1'.*feature='spend_1'"):
+        fitted.response_curve("spend_1", **arguments)
+    with pytest.raises(TypeError, match="X must hold rows, got 'spend_1'"):
+        fitted.compare_points("spend_1", start=0.0, end=1.0, **arguments)
+
+
 def test_column_names_that_the_frame_has_already(fitted, X):
     with pytest.raises(ValueError, match="several columns called 'mean'"):
         fitted.response_curve(X, "mean", [1.0], derive=lambda x: {"spend_1": x})

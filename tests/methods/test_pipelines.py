@@ -116,5 +116,7 @@ def test_estimators_without_curves(estimator):
 def test_bad_arguments(pipeline, data):
     with pytest.raises(ValueError, match="X: give rows"):
         response_curve(pipeline, None, "spend")
+    with pytest.raises(TypeError, match="X must hold rows, got 'spend'"):
+        response_curve(pipeline, "spend")
     with pytest.raises(ValueError, match="X has no column 'log'"):
         response_curve(pipeline, data[0], "log")
