@@ -38,8 +38,9 @@ class PredictionMixin(Fitted):
         mean : ndarray of shape (n_samples,)
             A row's value does not depend on the other rows.
         std : ndarray of shape (n_samples,)
-            Only with ``return_std``. Infinite where a Student-t residual has no finite variance
-            for half of the posterior (nu <= 2).
+            Only with ``return_std``. Infinite, in all rows, where a Student-t residual has no
+            finite variance for half of the posterior (nu <= 2): `predict_interval` is finite
+            there, and ``family="normal"`` has a standard deviation always.
         """
         predictors, codes, _ = self._rows(X)
         mean = self._posterior.expected_value(predictors, codes)
