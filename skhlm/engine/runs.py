@@ -1,4 +1,4 @@
-"""Runs of the Stan program, a function for each of Stan's methods. The only user of cmdstanpy.
+"""Runs of the Stan program, a function for each of Stan's methods. The user of cmdstanpy.
 
 A data block goes in, arrays come out. P is the number of the program's parameters, S that of draws.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
+from skhlm.engine.children import kill_programs
 from skhlm.engine.data_block import DataBlock, write_json
 from skhlm.engine.failure import explain_failure
 from skhlm.engine.fit_output import read_columns, read_statistics
@@ -211,8 +212,7 @@ def _explained(directory: Path) -> Iterator[None]:
 def _interruptible(task: Callable[[], Any], directory: Path, progress: Progress) -> Any:
     """Run the task in a thread, so that an interrupt reaches us while the program is at work.
 
-    The program stops within one iteration once its directory is gone; cmdstanpy alone would let
-    every chain run to its end first.
+    cmdstanpy alone would let every chain run to its end first.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         future = pool.submit(task)
@@ -220,6 +220,7 @@ def _interruptible(task: Callable[[], Any], directory: Path, progress: Progress)
             while not wait([future], timeout=0.2).done:
                 progress.update(directory)
         except BaseException:
+            kill_programs(directory)
             shutil.rmtree(directory, ignore_errors=True)
             raise
         return future.result()

@@ -20,6 +20,8 @@ from skhlm import HLMRegressor
 from skhlm.engine import runs
 from skhlm.engine.data_block import write_json
 from skhlm.engine.program import PROGRAM
+from skhlm.engine.quiet import read_rows
+from skhlm.engine.run_directory import run_directory
 from skhlm.engine.settings import choose_settings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
@@ -95,6 +97,87 @@ def test_interrupted(long_fit, temporary):
         long_fit()
     thread.join()
     assert_nothing_left(temporary)
+
+
+def test_interrupted_while_the_program_is_stopped(long_fit, temporary):
+    def stop_and_interrupt():
+        programs()[0].suspend()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = when_running(stop_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_a_process_that_is_killed_leaves_what_the_next_run_removes(temporary):
+    script = """
+import numpy as np
+from skhlm import HLMRegressor
+X = np.arange(20.0)[:, None]
+HLMRegressor(random_state=0, iter_sampling=10_000_000).fit(X, X[:, 0] % 7)
+"""
+    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    while not list(temporary.glob("skhlm-*/*.csv")):
+        time.sleep(0.05)
+    (left,) = temporary.glob("skhlm-*")
+    old = time.time() - 3600
+    os.utime(left, (old, old))
+    with run_directory():
+        assert left.exists()  # somebody works there
+    process.kill()
+    process.wait()
+    with run_directory() as own:
+        assert sorted(temporary.glob("skhlm-*")) == [own]
+    assert not list(temporary.glob("skhlm-*"))
+
+
+def test_foreign_and_young_directories_are_let_alone(temporary):
+    (temporary / "skhlm-notes").mkdir()
+    (temporary / "skhlm-file").write_text("not a directory")
+    (temporary / "skhlm-young").mkdir()
+    (temporary / "skhlm-young" / "lock").touch()
+    with run_directory():
+        pass
+    assert len(list(temporary.glob("skhlm-*"))) == 3
+
+
+def test_fits_in_a_process_that_was_forked_after_a_fit():
+    script = """
+import os, numpy as np
+from skhlm import HLMRegressor
+before = dict(os.environ)
+X = np.random.default_rng(0).normal(size=(40, 1))
+fit = lambda: HLMRegressor(chains=2, iter_sampling=300, random_state=0).fit(X, X[:, 0])
+import warnings; warnings.simplefilter("ignore")
+first = fit().coef_
+assert dict(os.environ) == before
+child = os.fork()
+if child == 0:
+    os._exit(0 if (fit().coef_ == first).all() else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert answer.stdout.strip() == "0"
+
+
+def test_rows_are_read_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((200, 7)) * 10.0 ** rng.integers(-300, 300, (200, 7))
+    rows[3, 2], rows[5, 1] = np.inf, np.nan
+    lines = [(",".join(map(repr, row.tolist())) + "\n").encode() for row in rows]
+    np.testing.assert_array_equal(read_rows(lines), rows)
+    assert read_rows([]).shape == (0, 0)
 
 
 def test_its_directory_removed(long_fit, temporary):
