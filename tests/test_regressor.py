@@ -407,7 +407,7 @@ def test_unseen_error(rows):
 
 @pytest.mark.parametrize("coverage", [0, 1, -0.1, "wide"])
 def test_bad_coverage(fitted, campaigns, coverage):
-    with pytest.raises(ValueError, match=r"'coverage' parameter"):
+    with pytest.raises(ValueError, match=r"'coverage' parameter of HLMRegressor\."):
         fitted.predict_interval(campaigns[0], coverage=coverage)
 
 

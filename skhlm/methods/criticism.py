@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
@@ -16,6 +16,7 @@ from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.design import Rows, canonical_rows
 from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.inputs.hierarchy import find_factor
+from skhlm.methods.arguments import checked
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import Kind
 from skhlm.posterior.explained_variance import BayesR2, bayes_r2
@@ -65,8 +66,8 @@ class CriticismMixin(Fitted):
         Parameters
         ----------
         X, y, sample_weight : as at fit, default=None
-            The rows that were fitted. None is those that the model remembers, which it does not
-            after it was pickled or saved.
+            The rows that were fitted, in any order. None is those that the model remembers, which
+            it does not after it was pickled or saved.
 
         Returns
         -------
@@ -77,7 +78,7 @@ class CriticismMixin(Fitted):
         ------
         ValueError
             If the rows are not remembered and not given, or if others were given than those of
-            fit.
+            fit: a model keeps a fingerprint of them, of numbers to ten significant digits.
 
         Warns
         -----
@@ -104,7 +105,7 @@ class CriticismMixin(Fitted):
         converged = self.diagnostics_.converged
         return leave_one_out(self._posterior, rows, self._table(rows), converged=converged)
 
-    @validate_params({"coverage": [_UNIT_INTERVAL]}, prefer_skip_nested_validation=True)
+    @checked({"coverage": [_UNIT_INTERVAL]})
     def bayes_r2(
         self, X: Any = None, y: Any = None, sample_weight: Any = None, *, coverage: float = 0.9
     ) -> BayesR2:
@@ -138,10 +139,7 @@ class CriticismMixin(Fitted):
         rows = self._fitted_rows(X, y, sample_weight)
         return bayes_r2(self._posterior, rows, coverage)
 
-    @validate_params(
-        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "kind": [_KIND]},
-        prefer_skip_nested_validation=True,
-    )
+    @checked({"n_samples": [_POSITIVE], "random_state": ["random_state"], "kind": [_KIND]})
     def prior_predictive(
         self,
         X: Any,
@@ -202,9 +200,8 @@ class CriticismMixin(Fitted):
         _, spec, _ = prepare(model, X, y, None)
         return _prior_predictive(model, spec, X, n_samples, random_state, kind)
 
-    @validate_params(
-        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "coverage": [_UNIT_INTERVAL]},
-        prefer_skip_nested_validation=True,
+    @checked(
+        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "coverage": [_UNIT_INTERVAL]}
     )
     def posterior_predictive_check(
         self,
@@ -279,13 +276,12 @@ class CriticismMixin(Fitted):
             check.insert(0, "level", [levels[i] for i in group])
         return check
 
-    @validate_params(
+    @checked(
         {
             "log_likelihood": ["boolean"],
             "posterior_predictive": ["boolean"],
             "random_state": ["random_state"],
-        },
-        prefer_skip_nested_validation=True,
+        }
     )
     def to_arviz(
         self,
@@ -398,7 +394,7 @@ class CriticismMixin(Fitted):
         return self._training
 
     def _read_fitted_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Rows in canonical order; raises where levels or their weights are not those of fit."""
+        """Rows in canonical order; raises where they are not those of fit."""
         predictors, codes, columns = self._rows(X)
         self._spec.groups.check_seen(columns, codes)
         weight = check_weight(sample_weight, predictors)
@@ -418,6 +414,13 @@ class CriticismMixin(Fitted):
                     f"{fitted.sum():g} rows (or weights) at fit and {given.sum():g} here, or are "
                     "otherwise distributed. For other rows there are the scorers."
                 )
+        fitted_rows = self._spec.fingerprint
+        if fitted_rows and rows.fingerprint() != fitted_rows:
+            raise ValueError(
+                "X and y have not the rows of fit: predictors, outcomes or weights differ, by more "
+                "than rounding. Pass the data of fit, in float64 if it was; for other rows there "
+                "are the scorers."
+            )
         return rows
 
     def _table(self, rows: Rows) -> pd.DataFrame:

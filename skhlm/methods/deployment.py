@@ -6,9 +6,10 @@ from copy import copy
 from numbers import Integral
 from typing import TypeVar
 
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm.methods.arguments import checked
 from skhlm.methods.fitted import Fitted
 
 _Self = TypeVar("_Self", bound="DeploymentMixin")
@@ -17,10 +18,7 @@ _Self = TypeVar("_Self", bound="DeploymentMixin")
 class DeploymentMixin(Fitted):
     """Models for machines with little memory."""
 
-    @validate_params(
-        {"max_draws": [Interval(Integral, 1, None, closed="left")]},
-        prefer_skip_nested_validation=True,
-    )
+    @checked({"max_draws": [Interval(Integral, 1, None, closed="left")]})
     def compact(self: _Self, max_draws: int = 400) -> _Self:
         """A copy of the model with fewer draws, for small deployments.
 

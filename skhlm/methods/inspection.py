@@ -6,9 +6,10 @@ from numbers import Real
 from typing import Any
 
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm.methods.arguments import checked
 from skhlm.methods.fitted import Fitted
 from skhlm.reports import parameters as reports
 
@@ -18,9 +19,7 @@ _COVERAGE = [Interval(Real, 0, 1, closed="neither")]
 class InspectionMixin(Fitted):
     """What was learned: coefficients, group effects, scales."""
 
-    @validate_params(
-        {"factor": [str, None], "coverage": _COVERAGE}, prefer_skip_nested_validation=True
-    )
+    @checked({"factor": [str, None], "coverage": _COVERAGE})
     def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
         """Posterior of the group effects delta, in the user's units and at x = 0.
 
@@ -44,9 +43,7 @@ class InspectionMixin(Fitted):
             self._posterior, spec.labels, spec.level_weights, factor, coverage
         )
 
-    @validate_params(
-        {"coverage": _COVERAGE, "parts": ["boolean"]}, prefer_skip_nested_validation=True
-    )
+    @checked({"coverage": _COVERAGE, "parts": ["boolean"]})
     def coefficients(
         self, levels: Any = None, coverage: float = 0.9, parts: bool = False
     ) -> pd.DataFrame:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import GroupColumn, listed
 from skhlm.inputs.frames import predictor_positions
+from skhlm.methods.arguments import checked
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import NEW, Kind
 from skhlm.reports import curves, pooling
@@ -39,9 +40,7 @@ class _Given(NamedTuple):
 class InterpretationMixin(Fitted):
     """What was learned, in the terms of a question: how far pulled, what if, how sure."""
 
-    @validate_params(
-        {"factor": [str, None], "coverage": _COVERAGE}, prefer_skip_nested_validation=True
-    )
+    @checked({"factor": [str, None], "coverage": _COVERAGE})
     def shrinkage_factors(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
         """Shrinkage factors B, and the estimates of complete, partial and no pooling.
 
@@ -95,10 +94,7 @@ class InterpretationMixin(Fitted):
         frames = [self._pooling_of(g, coverage) for g in chosen]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
-    @validate_params(
-        {"coverage": _COVERAGE, "kind": _KIND, "slope": ["boolean"], "derive": _DERIVE},
-        prefer_skip_nested_validation=True,
-    )
+    @checked({"coverage": _COVERAGE, "kind": _KIND, "slope": ["boolean"], "derive": _DERIVE})
     def response_curve(
         self,
         X: Any = None,
@@ -170,7 +166,7 @@ class InterpretationMixin(Fitted):
             numbers |= zip(_SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
-    @validate_params({"coverage": _COVERAGE, "derive": _DERIVE}, prefer_skip_nested_validation=True)
+    @checked({"coverage": _COVERAGE, "derive": _DERIVE})
     def compare_curves(
         self,
         X: Any,
@@ -219,7 +215,7 @@ class InterpretationMixin(Fitted):
         reference_values = {f"{key}_reference": value for key, value in other.values.items()}
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
-    @validate_params({"coverage": _COVERAGE, "derive": _DERIVE}, prefer_skip_nested_validation=True)
+    @checked({"coverage": _COVERAGE, "derive": _DERIVE})
     def compare_points(
         self,
         X: Any = None,

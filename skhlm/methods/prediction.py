@@ -7,10 +7,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.methods.arguments import checked
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import Kind, scoring
 from skhlm.posterior.joint_density import joint_log_density
@@ -48,9 +49,7 @@ class PredictionMixin(Fitted):
             return mean
         return mean, self._posterior.predictive_std(predictors, codes)
 
-    @validate_params(
-        {"coverage": [_UNIT_INTERVAL], "kind": [_KIND]}, prefer_skip_nested_validation=True
-    )
+    @checked({"coverage": [_UNIT_INTERVAL], "kind": [_KIND]})
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
         """Central credible interval of a new observation, or of the expected value.
 
@@ -71,10 +70,7 @@ class PredictionMixin(Fitted):
         predictors, codes, _ = self._rows(X)
         return self._posterior.interval(predictors, codes, coverage, kind)
 
-    @validate_params(
-        {"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]},
-        prefer_skip_nested_validation=True,
-    )
+    @checked({"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]})
     def predict_quantiles(
         self, X: Any, quantiles: float | Sequence[float], kind: Kind = "outcome"
     ) -> Floats:
@@ -100,13 +96,12 @@ class PredictionMixin(Fitted):
         predictors, codes, _ = self._rows(X)
         return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
 
-    @validate_params(
+    @checked(
         {
             "n_samples": [Interval(Integral, 1, None, closed="left")],
             "random_state": ["random_state"],
             "kind": [_KIND],
-        },
-        prefer_skip_nested_validation=True,
+        }
     )
     def sample_y(
         self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"

@@ -160,7 +160,11 @@ def test_arrays_and_the_only_predictor(small):
         ({"feature": 2.5}, TypeError, "by its name or its position, got 2.5"),
         ({"feature": "a", "derive": dict}, ValueError, "grid: 'a' is not a predictor"),
         ({"feature": "spend_1", "grid": []}, ValueError, "grid must be a list of finite numbers"),
-        ({"feature": "spend_1", "coverage": 1.0}, ValueError, "'coverage' parameter"),
+        (
+            {"feature": "spend_1", "coverage": 1.0},
+            ValueError,
+            "The 'coverage' parameter of HLMRegressor.response_curve must be",
+        ),
         ({"feature": "spend_1", "kind": "median"}, ValueError, "'kind' parameter"),
         ({"feature": "spend_1", "derive": {}}, TypeError, "'derive' parameter"),
     ],
