@@ -263,3 +263,12 @@ def test_values_of_groups_are_refused_without_being_printed(shops, baseline):
     with pytest.raises(TypeError, match="groups: got a Series") as caught:
         baseline(X["shop"]).fit(X, y)
     assert len(str(caught.value)) < 300
+
+
+@BOTH
+def test_quantiles_are_the_median_and_the_ends_of_the_interval_by_default(shops, baseline):
+    X, y = shops
+    model = baseline("city/shop").fit(X, y)
+    found = model.predict_quantiles(X)
+    np.testing.assert_allclose(found[:, [0, 2]], model.predict_interval(X), rtol=1e-12)
+    np.testing.assert_allclose(found[:, 1], model.predict(X), rtol=1e-12)

@@ -447,3 +447,10 @@ def test_values_of_groups_are_refused_without_being_printed(rows):
     with pytest.raises(ValueError, match="'groups' parameter of HLMRegressor must be") as caught:
         HLMRegressor(2.5).fit(*rows)
     assert "array-like" not in str(caught.value)
+
+
+def test_quantiles_are_the_median_and_the_ends_of_the_interval_by_default(fitted, campaigns):
+    X, _ = campaigns
+    found = fitted.predict_quantiles(X[:5])
+    np.testing.assert_array_equal(found[:, [0, 2]], fitted.predict_interval(X[:5]))
+    np.testing.assert_array_equal(found[:, 1], fitted.predict_quantiles(X[:5], 0.5)[:, 0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail"]
@@ -47,7 +48,8 @@ class Check:
 
     def __str__(self) -> str:
         """One line, and the advice below it."""
-        line = f"{self.verdict}  {self.name}: {self.value:.4g} (threshold {self.threshold:.4g})"
+        found = "not applicable" if isnan(self.value) and not self.advice else f"{self.value:.4g}"
+        line = f"{self.verdict}  {self.name}: {found} (threshold {self.threshold:.4g})"
         return f"{line}\n      {self.advice}" if self.advice else line
 
 

@@ -160,7 +160,7 @@ class Diagnostics:
 
     def _repr_html_(self) -> str:
         """The checks as a table, for notebooks."""
-        table: str = self.to_frame().to_html(index=False, float_format="{:.4g}".format)
+        table: str = self.to_frame().to_html(index=False, na_rep="–", float_format="{:.4g}".format)
         return f"<p>{self.algorithm}: {self.verdict}</p>{table}"
 
 

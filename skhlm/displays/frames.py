@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.methods.fitted import check_is_hierarchical
 
 
 def choose_factor(estimator: Any, factor: str | None) -> str:
     """A grouping factor of a fitted model; by default the one with most levels that vary."""
-    check_is_fitted(estimator)
+    check_is_hierarchical(estimator)
     labels = estimator._spec.labels
     varying = [g for g, columns in enumerate(labels.varying) if len(columns)]
     names = [labels.factors[g] for g in varying]

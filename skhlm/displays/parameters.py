@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import Labels, pairs, path
+from skhlm.methods.fitted import check_is_hierarchical
 from skhlm.posterior import Posterior
 
 MOST_PANELS = 16
@@ -19,7 +19,7 @@ MOST_PANELS = 16
 
 def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> tuple[list[str], Floats]:
     """Names of P parameters and their draws (P, chains, draws); intercepts at the means of X."""
-    check_is_fitted(estimator)
+    check_is_hierarchical(estimator)
     posterior, labels = estimator._posterior, estimator._spec.labels
     if not posterior.n_chains:
         raise ValueError(

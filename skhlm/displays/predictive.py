@@ -204,6 +204,7 @@ def _replicate_training(
     estimator: Any, n_replicates: int, random_state: Any
 ) -> tuple[Floats, Floats]:
     """The same at the rows of fit."""
+    check_is_hierarchical(estimator)
     predictors, codes, new_levels, observed = estimator._rows_to_check(None, None)
     rng = np.random.default_rng(seed_of(random_state))
     return observed, estimator._posterior.joint_draws(

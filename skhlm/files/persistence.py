@@ -62,7 +62,7 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     -----
     The file has names, labels and numbers, in JSON and in numpy's format, and no code. Predictions
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
-    rows, a ``random_state`` that is a generator (it becomes None), metadata requests and the names
+    rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it becomes None), metadata requests and the names
     of time zones (dates keep their instants). Its size is about that of the draws, 8 bytes each:
     see `HLMRegressor.compact`.
 
@@ -154,6 +154,7 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "varying": tuple(tuple(columns.tolist()) for columns in posterior.varying),
         "units": (spec.units.fit_intercept, spec.units.y_center, spec.units.y_scale),
         "n_chains": posterior.n_chains,
+        "fingerprint": spec.fingerprint,
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
     }
     arrays |= _common_arrays(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -31,8 +32,11 @@ _TYPES: Mapping[str, Any] = {
     "varying": tuple[tuple[int, ...], ...],
     "units": tuple[bool | float, ...],
     "n_chains": int,
+    "fingerprint": str,
     "attributes": dict[str, Any],
 }
+_LATER: Mapping[str, Any] = {"fingerprint": ""}  # what older files lack
+_FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
 
 class Contents:
@@ -47,6 +51,7 @@ class Contents:
     """
 
     def __init__(self, values: Mapping[str, Any], arrays: dict[str, Array]) -> None:
+        values = {**_LATER, **values}
         require(values.keys() == _TYPES.keys(), "its entries are not those of a model")
         self.arrays = arrays
         self.values = {name: decode(value, name, arrays) for name, value in values.items()}
@@ -113,8 +118,18 @@ def read_spec(contents: Contents) -> ModelSpec:
     combinations = contents.ints("combinations", -1, len(groups.factors), below=groups.n_levels)
     labels = name_parameters(groups, names, varying)
     ranges = Ranges(*(contents.floats(name, len(kept)) for name in ("low", "high", "typical")))
+    fingerprint = contents["fingerprint"]
+    require(_FINGERPRINT.fullmatch(fingerprint), "fingerprint: not that of rows")
     return ModelSpec(
-        columns, groups, labels, units, weights, combinations, ranges, _level_data(contents, labels)
+        columns,
+        groups,
+        labels,
+        units,
+        weights,
+        combinations,
+        ranges,
+        level_data=_level_data(contents, labels),
+        fingerprint=fingerprint,
     )
 
 

@@ -9,6 +9,7 @@ from html import escape
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 _DPI = 110  # pixels of a picture by inch; a page shows them one to one where there is room
@@ -85,20 +86,21 @@ def table(frame: pd.DataFrame, most: int = 40) -> str:
 def picture(figure: Any, caption: str) -> str:
     """A matplotlib figure, closed afterwards, as an image inside the page."""
     from matplotlib import pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    raw = BytesIO()
-    figure.savefig(raw, format="png", dpi=_DPI, pil_kwargs={"compress_level": 0})
+    figure.set_dpi(_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once: savefig would draw everything twice, for the layout alone at first
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     plt.close(figure)
-    with Image.open(raw) as image:
-        width = min(image.width, _NARROWEST)
-        few = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     buffer = BytesIO()
     few.save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return (
         f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{escape(caption)}"'
-        f' style="min-width: {width}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
+        f' style="min-width: {min(image.width, _NARROWEST)}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 

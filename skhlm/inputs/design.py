@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
@@ -16,6 +17,7 @@ _LARGEST = 1e152
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
 _SLACK = 1e-9  # of a predictor's range, that rounding alone is not called extrapolation
 _INTERCEPT = "Intercept"
+_FINGERPRINT_BITS = 36  # of 53: the last ones depend on who computed or parsed a number
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,17 @@ class Rows:
         sums = [np.bincount(self.codes[:, g], cells, size) for g, size in enumerate(n_levels)]
         return tuple(np.asarray(total, dtype=np.float64) for total in sums)
 
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows, with numbers to about ten significant digits."""
+        codes = self.codes[self.cell]
+        rows = canonical_rows(_rounded(self.X), _rounded(self.y), self.weight, codes)
+        digest = sha256(repr((rows.X.shape, rows.codes.shape)).encode())
+        for numbers in (rows.X, rows.y, _rounded(rows.weight)):
+            digest.update(np.ascontiguousarray(numbers, dtype="<f8"))
+        for counts in (rows.cell, rows.codes):
+            digest.update(np.ascontiguousarray(counts, dtype="<i8"))
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Ranges:
@@ -70,6 +83,14 @@ def learn_ranges(rows: Rows) -> Ranges:
     share = rows.weight / rows.weight.sum()
     low, high = rows.X.min(axis=0), rows.X.max(axis=0)
     return Ranges(low, high, low + share @ (rows.X - low))
+
+
+def _rounded(x: Floats) -> Floats:
+    """Numbers, of any shape, rounded to the bits that a fingerprint knows."""
+    mantissa, exponent = np.frexp(x)
+    whole = np.rint(np.ldexp(mantissa, _FINGERPRINT_BITS))
+    result: Floats = np.ldexp(whole, exponent - _FINGERPRINT_BITS)
+    return result
 
 
 def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:

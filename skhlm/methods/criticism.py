@@ -47,7 +47,8 @@ class CriticismMixin(Fitted):
         -------
         checks : DataFrame
             One row for each check, passed ones too: ``check``, ``verdict`` ("pass", "warn" or
-            "fail"), ``value`` (NaN where there is none), ``threshold``, ``source`` (where the
+            "fail"), ``value`` (NaN where a check does not apply, as one of levels to a model
+            without groups, or there is no number), ``threshold``, ``source`` (where the
             threshold is from) and ``advice`` (what was found and what to do; empty if passed).
 
         See Also

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
@@ -51,3 +52,17 @@ class Fitted:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
         check_is_fitted(self)
         return self._spec.read(self, X)
+
+
+def check_is_hierarchical(estimator: Any) -> None:
+    """Raise where an estimator is not a fitted `HLMRegressor`, as a pipeline that ends in one."""
+    if isinstance(estimator, Pipeline) and isinstance(estimator[-1], Fitted):
+        raise TypeError(
+            "estimator must be an HLMRegressor, got a Pipeline: pass its last step, pipeline[-1]."
+        )
+    if not isinstance(estimator, Fitted):
+        raise TypeError(
+            f"estimator must be an HLMRegressor, got {type(estimator).__name__}, which has no "
+            "posterior to draw. Of a search pass best_estimator_."
+        )
+    check_is_fitted(estimator)

@@ -72,7 +72,10 @@ class PredictionMixin(Fitted):
 
     @checked({"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]})
     def predict_quantiles(
-        self, X: Any, quantiles: float | Sequence[float], kind: Kind = "outcome"
+        self,
+        X: Any,
+        quantiles: float | Sequence[float] = (0.05, 0.5, 0.95),
+        kind: Kind = "outcome",
     ) -> Floats:
         """Quantiles of a new observation's distribution, or of the expected value's posterior.
 
@@ -80,7 +83,7 @@ class PredictionMixin(Fitted):
         ----------
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
-        quantiles : float or array-like of shape (n_quantiles,)
+        quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Probabilities, between 0 and 1.
         kind : {"outcome", "mean"}, default="outcome"
             Quantiles of a new observation, or of its expected value.

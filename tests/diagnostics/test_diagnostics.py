@@ -312,3 +312,11 @@ def test_prints_every_check() -> None:
     html = found._repr_html_()
     assert html.count("<tr") == 1 + len(found.checks)
     assert "divergences" in html
+
+
+def test_a_check_that_does_not_apply_says_so_in_words() -> None:
+    found = judge().and_also([Check("levels to spare", "pass", np.nan, 2, "our choice")])
+    assert str(found).splitlines()[-1] == "  pass  levels to spare: not applicable (threshold 2)"
+    assert "NaN" not in found._repr_html_() and "nan" not in found._repr_html_()
+    one = Check("R-hat", "warn", np.nan, 1.01, "a paper", "Not computed from one chain.")
+    assert "R-hat: nan" in str(one)

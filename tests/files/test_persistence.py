@@ -173,6 +173,7 @@ def test_file_pickle_and_memory_agree_bit_for_bit(models, name, tmp_path):
     assert_same(pickle.loads(pickle.dumps(model)), other, X)
     assert vars(other).keys() == vars(model).keys()  # a new attribute must be saved as well
     assert other._training is None
+    assert other._spec.fingerprint == model._spec.fingerprint == model._training.fingerprint()
     assert saved(other) == saved(model)
     assert_same(model.compact(20), loaded(saved(model.compact(20))), X)
 
@@ -336,7 +337,9 @@ def test_compact_intervals_are_within_monte_carlo_error(fitted, campaigns):
 def test_a_stored_file_predicts_what_it_did():
     predictions = runpy.run_path(str(DATA / "derive.py"))["predictions"]
     stored = json.loads((DATA / "sleepstudy.json").read_text())
-    found = predictions(load(DATA / "sleepstudy.skhlm"))
+    model = load(DATA / "sleepstudy.skhlm")
+    assert model._spec.fingerprint == ""  # which that version did not write
+    found = predictions(model)
     assert found.keys() == stored.keys()
     for name, values in found.items():
         np.testing.assert_allclose(values, stored[name], rtol=1e-12, atol=1e-12, err_msg=name)
@@ -554,6 +557,7 @@ def _odd_manifests(members):
     yield "other format", forged(members, lambda m: m.update(format="other"))
     yield "extra entry", forged(members, lambda m: m.update(code="print()"))
     yield "extra content", content(code="print()")
+    yield "odd fingerprint", content(fingerprint="\x1b[31m")
     yield "a list", forged(members, lambda m: [m])
     yield "other class", content(estimator="os.system")
     yield "unknown tag", content(parameters={"os.system": {"command": "true"}})

@@ -54,6 +54,38 @@ def test_rows_are_sorted_by_cell_and_merged():
 
 
 @given(st.integers(0, 2**32 - 1))
+def test_a_fingerprint_knows_neither_order_nor_rounding(seed):
+    rng = np.random.default_rng(seed)
+    X, y, weight, codes = make_rows(rng, ties=False)
+    rows = canonical_rows(X, y, weight / 10, codes)
+    order, nearly = rng.permutation(len(y)), 1 + 4e-16
+    same = canonical_rows(X[order] * nearly, y[order] * nearly, weight[order] / 10, codes[order])
+    assert same.fingerprint() == rows.fingerprint()
+    assert len(rows.fingerprint()) == 64
+
+
+def test_a_fingerprint_knows_every_array():
+    X, y, weight, codes = make_rows(np.random.default_rng(0))
+    X[0, 0] = 0.0
+    other = codes.copy()
+    other[-1] = (other[-1] + 1) % 2
+    prints = [
+        canonical_rows(*raw).fingerprint()
+        for raw in (
+            (X, y, weight, codes),
+            (X + [0, 1e-9], y, weight, codes),
+            (X, y * (1 + 1e-10), weight, codes),
+            (X, y, weight * 2, codes),
+            (X, y, weight, other),
+            (X[:, :1], y, weight, codes),
+            (X, y, weight, codes[:, :1]),
+        )
+    ]
+    assert len(set(prints)) == len(prints)
+    assert canonical_rows(-X * -1.0, y, weight, codes).fingerprint() == prints[0]
+
+
+@given(st.integers(0, 2**32 - 1))
 def test_cells_are_the_distinct_combinations_of_levels(seed):
     X, y, weight, codes = make_rows(np.random.default_rng(seed), levels=(3, 2, 5))
     rows = canonical_rows(X, y, weight, codes)

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skhlm import HLMRegressor
+from skhlm import HLMRegressor, load, save
 from skhlm.priors import Normal
 
 
@@ -56,6 +56,45 @@ def test_rows_must_be_those_of_fit(fitted, campaigns, method):
         check(X)
     with pytest.raises(ValueError, match="Give both X and y"):
         check(sample_weight=np.ones(len(y)))
+
+
+def other_data(X, y):
+    """Rows of the same levels as those of fit, and nothing else the same."""
+    one = np.arange(len(y)) == 7
+    yield "outcomes", X, y + 1
+    yield "one outcome", X, np.where(one, np.asarray(y) * (1 + 1e-8), y)
+    yield "a predictor", X.assign(spend_1=0.0), y
+    yield "one value", X.assign(spend_2=X["spend_2"].where(~one, X["spend_2"] + 1e-6)), y
+    yield "paired otherwise", X, np.asarray(y)[::-1]
+    yield "predictors exchanged", X.assign(spend_1=X["spend_2"], spend_2=X["spend_1"]), y
+
+
+@pytest.mark.parametrize("method", ["loo", "bayes_r2"])
+@pytest.mark.parametrize("place", ["process", "pickle", "file"])
+def test_other_data_of_the_same_levels_are_refused(fitted, campaigns, method, place, tmp_path):
+    model = fitted
+    if place == "pickle":
+        model = pickle.loads(pickle.dumps(fitted))
+    if place == "file":
+        save(fitted.compact(40), tmp_path / "model.skhlm")
+        model = load(tmp_path / "model.skhlm")
+    for what, X, y in other_data(*campaigns):
+        with pytest.raises(ValueError, match="have not the rows of fit: predictors, outcomes or"):
+            getattr(model, method)(X, y)
+            pytest.fail(what)
+
+
+def test_rounding_elsewhere_makes_no_other_rows(fitted, campaigns):
+    X, y = campaigns
+    X = X.assign(spend_1=np.nextafter(X["spend_1"].to_numpy(), np.inf))
+    fitted.bayes_r2(X, np.nextafter(np.asarray(y), -np.inf))
+
+
+def test_a_file_without_fingerprint_cannot_tell(fitted, campaigns):
+    X, y = campaigns
+    model = fitted.compact(8)
+    model._spec = replace(fitted._spec, fingerprint="")
+    model.bayes_r2(X, y + 1)
 
 
 def test_a_pickled_model_asks_for_the_rows(fitted, campaigns):
