@@ -33,6 +33,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.sampling
 
 $(VENV)/installed: $(SOURCE)
+	@echo "Installing into $(VENV), and compiling the Stan program: a few minutes ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[docs,test]'
 	touch $@

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from skhlm._typing import Floats
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, BLUE
+from skhlm.methods.fitted import check_is_hierarchical
 from skhlm.random_state import seed_of
 
 if TYPE_CHECKING:

@@ -164,6 +164,8 @@ class ShrinkageDisplay:
         ------
         NotFittedError
             If the model is not fitted.
+        TypeError
+            If it is not an HLMRegressor; of a pipeline pass the last step.
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """

@@ -130,6 +130,8 @@ class TraceDisplay:
         ------
         NotFittedError
             If the model is not fitted.
+        TypeError
+            If it is not an HLMRegressor; of a pipeline pass the last step.
         ValueError
             If there is no such parameter, or the model was fitted by an approximation, whose draws
             are no chains.

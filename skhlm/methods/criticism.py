@@ -79,7 +79,7 @@ class CriticismMixin(Fitted):
         ------
         ValueError
             If the rows are not remembered and not given, or if others were given than those of
-            fit: a model keeps a fingerprint of them, of numbers to ten significant digits.
+            fit: a model keeps a fingerprint of them, of numbers to nine significant digits.
 
         Warns
         -----

@@ -7,8 +7,17 @@ import sys
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
-from skhlm.displays import CoverageDisplay, GroupEffectsDisplay
+from skhlm import HLMRegressor, PooledRegressor
+from skhlm.displays import (
+    CoverageDisplay,
+    GroupEffectsDisplay,
+    PosteriorPredictiveDisplay,
+    ShrinkageDisplay,
+    TraceDisplay,
+)
 from skhlm.displays.panels import MAX_HEIGHT, MAX_WIDTH, grid_shape, open_panels
 
 EFFECTS = {
@@ -87,3 +96,17 @@ def test_wrong_axes_are_named():
     free = plt.figure().add_axes((0.1, 0.1, 0.8, 0.8))
     with pytest.raises(ValueError, match="not a subplot"):
         GroupEffectsDisplay(**EFFECTS).plot(free)
+
+
+FROM_A_MODEL = [GroupEffectsDisplay, ShrinkageDisplay, TraceDisplay, PosteriorPredictiveDisplay]
+
+
+@pytest.mark.parametrize("display", FROM_A_MODEL)
+def test_what_has_no_posterior_is_refused_by_name(display, fitted, campaigns):
+    pooled = PooledRegressor(["region/country", "industry/vertical"]).fit(*campaigns)
+    with pytest.raises(TypeError, match="must be an HLMRegressor, got PooledRegressor"):
+        display.from_estimator(pooled)
+    with pytest.raises(TypeError, match=r"got a Pipeline: pass its last step, pipeline\[-1\]"):
+        display.from_estimator(make_pipeline(fitted))
+    with pytest.raises(NotFittedError):
+        display.from_estimator(HLMRegressor())
