@@ -33,6 +33,7 @@ class Curves:
     ``current``       (n, 2)   each row's own value of the input, and its curve there; NaN where
                                there is none
     ``codes``         (n, G)   levels of each row
+    ``of``                     how many there would be, were they not too many: n or more
     ================  =======  ====================================================================
     """
 
@@ -44,6 +45,7 @@ class Curves:
     extrapolated: Bools
     current: Floats
     codes: Ints
+    of: int
 
 
 def compute_curves(
@@ -79,6 +81,7 @@ def compute_curves(
         extrapolated=frame["extrapolated"].to_numpy().reshape(n, -1),
         current=np.full((n, 2), np.nan),
         codes=_codes(estimator, rows),
+        of=len(estimator._spec.combinations) if X is None else n,
     )
     if X is None or not _has_column(X, feature):
         return curves

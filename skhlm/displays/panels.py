@@ -112,7 +112,7 @@ def legend_beside(axes: Axes, **settings: Any) -> Legend:
 
     In a figure whose layout nobody adjusts there may be no room for it: there it is inside.
     """
-    settings = {"frameon": False, "fontsize": 8, **settings}
+    settings = {"frameon": False, "fontsize": 8, "title_fontsize": 8, **settings}
     if figure_of(axes).get_layout_engine() is None:
         return axes.legend(**{**settings, "loc": "best", "frameon": True})
     return axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,16 @@ from skhlm.posterior import Posterior
 MOST_PANELS = 16
 
 
-def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> tuple[list[str], Floats]:
-    """Names of P parameters and their draws (P, chains, draws); intercepts at the means of X."""
+class Chains(NamedTuple):
+    """Names of P parameters, their draws (P, chains, draws), and of how many they are the worst."""
+
+    names: list[str]
+    draws: Floats
+    of: int
+
+
+def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> Chains:
+    """Chains of some parameters, or of the worst; intercepts at the means of X."""
     check_is_hierarchical(estimator)
     posterior, labels = estimator._posterior, estimator._spec.labels
     if not posterior.n_chains:
@@ -33,7 +41,7 @@ def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> tuple[l
     wanted = [parameters] if isinstance(parameters, str) else list(parameters)
     known = few | dict(_group_effects(posterior, labels))
     names = [name for entry in wanted for name in _find(entry, known)]
-    return names, _chains(known, names, posterior.n_chains)
+    return Chains(names, _chains(known, names, posterior.n_chains), len(names))
 
 
 def _population_parameters(posterior: Posterior, labels: Labels) -> Iterator[tuple[str, Floats]]:
@@ -74,15 +82,15 @@ def _find(entry: str, known: Mapping[str, Floats]) -> list[str]:
     return names
 
 
-def _worst(known: Mapping[str, Floats], n_chains: int) -> tuple[list[str], Floats]:
+def _worst(known: Mapping[str, Floats], n_chains: int) -> Chains:
     """All parameters, or those with the fewest effective draws, in their order."""
     names = list(known)
     draws = _chains(known, names, n_chains)
     if len(names) <= MOST_PANELS:
-        return names, draws
+        return Chains(names, draws, len(names))
     effective = np.nan_to_num(ess_bulk(np.moveaxis(draws, 0, -1)), nan=0.0)
     chosen = np.sort(np.argsort(effective, kind="stable")[:MOST_PANELS])
-    return [names[i] for i in chosen], draws[chosen]
+    return Chains([names[i] for i in chosen], draws[chosen], len(names))
 
 
 def _chains(known: Mapping[str, Floats], names: Sequence[str], n_chains: int) -> Floats:

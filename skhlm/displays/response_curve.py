@@ -64,6 +64,8 @@ class ResponseCurveDisplay:
         Of what: the expected value, a new observation, or the slope of the expected value.
     outcome : str, default=None
         Name and unit of y, for the axes.
+    n_curves : int, default=None
+        How many curves there are in all, where these are some of them, for the legend.
 
     Attributes
     ----------
@@ -121,6 +123,7 @@ class ResponseCurveDisplay:
         coverage: float = 0.9,
         kind: Literal["mean", "outcome", "slope"] = "mean",
         outcome: str | None = None,
+        n_curves: int | None = None,
     ) -> None:
         self.grid: Floats = np.asarray(grid, dtype=np.float64)
         self.mean: Floats = np.asarray(mean, dtype=np.float64)
@@ -138,6 +141,7 @@ class ResponseCurveDisplay:
         self.coverage = coverage
         self.kind = kind
         self.outcome = outcome
+        self.n_curves = n_curves or len(self.names)
 
     @classmethod
     def from_estimator(
@@ -213,6 +217,7 @@ class ResponseCurveDisplay:
             coverage=coverage,
             kind="slope" if slope else kind,
             outcome=outcome,
+            n_curves=found.of,
             **points,
         )
         return display.plot(ax, panels=panels)
@@ -246,7 +251,10 @@ class ResponseCurveDisplay:
             name_panel(axes, shortened(str(self.names[curve])))
             tidy(axes)
         self._label(axes_list, shape[1])
-        self.legend_ = legend_beside(axes_list[min(shape[1], n) - 1], handles=self._handles())
+        left_out = panels is None and n < len(self.names)
+        title = f"{n} of {self.n_curves:,} curves have a panel" if left_out else None
+        last = axes_list[min(shape[1], n) - 1]
+        self.legend_ = legend_beside(last, handles=self._handles(), title=title)
         self.axes_ = np.array(axes_list, dtype=object)
         self.ax_ = axes_list[0] if n == 1 else self.axes_
         self.figure_ = figure_of(axes_list[0])

@@ -49,6 +49,9 @@ class TraceDisplay:
         What they are called.
     divergent : array-like of bool of shape (n_chains, n_draws), default=None
         Which draws ended a divergent trajectory; None if that is not known.
+    n_parameters : int, default=None
+        Of how many parameters these have the fewest effective draws, which the legend says if they
+        are more; None if they were chosen otherwise.
 
     Attributes
     ----------
@@ -89,13 +92,19 @@ class TraceDisplay:
     """
 
     def __init__(
-        self, *, draws: ArrayLike, parameters: ArrayLike, divergent: ArrayLike | None = None
+        self,
+        *,
+        draws: ArrayLike,
+        parameters: ArrayLike,
+        divergent: ArrayLike | None = None,
+        n_parameters: int | None = None,
     ) -> None:
         self.draws: Floats = np.asarray(draws, dtype=np.float64)
         self.parameters = np.asarray(parameters, dtype=np.str_)
         self.divergent: Bools | None = (
             None if divergent is None else np.asarray(divergent, dtype=np.bool_)
         )
+        self.n_parameters = n_parameters
 
     @classmethod
     def from_estimator(
@@ -136,10 +145,11 @@ class TraceDisplay:
             If there is no such parameter, or the model was fitted by an approximation, whose draws
             are no chains.
         """
-        names, draws = chains_of(estimator, parameters)
+        names, draws, of = chains_of(estimator, parameters)
         statistics = getattr(estimator, "_statistics", None)
         divergent = getattr(statistics, "divergent", None)
-        return cls(draws=draws, parameters=names, divergent=divergent).plot(ax, kind=kind)
+        display = cls(draws=draws, parameters=names, divergent=divergent, n_parameters=of)
+        return display.plot(ax, kind=kind)
 
     def plot(self, ax: Any = None, *, kind: Literal["rank", "trace"] = "rank") -> TraceDisplay:
         """Draw.
@@ -248,7 +258,15 @@ class TraceDisplay:
         if self.divergent is not None:
             label = f"divergent ({self.divergent.sum()})"
             handles.append(Line2D([], [], **{**_DIVERGENCE, "label": label}))
-        self.legend_ = legend_beside(panels[min(n_columns, len(panels)) - 1], handles=handles)
+        last = panels[min(n_columns, len(panels)) - 1]
+        self.legend_ = legend_beside(last, handles=handles, title=self._left_out())
+
+    def _left_out(self) -> str | None:
+        """What the legend says where there are more parameters than panels."""
+        n = len(self.parameters)
+        if self.n_parameters is None or self.n_parameters <= n:
+            return None
+        return f"{n} of {self.n_parameters} parameters:\nthe fewest effective draws"
 
 
 def _ranks(draws: Floats) -> Floats:

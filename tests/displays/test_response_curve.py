@@ -45,12 +45,15 @@ def test_without_rows_there_is_a_curve_for_each_combination(fitted):
     assert len(display.mean) == min(n, MOST_CURVES)
     assert len(display.panels_) == MOST_PANELS
     assert np.isnan(display.current).all()
+    assert display.legend_.get_title().get_text() == f"{MOST_PANELS} of {n} curves have a panel"
     if n <= MOST_CURVES:
         frame = fitted.response_curve(feature="spend_2")
         np.testing.assert_array_equal(display.mean.ravel(), frame["mean"])
     middle = display.mean[display.panels_, 25]
     assert (np.diff(middle) >= 0).all()
     assert middle[[0, -1]].tolist() == [display.mean[:, 25].min(), display.mean[:, 25].max()]
+    display.plot(panels=[0])
+    assert not display.legend_.get_title().get_text()
 
 
 def test_slopes_are_drawn_without_points(fitted, campaigns):

@@ -69,6 +69,10 @@ def test_the_default_is_what_mixes_worst_but_no_effects(fitted):
     summary = fitted.summary()
     assert len(display.parameters) == MOST_PANELS < len(summary)
     assert not any(name.startswith("delta") for name in display.parameters)
+    title = display.legend_.get_title().get_text()
+    assert title == f"{MOST_PANELS} of {len(summary)} parameters:\nthe fewest effective draws"
+    chosen = TraceDisplay.from_estimator(fitted, ["sigma", "nu"])
+    assert not chosen.legend_.get_title().get_text()
 
 
 def test_divergences_are_known_until_the_model_is_pickled(fitted):
