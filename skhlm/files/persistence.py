@@ -64,8 +64,7 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
     rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it
     becomes None), metadata requests and the names of time zones (dates keep their instants). Its
-    size is about that of the draws, 8 bytes each:
-    see `HLMRegressor.compact`.
+    size is about that of the draws, 8 bytes each: see `HLMRegressor.compact`.
 
     Examples
     --------
