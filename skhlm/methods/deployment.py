@@ -52,6 +52,7 @@ class DeploymentMixin(Fitted):
         >>> small = model.compact(200)  # doctest: +SKIP
         """
         check_is_fitted(self)
-        model = copy(self)  # by its state, in which there are no training rows
+        model = copy(self)
+        model._training = model._statistics = None
         model._posterior = self._posterior.thinned(max_draws)
         return model

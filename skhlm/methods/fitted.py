@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, TypeVar
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +16,8 @@ from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.design import Rows
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
+
+_Self = TypeVar("_Self", bound="Fitted")
 
 _OF_THIS_PROCESS = ("_training", "_statistics")
 
@@ -47,6 +50,18 @@ class Fitted:
         """State without the training rows and the sampler's statistics."""
         state: Any = super().__getstate__()
         return {name: None if name in _OF_THIS_PROCESS else state[name] for name in state}
+
+    def __copy__(self: _Self) -> _Self:
+        """A copy in this process, which has all that this one has."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __deepcopy__(self: _Self, memo: dict[int, Any]) -> _Self:
+        """The same, sharing nothing."""
+        copy = memo[id(self)] = object.__new__(type(self))
+        copy.__dict__.update(deepcopy(self.__dict__, memo))
+        return copy
 
     def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +102,28 @@ def test_a_pickled_model_asks_for_the_rows(fitted, campaigns):
     with pytest.raises(ValueError, match="does not remember the rows"):
         model.bayes_r2()
     np.testing.assert_array_equal(model.bayes_r2(*campaigns).draws, fitted.bayes_r2().draws)
+
+
+@pytest.mark.parametrize("duplicate", [copy, deepcopy])
+def test_copies_in_the_same_process_remember_the_rows(fitted, duplicate):
+    model = duplicate(fitted)
+    np.testing.assert_array_equal(model.bayes_r2().draws, fitted.bayes_r2().draws)
+    assert (model._statistics is fitted._statistics) == (duplicate is copy)
+    assert vars(model).keys() == vars(fitted).keys()
+    model.set_params(unseen="error")
+    model.coef_ = model.coef_ + 1
+    assert fitted.unseen == "population"
+    assert not np.array_equal(fitted.coef_, model.coef_)
+    assert pickle.dumps(duplicate(fitted)) == pickle.dumps(fitted)
+    assert fitted.compact(8)._training is None
+    assert not hasattr(duplicate(clone(fitted)), "coef_")
+
+
+def test_a_deep_copy_shares_no_numbers(fitted):
+    model = deepcopy({"a": fitted, "b": fitted})
+    assert model["a"] is model["b"]
+    assert not np.shares_memory(model["a"].coef_, fitted.coef_)
+    assert not np.shares_memory(model["a"]._training.X, fitted._training.X)
 
 
 @pytest.mark.parametrize("method", ["loo", "bayes_r2"])
