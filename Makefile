@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m skhlm.demo
 
 test: $(VENV)/installed lint types layers docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from skhlm.inputs.design import (
     learn_units,
     parse_varying,
 )
-from skhlm.inputs.frames import check_fit_data, check_predict_data
+from skhlm.inputs.frames import check_fit_data, check_predict_data, name_of_outcome
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
 from skhlm.priors import build_priors
@@ -45,6 +45,7 @@ class ModelSpec:
     ``ranges``                         where the predictors were seen
     ``level_data``                     what each level's rows say alone; empty until draws are there
     ``fingerprint``                    of the rows; empty until they are fitted, and in older files
+    ``outcome_name``                   what y is called, if it is; None in older files
     =================  ==============  ===========================================================
     """
 
@@ -57,6 +58,7 @@ class ModelSpec:
     ranges: Ranges
     level_data: LevelData = field(default_factory=LevelData)
     fingerprint: str = ""
+    outcome_name: str | None = None
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
@@ -143,7 +145,16 @@ def prepare(
     labels = name_parameters(groups, names, varying)
     weights = rows.level_weights(groups.n_levels)
     ranges = learn_ranges(rows)
-    spec = ModelSpec(data.columns, groups, labels, units, weights, rows.codes, ranges)
+    spec = ModelSpec(
+        data.columns,
+        groups,
+        labels,
+        units,
+        weights,
+        rows.codes,
+        ranges,
+        outcome_name=name_of_outcome(y),
+    )
     return problem, spec, rows
 
 

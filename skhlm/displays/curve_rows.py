@@ -34,6 +34,7 @@ class Curves:
                                there is none
     ``codes``         (n, G)   levels of each row
     ``of``                     how many there would be, were they not too many: n or more
+    ``outcome``                what y was called at fit; None if it was not
     ================  =======  ====================================================================
     """
 
@@ -46,6 +47,7 @@ class Curves:
     current: Floats
     codes: Ints
     of: int
+    outcome: str | None
 
 
 def compute_curves(
@@ -82,6 +84,7 @@ def compute_curves(
         current=np.full((n, 2), np.nan),
         codes=_codes(estimator, rows),
         of=len(estimator._spec.combinations) if X is None else n,
+        outcome=_model_of(estimator)._spec.outcome_name,
     )
     if X is None or not _has_column(X, feature):
         return curves
@@ -195,8 +198,12 @@ def _only_predictor(estimator: Any) -> int | None:
 
 def _finest(estimator: Any) -> list[str]:
     """The finest group column of each hierarchy."""
-    model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    return [hierarchy.names[-1] for hierarchy in model._spec.groups.hierarchies]
+    return [h.names[-1] for h in _model_of(estimator)._spec.groups.hierarchies]
+
+
+def _model_of(estimator: Any) -> Any:
+    """The model, or the last step of a pipeline."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def _codes(estimator: Any, X: Any) -> Ints:

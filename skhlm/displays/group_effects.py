@@ -136,7 +136,8 @@ class GroupEffectsDisplay:
         coefficients : str or list of str, default=None
             Some of the coefficients that vary by the factor; None is all of them.
         outcome : str, default=None
-            Name and unit of y, for the axes, such as "reaction time (ms)".
+            Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
+            had at fit.
         sort_by, ax
             As in `plot`.
 
@@ -167,7 +168,7 @@ class GroupEffectsDisplay:
             upper=upper,
             parents=parent_names(levels),
             factor=factor,
-            outcome=outcome,
+            outcome=outcome or estimator._spec.outcome_name,
         )
         return display.plot(ax, sort_by=sort_by)
 

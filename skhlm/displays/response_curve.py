@@ -180,7 +180,7 @@ class ResponseCurveDisplay:
         panels, ax
             As in `plot`.
         outcome : str, default=None
-            Name and unit of y; None is the name of the observed y if it has one.
+            Name and unit of y; None is the name of the observed y, or of y at fit.
 
         Returns
         -------
@@ -216,7 +216,7 @@ class ResponseCurveDisplay:
             current=found.current,
             coverage=coverage,
             kind="slope" if slope else kind,
-            outcome=outcome,
+            outcome=outcome or found.outcome,
             n_curves=found.of,
             **points,
         )

@@ -151,7 +151,8 @@ class ShrinkageDisplay:
         coefficients : str or list of str, default=None
             Some of the coefficients that vary by the factor; None is all of them.
         outcome : str, default=None
-            Name and unit of y, for the axes, such as "reaction time (ms)".
+            Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
+            had at fit.
         ax
             As in `plot`.
 
@@ -181,7 +182,7 @@ class ShrinkageDisplay:
             n=by_level(frame, "n", chosen)[:, 0],
             parents=parent_names(levels),
             factor=factor,
-            outcome=outcome,
+            outcome=outcome or estimator._spec.outcome_name,
         )
         return display.plot(ax)
 

@@ -19,6 +19,7 @@ import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import EISDIR, ENOENT
 from io import SEEK_END
 from math import prod
 from pathlib import Path
@@ -112,7 +113,7 @@ def read_archive(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, Array]]:
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of ``path`` when all is written, and vanishes otherwise."""
-    path = path.resolve()
+    path = _resolved(path)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with partial.open("xb") as file:
@@ -123,6 +124,16 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _resolved(path: Path) -> Path:
+    """The path itself, links followed; raises where no file can be, and names what was given."""
+    target = path.resolve()
+    if target.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "There is no such directory", str(path.parent))
+    return target
 
 
 def require(condition: object, what: str) -> None:

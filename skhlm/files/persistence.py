@@ -56,7 +56,9 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
         When the model has not been fitted.
     TypeError
         When it is of another class, a subclass included, or holds a parameter that cannot be
-        written.
+        written; when ``path`` is none.
+    OSError
+        When the file cannot be written; ``FileNotFoundError`` when there is no such directory.
 
     Notes
     -----
@@ -80,6 +82,7 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     model._validate_params()
     arrays: dict[str, Array] = {}
     content = {"estimator": _HLM, **_written(model, arrays)}
+    _check_path(path, "write")
     target = replacing(Path(path)) if isinstance(path, (str, os.PathLike)) else nullcontext(path)
     with target as file:
         write_archive(file, content, arrays, __version__)
@@ -105,6 +108,8 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
         in a later format. A ``ValueError`` too.
     OSError
         When the file cannot be read; ``FileNotFoundError`` when it is not there.
+    TypeError
+        When ``path`` is neither a path nor a file.
 
     Notes
     -----
@@ -117,12 +122,22 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
     >>> import skhlm
     >>> model = skhlm.load("demand.skhlm")  # doctest: +SKIP
     """
+    _check_path(path, "read")
     with _reading(path) as file:
         content, arrays = read_archive(file)
         require(content.pop("estimator", None) == _HLM, "it holds an unknown kind of model")
         model = _restored(Contents(content, arrays))
         require(not arrays, f"it holds arrays of no use: {', '.join(arrays)[:80]}")
         return model
+
+
+def _check_path(path: object, method: str) -> None:
+    """Raise unless it is a path, or a file object with a method "read" or "write"."""
+    if not (isinstance(path, (str, os.PathLike)) or hasattr(path, method)):
+        raise TypeError(
+            f"path: got {path!r}; give the path of a model file, such as 'demand.skhlm', or a file "
+            "object that is open in binary mode."
+        )
 
 
 @contextmanager
@@ -155,6 +170,7 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "units": (spec.units.fit_intercept, spec.units.y_center, spec.units.y_scale),
         "n_chains": posterior.n_chains,
         "fingerprint": spec.fingerprint,
+        "outcome_name": spec.outcome_name,
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
     }
     arrays |= _common_arrays(model)

@@ -33,9 +33,10 @@ _TYPES: Mapping[str, Any] = {
     "units": tuple[bool | float, ...],
     "n_chains": int,
     "fingerprint": str,
+    "outcome_name": str | None,
     "attributes": dict[str, Any],
 }
-_LATER: Mapping[str, Any] = {"fingerprint": ""}  # what older files lack
+_LATER: Mapping[str, Any] = {"fingerprint": "", "outcome_name": None}  # what older files lack
 _FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
 
@@ -130,6 +131,7 @@ def read_spec(contents: Contents) -> ModelSpec:
         ranges,
         level_data=_level_data(contents, labels),
         fingerprint=fingerprint,
+        outcome_name=contents["outcome_name"],
     )
 
 

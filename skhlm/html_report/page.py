@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 _DPI = 110  # pixels of a picture by inch; a page shows them one to one where there is room
 _COLOURS = 128
-_NARROWEST = 640  # pixels; what is shown on less can be moved sideways, and is not made smaller
+_LEGIBLE, _SCREEN = 0.7, 900  # share of its width, and pixels, below which a picture is scrolled
+_LONG = 40  # characters of a cell that may take several lines
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 62rem;
        margin: 2rem auto; padding: 0 1rem; }
@@ -23,7 +25,9 @@ nav a { margin-right: 1.2em; display: inline-block; } img { max-width: 100%; hei
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; text-align: left; }
-td.number { text-align: right; } div.wide { overflow-x: auto; } li { overflow-wrap: anywhere; }
+th, td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem; }
+th.number, td.number { text-align: right; } div.wide { overflow-x: auto; }
+li { overflow-wrap: anywhere; }
 td.pass { color: #00664b; } td.warn { color: #8a4b00; font-weight: bold; }
 td.fail { color: #a30000; font-weight: bold; } figure { margin: 1.5rem 0; }
 figcaption { color: #555; font-size: 0.9rem; }
@@ -72,7 +76,9 @@ def bullets(texts: Iterable[str]) -> str:
 
 def table(frame: pd.DataFrame, most: int = 40) -> str:
     """A frame's first rows as a table; numbers with four significant digits."""
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in frame.columns)
+    head = "".join(
+        f"<th{_NUMBER * is_numeric_dtype(frame[name])}>{escape(str(name))}</th>" for name in frame
+    )
     rows = frame.head(most).itertuples(index=False, name=None)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     more = len(frame) - most
@@ -90,7 +96,7 @@ def picture(figure: Any, caption: str) -> str:
     from PIL import Image
 
     figure.set_dpi(_DPI)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()  # once: savefig would draw everything twice, for the layout alone at first
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     plt.close(figure)
@@ -98,21 +104,30 @@ def picture(figure: Any, caption: str) -> str:
     buffer = BytesIO()
     few.save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    least = min(round(_LEGIBLE * image.width), _SCREEN)
     return (
         f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{escape(caption)}"'
-        f' style="min-width: {min(image.width, _NARROWEST)}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
+        f' style="min-width: {least}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
+
+
+_NUMBER = ' class="number"'
 
 
 def _cell(value: object) -> str:
     """One cell; verdicts have their colours."""
     if isinstance(value, float):
-        return f'<td class="number">{"" if pd.isna(value) else f"{value:.4g}"}</td>'
+        return f"<td{_NUMBER}>{'' if pd.isna(value) else _number(value)}</td>"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f'<td class="number">{value}</td>'
+        return f"<td{_NUMBER}>{value}</td>"
     text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    style = f' class="{text}"' if text in ("pass", "warn", "fail") else ""
-    return f"<td{style}>{escape(text)}</td>"
+    kind = text if text in ("pass", "warn", "fail") else "long" if len(text) > _LONG else ""
+    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
+
+
+def _number(value: float) -> str:
+    """Four significant digits; large numbers are whole ones."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _anchor(section: Section) -> str:

@@ -33,7 +33,7 @@ def in_words(model: Any) -> list[str]:
 def priors_in_words(model: Any) -> list[str]:
     """Every prior, a sentence for each parameter, and the units they are in."""
     priors, labels = _priors(model), model._spec.labels
-    scaled = "of the outcome and the predictors in units of their standard deviations"
+    units = "divided by their standard deviations" if model.autoscale else "in their own units"
     return [
         f"Prior of the population-level coefficients: {_each(priors.kappa, labels.coefficients)}.",
         *_of_effects(priors, labels),
@@ -43,28 +43,23 @@ def priors_in_words(model: Any) -> list[str]:
             [f"Prior of the degrees of freedom nu: gamma({_numbers(*priors.nu)}), cut at 1."]
             * (model.family == "student_t")
         ),
-        f"These are priors {scaled if model.autoscale else 'in the units of the data'}"
-        + ("; that of the intercept is at the predictors' means." if model.fit_intercept else "."),
+        f"They hold for the outcome and the predictors {units}"
+        + ("; that of the intercept at the predictors' means." if model.fit_intercept else "."),
     ]
 
 
 def in_symbols(model: Any) -> str:
     """The same as formulas, with the factors' names."""
     labels: Labels = model._spec.labels
-    effects = "".join(f" + delta[{factor}]" for _, factor in _varying_factors(labels))
+    effects = "".join(f" + delta[{factor}]" for factor in labels.factors)
     lines = [_NOISE[model.family], f"beta_i = kappa{effects}"]
-    for g, factor in _varying_factors(labels):
+    for g, factor in enumerate(labels.factors):
         spread = "Sigma" if model.covariance == "full" else "diag(tau^2)"
         lines.append(
             f"delta[{factor}, l] ~ normal(0, {spread}),  l = 1..{len(labels.levels[g])},  "
             f"for {_names(labels.varying_names(g))}"
         )
     return "\n".join(lines)
-
-
-def _varying_factors(labels: Labels) -> list[tuple[int, str]]:
-    """Number and name of each factor by which something varies."""
-    return [(g, name) for g, name in enumerate(labels.factors) if len(labels.varying[g])]
 
 
 def _priors(model: Any) -> Priors:
@@ -80,11 +75,10 @@ def _priors(model: Any) -> Priors:
 
 
 def _of_effects(priors: Priors, labels: Labels) -> Iterator[str]:
-    """Priors of the standard deviations of effects, a sentence for each factor that has any."""
+    """Priors of the standard deviations of effects, a sentence for each factor."""
     for g, factor in enumerate(labels.factors):
-        if names := labels.varying_names(g):
-            words = _each(priors.tau[g], names)
-            yield f"Prior of the standard deviations tau of effects of {factor}: {words}, cut at 0."
+        words = _each(priors.tau[g], labels.varying_names(g))
+        yield f"Prior of the standard deviations tau of effects of {factor}: {words}, cut at 0."
 
 
 def _has_correlations(model: Any) -> bool:
@@ -114,8 +108,6 @@ def _numbers(*values: float) -> str:
 def _varies(labels: Labels, g: int) -> str:
     """Which coefficients vary by a factor."""
     names = labels.varying_names(g)
-    if not names:
-        return f"Nothing varies by {labels.factors[g]} ({len(labels.levels[g])} levels)."
     what = "Every coefficient" if len(names) == len(labels.coefficients) else _names(names)
     verb = "varies" if what == "Every coefficient" or len(names) == 1 else "vary"
     return f"{what} {verb} by {labels.factors[g]} ({len(labels.levels[g])} levels)."

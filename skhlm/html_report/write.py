@@ -31,6 +31,7 @@ from skhlm.inputs.frames import predictor_positions
 
 _MOST_FEATURES = 6  # pictures of response curves
 _MOST_PANELS = 6  # in each of them
+_POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
 def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> None:
@@ -44,7 +45,6 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
     X, y : rows and their outcome, optional
         For the check against data; the training rows by default, where the model still has them.
     """
-    varying = _varying_factors(model)
     told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
     page = render(
         "A hierarchical linear model",
@@ -54,8 +54,8 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
             Section("Data", list(_data(model, X, y))),
             Section("Diagnosis", list(_diagnosis(model))),
             Section("Parameters", [table(model.summary())]),
-            *([Section("Shrinkage", list(_shrinkage(model, varying)))] if varying else []),
-            *([Section("Group effects", list(_effects(model, varying)))] if varying else []),
+            *([Section("Shrinkage", list(_shrinkage(model)))] if model.groups_ else []),
+            *([Section("Group effects", list(_effects(model)))] if model.groups_ else []),
             *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
@@ -106,22 +106,23 @@ def _diagnosis(model: Any) -> Iterator[str]:
         yield picture(display.figure_, caption)
 
 
-def _shrinkage(model: Any, factors: list[str]) -> Iterator[str]:
+def _shrinkage(model: Any) -> Iterator[str]:
     """How far each level is pulled, as a picture for each factor and as a table."""
     yield paragraph(
         "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
         "by the common value."
     )
-    for factor in factors:
+    for factor in model.groups_:
         display = ShrinkageDisplay.from_estimator(model, factor=factor)
         caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
         yield picture(display.figure_, caption)
-    yield table(model.shrinkage_factors())
+    columns = ["factor", "level", "coefficient", "n", "B", *_POOLING]
+    yield table(model.shrinkage_factors()[columns])
 
 
-def _effects(model: Any, factors: list[str]) -> Iterator[str]:
+def _effects(model: Any) -> Iterator[str]:
     """Effects of each factor's levels."""
-    for factor in factors:
+    for factor in model.groups_:
         display = GroupEffectsDisplay.from_estimator(model, factor=factor)
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
     yield table(model.group_effects())
@@ -162,9 +163,3 @@ def _draw_curves(
 def _features(model: Any) -> list[int]:
     """Positions of the predictors among the columns of X."""
     return predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
-
-
-def _varying_factors(model: Any) -> list[str]:
-    """Grouping factors by which something varies."""
-    labels = model._spec.labels
-    return [name for g, name in enumerate(labels.factors) if len(labels.varying[g])]

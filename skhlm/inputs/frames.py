@@ -112,6 +112,12 @@ def check_observed(y: Any, n_rows: int) -> Floats:
     return _check_outcome(y)
 
 
+def name_of_outcome(y: Any) -> str | None:
+    """What a series, or the column of a frame, is called; None without a name that is a string."""
+    name = _labels(y)[0] if _is_frame(y) and y.shape[1] == 1 else getattr(y, "name", None)
+    return str.__str__(name) if isinstance(name, str) and name else None
+
+
 def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
     """The columns of X that are in no hierarchy."""
     taken = {position for hierarchy in hierarchies for position in hierarchy.columns}

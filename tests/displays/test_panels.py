@@ -3,6 +3,8 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from skhlm.displays import (
     CoverageDisplay,
     GroupEffectsDisplay,
     PosteriorPredictiveDisplay,
+    ResponseCurveDisplay,
     ShrinkageDisplay,
     TraceDisplay,
 )
@@ -96,6 +99,16 @@ def test_wrong_axes_are_named():
     free = plt.figure().add_axes((0.1, 0.1, 0.8, 0.8))
     with pytest.raises(ValueError, match="not a subplot"):
         GroupEffectsDisplay(**EFFECTS).plot(free)
+
+
+@pytest.mark.parametrize("display", [GroupEffectsDisplay, ShrinkageDisplay, ResponseCurveDisplay])
+def test_axes_have_the_name_that_y_had_at_fit(display, fitted, campaigns):
+    settings = {"feature": "spend_1"} if display is ResponseCurveDisplay else {}
+    assert display.from_estimator(fitted, **settings).outcome == campaigns[1].name == "return"
+    assert display.from_estimator(fitted, **settings, outcome="EUR").outcome == "EUR"
+    nameless = copy(fitted)
+    nameless._spec = replace(fitted._spec, outcome_name=None)
+    assert display.from_estimator(nameless, **settings).outcome is None
 
 
 FROM_A_MODEL = [GroupEffectsDisplay, ShrinkageDisplay, TraceDisplay, PosteriorPredictiveDisplay]

@@ -178,6 +178,7 @@ def test_file_pickle_and_memory_agree_bit_for_bit(models, name, tmp_path):
         == model._spec.fingerprint
         == models[name][0]._training.fingerprint()
     )
+    assert other._spec.outcome_name == model._spec.outcome_name
     assert saved(other) == saved(model)
     assert_same(model.compact(20), loaded(saved(model.compact(20))), X)
 
@@ -246,6 +247,24 @@ def test_what_cannot_be_saved(fitted, tmp_path):
         load(path)
     with pytest.raises(FileNotFoundError):
         save(fitted, tmp_path / "no" / "model.skhlm")
+
+
+def test_errors_name_the_path_that_was_given(models, tmp_path):
+    model, _ = models["no groups"]
+    for path, error in [
+        (tmp_path / "no" / "model.skhlm", FileNotFoundError),
+        (tmp_path, IsADirectoryError),
+    ]:
+        with pytest.raises(error) as caught:
+            save(model, path)
+        named = path if error is IsADirectoryError else path.parent
+        assert caught.value.filename == str(named)
+        assert str(named) in str(caught.value) and "/." not in str(caught.value)
+    for path in (3, None, b"model.skhlm", [tmp_path]):
+        for function in (load, lambda path: save(model, path)):
+            with pytest.raises(TypeError, match="path: got .*give the path of a model file"):
+                function(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_save_leaves_what_was_there(models, tmp_path, monkeypatch):
@@ -343,6 +362,7 @@ def test_a_stored_file_predicts_what_it_did():
     stored = json.loads((DATA / "sleepstudy.json").read_text())
     model = load(DATA / "sleepstudy.skhlm")
     assert model._spec.fingerprint == ""  # which that version did not write
+    assert model._spec.outcome_name is None
     found = predictions(model)
     assert found.keys() == stored.keys()
     for name, values in found.items():
@@ -562,6 +582,7 @@ def _odd_manifests(members):
     yield "extra entry", forged(members, lambda m: m.update(code="print()"))
     yield "extra content", content(code="print()")
     yield "odd fingerprint", content(fingerprint="\x1b[31m")
+    yield "odd name of y", content(outcome_name=3)
     yield "a list", forged(members, lambda m: [m])
     yield "other class", content(estimator="os.system")
     yield "unknown tag", content(parameters={"os.system": {"command": "true"}})
