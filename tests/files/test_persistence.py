@@ -262,7 +262,7 @@ def test_errors_name_the_path_that_was_given(models, tmp_path):
         assert str(named) in str(caught.value) and "/." not in str(caught.value)
     for path in (3, None, b"model.skhlm", [tmp_path]):
         for function in (load, lambda path: save(model, path)):
-            with pytest.raises(TypeError, match="path: got .*give the path of a model file"):
+            with pytest.raises(TypeError, match=r"path: got .*give the path of a model file"):
                 function(path)
     assert list(tmp_path.iterdir()) == []
 
