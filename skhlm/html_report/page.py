@@ -24,7 +24,7 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc;
 nav a { margin-right: 1.2em; display: inline-block; } img { max-width: 100%; height: auto; }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; text-align: left; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left; }
 th, td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem; }
 th.number, td.number { text-align: right; } div.wide { overflow-x: auto; }
 li { overflow-wrap: anywhere; }
