@@ -9,6 +9,7 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
@@ -118,7 +119,7 @@ class HLMRegressor(
         Whether a fit after the first begins where the last one ended: its draws, with the effects
         of new levels at 0, its step size, and half of the warmup. For refits of the same model with
         more rows or new levels; another model starts afresh. The posterior is the same, but not
-        the draws.
+        the draws. The same data and parameters once more change nothing: the model stays as it is.
     n_jobs : int or None, default=None
         Chains at a time, never more than processors, and 1 inside a joblib worker. None is what
         ``joblib.parallel_config`` says, or else one for each processor, as -1 is. Results do not
@@ -298,10 +299,15 @@ class HLMRegressor(
         """
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)
-            checks = check_identification(problem, rows, spec.labels)
-            unsaid = warn_unless_identified(checks)
             earlier = self._earlier(problem, spec)
             settings = self._settings(problem, warm=earlier is not None)
+            request = _request(problem, spec, settings, self.iter_warmup)
+            if earlier is not None and request == self._request:
+                unsaid = warn_unless_identified(self.diagnostics_.checks)
+                warn_unless_converged(replace(self.diagnostics_, checks=unsaid))
+                return self
+            checks = check_identification(problem, rows, spec.labels)
+            unsaid = warn_unless_identified(checks)
             found = infer(problem, settings, partial(diagnose, labels=spec.labels), earlier)
             self._posterior = Posterior.from_draws(
                 found.draws,
@@ -312,7 +318,7 @@ class HLMRegressor(
             )
             level_data = learn_level_data(rows, self._posterior, spec.groups)
             self._spec = replace(spec, level_data=level_data, fingerprint=rows.fingerprint())
-            self._training = rows
+            self._training, self._request = rows, request
             self.diagnostics_ = found.diagnostics.and_also(checks)
             self._statistics = found.statistics
             self._summarise(found.mode)
@@ -360,6 +366,14 @@ class HLMRegressor(
         self.sigma_ = float(posterior.sigma.mean())
         self.nu_ = np.inf if posterior.nu is None else float(posterior.nu.mean())
         self.groups_ = labels.factors
+
+
+def _request(
+    problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
+) -> str:
+    """A hash of all that the draws of a cold fit depend on."""
+    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
+    return str(joblib.hash((problem, spec, cold)))
 
 
 @contextmanager

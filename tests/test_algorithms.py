@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
+from copy import copy
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from skhlm.engine.approximation import _resample
 from skhlm.exceptions import SamplingError
 from skhlm.posterior import Posterior
 from skhlm.preparation import prepare
+from skhlm.priors import Cauchy
 
 APPROXIMATIONS = ["pathfinder", "laplace", "advi", "map"]
 N, J = 300, 20
@@ -262,6 +265,46 @@ def test_approximations_take_a_warm_start_too(algorithm):
     model = regressor(algorithm=algorithm, warm_start=True).fit(X[:-30], Y[:-30]).fit(X, Y)
     cold = regressor(algorithm=algorithm).fit(X, Y)
     np.testing.assert_allclose(model.predict(X), cold.predict(X), atol=0.1)
+
+
+@pytest.mark.parametrize("algorithm", ["nuts", "laplace"])
+def test_a_warm_fit_of_the_same_keeps_the_model(algorithm, monkeypatch):
+    settings = {"algorithm": algorithm, "chains": 2, "iter_sampling": 50}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = regressor(**settings).fit(X, Y).set_params(warm_start=True)
+    before = dict(vars(model))
+    order = RNG.permutation(N)
+
+    def begin(*_):
+        raise SamplingError("it runs")
+
+    monkeypatch.setattr("skhlm.regressor.infer", begin)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert model.set_params(n_jobs=1).fit(X[order], Y[order]) is model
+    assert all(vars(model)[name] is before[name] for name in ("_posterior", "_spec", "coef_"))
+    again = pickle.loads(pickle.dumps(model))
+    for other, data in [
+        (copy(model), (X, Y + 1)),
+        (copy(model).set_params(random_state=1), (X, Y)),
+        (copy(model).set_params(random_state=None), (X, Y)),
+        (copy(model).set_params(iter_sampling=60), (X, Y)),
+        (copy(model).set_params(priors={"sigma": Cauchy(0, 1)}), (X, Y)),
+        (copy(model).set_params(warm_start=False), (X, Y)),
+        (model.compact(20), (X, Y)),
+        (again, (X, Y)),
+    ]:
+        with pytest.raises(SamplingError, match="it runs"):
+            other.fit(*data)
+
+
+def test_a_warm_fit_of_the_same_warns_again():
+    model = regressor(chains=2, iter_sampling=20, max_treedepth=1, warm_start=True)
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning, match="has not converged") as caught:
+            model.fit(X, Y)
+        assert caught[0].filename == __file__
 
 
 def test_nuts_may_follow_an_approximation():

@@ -77,6 +77,7 @@ def with_groups(X):
 ESTIMATORS = [
     HLMRegressor(**SHORT),
     HLMRegressor(algorithm="map", **SHORT),
+    HLMRegressor(algorithm="laplace", warm_start=True, **SHORT),
     PooledRegressor(),
     UnpooledRegressor(),
 ]

@@ -235,7 +235,8 @@ def _restored(contents: Contents) -> HLMRegressor:
     model.n_features_in_ = spec.columns.n
     if spec.columns.names is not None:
         model.feature_names_in_ = np.array(spec.columns.names, dtype=object)
-    model._spec, model._training, model._statistics = spec, None, None
+    model._spec = spec
+    model._training = model._statistics = model._request = None
     model._posterior = read_posterior(contents, spec)
     for name, value in _attributes(contents["attributes"], spec).items():
         setattr(model, name, value)

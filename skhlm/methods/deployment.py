@@ -53,6 +53,6 @@ class DeploymentMixin(Fitted):
         """
         check_is_fitted(self)
         model = copy(self)
-        model._training = model._statistics = None
+        model._training = model._statistics = model._request = None
         model._posterior = self._posterior.thinned(max_draws)
         return model

@@ -19,7 +19,7 @@ from skhlm.preparation import ModelSpec
 
 _Self = TypeVar("_Self", bound="Fitted")
 
-_OF_THIS_PROCESS = ("_training", "_statistics")
+_OF_THIS_PROCESS = ("_training", "_statistics", "_request")
 
 
 class Fitted:
@@ -38,6 +38,8 @@ class Fitted:
         nor model files have them.
     _statistics : SamplerStatistics or None
         What the sampler said of its draws, as long as that.
+    _request : str or None
+        A hash of what was fitted and how, as long as that: a warm fit of the same is none.
     """
 
     diagnostics_: Diagnostics
@@ -45,6 +47,7 @@ class Fitted:
     _posterior: Posterior
     _training: Rows | None
     _statistics: SamplerStatistics | None
+    _request: str | None
 
     def __getstate__(self) -> dict[str, Any]:
         """State without the training rows and the sampler's statistics."""
