@@ -15,6 +15,7 @@ from skhlm.files.persistence import load, save
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
+from skhlm.selection import column_importance
 
 __all__ = [
     "CoverageDisplay",
@@ -27,6 +28,7 @@ __all__ = [
     "TraceDisplay",
     "UnpooledRegressor",
     "__version__",
+    "column_importance",
     "compare",
     "compare_loo",
     "load",

@@ -132,7 +132,8 @@ class HLMRegressor(
     Attributes
     ----------
     coef_ : ndarray of shape (n_predictors,)
-        Posterior means of the population-level slopes, in the order of the predictors in X.
+        Posterior means of the population-level slopes, in the order of the predictors in X; for
+        feature selection, which asks for one number a column, see `column_importance`.
     intercept_ : float
         Posterior mean of the population-level intercept, at x = 0; 0.0 without intercept.
     tau_ : dict of str to dict of str to float
