@@ -17,6 +17,7 @@ from skhlm._typing import Bools, Ints
 
 Label = str | int | float | bool | datetime
 _SHOWN = 10
+_WHOLE = 2.0**53  # from here on a float is next to no odd number
 
 
 def listed(values: Iterable[object]) -> str:
@@ -176,14 +177,26 @@ def _plain(name: str, value: object) -> Label:
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, (Real, Decimal)):
-        number = float(value)
-        return int(number) if number.is_integer() else number
+        return _plain_number(name, value)
     if isinstance(value, date):
         return _plain_date(value)
     raise TypeError(
         f"Group column {name!r} holds {value!r} of type {type(value).__name__}, which cannot "
         "be a label. Use strings, numbers, booleans or dates, or convert the column to strings."
     )
+
+
+def _plain_number(name: str, value: Any) -> int | float:
+    """A number as int where it is whole; floats that stand for several whole numbers are none."""
+    number = float(value)
+    if not number.is_integer():
+        return number
+    if isinstance(value, float) and abs(number) >= _WHOLE:
+        raise TypeError(
+            f"Group column {name!r} holds {value!r}, a float too large to tell whole numbers "
+            "apart. Read identifiers as integers ('Int64' where some are missing) or as strings."
+        )
+    return int(value)
 
 
 def _plain_date(value: date) -> datetime:

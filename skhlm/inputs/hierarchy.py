@@ -250,6 +250,9 @@ def _label_codes(column: GroupColumn, labels: Sequence[Label]) -> Ints:
     """Number of each row's value among labels, (n,); -1 where it is missing or not one of them."""
     numbers = {label: number for number, label in enumerate(labels)}
     of_value = np.array([*(numbers.get(v, -1) for v in column.values), -1], dtype=np.int64)
+    if (of_value[:-1] < 0).any():
+        _check_one_kind(column)
+        _check_precision(column, labels)
     if (of_value < 0).all():
         _check_kinds(column, labels)
     return of_value[column.codes]
@@ -284,9 +287,15 @@ def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:
 
 def _learn_labels(column: GroupColumn) -> tuple[Label, ...]:
     """The values that occur, sorted; all of one kind."""
-    values = [column.values[code] for code in column.present()]
+    _check_one_kind(column)
+    return tuple(sorted(column.values[code] for code in column.present()))
+
+
+def _check_one_kind(column: GroupColumn) -> None:
+    """Raise where numbers, strings or dates stand beside each other."""
     examples: dict[str, Label] = {}
-    for value in values:
+    for code in column.present():
+        value = column.values[code]
         examples.setdefault(kind(value), value)
     if len(examples) > 1:
         (one, first), (other, second), *_ = sorted(examples.items())
@@ -294,7 +303,6 @@ def _learn_labels(column: GroupColumn) -> tuple[Label, ...]:
             f"Group column {column.name!r} mixes kinds of labels: {first!r} is a {one}, {second!r} "
             f"a {other}. Make them all strings or all numbers."
         )
-    return tuple(sorted(values))
 
 
 def _check_no_missing(columns: Mapping[int, GroupColumn]) -> None:
@@ -319,6 +327,25 @@ def _check_kinds(column: GroupColumn, labels: Sequence[Label]) -> None:
             f"{_finer_kind(values[0])}: none can match. Convert the column to the type it had at "
             "fit."
         )
+
+
+def _check_precision(column: GroupColumn, labels: Sequence[Label]) -> None:
+    """Raise where a fraction is a label rounded to single precision, or the other way round."""
+    known = {_single(label): label for label in labels if isinstance(label, float)}
+    for value in column.values if known else ():
+        label = known.get(_single(value), value) if isinstance(value, float) else value
+        if value != label and _single(value) in (value, label):
+            raise TypeError(
+                f"Group column {column.name!r} held the label {label!r} at fit and now holds "
+                f"{value!r}, the same number in another precision: they cannot match. Convert the "
+                "column to the type it had at fit; whole numbers or strings are safer labels."
+            )
+
+
+def _single(number: Any) -> float:
+    """A number as single precision holds it."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(number))
 
 
 def _finer_kind(value: Label) -> str:

@@ -154,9 +154,31 @@ def test_levels_match_by_value(same):
     np.testing.assert_array_equal(groups.codes(read(g=same), 2), [[0], [1]])
 
 
-def test_a_number_and_its_text_are_different_levels():
-    groups = learn("g", g=["1", "2"])
-    np.testing.assert_array_equal(groups.codes(read(g=["1", 1]), 2), [[0], [-1]])
+@pytest.mark.parametrize(("seen", "new"), [(["1", "2"], ["1", 1]), ([1, 2, 3], [1, "2", "3"])])
+def test_mixed_kinds_are_an_error_where_some_match(seen, new):
+    groups = learn("g", g=seen)
+    with pytest.raises(TypeError, match=r"'g' mixes kinds of labels: 1 is a number, '\d' a string"):
+        groups.codes(read(g=new), len(new))
+
+
+@pytest.mark.parametrize("types", [(float, np.float32), (np.float32, float)])
+@pytest.mark.parametrize("other", [0.2, 0.5])  # 0.5 is the same in every precision
+def test_a_label_in_another_precision_is_an_error(types, other):
+    seen, new = (np.array([0.1, other], dtype=t).tolist() for t in types)
+    groups = learn("g", g=seen)
+    with pytest.raises(TypeError, match=r"'g' held the label 0.1.* holds 0.1.*another precision"):
+        groups.codes(read(g=new), 2)
+    np.testing.assert_array_equal(groups.codes(read(g=[1e300, 0.1000001]), 2), [[-1], [-1]])
+
+
+@pytest.mark.parametrize("value", [2.0**53, -(2.0**60), np.float64(1e300)])
+def test_floats_that_stand_for_several_identifiers_are_an_error(value):
+    groups = learn("g", g=[2**53, 2**53 + 1])
+    with pytest.raises(TypeError, match=r"'g' holds .*too large to tell whole numbers apart"):
+        groups.codes(read(g=[value, 1.0]), 2)
+    np.testing.assert_array_equal(
+        groups.codes(read(g=[2**53 + 1, Decimal(2**53 + 1), 2**53]), 3), [[1], [1], [0]]
+    )
 
 
 def test_a_column_that_changed_its_type_is_an_error_not_a_silent_mismatch():
