@@ -45,6 +45,14 @@ def long_fit(campaigns):
     return lambda: model.fit(X[["region", "spend_1"]], y)
 
 
+@pytest.fixture
+def interrupts():
+    """Interrupts are raised, whatever those who run the tests have made of them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def programs():
     """Running Stan programs that this process started."""
     children = psutil.Process().children()
@@ -91,6 +99,7 @@ def test_killed_while_it_draws_about_the_mode(campaigns, temporary):
     assert_nothing_left(temporary)
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_interrupted(long_fit, temporary):
     thread = when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
@@ -99,6 +108,7 @@ def test_interrupted(long_fit, temporary):
     assert_nothing_left(temporary)
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_interrupted_while_the_program_is_stopped(long_fit, temporary):
     def stop_and_interrupt():
         programs()[0].suspend()
