@@ -1,0 +1,80 @@
+"""Importance of the columns of X, for scikit-learn's feature selection."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats
+from skhlm.baselines import PooledRegressor
+from skhlm.inputs.columns import listed
+from skhlm.inputs.frames import predictor_positions
+from skhlm.regressor import HLMRegressor
+
+
+def column_importance(estimator: Any) -> Floats:
+    """Absolute coefficients by column of X, for ``importance_getter`` of `RFE` and the like.
+
+    ``coef_`` has one entry for each predictor, fewer than there are columns where groups are inside
+    X: `RFE` would take them for those of the first columns and drop the wrong one.
+
+    Parameters
+    ----------
+    estimator : HLMRegressor or PooledRegressor
+        Fitted.
+
+    Returns
+    -------
+    importance : ndarray of shape (n_features_in_,)
+        ``abs(coef_)`` for predictors; for group columns just above the largest of them, so that
+        they are kept longest.
+
+    Raises
+    ------
+    TypeError
+        If it is another estimator, which has no coefficients by predictor.
+    ValueError
+        If groups were given by position and stand between predictors: a selected table has fewer
+        columns, and their positions would move.
+
+    Notes
+    -----
+    Coefficients depend on the predictors' units: scale them first, as for any linear model. `RFE`
+    hands on arrays without names, so give groups by position there: as the first columns (``0``) or
+    the last (``-1``).
+
+    Examples
+    --------
+    >>> from skhlm import PooledRegressor, column_importance
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> list(X.columns)
+    ['subject', 'days']
+    >>> column_importance(PooledRegressor("subject").fit(X, y)).round(2)
+    array([10.47, 10.47])
+    """
+    if not isinstance(estimator, (HLMRegressor, PooledRegressor)):
+        raise TypeError(
+            f"column_importance: got a {type(estimator).__name__}; give a fitted HLMRegressor or "
+            "PooledRegressor."
+        )
+    check_is_fitted(estimator)
+    learned = estimator._spec if isinstance(estimator, HLMRegressor) else estimator._fit
+    columns, hierarchies = learned.columns, learned.groups.hierarchies
+    predictors = predictor_positions(hierarchies, columns)
+    split = any(b - a > 1 for a, b in pairwise(predictors))
+    if split and not all(hierarchy.by_name for hierarchy in hierarchies):
+        names = [name for hierarchy in hierarchies for name in hierarchy.names]
+        raise ValueError(
+            f"column_importance: the group columns {listed(names)} were given by position and "
+            "stand between predictors, so that their positions move when a predictor is dropped. "
+            "Put them first or last, or name them."
+        )
+    coefficients = np.abs(estimator.coef_)
+    largest = coefficients.max(initial=0.0)
+    importance = np.full(columns.n, np.nextafter(largest, np.inf))
+    importance[predictors] = coefficients
+    return importance
