@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -168,7 +169,7 @@ def test_a_label_in_another_precision_is_an_error(types, other):
     groups = learn("g", g=seen)
     with pytest.raises(TypeError, match=r"'g' held the label 0.1.* holds 0.1.*another precision"):
         groups.codes(read(g=new), 2)
-    np.testing.assert_array_equal(groups.codes(read(g=[1e300, 0.1000001]), 2), [[-1], [-1]])
+    np.testing.assert_array_equal(groups.codes(read(g=[7.7, 0.1000001]), 2), [[-1], [-1]])
 
 
 @pytest.mark.parametrize("value", [2.0**53, -(2.0**60), np.float64(1e300)])
