@@ -28,7 +28,7 @@ def column_importance(estimator: Any) -> Floats:
 
     Returns
     -------
-    importance : ndarray of shape (n_features_in_,)
+    importance : ndarray of shape (n_features,)
         ``abs(coef_)`` for predictors; for group columns just above the largest of them, so that
         they are kept longest.
 
