@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import sys
 import warnings
@@ -15,9 +16,13 @@ from scipy.stats import t as student_t
 
 from skhlm import HLMRegressor
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # versions before 1.0 announce 1.0
-    import arviz
+
+@pytest.fixture(scope="module", autouse=True)
+def arviz():
+    """ArviZ, imported by the process that needs it: it writes a note of the day when it is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # versions before 1.0 announce 1.0
+        return importlib.import_module("arviz")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +83,7 @@ def test_parameters_have_named_dimensions(data, fitted):
         assert_allclose(effects.sel(place).std(), row.sd, rtol=1e-9)
 
 
-def test_rhat_and_ess_agree_with_summary(data, fitted):
+def test_rhat_and_ess_agree_with_summary(data, fitted, arviz):
     ours = fitted.summary().set_index(["parameter", "factor", "coefficient"])
     names = ["kappa", "tau_region:country"]
     rhat = arviz.rhat(data, var_names=names)
@@ -92,7 +97,7 @@ def test_rhat_and_ess_agree_with_summary(data, fitted):
                 assert_allclose(float(value), row[column], rtol=1e-8)
 
 
-def test_arviz_summarises_it(data):
+def test_arviz_summarises_it(data, arviz):
     summary = arviz.summary(data, var_names=["kappa", "sigma"])
     assert "kappa[Intercept]" in summary.index
     assert_allclose(
@@ -100,7 +105,7 @@ def test_arviz_summarises_it(data):
     )
 
 
-def test_loo_agrees(data, fitted):
+def test_loo_agrees(data, fitted, arviz):
     ours = fitted.loo()
     theirs = arviz.loo(data, reff=ours.r_eff)
     elpd = theirs["elpd_loo"] if hasattr(theirs, "elpd_loo") else theirs.elpd
@@ -215,7 +220,7 @@ def test_without_arviz_the_extra_is_named(correlated, monkeypatch):
         correlated[0].to_arviz()
 
 
-def test_it_is_written_and_read(correlated, tmp_path):
+def test_it_is_written_and_read(correlated, tmp_path, arviz):
     pytest.importorskip("h5netcdf")  # no part of ArviZ 1
     data = correlated[0].to_arviz()
     data.to_netcdf(tmp_path / "model.nc")
