@@ -19,7 +19,7 @@ def predictions(model: skhlm.HLMRegressor) -> dict[str, list]:
     """Predictions for seen subjects, a new one and a missing one."""
     X, _ = load_sleepstudy(return_X_y=True)
     X = X.iloc[::9].reset_index(drop=True).astype({"subject": object})
-    X.loc[0, "subject"], X.loc[1, "subject"] = 1, None
+    X.loc[0, "subject"], X.loc[1, "subject"] = "new", None
     mean, std = model.predict(X, return_std=True)
     return {
         "mean": mean.tolist(),
