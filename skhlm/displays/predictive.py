@@ -114,7 +114,7 @@ class PosteriorPredictiveDisplay:
         random_state : int, RandomState or None, default=0
             Seed of the replicates.
         outcome : str, default=None
-            Name and unit of y; None is the name of y if it has one.
+            Name and unit of y; None is the name that y has, or had at fit.
         kind, ax
             As in `plot`.
 
@@ -138,6 +138,7 @@ class PosteriorPredictiveDisplay:
         else:
             observed, replicated = _replicate(estimator, X, y, n_replicates, random_state)
             outcome = outcome or getattr(y, "name", None)
+        outcome = outcome or estimator._spec.outcome_name
         display = cls(observed=observed, replicated=replicated.T, outcome=outcome)
         return display.plot(ax, kind=kind)
 

@@ -77,3 +77,8 @@ def test_legible(kind, assert_legible):
         observed=1e7 * rng.normal(size=50), replicated=1e7 * rng.normal(size=(20, 50)), outcome="y"
     )
     assert_legible(display.plot(kind=kind).figure_)
+
+
+def test_the_outcome_is_called_as_it_was_at_fit(fitted):
+    display = PosteriorPredictiveDisplay.from_estimator(fitted, n_replicates=3)
+    assert display.ax_.get_xlabel() == fitted._spec.outcome_name == "return"
