@@ -20,6 +20,8 @@ from skhlm._typing import Floats
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
 
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
+_MOST_WEIGHT_RATIO = 1e12  # of any two rows
 _TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
 
 _KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Complex|Sparse)")
@@ -102,6 +104,7 @@ def check_predict_data(
 
 def check_observed(y: Any, n_rows: int) -> Floats:
     """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
+    _check_not_masked(y, "y")
     with _naming("y"):
         y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
     if len(y) != n_rows:
@@ -136,6 +139,7 @@ def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
+    _check_not_masked(X, "X")
     if _is_frame(X):
         _check_distinct_names(X)
         if X.shape[1]:
@@ -313,7 +317,8 @@ def _check_outcome(y: Any) -> Floats:
 
 
 def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
-    """Frequency weights (n,): finite, not negative, not all zero."""
+    """Frequency weights (n,): finite, not negative, not all zero, of sizes that add up."""
+    _check_not_masked(sample_weight, "sample_weight")
     with _naming("sample_weight"):
         weight: Floats = _check_sample_weight(
             sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
@@ -324,7 +329,24 @@ def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     if not np.isfinite(total):
         raise ValueError("The sum of sample_weight is too large for a float.")
+    largest, smallest = weight.max(), weight[weight > 0].min()
+    if not _LEAST_WEIGHT <= total <= _MOST_WEIGHT or largest > _MOST_WEIGHT_RATIO * smallest:
+        raise ValueError(
+            f"sample_weight counts how often each row was seen, and goes from {smallest:.3g} to "
+            f"{largest:.3g}, with a sum of {total:.3g}: sums of these would lose all digits of "
+            f"some. Rescale them to a sum between {_LEAST_WEIGHT:g} and {_MOST_WEIGHT:.3g}, and "
+            "give rows that count for nothing weight 0."
+        )
     return weight
+
+
+def _check_not_masked(given: Any, argument: str) -> None:
+    """Raise where numpy would look through the mask of an array at what it hides."""
+    if np.ma.is_masked(given):
+        raise ValueError(
+            f"{argument} is a masked array with {int(np.ma.getmaskarray(given).sum())} masked "
+            "entries, which are missing values. Fill them in, or leave their rows out."
+        )
 
 
 @contextmanager

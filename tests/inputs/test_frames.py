@@ -15,9 +15,14 @@ from sklearn.utils.estimator_checks import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm import HLMRegressor
+from skhlm import HLMRegressor, PooledRegressor
 from skhlm.inputs.design import canonical_rows, coefficient_names, learn_units
-from skhlm.inputs.frames import check_fit_data, check_predict_data, name_of_outcome
+from skhlm.inputs.frames import (
+    check_fit_data,
+    check_predict_data,
+    check_weight,
+    name_of_outcome,
+)
 from skhlm.inputs.hierarchy import learn_groups
 
 
@@ -349,3 +354,24 @@ def test_an_index_of_several_levels_beside_a_plain_one_is_no_error():
 )
 def test_what_an_outcome_is_called(y, name):
     assert name_of_outcome(y) == name
+
+
+@pytest.mark.parametrize("weight", [[1e30, 1, 1, 1], [1e300] * 4, [1e-320] * 4, [1, 1, 1, 1e-13]])
+def test_weights_whose_sums_lose_digits_are_an_error(weight):
+    with pytest.raises(ValueError, match=r"sample_weight counts .* Rescale them"):
+        check_weight(np.array(weight), np.zeros((4, 1)))
+
+
+def test_weights_of_many_sizes_are_none():
+    weight = np.array([0, 1e-6, 1.0, 1e5])
+    np.testing.assert_array_equal(check_weight(weight, np.zeros((4, 1))), weight)
+
+
+@pytest.mark.parametrize("argument", ["X", "y", "sample_weight"])
+def test_masked_entries_are_missing_values(argument):
+    given = {"X": np.arange(12.0).reshape(6, 2), "y": np.arange(6.0), "sample_weight": np.ones(6)}
+    PooledRegressor().fit(**given | {argument: np.ma.array(given[argument])})
+    masked = np.ma.array(given[argument])
+    masked[2] = np.ma.masked
+    with pytest.raises(ValueError, match=rf"{argument} is a masked array with \d masked entries"):
+        PooledRegressor().fit(**given | {argument: masked})
