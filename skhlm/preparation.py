@@ -27,7 +27,7 @@ from skhlm.inputs.design import (
 from skhlm.inputs.frames import check_fit_data, check_predict_data, name_of_outcome
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
-from skhlm.priors import build_priors
+from skhlm.priors import Priors, build_priors
 from skhlm.reports.pooling import LevelData
 
 
@@ -46,6 +46,7 @@ class ModelSpec:
     ``level_data``                     what each level's rows say alone; empty until draws are there
     ``fingerprint``                    of the rows; empty until they are fitted, and in older files
     ``outcome_name``                   what y is called, if it is; None in older files
+    ``priors``                         those of the fit, as they were given then
     =================  ==============  ===========================================================
     """
 
@@ -59,6 +60,17 @@ class ModelSpec:
     level_data: LevelData = field(default_factory=LevelData)
     fingerprint: str = ""
     outcome_name: str | None = None
+    priors: Any = None
+
+    def build_priors(self) -> Priors:
+        """The priors of the fit, in the model's units, gaps filled in."""
+        return build_priors(
+            self.priors,
+            columns=self.columns,
+            hierarchies=self.groups.hierarchies,
+            coefficients=self.labels.coefficients,
+            varying=self.labels.varying,
+        )
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
@@ -142,7 +154,7 @@ def prepare(
         covariance=model.covariance,
         priors=priors,
     )
-    labels = name_parameters(groups, names, varying)
+    labels = name_parameters(groups, names, varying, units)
     weights = rows.level_weights(groups.n_levels)
     ranges = learn_ranges(rows)
     spec = ModelSpec(
@@ -154,17 +166,25 @@ def prepare(
         rows.codes,
         ranges,
         outcome_name=name_of_outcome(y),
+        priors=_kept(model.priors),
     )
     return problem, spec, rows
 
 
+def _kept(priors: Any) -> Any:
+    """The priors as they are now, whatever becomes of the user's mappings."""
+    if not isinstance(priors, Mapping):
+        return priors
+    return {key: _kept(entry) for key, entry in priors.items()}
+
+
 def name_parameters(
-    groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...]
+    groups: Groups, coefficients: tuple[str, ...], varying: tuple[Ints, ...], units: Units
 ) -> Labels:
     """What the parameters of the model are called."""
     paths = [h.names[: depth + 1] for h in groups.hierarchies for depth in range(len(h.names))]
     levels = tuple(tuple(groups.levels(g)) for g in range(len(groups.factors)))
-    return Labels(coefficients, groups.names, tuple(paths), levels, varying)
+    return Labels(coefficients, groups.names, tuple(paths), levels, varying, units.is_centred)
 
 
 def _group_columns(groups: Groups) -> list[tuple[int, str]]:

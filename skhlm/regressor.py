@@ -114,7 +114,7 @@ class HLMRegressor(
     unseen : {"population", "error"}, default="population"
         What prediction does with levels not seen at fit and missing group values: use the rest of
         the model (a new country in a known region keeps the region's effect) with wider intervals,
-        or raise a ValueError.
+        or raise a ValueError. May be set after fit.
     warm_start : bool, default=False
         Whether a fit after the first begins where the last one ended: its draws, with the effects
         of new levels at 0, its step size, and half of the warmup. For refits of the same model with
@@ -165,6 +165,9 @@ class HLMRegressor(
     their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the
     cost of an iteration depends on the number of distinct combinations of levels, not on the number
     of rows.
+
+    Parameters that are set on a fitted model are those of its next fit: until then it predicts and
+    reports what was fitted. ``unseen`` alone is looked at by every prediction.
 
     References
     ----------
@@ -309,7 +312,9 @@ class HLMRegressor(
                 return self
             checks = check_identification(problem, rows, spec.labels)
             unsaid = warn_unless_identified(checks)
-            found = infer(problem, settings, partial(diagnose, labels=spec.labels), earlier)
+            found = infer(
+                problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
+            )
             self._posterior = Posterior.from_draws(
                 found.draws,
                 problem.varying,
@@ -372,9 +377,9 @@ class HLMRegressor(
 def _request(
     problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
 ) -> str:
-    """A hash of all that the draws of a cold fit depend on."""
+    """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
     cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
-    return str(joblib.hash((problem, spec, cold)))
+    return str(joblib.hash((problem, replace(spec, priors=None), cold)))
 
 
 @contextmanager

@@ -50,8 +50,8 @@ effects = GroupEffectsDisplay.from_estimator(model, coefficients="Intercept", ou
 # leaves it to its own homes, 1 gives it the state's. Murray's one home was measured in the
 # basement and says nothing of other floors, so there is no estimate without pooling.
 
-pooling = model.shrinkage_factors()
-pooling = pooling[pooling["coefficient"] == "Intercept"].assign(county=pooling["level"].str[0])
+pooling = model.shrinkage_factors().query("coefficient == 'Intercept at the means'")
+pooling = pooling.assign(county=pooling["level"].str[0])
 columns = ["county", "n", "B", "no_pooling", "partial_pooling"]
 chosen = ["LAC QUI PARLE", "MURRAY", "HENNEPIN", "ST LOUIS"]
 print(pooling.loc[pooling["county"].isin(chosen), columns].round(2).to_string(index=False))

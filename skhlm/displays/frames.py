@@ -10,6 +10,7 @@ import pandas as pd
 
 from skhlm._typing import Floats
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 from skhlm.methods.fitted import check_is_hierarchical
 
 
@@ -21,8 +22,7 @@ def choose_factor(estimator: Any, factor: str | None) -> str:
     names = [labels.factors[g] for g in varying]
     if not names:
         raise ValueError(
-            "The model has no group effects to show: it was fitted with "
-            f"groups={estimator.groups!r}, varying={estimator.varying!r}."
+            "The model has no group effects to show: it was fitted without grouping factors."
         )
     if factor is None:
         return str(labels.factors[max(varying, key=lambda g: len(labels.levels[g]))])
@@ -63,4 +63,5 @@ def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> F
 def in_units(coefficient: str, outcome: str | None) -> str:
     """Label of an axis along which a coefficient is drawn: its unit."""
     name = outcome or "outcome"
-    return name if coefficient == "Intercept" else f"{name}\nper unit of {coefficient}"
+    is_intercept = coefficient in (INTERCEPT, AT_THE_MEANS)
+    return name if is_intercept else f"{name}\nper unit of {coefficient}"

@@ -51,6 +51,8 @@ class GroupEffectsDisplay:
         What the levels' parents are called; None if the factor has no coarser one.
     factor : str, default=None
         The factor.
+    titles : array-like of str of shape (K,), default=None
+        What the coefficients are called above their panels; None is their names.
     coverage : float, default=0.9
         Posterior probability of the intervals.
     outcome : str, default=None
@@ -101,6 +103,7 @@ class GroupEffectsDisplay:
         upper: ArrayLike,
         parents: ArrayLike | None = None,
         factor: str | None = None,
+        titles: ArrayLike | None = None,
         coverage: float = 0.9,
         outcome: str | None = None,
     ) -> None:
@@ -111,6 +114,7 @@ class GroupEffectsDisplay:
         self.upper: Floats = np.asarray(upper, dtype=np.float64)
         self.parents = None if parents is None else np.asarray(parents, dtype=np.str_)
         self.factor = factor
+        self.titles = self.coefficients if titles is None else np.asarray(titles, dtype=np.str_)
         self.coverage = coverage
         self.outcome = outcome
 
@@ -125,7 +129,7 @@ class GroupEffectsDisplay:
         sort_by: str | None = None,
         ax: Any = None,
     ) -> GroupEffectsDisplay:
-        """Draw the group effects of a fitted model.
+        """Draw the group effects of a fitted model, those on the intercept at x = 0.
 
         Parameters
         ----------
@@ -159,6 +163,8 @@ class GroupEffectsDisplay:
         frame = estimator.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
+        labels = estimator._spec.labels
+        titles = dict(zip(labels.coefficients, labels.titles.coefficients, strict=True))
         mean, lower, upper = (by_level(frame, name, chosen) for name in ("mean", "lower", "upper"))
         display = cls(
             levels=level_names(levels),
@@ -168,6 +174,7 @@ class GroupEffectsDisplay:
             upper=upper,
             parents=parent_names(levels),
             factor=factor,
+            titles=[titles[name] for name in chosen],
             outcome=outcome or estimator._spec.outcome_name,
         )
         return display.plot(ax, sort_by=sort_by)
@@ -198,8 +205,8 @@ class GroupEffectsDisplay:
             for p, (name, style, members) in enumerate(looks):
                 self.errorbars_[k, p] = self._draw(axes, k, name, style, members)
             axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
-            name = str(self.coefficients[k])
-            name_panel(axes, f"effect on {name}", in_units(name, self.outcome))
+            units = in_units(str(self.coefficients[k]), self.outcome)
+            name_panel(axes, f"effect on {self.titles[k]}", units)
             tidy(axes)
         label_rows(panels, self.levels[self.order_].tolist(), self.factor)
         self.parents_ = [name for name, _, _ in looks if name]

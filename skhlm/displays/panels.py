@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_WIDTH, MAX_HEIGHT = 16.0, 12.0  # inches: what a screen or a page still shows
 _LETTER = 0.075  # inches, of a letter in a title
+_EQUALS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
 Sharing = Literal["none", "all"]
 
@@ -119,9 +120,10 @@ def legend_beside(axes: Axes, **settings: Any) -> Legend:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Text in lines of at most so many letters, where words allow it."""
-    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, width)]
-    return "\n".join(lines) or " "
+    """Text in lines of at most so many letters, where words allow it, and no equation broken."""
+    whole = text.replace(" = ", _EQUALS)
+    lines = [part for line in whole.split("\n") for part in textwrap.wrap(line, width)]
+    return "\n".join(lines).replace(_EQUALS, " = ") or " "
 
 
 def _new_figure(

@@ -1,8 +1,9 @@
-"""Chains of a fitted model's parameters by the names that its diagnostics use."""
+"""Chains of a fitted model's parameters by name: as reported, or as its diagnostics call them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,89 +11,117 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.labels import Labels, pairs, path
+from skhlm.inputs.labels import Labels, path
 from skhlm.methods.fitted import check_is_hierarchical
 from skhlm.posterior import Posterior
+from skhlm.reports.parameters import population_parameters
 
 MOST_PANELS = 16
 
 
 class Chains(NamedTuple):
-    """Names of P parameters, their draws (P, chains, draws), and of how many they are the worst."""
+    """Names of P parameters, their draws (P, chains, draws), and of how many they are the worst.
+
+    The titles are the names, but say where an intercept is.
+    """
 
     names: list[str]
     draws: Floats
     of: int
+    titles: list[str]
+
+
+class _Known(NamedTuple):
+    """A parameter's title, and what computes its draws, (S,)."""
+
+    title: str
+    draws: Callable[[], Floats]
 
 
 def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> Chains:
-    """Chains of some parameters, or of the worst; intercepts at the means of X."""
+    """Chains of some parameters, or of the worst, as they are reported: intercepts at x = 0.
+
+    Those at the predictors' means have the names that `Labels.where_fitted` gives them.
+    """
     check_is_hierarchical(estimator)
     posterior, labels = estimator._posterior, estimator._spec.labels
     if not posterior.n_chains:
+        algorithm = estimator.diagnostics_.algorithm
         raise ValueError(
-            f"There are no chains to compare: the draws of algorithm={estimator.algorithm!r} are "
+            f"There are no chains to compare: the draws of algorithm={algorithm!r} are "
             "independent draws of an approximation. Whether it is good enough is in diagnostics_; "
             "fit with algorithm='nuts' for chains."
         )
-    few = dict(_population_parameters(posterior, labels))
+    population = _population(posterior, labels, labels.titles)
     if parameters is None:
-        return _worst(few, posterior.n_chains)
+        return _worst(population, posterior.n_chains)
+    reported = population | _group_effects(posterior, labels, labels.titles)
+    known = _where_fitted(posterior, labels.where_fitted) | reported
     wanted = [parameters] if isinstance(parameters, str) else list(parameters)
-    known = few | dict(_group_effects(posterior, labels))
-    names = [name for entry in wanted for name in _find(entry, known)]
-    return Chains(names, _chains(known, names, posterior.n_chains), len(names))
+    names = [name for entry in wanted for name in _find(entry, reported, known)]
+    return _chains(known, names, posterior.n_chains)
 
 
-def _population_parameters(posterior: Posterior, labels: Labels) -> Iterator[tuple[str, Floats]]:
-    """Everything but the group effects, as name and draws (S,)."""
-    for name, kappa in zip(labels.coefficients, posterior.draws.kappa, strict=True):
-        yield f"kappa[{name}]", kappa
+def _population(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
+    """Everything but the group effects, by name."""
+    titled = population_parameters(posterior, titles)
+    named = population_parameters(posterior, labels)
+    return {
+        parameter.name: _Known(title.name, partial(np.asarray, parameter.draws))
+        for parameter, title in zip(named, titled, strict=True)
+    }
+
+
+def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
+    """The group effects, by name."""
+    found = {}
     for g, factor in enumerate(labels.factors):
-        for name, tau in zip(labels.varying_names(g), posterior.tau[g], strict=True):
-            yield f"tau[{factor}, {name}]", tau
-    for g, omega in enumerate(posterior.omega):
-        names = labels.pair_names(g)
-        for name, draws in zip(names, omega[pairs(len(omega))], strict=True):
-            yield f"omega[{labels.factors[g]}, {name}]", draws
-    yield "sigma", posterior.sigma
-    if posterior.nu is not None:
-        yield "nu", posterior.nu
+        names = list(zip(labels.varying_names(g), titles.varying_names(g), strict=True))
+        for number, level in enumerate(labels.levels[g]):
+            place = f"delta[{factor}, {path(level)}"
+            for j, (name, title) in enumerate(names):
+                draws = partial(_effect, posterior, g, number, j)
+                found[f"{place}, {name}]"] = _Known(f"{place}, {title}]", draws)
+    return found
 
 
-def _group_effects(posterior: Posterior, labels: Labels) -> Iterator[tuple[str, Floats]]:
-    """The group effects, as name and draws (S,)."""
-    for g, factor in enumerate(labels.factors):
-        names = labels.varying_names(g)
-        for level, effects in zip(labels.levels[g], posterior.draws.delta[g], strict=False):
-            for name, draws in zip(names, effects, strict=True):
-                yield f"delta[{factor}, {path(level)}, {name}]", draws
+def _effect(posterior: Posterior, g: int, level: int, j: int) -> Floats:
+    """Draws (S,) of the effect of a level of factor g on the jth coefficient that varies by it."""
+    effects: Floats = posterior.delta_at_zero(g, slice(level, level + 1))[0, j]
+    return effects
 
 
-def _find(entry: str, known: Mapping[str, Floats]) -> list[str]:
-    """Names that an entry stands for: itself, or all of a kind such as "tau"."""
+def _where_fitted(posterior: Posterior, labels: Labels) -> dict[str, _Known]:
+    """All parameters as the model was fitted, by the names that say so."""
+    fitted = posterior.where_fitted
+    return _population(fitted, labels, labels) | _group_effects(fitted, labels, labels)
+
+
+def _find(entry: str, reported: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Names that an entry stands for: itself, or all reported ones of a kind such as "tau"."""
     if entry in known:
         return [entry]
-    names = [name for name in known if name.partition("[")[0] == entry]
+    names = [name for name in reported if name.partition("[")[0] == entry]
     if not names:
         raise ValueError(
-            f"parameters: there is no parameter {entry!r}. There are {listed(known)}, and kinds of "
-            f"them such as 'tau'.{suggestion(entry, known)}"
+            f"parameters: there is no parameter {entry!r}. There are {listed(reported)}, and kinds "
+            f"of them such as 'tau'.{suggestion(entry, known)}"
         )
     return names
 
 
-def _worst(known: Mapping[str, Floats], n_chains: int) -> Chains:
+def _worst(known: Mapping[str, _Known], n_chains: int) -> Chains:
     """All parameters, or those with the fewest effective draws, in their order."""
-    names = list(known)
-    draws = _chains(known, names, n_chains)
-    if len(names) <= MOST_PANELS:
-        return Chains(names, draws, len(names))
-    effective = np.nan_to_num(ess_bulk(np.moveaxis(draws, 0, -1)), nan=0.0)
+    every = _chains(known, list(known), n_chains)
+    if len(known) <= MOST_PANELS:
+        return every
+    effective = np.nan_to_num(ess_bulk(np.moveaxis(every.draws, 0, -1)), nan=0.0)
     chosen = np.sort(np.argsort(effective, kind="stable")[:MOST_PANELS])
-    return Chains([names[i] for i in chosen], draws[chosen], len(names))
+    names = [every.names[i] for i in chosen]
+    return _chains(known, names, n_chains)._replace(of=len(known))
 
 
-def _chains(known: Mapping[str, Floats], names: Sequence[str], n_chains: int) -> Floats:
-    """Draws of some parameters, (P, chains, draws)."""
-    return np.stack([known[name].reshape(n_chains, -1) for name in names])
+def _chains(known: Mapping[str, _Known], names: Sequence[str], n_chains: int) -> Chains:
+    """Chains of some parameters."""
+    draws = np.stack([known[name].draws().reshape(n_chains, -1) for name in names])
+    return Chains(list(names), draws, len(names), [known[name].title for name in names])

@@ -86,9 +86,9 @@ class ShrinkageDisplay:
 
     Notes
     -----
-    "Intercept" is the expected value at the predictors' means, where pooling acts. The axis spans
-    all partial-pooling estimates and the bulk of the no-pooling ones: those of a few rows may be
-    anywhere.
+    "Intercept at the means" is the expected value at the predictors' means, where pooling acts. The
+    axis spans all partial-pooling estimates and the bulk of the no-pooling ones: those of a few
+    rows may be anywhere.
 
     References
     ----------

@@ -49,6 +49,8 @@ class TraceDisplay:
         What they are called.
     divergent : array-like of bool of shape (n_chains, n_draws), default=None
         Which draws ended a divergent trajectory; None if that is not known.
+    titles : array-like of str of shape (n_parameters,), default=None
+        What their panels are called; None is the parameters.
     n_parameters : int, default=None
         Of how many parameters these have the fewest effective draws, which the legend says if they
         are more; None if they were chosen otherwise.
@@ -97,6 +99,7 @@ class TraceDisplay:
         draws: ArrayLike,
         parameters: ArrayLike,
         divergent: ArrayLike | None = None,
+        titles: ArrayLike | None = None,
         n_parameters: int | None = None,
     ) -> None:
         self.draws: Floats = np.asarray(draws, dtype=np.float64)
@@ -104,6 +107,7 @@ class TraceDisplay:
         self.divergent: Bools | None = (
             None if divergent is None else np.asarray(divergent, dtype=np.bool_)
         )
+        self.titles = self.parameters if titles is None else np.asarray(titles, dtype=np.str_)
         self.n_parameters = n_parameters
 
     @classmethod
@@ -117,16 +121,19 @@ class TraceDisplay:
     ) -> TraceDisplay:
         """Draw the chains of a fitted model.
 
+        Parameters are those of `summary` and `group_effects`, in the same units, intercepts at
+        x = 0. Chains are judged where the model is fitted, at the predictors' means: what
+        `diagnostics_` calls "Intercept at the means" is drawn by that name.
+
         Parameters
         ----------
         estimator : HLMRegressor
             A fitted one.
         parameters : str or list of str, default=None
-            Parameters by the names that `diagnostics_` uses, such as "sigma",
-            "tau[region/country, Intercept]", "kappa[days]" or
-            "delta[region/country, EMEA/France, days]"; also "tau" for all of a kind. None is
-            everything but the group effects; where that is more than 16, the 16 with the fewest
-            effective draws.
+            Parameters by name, such as "sigma", "tau[region/country, Intercept]", "kappa[days]",
+            "delta[region/country, EMEA/France, days]" or "kappa[Intercept at the means]"; also
+            "tau" for all of a kind. None is everything but the group effects; where that is more
+            than 16, the 16 with the fewest effective draws.
         kind, ax
             As in `plot`.
 
@@ -145,10 +152,16 @@ class TraceDisplay:
             If there is no such parameter, or the model was fitted by an approximation, whose draws
             are no chains.
         """
-        names, draws, of = chains_of(estimator, parameters)
+        chains = chains_of(estimator, parameters)
         statistics = getattr(estimator, "_statistics", None)
         divergent = getattr(statistics, "divergent", None)
-        display = cls(draws=draws, parameters=names, divergent=divergent, n_parameters=of)
+        display = cls(
+            draws=chains.draws,
+            parameters=chains.names,
+            divergent=divergent,
+            titles=chains.titles,
+            n_parameters=chains.of,
+        )
         return display.plot(ax, kind=kind)
 
     def plot(self, ax: Any = None, *, kind: Literal["rank", "trace"] = "rank") -> TraceDisplay:
@@ -179,7 +192,7 @@ class TraceDisplay:
         draw = self._draw_ranks if kind == "rank" else self._draw_traces
         for i, axes in enumerate(panels):
             draw(axes, i)
-            name_panel(axes, str(self.parameters[i]))
+            name_panel(axes, str(self.titles[i]))
             tidy(axes)
         for axes in panels[-shape[1] :]:
             axes.set_xlabel("rank among all chains' draws" if kind == "rank" else "draw")
@@ -248,16 +261,18 @@ class TraceDisplay:
                 Line2D([], [], color=BLACK, ls="--", lw=0.8, label="chains agree"),
                 Patch(color=PALE, lw=0, label=f"by chance ({100 * _BAND:g}%)"),
             ]
-            for axes in panels[::n_columns]:
-                axes.set_ylabel("chain")
+            label = "chain"
         else:
             handles = [
                 Line2D([], [], color=line.get_color(), lw=1.6, label=line.get_label())
                 for line in self.lines_[0]
             ]
+            label = "value, in units of the data"
+        for axes in panels[::n_columns]:
+            axes.set_ylabel(label)
         if self.divergent is not None:
-            label = f"divergent ({self.divergent.sum()})"
-            handles.append(Line2D([], [], **{**_DIVERGENCE, "label": label}))
+            count = f"divergent ({self.divergent.sum()})"
+            handles.append(Line2D([], [], **{**_DIVERGENCE, "label": count}))
         last = panels[min(n_columns, len(panels)) - 1]
         self.legend_ = legend_beside(last, handles=handles, title=self._left_out())
 

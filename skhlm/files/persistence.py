@@ -171,6 +171,7 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "n_chains": posterior.n_chains,
         "fingerprint": spec.fingerprint,
         "outcome_name": spec.outcome_name,
+        "priors": spec.priors,
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
     }
     arrays |= _common_arrays(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -34,9 +35,14 @@ _TYPES: Mapping[str, Any] = {
     "n_chains": int,
     "fingerprint": str,
     "outcome_name": str | None,
+    "priors": dict[str, Any] | None,
     "attributes": dict[str, Any],
 }
-_LATER: Mapping[str, Any] = {"fingerprint": "", "outcome_name": None}  # what older files lack
+_LATER: Mapping[str, Any] = {  # what older files lack
+    "fingerprint": "",
+    "outcome_name": None,
+    "priors": None,
+}
 _FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
 
@@ -52,6 +58,7 @@ class Contents:
     """
 
     def __init__(self, values: Mapping[str, Any], arrays: dict[str, Array]) -> None:
+        self.knows_priors = "priors" in values
         values = {**_LATER, **values}
         require(values.keys() == _TYPES.keys(), "its entries are not those of a model")
         self.arrays = arrays
@@ -117,11 +124,11 @@ def read_spec(contents: Contents) -> ModelSpec:
         for g, size in enumerate(groups.n_levels)
     )
     combinations = contents.ints("combinations", -1, len(groups.factors), below=groups.n_levels)
-    labels = name_parameters(groups, names, varying)
+    labels = name_parameters(groups, names, varying, units)
     ranges = Ranges(*(contents.floats(name, len(kept)) for name in ("low", "high", "typical")))
     fingerprint = contents["fingerprint"]
     require(_FINGERPRINT.fullmatch(fingerprint), "fingerprint: not that of rows")
-    return ModelSpec(
+    spec = ModelSpec(
         columns,
         groups,
         labels,
@@ -132,7 +139,9 @@ def read_spec(contents: Contents) -> ModelSpec:
         level_data=_level_data(contents, labels),
         fingerprint=fingerprint,
         outcome_name=contents["outcome_name"],
+        priors=contents["priors"],
     )
+    return _with_priors(spec, contents)
 
 
 def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
@@ -172,6 +181,17 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         units=spec.units,
         n_chains=n_chains,
     )
+
+
+def _with_priors(spec: ModelSpec, contents: Contents) -> ModelSpec:
+    """The same once its priors are checked; in older files those of the parameters, as they are."""
+    if not contents.knows_priors:
+        return replace(spec, priors=contents["parameters"].get("priors"))
+    try:
+        spec.build_priors()
+    except (TypeError, ValueError) as error:
+        raise ModelFileError("priors: not those of a model") from error
+    return spec
 
 
 def _columns(found: tuple[Any, ...]) -> Columns:

@@ -7,8 +7,10 @@ from math import inf
 from typing import Any
 
 from skhlm.inputs.columns import listed
+from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
-from skhlm.priors import LocationScale, Priors, build_priors
+from skhlm.priors import LocationScale, Priors
+from skhlm.reports.parameters import where_in_words
 
 _NOISE = {
     "student_t": "y_i ~ student_t(nu, x_i' beta_i, sigma)",
@@ -17,44 +19,45 @@ _NOISE = {
 
 
 def in_words(model: Any) -> list[str]:
-    """What is fitted, a sentence for each part."""
-    labels: Labels = model._spec.labels
-    noise = "Student-t residuals" if model.family == "student_t" else "normal residuals"
+    """What was fitted, a sentence for each part."""
+    labels, posterior = model._spec.labels, model._posterior
+    noise = "Student-t residuals" if posterior.family == "student_t" else "normal residuals"
     return [
         f"Linear regression with {noise} on {len(labels.coefficients)} coefficients: "
         f"{_names(labels.coefficients)}.",
         *(_varies(labels, g) for g in range(len(labels.factors))),
-        *([_covariance(model.covariance)] if labels.factors else []),
-        f"Fitted by {model.diagnostics_.algorithm}. "
-        "Intercepts refer to x = 0, all numbers to the units of the data.",
+        *([_covariance(posterior.structure, labels)] if labels.factors else []),
+        f"Fitted by {model.diagnostics_.algorithm}. {where_in_words(labels)}",
     ]
 
 
 def priors_in_words(model: Any) -> list[str]:
     """Every prior, a sentence for each parameter, and the units they are in."""
-    priors, labels = _priors(model), model._spec.labels
-    units = "divided by their standard deviations" if model.autoscale else "in their own units"
+    spec, posterior = model._spec, model._posterior
+    priors, labels = spec.build_priors(), spec.labels.where_fitted
+    correlated = posterior.structure == "full" and any(len(k) > 1 for k in labels.varying)
     return [
         f"Prior of the population-level coefficients: {_each(priors.kappa, labels.coefficients)}.",
         *_of_effects(priors, labels),
-        *(["Prior of their correlations: LKJ(2)."] * _has_correlations(model)),
+        *(["Prior of their correlations: LKJ(2)."] * correlated),
         f"Prior of the residual scale sigma: {_each(priors.sigma, ['sigma'])}, cut at 0.",
         *(
             [f"Prior of the degrees of freedom nu: gamma({_numbers(*priors.nu)}), cut at 1."]
-            * (model.family == "student_t")
+            * (posterior.family == "student_t")
         ),
-        f"They hold for the outcome and the predictors {units}"
-        + ("; that of the intercept at the predictors' means." if model.fit_intercept else "."),
+        f"They hold for the outcome and the predictors {_scaled(spec.units)}"
+        + ("; that of the intercept at the predictors' means." if labels.centred else "."),
     ]
 
 
 def in_symbols(model: Any) -> str:
     """The same as formulas, with the factors' names."""
-    labels: Labels = model._spec.labels
+    labels, posterior = model._spec.labels.where_fitted, model._posterior
     effects = "".join(f" + delta[{factor}]" for factor in labels.factors)
-    lines = [_NOISE[model.family], f"beta_i = kappa{effects}"]
+    centred = ["x_i: the predictors, less their training means"] * labels.centred
+    lines = [_NOISE[posterior.family], *centred, f"beta_i = kappa{effects}"]
     for g, factor in enumerate(labels.factors):
-        spread = "Sigma" if model.covariance == "full" else "diag(tau^2)"
+        spread = "Sigma" if posterior.structure == "full" else "diag(tau^2)"
         lines.append(
             f"delta[{factor}, l] ~ normal(0, {spread}),  l = 1..{len(labels.levels[g])},  "
             f"for {_names(labels.varying_names(g))}"
@@ -62,16 +65,11 @@ def in_symbols(model: Any) -> str:
     return "\n".join(lines)
 
 
-def _priors(model: Any) -> Priors:
-    """The priors of the fit, gaps filled in."""
-    spec = model._spec
-    return build_priors(
-        model.priors,
-        columns=spec.columns,
-        hierarchies=spec.groups.hierarchies,
-        coefficients=spec.labels.coefficients,
-        varying=spec.labels.varying,
-    )
+def _scaled(units: Units) -> str:
+    """What the model's units are."""
+    if units.are_users:
+        return "in their own units"
+    return "less their means and " * units.fit_intercept + "divided by their standard deviations"
 
 
 def _of_effects(priors: Priors, labels: Labels) -> Iterator[str]:
@@ -79,10 +77,6 @@ def _of_effects(priors: Priors, labels: Labels) -> Iterator[str]:
     for g, factor in enumerate(labels.factors):
         words = _each(priors.tau[g], labels.varying_names(g))
         yield f"Prior of the standard deviations tau of effects of {factor}: {words}, cut at 0."
-
-
-def _has_correlations(model: Any) -> bool:
-    return model.covariance == "full" and any(len(k) > 1 for k in model._spec.labels.varying)
 
 
 def _each(priors: LocationScale, names: Sequence[str]) -> str:
@@ -113,10 +107,12 @@ def _varies(labels: Labels, g: int) -> str:
     return f"{what} {verb} by {labels.factors[g]} ({len(labels.levels[g])} levels)."
 
 
-def _covariance(covariance: str) -> str:
-    if covariance == "full":
+def _covariance(structure: str, labels: Labels) -> str:
+    """Whether effects are correlated a priori."""
+    if structure == "full":
         return "The effects of a level on different coefficients are correlated."
-    return "The effects of a level on different coefficients are independent."
+    where = " at the predictors' means" * labels.centred
+    return f"The effects of a level on different coefficients are independent{where}."
 
 
 def _names(names: Any) -> str:

@@ -12,11 +12,12 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.draws import Draws
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
+from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 
 _LARGEST = 1e152
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
 _SLACK = 1e-9  # of a predictor's range, that rounding alone is not called extrapolation
-_INTERCEPT = "Intercept"
+_AT_ZERO = 1e-9  # of a predictor's sd, that standardised columns are centred at 0
 # Of 53: the last bits depend on who computed or parsed a number. With 30 it falls on the other side
 # of an edge once in 2^22 times.
 _FINGERPRINT_BITS = 30
@@ -146,6 +147,18 @@ class Units:
         return self._with_ones(X - self.x_center)
 
     @property
+    def is_centred(self) -> bool:
+        """Whether an intercept at ``x_center`` is another one than that at x = 0."""
+        far = np.abs(self.x_center) > _AT_ZERO * self.x_scale
+        return self.fit_intercept and bool(far.any())
+
+    @property
+    def are_users(self) -> bool:
+        """Whether the model has the user's units."""
+        center, scale = np.r_[self.y_center, self.x_center], np.r_[self.y_scale, self.x_scale]
+        return bool((center == 0).all() and (scale == 1).all())
+
+    @property
     def coefficient_scale(self) -> Floats:
         """(K,): a coefficient in the user's units over the same in the model's."""
         slopes = self.y_scale / self.x_scale
@@ -221,12 +234,13 @@ def coefficient_names(predictor_names: Sequence[str], *, fit_intercept: bool) ->
             "There is nothing to estimate: every column of X is a group column and "
             "fit_intercept=False. Set fit_intercept=True, or give X a predictor."
         )
-    if fit_intercept and _INTERCEPT in predictor_names:
-        raise ValueError(
-            f"A predictor is called {_INTERCEPT!r}, as the intercept of the model is. Rename the "
-            "column, or set fit_intercept=False."
-        )
-    return (_INTERCEPT, *predictor_names) if fit_intercept else tuple(predictor_names)
+    for name in (INTERCEPT, AT_THE_MEANS):
+        if fit_intercept and name in predictor_names:
+            raise ValueError(
+                f"A predictor is called {name!r}, as the intercept of the model is. Rename the "
+                "column, or set fit_intercept=False."
+            )
+    return (INTERCEPT, *predictor_names) if fit_intercept else tuple(predictor_names)
 
 
 def parse_varying(
@@ -284,7 +298,7 @@ def _choice(choice: object, argument: str, columns: Columns, coefficients: Seque
     if isinstance(choice, str) and choice == "all":
         return np.arange(len(coefficients))
     if isinstance(choice, str) and choice == "intercept":
-        choice = [_INTERCEPT]
+        choice = [INTERCEPT]
     if not isinstance(choice, (list, tuple)):
         raise TypeError(
             f"{argument}: got {choice!r}; it is 'all', 'intercept' or a list of columns, such as "
@@ -305,13 +319,13 @@ def _coefficient(
     """Number of the coefficient of one column, or of the intercept."""
     if isinstance(column, str) and column in coefficients:
         return coefficients.index(column)
-    if isinstance(column, str) and column == _INTERCEPT:
+    if isinstance(column, str) and column == INTERCEPT:
         raise ValueError(
             f"{argument}: there is no intercept that could vary, as fit_intercept=False."
         )
-    if isinstance(column, str) and column == "intercept" and _INTERCEPT in coefficients:
+    if isinstance(column, str) and column == "intercept" and INTERCEPT in coefficients:
         raise ValueError(
-            f"{argument}: in a list the intercept is called {_INTERCEPT!r}, as in all reports, not "
+            f"{argument}: in a list the intercept is called {INTERCEPT!r}, as in all reports, not "
             "'intercept'."
         )
     name = columns.predictor_name(columns.position(column, argument))

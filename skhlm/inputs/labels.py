@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skhlm._typing import Ints
 from skhlm.inputs.columns import Label
+
+INTERCEPT = "Intercept"  # the one at x = 0
+AT_THE_MEANS = f"{INTERCEPT} at the means"
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Labels:
     ``group_columns``  G tuples       the columns that identify a factor's levels, coarse to fine
     ``levels``         G times J_g    levels: tuples of the values of these columns
     ``varying``        G x (K_g,)     which coefficients vary by the factor, increasing
+    ``centred``        bool           whether the model is fitted elsewhere than at x = 0
     =================  =============  ==============================================================
     """
 
@@ -29,6 +33,17 @@ class Labels:
     group_columns: tuple[tuple[str, ...], ...]
     levels: tuple[tuple[tuple[Label, ...], ...], ...]
     varying: tuple[Ints, ...]
+    centred: bool = False
+
+    @property
+    def where_fitted(self) -> Labels:
+        """Names of the parameters that the model is fitted in, at the predictors' means."""
+        return self._with_intercept(AT_THE_MEANS)
+
+    @property
+    def titles(self) -> Labels:
+        """Names that say of the reported intercept where it is."""
+        return self._with_intercept(f"{INTERCEPT} at x = 0")
 
     def varying_names(self, g: int) -> list[str]:
         """Names of the coefficients that vary by factor g."""
@@ -47,6 +62,12 @@ class Labels:
             for depth, column in enumerate(columns):
                 values[column] = [levels[code][depth] for code in codes[:, g]]
         return values
+
+    def _with_intercept(self, name: str) -> Labels:
+        """The same with another name of the intercept, if it matters where that is."""
+        if not self.centred:
+            return self
+        return replace(self, coefficients=(name, *self.coefficients[1:]))
 
 
 def pairs(n: int) -> tuple[Ints, Ints]:

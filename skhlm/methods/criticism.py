@@ -24,7 +24,6 @@ from skhlm.posterior.leave_one_out import LeaveOneOut, leave_one_out
 from skhlm.posterior.predictive_checks import parse_statistics, predictive_check
 from skhlm.posterior.prior_draws import draw_priors, prior_predictive
 from skhlm.preparation import ModelSpec, prepare
-from skhlm.priors import build_priors
 from skhlm.random_state import seed_of
 from skhlm.reports import export
 
@@ -46,8 +45,8 @@ class CriticismMixin(Fitted):
         Returns
         -------
         checks : DataFrame
-            One row for each check, passed ones too: ``check``, ``verdict`` ("pass", "warn" or
-            "fail"), ``value`` (NaN where a check does not apply, as one of levels to a model
+            One row for each check, passed ones too: ``check``, ``verdict`` ("pass", "note", "warn"
+            or "fail"), ``value`` (NaN where a check does not apply, as one of levels to a model
             without groups, or there is no number), ``threshold``, ``source`` (where the
             threshold is from) and ``advice`` (what was found and what to do; empty if passed).
 
@@ -161,7 +160,8 @@ class CriticismMixin(Fitted):
         y : array-like of shape (n_samples_X,), default=None
             Outcomes, of which only the mean and the standard deviation are used: with
             ``autoscale`` priors are in units of sd(y) and sd(y)/sd(x). A fitted model knows these
-            units, and y may be left out.
+            units, and y may be left out: then the priors, too, are those of the fit, whatever
+            parameters were set since.
         n_samples : int, default=1000
             Number of draws.
         random_state : int, RandomState instance or None, default=0
@@ -194,12 +194,15 @@ class CriticismMixin(Fitted):
         >>> draws.shape
         (180, 500)
         """
+        rng = np.random.default_rng(seed_of(random_state))
         if y is None:
             check_is_fitted(self, msg=_NO_UNITS)
-            return _prior_predictive(self, self._spec, X, n_samples, random_state, kind)
+            fitted = self._posterior.family, self._posterior.structure
+            return _prior_predictive(self, self._spec, fitted, X, n_samples, rng, kind)
         model = clone(self)
-        _, spec, _ = prepare(model, X, y, None)
-        return _prior_predictive(model, spec, X, n_samples, random_state, kind)
+        problem, spec, _ = prepare(model, X, y, None)
+        asked = problem.family, problem.covariance
+        return _prior_predictive(model, spec, asked, X, n_samples, rng, kind)
 
     @checked(
         {"n_samples": [_POSITIVE], "random_state": ["random_state"], "coverage": [_UNIT_INTERVAL]}
@@ -434,23 +437,22 @@ class CriticismMixin(Fitted):
 
 
 def _prior_predictive(
-    model: Any, spec: ModelSpec, X: Any, n_samples: int, random_state: Any, kind: Kind
+    model: Any,
+    spec: ModelSpec,
+    assumed: tuple[str, str],
+    X: Any,
+    n_samples: int,
+    rng: np.random.Generator,
+    kind: Kind,
 ) -> Floats:
-    """Prior draws (n, n_samples) of rows of X, by the priors of a model in the units of a spec."""
+    """Prior draws (n, n_samples) of rows of X, by the priors of a spec, family and covariance."""
     predictors, codes, columns = spec.read(model, X)
     n_seen = np.array(spec.groups.n_levels, dtype=np.int64)
     levels = np.where(codes < 0, n_seen + spec.groups.new_levels(columns, codes), codes)
     n_levels, levels = _only_present(levels)
-    priors = build_priors(
-        model.priors,
-        columns=spec.columns,
-        hierarchies=spec.groups.hierarchies,
-        coefficients=spec.labels.coefficients,
-        varying=spec.labels.varying,
-    )
-    rng = np.random.default_rng(seed_of(random_state))
+    family, covariance = assumed
     draws = draw_priors(
-        priors, n_levels, n_samples, rng, family=model.family, covariance=model.covariance
+        spec.build_priors(), n_levels, n_samples, rng, family=family, covariance=covariance
     )
     return prior_predictive(draws, spec.labels.varying, spec.units, predictors, levels, rng, kind)
 

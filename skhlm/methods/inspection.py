@@ -91,6 +91,11 @@ class InspectionMixin(Fitted):
             One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
             ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
             ``ess_tail``, ``rhat``.
+
+        Notes
+        -----
+        Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
+        judges intercepts where the model was fitted, at the predictors' means.
         """
         check_is_fitted(self)
         return reports.summary(self._posterior, self._spec.labels)

@@ -80,10 +80,11 @@ class InterpretationMixin(Fitted):
 
         Notes
         -----
-        "Intercept" is here the expected value at the predictors' training means, where the model is
-        fitted and pooling acts, not at x = 0 as in `coefficients`: B and the estimates depend
-        neither on the units of the data nor on where a predictor has its zero. (With
-        ``autoscale=False`` or without an intercept nothing is centred, and it is at x = 0.)
+        The intercept is "Intercept at the means": the expected value at the predictors' training
+        means, where the model is fitted and pooling acts, not at x = 0 as the "Intercept" of
+        `coefficients`. So B and the estimates depend neither on the units of the data nor on where
+        a predictor has its zero. (With ``autoscale=False``, or where all means are 0, the model is
+        fitted at x = 0, and the name is "Intercept".)
 
         Student-t residuals: least squares follows outliers, the posterior does not, so that the
         partial-pooling estimate may lie outside the other two.
@@ -315,7 +316,7 @@ class InterpretationMixin(Fitted):
         found = pooling.shrinkage_factors(
             self._posterior, spec.level_data, spec.groups, g, coverage
         )
-        names, levels = spec.labels.varying_names(g), spec.labels.levels[g]
+        names, levels = spec.labels.where_fitted.varying_names(g), spec.labels.levels[g]
         estimates = [array for group in found[1:] for array in group]
         numbers = [np.repeat(spec.level_weights[g], len(names)), found.shrinkage, *estimates]
         return pd.DataFrame(

@@ -333,6 +333,21 @@ class Posterior:
                 result[:, block] += self._fresh_noise(pick, len(X), rng)
         return result
 
+    @property
+    def family(self) -> str:
+        """The distribution of the residuals that was fitted, as `HLMRegressor` calls it."""
+        return "normal" if self.nu is None else "student_t"
+
+    @property
+    def structure(self) -> str:
+        """The covariance of a level's effects that was fitted, as `HLMRegressor` calls it."""
+        return "full" if self.omega else "diagonal"
+
+    @property
+    def where_fitted(self) -> Posterior:
+        """The same for predictors less their centres: x = 0 is then where the model was fitted."""
+        return replace(self, units=replace(self.units, x_center=np.zeros_like(self.units.x_center)))
+
     def covariance(self, g: int) -> Floats:
         """Sigma_g = diag(tau) Omega diag(tau), (K_g, K_g, S)."""
         tau = self.tau[g]

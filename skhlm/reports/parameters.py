@@ -12,7 +12,7 @@ import pandas as pd
 from skhlm._typing import Floats, Ints
 from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.labels import Labels, pairs
+from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels, pairs
 from skhlm.posterior.posterior import NO_EFFECT, Posterior, central, describe
 
 
@@ -119,10 +119,10 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         Columns parameter ("kappa", "tau", "omega", "sigma", "nu"), factor, coefficient (a pair of
         them for a correlation), mean, sd, q05, q50, q95, ess_bulk, ess_tail, rhat. "Intercept" is
         at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
-        reports. ESS and R-hat of draws that are independent, those of an approximation, are NaN.
-        Correlations come with ``covariance="full"`` only.
+        reports; ESS and R-hat are of the same numbers. Those of draws that are independent, as of
+        an approximation, are NaN. Correlations come with ``covariance="full"`` only.
     """
-    rows = list(_summary_rows(posterior, labels))
+    rows = list(population_parameters(posterior, labels))
     names = pd.DataFrame(
         [(row.parameter, row.factor, row.coefficient) for row in rows],
         columns=["parameter", "factor", "coefficient"],
@@ -137,6 +137,17 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
     return frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
 
 
+def where_in_words(labels: Labels) -> str:
+    """What the numbers of all these frames refer to, for who reads them."""
+    said = "Numbers are in the units of the data."
+    if not labels.centred:
+        return said
+    return (
+        f'{said} "{INTERCEPT}", its effects, tau and correlations are at x = 0, where every '
+        f'predictor is zero; "{AT_THE_MEANS}" is at the predictors\' training means.'
+    )
+
+
 _DESCRIPTION = ("mean", "sd", "lower", "upper")
 
 
@@ -148,13 +159,37 @@ class _Part(NamedTuple):
     kappa: bool
 
 
-class _Row(NamedTuple):
-    """One parameter of the summary and its draws, (S,)."""
+class Parameter(NamedTuple):
+    """One parameter and its draws, (S,)."""
 
     parameter: str
     factor: str
     coefficient: str
     draws: Floats
+
+    @property
+    def name(self) -> str:
+        """All in one: "tau[region, Intercept]"."""
+        if self.parameter in ("sigma", "nu"):
+            return self.parameter
+        place = f"{self.factor}, " if self.parameter != "kappa" else ""
+        return f"{self.parameter}[{place}{self.coefficient}]"
+
+
+def population_parameters(posterior: Posterior, labels: Labels) -> Iterator[Parameter]:
+    """Everything but the group effects, intercepts at x = 0: kappa, tau, omega, sigma, nu."""
+    for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
+        yield Parameter("kappa", "", name, kappa)
+    for g, factor in enumerate(labels.factors):
+        for name, tau in zip(labels.varying_names(g), posterior.tau_at_zero(g), strict=True):
+            yield Parameter("tau", factor, name, tau)
+    for g in range(len(posterior.omega)):
+        omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
+        for name, draws in zip(labels.pair_names(g), omega, strict=True):
+            yield Parameter("omega", labels.factors[g], name, draws)
+    yield Parameter("sigma", "", "", posterior.sigma)
+    if posterior.nu is not None:
+        yield Parameter("nu", "", "", posterior.nu)
 
 
 def find_factor(factor: str, labels: Labels) -> int:
@@ -225,19 +260,3 @@ def _effects_of(
 def _with_description(frame: pd.DataFrame, found: Floats) -> pd.DataFrame:
     """Add columns mean, sd, lower, upper from (..., 4)."""
     return frame.assign(**dict(zip(_DESCRIPTION, found.reshape(-1, 4).T, strict=True)))
-
-
-def _summary_rows(posterior: Posterior, labels: Labels) -> Iterator[_Row]:
-    """The parameters in order: kappa, tau, omega, sigma, nu."""
-    for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
-        yield _Row("kappa", "", name, kappa)
-    for g, factor in enumerate(labels.factors):
-        for name, tau in zip(labels.varying_names(g), posterior.tau_at_zero(g), strict=True):
-            yield _Row("tau", factor, name, tau)
-    for g in range(len(posterior.omega)):
-        omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
-        for name, draws in zip(labels.pair_names(g), omega, strict=True):
-            yield _Row("omega", labels.factors[g], name, draws)
-    yield _Row("sigma", "", "", posterior.sigma)
-    if posterior.nu is not None:
-        yield _Row("nu", "", "", posterior.nu)

@@ -56,7 +56,7 @@ def test_parameters_have_the_names_of_the_diagnostics(fitted):
     display = TraceDisplay.from_estimator(fitted, [effect, "kappa"])
     draws = fitted._posterior.draws
     assert display.draws[0].ravel().tolist() == draws.delta[1][level, 1].tolist()
-    assert display.draws[1].ravel().tolist() == draws.kappa[0].tolist()
+    assert display.draws[1].ravel().tolist() == fitted._posterior.kappa_at_zero()[0].tolist()
     assert display.parameters[1:].tolist() == [
         "kappa[Intercept]",
         "kappa[spend_1]",
@@ -85,7 +85,7 @@ def test_divergences_are_known_until_the_model_is_pickled(fitted):
 
 def test_an_approximation_has_no_chains(fitted):
     approximation = copy.copy(fitted)
-    approximation.algorithm = "laplace"
+    approximation.diagnostics_ = replace(fitted.diagnostics_, algorithm="laplace")
     approximation._posterior = replace(fitted._posterior, n_chains=0)
     with pytest.raises(ValueError, match=r"no chains to compare.*'laplace'.*algorithm='nuts'"):
         TraceDisplay.from_estimator(approximation)

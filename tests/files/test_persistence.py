@@ -363,6 +363,7 @@ def test_a_stored_file_predicts_what_it_did():
     model = load(DATA / "sleepstudy.skhlm")
     assert model._spec.fingerprint == ""  # which that version did not write
     assert model._spec.outcome_name is None
+    assert model._spec.priors is None
     found = predictions(model)
     assert found.keys() == stored.keys()
     for name, values in found.items():
@@ -583,6 +584,9 @@ def _odd_manifests(members):
     yield "extra content", content(code="print()")
     yield "odd fingerprint", content(fingerprint="\x1b[31m")
     yield "odd name of y", content(outcome_name=3)
+    yield "odd priors", content(priors=3)
+    yield "priors that are no priors", content(priors={"mapping": [["sigma", 1.0]]})
+    yield "priors of nothing", content(priors={"mapping": [["Sigma", {"mapping": []}]]})
     yield "a list", forged(members, lambda m: [m])
     yield "other class", content(estimator="os.system")
     yield "unknown tag", content(parameters={"os.system": {"command": "true"}})
@@ -611,6 +615,14 @@ def _odd_manifests(members):
             lambda m: m["arrays"].update(spare=m["arrays"]["sigma"]),
         ),
     )
+
+
+def test_priors_are_those_of_the_fit_and_in_older_files_those_of_the_parameters(tiny):
+    X, content = tiny
+    assert loaded(content)._spec.priors is None
+    older = loaded(forged(unpacked(content), lambda m: m["content"].pop("priors") and None))
+    assert older._spec.priors == older.priors == {"sigma": Cauchy(0.0, 2.5)}
+    np.testing.assert_array_equal(older.predict(X), loaded(content).predict(X))
 
 
 @pytest.fixture(scope="module")

@@ -217,6 +217,21 @@ def test_without_intercept_nothing_is_centred():
     np.testing.assert_array_equal(units.coefficient_scale, 1 / units.x_scale)
 
 
+@pytest.mark.parametrize(
+    ("shift", "options", "is_centred", "are_users"),
+    [
+        (0, {}, True, False),
+        (-3.75, {}, False, False),
+        (-3.75 + 1e-12, {}, False, False),  # standardised columns have means of rounding size
+        (0, {"autoscale": False}, False, True),
+        (0, {"fit_intercept": False}, False, False),
+    ],
+)
+def test_units_say_where_the_model_is_fitted(shift, options, is_centred, are_users):
+    units = units_of(np.array([1, 2, 4, 8]) + shift, **options)
+    assert (units.is_centred, units.are_users) == (is_centred, are_users)
+
+
 UNITS = Units(True, 10.0, 4.0, np.array([3.0, -1.0]), np.array([2.0, 8.0]))
 
 
