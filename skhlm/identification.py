@@ -21,10 +21,10 @@ from skhlm.priors import LocationScale
 
 NULL_EIGENVALUE = 1e-12  # of a correlation matrix: R² of a predictor on the others is 1 to rounding
 INVOLVED = 1e-4  # smallest entry of a direction that is not zero by rounding
-CONDITION_WARN = 30.0
+CONDITION_NOTE = 30.0
 FREEDOM_WARN = 3.0
-LEVELS_WARN = 5
-BETWEEN_WARN = 2
+LEVELS_NOTE = 5
+BETWEEN_NOTE, BETWEEN_WARN = 2, 1
 EXACT_WARN = 1e-6  # residual sd over sd(y)
 ROUNDING_WARN = 1e-6  # distance of neighbouring floats over sd
 SHARE_WARN = 0.5
@@ -63,7 +63,8 @@ def check_identification(problem: Problem, rows: Rows, labels: Labels) -> tuple[
     -------
     checks : tuple of Check
         Always the same checks in the same order, passed ones too. None fails: the draws are the
-        posterior's, but where a check warns they may say what the prior said.
+        posterior's. Where a check warns they may say what the prior said, or a mistake in the data;
+        where it notes something they say how much is known, and the note why no more.
 
     Notes
     -----
@@ -95,9 +96,9 @@ def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> tupl
     Warns
     -----
     IdentificationWarning
-        If a severe check has not passed.
+        If a severe check warns.
     """
-    found = [check for check in checks if check.name in SEVERE and check.verdict != "pass"]
+    found = [check for check in checks if check.name in SEVERE and check.verdict == "warn"]
     if found:
         text = " ".join([*(check.advice for check in found), "See diagnostics_."])
         warnings.warn(text, IdentificationWarning, stacklevel=stacklevel)
@@ -245,8 +246,8 @@ def _nearly_collinear(names: Sequence[str], eigenvalues: Floats, vectors: Floats
         "each. Read them together, centre powers and products before they are formed, or leave "
         "one out."
     )
-    near = condition > CONDITION_WARN
-    return judge("condition index", condition, CONDITION_WARN, _BELSLEY, advice, warns=near)
+    near = condition > CONDITION_NOTE
+    return judge("condition index", condition, CONDITION_NOTE, _BELSLEY, advice, notes=near)
 
 
 def _degrees_of_freedom(data: _Data) -> Check:
@@ -275,14 +276,14 @@ def _about_factors(data: _Data) -> Iterator[Check]:
 
 def _few_levels(data: _Data) -> Check:
     sizes = data.problem.n_levels
-    few = [f"{data.factor(g)} ({J})" for g, J in enumerate(sizes) if J < LEVELS_WARN]
+    few = [f"{data.factor(g)} ({J})" for g, J in enumerate(sizes) if J < LEVELS_NOTE]
     advice = (
-        f"These grouping factors have fewer than {LEVELS_WARN} levels: {', '.join(few)}. So few "
+        f"These grouping factors have fewer than {LEVELS_NOTE} levels: {', '.join(few)}. So few "
         "say little about tau, and its prior matters: try others, priors={'tau': ...}, or make the "
         "columns predictors by one-hot encoding."
     )
     smallest = min(sizes, default=np.nan)
-    return judge("levels", smallest, LEVELS_WARN, _GELMAN, advice, warns=bool(few))
+    return judge("levels", smallest, LEVELS_NOTE, _GELMAN, advice, notes=bool(few))
 
 
 def _single_level(data: _Data) -> Check:
@@ -332,7 +333,7 @@ def _between_levels(data: _Data) -> Check:
         fixed = _constant_within(data.rows, g, J) & ~data.constant
         if J > 1 and fixed.any():
             spare.append(J - 1 - int(fixed.sum()))
-            if spare[-1] < BETWEEN_WARN:
+            if spare[-1] < BETWEEN_NOTE:
                 names = listed(_chosen(data.predictor_names, fixed))
                 found.append(f"{data.factor(g)} ({J} levels; {names})")
     advice = (
@@ -341,7 +342,10 @@ def _between_levels(data: _Data) -> Check:
         "leave out some of these predictors, or the factor."
     )
     least = float(np.nanmin(spare)) if len(spare) > 1 else np.nan
-    return judge("levels to spare", least, BETWEEN_WARN, _OURS, advice, warns=bool(found))
+    warns = least < BETWEEN_WARN
+    return judge(
+        "levels to spare", least, BETWEEN_NOTE, _OURS, advice, notes=bool(found), warns=warns
+    )
 
 
 def _constant_within(rows: Rows, g: int, n_levels: int) -> Bools:
@@ -474,7 +478,7 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
     Sizes are sd(y) for sigma and tau of an intercept, sd(y)/sd(x_k) for slopes and their tau, and
     |mean(y)| + sd(y) for kappa of the intercept.
     """
-    problem, priors = data.problem, data.problem.priors
+    problem, priors, labels = data.problem, data.problem.priors, data.labels.where_fitted
     sd_y = _sd(data, problem.y)
     sd_x = np.array([_sd(data, x) for x in problem.X.T])
     sd_x[np.r_[[True] * data.has_intercept, data.constant].astype(bool)] = 1.0
@@ -483,11 +487,11 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
     typical = suggested.copy()
     if data.has_intercept:
         typical[0] += abs(float(data.share @ problem.y))
-    for name, ratio in zip(data.labels.coefficients, _reach(priors.kappa) / typical, strict=True):
+    for name, ratio in zip(labels.coefficients, _reach(priors.kappa) / typical, strict=True):
         yield f"kappa[{name}]", float(ratio)
     for g, columns in enumerate(problem.varying):
         ratios = _reach(priors.tau[g]) / suggested[columns]
-        for name, ratio in zip(data.labels.varying_names(g), ratios, strict=True):
+        for name, ratio in zip(labels.varying_names(g), ratios, strict=True):
             yield f"tau[{data.factor(g)}, {name}]", float(ratio)
 
 

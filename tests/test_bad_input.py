@@ -253,7 +253,7 @@ def test_a_constant_y_is_predicted_as_it_is():
 def test_fewer_than_five_levels_are_noted():
     model = short(groups="country", varying="intercept")
     fit_noting(model, FRAME.drop(columns="region"), Y)
-    assert any("country" in message and "3" in message for message in model.diagnostics_.messages)
+    assert any("country" in note and "3" in note for note in model.diagnostics_.notes)
 
 
 # --- one group with huge n, others tiny -----------------------------------------------------------

@@ -108,7 +108,9 @@ def test_summary(folder, capsys, of):
     assert list(written.columns) == list(expected.columns)
     assert len(written) == len(expected)
     assert run("summary", folder / "m.skhlm", "--of", of) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + len(expected)
+    *shown, blank, where = capsys.readouterr().out.splitlines()
+    assert (len(shown), blank) == (1 + len(expected), "")
+    assert where.startswith('Numbers are in the units of the data. "Intercept", its effects, tau')
 
 
 def test_diagnose_tells_its_verdict(folder, capsys):
@@ -116,16 +118,20 @@ def test_diagnose_tells_its_verdict(folder, capsys):
     assert "verdict: pass" in capsys.readouterr().out
 
 
-def test_a_verdict_that_is_not_pass_is_told_and_explained(folder, table, capsys):
+def test_what_checks_find_is_told_and_explained(folder, table, capsys):
     two = table[table["subject"].isin(["s308", "s309"])]
     two.to_csv(folder / "two.csv", index=False)
     fitted = run("fit", folder / "two.csv", *FIT, "-o", folder / "two.skhlm")
     said, why = capsys.readouterr().out.splitlines()
     diagnostics = skhlm.load(folder / "two.skhlm").diagnostics_
     status = run("diagnose", folder / "two.skhlm")
-    assert diagnostics.verdict != "pass"
-    assert status == {"warn": 3, "fail": 4}[diagnostics.verdict]
-    assert fitted == {"warn": 0, "fail": 4}[diagnostics.verdict]
+    assert status == {"pass": 0, "warn": 3, "fail": 4}[diagnostics.verdict]
+    assert fitted == {"pass": 0, "warn": 0, "fail": 4}[diagnostics.verdict]
+    note = next(check.advice for check in diagnostics.checks if check.name == "levels")
+    assert f"Note: {note}\n" in capsys.readouterr().out
+    assert run("summary", folder / "two.skhlm") == 0
+    assert f"Note: {note}\n" in capsys.readouterr().out
+    assert "levels (note)" in why
     assert f"1 grouping factor; verdict: {diagnostics.verdict}; saved to " in said
     for check in diagnostics.checks:
         assert (f"{check.name} ({check.verdict})" in why) == (check.verdict != "pass")

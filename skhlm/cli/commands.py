@@ -17,6 +17,7 @@ from skhlm.files.persistence import load, save
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import path
 from skhlm.regressor import HLMRegressor
+from skhlm.reports.parameters import where_in_words
 
 _EXIT = {"pass": 0, "warn": 3, "fail": 4}
 
@@ -79,6 +80,7 @@ def summary(options: Namespace) -> None:
         write_table(table, options.output)
     else:
         print(_as_text(table))
+        print("\n".join(["", where_in_words(model._spec.labels), *_notes(model)]))
 
 
 def diagnose(options: Namespace) -> int:
@@ -87,7 +89,8 @@ def diagnose(options: Namespace) -> int:
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
     print(_as_text(checks))
-    print("\n".join(["", *model.diagnostics_.messages, f"verdict: {verdict}"]))
+    said = [*model.diagnostics_.messages, *_notes(model)]
+    print("\n".join(["", *said, f"verdict: {verdict}"]))
     return _EXIT[verdict]
 
 
@@ -119,20 +122,24 @@ def _as_text(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
 
 
+def _notes(model: HLMRegressor) -> list[str]:
+    """What the checks note, a line each."""
+    return [f"Note: {note}" for note in model.diagnostics_.notes]
+
+
 def _read(options: Namespace) -> pd.DataFrame:
     """The table that the options name."""
     return read_table(options.data, options.sep, options.decimal)
 
 
 def _what_became(model: HLMRegressor, n_rows: int, file: str) -> str:
-    """A fit in a line, and in another one which checks it has not passed."""
+    """A fit in a line, and in another one which checks found something."""
     verdict, n = model.diagnostics_.verdict, len(model.groups_)
     lines = [
         f"{n_rows} rows, {n} grouping factor{'s' * (n != 1)}; verdict: {verdict}; saved to {file}"
     ]
-    if verdict != "pass":
-        found = [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]
-        lines.append(f"not passed: {', '.join(found)}; what to do: skhlm diagnose {file}")
+    if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
+        lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
     return "\n".join(lines)
 
 

@@ -8,8 +8,9 @@ from math import isnan
 from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail"]
+Finding = Verdict | Literal["note"]
 
-_VERDICTS: tuple[Verdict, ...] = ("pass", "warn", "fail")
+_WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn")
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Check:
     ----------
     name : str
         What was checked, as docs/diagnostics.md calls it.
-    verdict : {"pass", "warn", "fail"}
+    verdict : {"pass", "note", "warn", "fail"}
         "fail": the draws are not the posterior's, or may not be; "warn": to be known before they
-        are used.
+        are used; "note": the posterior is right and tells all, this only says why.
     value : float
         The number that was found; NaN where there is none.
     threshold : float
-        The bound of the numbers that pass; "fail" may have another one.
+        The bound of the numbers that pass; others may follow beyond it.
     source : str
         Where the threshold is from.
     advice : str
@@ -40,7 +41,7 @@ class Check:
     """
 
     name: str
-    verdict: Verdict
+    verdict: Finding
     value: float
     threshold: float
     source: str
@@ -60,15 +61,17 @@ def judge(
     source: str,
     advice: str,
     *,
-    warns: bool,
+    notes: bool = False,
+    warns: bool = False,
     fails: bool = False,
 ) -> Check:
-    """A check that warns in the first case and fails in the second, and else has no advice."""
-    verdict: Verdict = "fail" if fails else "warn" if warns else "pass"
+    """A check of the worst verdict whose case it is; without advice where it is none."""
+    verdict: Finding = "fail" if fails else "warn" if warns else "note" if notes else "pass"
     said = "" if verdict == "pass" else advice
     return Check(name, verdict, float(value), float(threshold), source, said)
 
 
 def worst_verdict(checks: Sequence[Check]) -> Verdict:
-    """The worst of all; "pass" where there are none."""
-    return max((check.verdict for check in checks), key=_VERDICTS.index, default="pass")
+    """The worst of all; "pass" where nothing was found, or notes alone."""
+    found = {check.verdict for check in checks}
+    return next((verdict for verdict in _WORST_FIRST if verdict in found), "pass")

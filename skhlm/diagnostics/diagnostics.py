@@ -21,7 +21,7 @@ from skhlm.inputs.labels import Labels
 RHAT_WARN, RHAT_FAIL = 1.01, 1.05
 ESS_WARN, ESS_FAIL = 100, 10  # for each chain
 DIVERGENT_FAIL = 0.01  # share of the draws
-TREEDEPTH_WARN = 0.01  # share of the draws
+TREEDEPTH_NOTE = 0.01  # share of the draws
 E_BFMI_WARN = 0.3
 PARETO_K_WARN, PARETO_K_FAIL = 0.7, 1.0
 IMPORTANCE_ESS_WARN = 100  # of all draws together
@@ -48,9 +48,11 @@ class Diagnostics:
     checks : tuple of Check
         Every check with its verdict, number, threshold, source and advice, passed ones too.
     verdict : {"pass", "warn", "fail"}
-        The worst of the checks.
+        The worst of the checks; a note leaves it as it is.
     messages : tuple of str
-        What was found and what to do about it; empty if every check passed.
+        What was found and what to do about it; empty if the verdict is "pass".
+    notes : tuple of str
+        What else there is to know of the data or the run, for which nothing has to be done.
     converged : bool
         Whether the draws can be taken for draws of the posterior.
     max_rhat : float
@@ -59,7 +61,8 @@ class Diagnostics:
     min_ess_bulk, min_ess_tail : float
         Smallest effective sample sizes of all chains together; NaN for approximations.
     worst_parameter : str
-        The parameter with the largest R-hat; with one chain, with the smallest bulk ESS.
+        The parameter with the largest R-hat; with one chain, with the smallest bulk ESS. Parameters
+        are judged as they were fitted, "Intercept at the means" of the predictors among them.
     n_divergent : int
         Draws whose trajectory diverged.
     n_max_treedepth : int
@@ -86,7 +89,7 @@ class Diagnostics:
     bulk and tail ESS per chain  < 100          < 10                  [1]_; [2]_, section 11.5
     divergences                  any            > 1% of the draws     [3]_; our choice
     E-BFMI of a chain            < 0.3                                [4]_, as CmdStan's diagnose
-    trajectories cut short       > 1% of draws                        our choice: slow, not wrong
+    trajectories cut short       a note: > 1%                         our choice: slow, not wrong
     Pareto k                     > 0.7          > 1                   [5]_
     importance ESS               < 100                                our choice
     ===========================  =============  ====================  ===========================
@@ -126,13 +129,18 @@ class Diagnostics:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the checks."""
+        """The worst of the checks, but for notes."""
         return worst_verdict(self.checks)
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """Advice of the checks that did not pass, in their order."""
-        return tuple(check.advice for check in self.checks if check.verdict != "pass")
+        """Advice of the checks that warn or fail, in their order."""
+        return tuple(check.advice for check in self.checks if check.verdict in ("warn", "fail"))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What checks note, in their order."""
+        return tuple(check.advice for check in self.checks if check.verdict == "note")
 
     @property
     def converged(self) -> bool:
@@ -364,8 +372,8 @@ def _treedepth(cut: Bools, max_treedepth: int) -> Check:
         f"{cut.sum()} of {cut.size} draws reached max_treedepth={max_treedepth}: sampling is slow; "
         "raise max_treedepth."
     )
-    often = share > TREEDEPTH_WARN
-    return judge("treedepth", share, TREEDEPTH_WARN, _OURS, advice, warns=often)
+    often = share > TREEDEPTH_NOTE
+    return judge("treedepth", share, TREEDEPTH_NOTE, _OURS, advice, notes=often)
 
 
 def _pareto(k: float) -> Check:

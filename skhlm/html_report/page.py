@@ -29,7 +29,8 @@ th, td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem;
 th.number, td.number { text-align: right; } div.wide { overflow-x: auto; }
 li { overflow-wrap: anywhere; }
 td.pass { color: #00664b; } td.warn { color: #8a4b00; font-weight: bold; }
-td.fail { color: #a30000; font-weight: bold; } figure { margin: 1.5rem 0; }
+td.note { color: #1f4e9c; } td.fail { color: #a30000; font-weight: bold; }
+figure { margin: 1.5rem 0; }
 figcaption { color: #555; font-size: 0.9rem; }
 """
 
@@ -121,7 +122,7 @@ def _cell(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"<td{_NUMBER}>{value}</td>"
     text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    kind = text if text in ("pass", "warn", "fail") else "long" if len(text) > _LONG else ""
+    kind = text if text in ("pass", "note", "warn", "fail") else "long" if len(text) > _LONG else ""
     return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skhlm.diagnostics import Diagnostics
 from skhlm.displays import (
     GroupEffectsDisplay,
     PosteriorPredictiveDisplay,
@@ -28,6 +29,7 @@ from skhlm.html_report.page import (
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
 from skhlm.inputs.frames import predictor_positions
+from skhlm.reports.parameters import where_in_words
 
 _MOST_FEATURES = 6  # pictures of response curves
 _MOST_PANELS = 6  # in each of them
@@ -48,18 +50,25 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
     told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
     page = render(
         "A hierarchical linear model",
-        f"Verdict of the checks: {model.diagnostics_.verdict}.",
+        _verdict(model.diagnostics_),
         [
             Section("Model", told),
             Section("Data", list(_data(model, X, y))),
             Section("Diagnosis", list(_diagnosis(model))),
-            Section("Parameters", [table(model.summary())]),
+            Section("Parameters", list(_parameters(model))),
             *([Section("Shrinkage", list(_shrinkage(model)))] if model.groups_ else []),
             *([Section("Group effects", list(_effects(model)))] if model.groups_ else []),
             *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
     Path(path).write_text(page, encoding="utf-8")
+
+
+def _verdict(diagnostics: Diagnostics) -> str:
+    """The verdict, and that there are notes."""
+    n = len(diagnostics.notes)
+    notes = f", with {n} note{'s' * (n > 1)}" if n else ""
+    return f"Verdict of the checks: {diagnostics.verdict}{notes}."
 
 
 def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
@@ -106,11 +115,17 @@ def _diagnosis(model: Any) -> Iterator[str]:
         yield picture(display.figure_, caption)
 
 
+def _parameters(model: Any) -> Iterator[str]:
+    """Everything but the group effects, and what the numbers refer to."""
+    yield paragraph(where_in_words(model._spec.labels))
+    yield table(model.summary())
+
+
 def _shrinkage(model: Any) -> Iterator[str]:
     """How far each level is pulled, as a picture for each factor and as a table."""
     yield paragraph(
         "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
-        "by the common value."
+        f"by the common value. {where_in_words(model._spec.labels)}"
     )
     for factor in model.groups_:
         display = ShrinkageDisplay.from_estimator(model, factor=factor)
@@ -122,6 +137,7 @@ def _shrinkage(model: Any) -> Iterator[str]:
 
 def _effects(model: Any) -> Iterator[str]:
     """Effects of each factor's levels."""
+    yield paragraph(where_in_words(model._spec.labels))
     for factor in model.groups_:
         display = GroupEffectsDisplay.from_estimator(model, factor=factor)
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
@@ -137,7 +153,7 @@ def _curves(model: Any, X: Any, y: Any) -> Iterator[str]:
         display = _draw_curves(model, position, observed)
         said = [f"The expected outcome along {name}"]
         said += ["the other predictors at their means"] * (len(features) > 1)
-        drawn, n = len(display.panels_), len(display.names)
+        drawn, n = len(display.panels_), display.n_curves
         said += [f"{drawn} of {n} curves, from the lowest to the highest"] * (drawn < n)
         yield picture(display.figure_, f"{'; '.join(said)}.")
 

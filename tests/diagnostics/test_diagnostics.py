@@ -193,7 +193,7 @@ def test_second_run_is_mentioned() -> None:
         warn_unless_converged(judge(statistics=replace(statistics, n_runs=2)))
 
 
-def test_slow_energy_and_cut_trajectories_are_no_warning() -> None:
+def test_slow_energy_warns_in_the_frame_and_cut_trajectories_are_a_note() -> None:
     statistics = make_statistics()
     statistics.energy[1] = np.cumsum(statistics.energy[1])
     slow = judge(statistics=statistics)
@@ -203,8 +203,9 @@ def test_slow_energy_and_cut_trajectories_are_no_warning() -> None:
     statistics = make_statistics()
     statistics.treedepth.flat[:21] = 10
     cut = judge(statistics=statistics)
-    assert (cut.verdict, cut.converged, cut.n_max_treedepth) == ("warn", True, 21)
-    assert "max_treedepth=10" in cut.messages[0]
+    assert (cut.verdict, cut.converged, cut.n_max_treedepth) == ("pass", True, 21)
+    assert cut.messages == ()
+    assert "max_treedepth=10" in cut.notes[0]
 
 
 def test_no_factors_and_no_coefficients() -> None:
@@ -291,13 +292,31 @@ def test_frame_has_a_row_for_every_check() -> None:
 
 def test_worst_check_is_the_verdict_and_more_may_follow() -> None:
     found = judge()
-    note = Check("levels", "warn", 3, 5, "a paper", "Three levels.")
-    noted = found.and_also([note])
-    assert (noted.verdict, noted.messages, noted.converged) == ("warn", ("Three levels.",), True)
-    assert noted.checks == (*found.checks, note)
+    check = Check("digits", "warn", 1e-3, 1e-6, "our choice", "Few digits.")
+    warned = found.and_also([check])
+    assert (warned.verdict, warned.messages, warned.converged) == ("warn", ("Few digits.",), True)
+    assert warned.checks == (*found.checks, check)
     assert found.verdict == "pass"
-    failed = noted.and_also([replace(note, verdict="fail")])
+    failed = warned.and_also([replace(check, verdict="fail")])
     assert failed.verdict == "fail"
+
+
+def test_a_note_is_told_and_leaves_the_verdict() -> None:
+    note = Check("levels", "note", 3, 5, "a paper", "Three levels.")
+    noted = judge().and_also([note])
+    assert (noted.verdict, noted.messages, noted.notes) == ("pass", (), ("Three levels.",))
+    assert str(noted).splitlines()[-2:] == [
+        "  note  levels: 3 (threshold 5)",
+        "      Three levels.",
+    ]
+    assert noted.to_frame()["verdict"].tolist()[-1] == "note"
+    statistics = make_statistics()
+    statistics.divergent[0, 0] = True
+    both = judge(statistics=statistics).and_also([note])
+    assert both.verdict == "warn"
+    with pytest.warns(ConvergenceWarning) as caught:
+        warn_unless_converged(both)
+    assert "Three levels" not in str(caught[0].message)
 
 
 def test_prints_every_check() -> None:

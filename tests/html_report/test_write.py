@@ -148,7 +148,10 @@ def test_no_advice_where_all_is_well(page, model, tmp_path):
     few.report(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     assert ">advice</th>" in text
-    for message in few.diagnostics_.messages:
+    assert len(few.diagnostics_.notes) == 1
+    assert ", with 1 note." in text
+    assert ">note</td>" in text.replace(' class="note"', "")
+    for message in (*few.diagnostics_.messages, *few.diagnostics_.notes):
         assert escape(message) in text
 
 
@@ -213,15 +216,18 @@ def test_priors_are_told(quick):
     }
     told = priors_in_words(quick(1, priors=priors, covariance="full"))
     assert told[:-1] == [
-        "Prior of the population-level coefficients: normal(0, 10) for Intercept, x2; "
-        "t(4, 0, 2) for x0.",
-        "Prior of the standard deviations tau of effects of 1: normal(0, 0.5) for Intercept; "
-        "Cauchy(0, 2.5) for x0, x2, cut at 0.",
+        "Prior of the population-level coefficients: normal(0, 10) for Intercept at the means, "
+        "x2; t(4, 0, 2) for x0.",
+        "Prior of the standard deviations tau of effects of 1: normal(0, 0.5) for Intercept at the "
+        "means; Cauchy(0, 2.5) for x0, x2, cut at 0.",
         "Prior of their correlations: LKJ(2).",
         "Prior of the residual scale sigma: normal(1, 3), cut at 0.",
         "Prior of the degrees of freedom nu: gamma(4, 0.125), cut at 1.",
     ]
-    assert "divided by their standard deviations; that of the intercept at" in told[-1]
+    assert told[-1] == (
+        "They hold for the outcome and the predictors less their means and divided by their "
+        "standard deviations; that of the intercept at the predictors' means."
+    )
     plain = priors_in_words(quick(family="normal", autoscale=False, fit_intercept=False))
     assert len(plain) == 3
     assert plain[-1] == "They hold for the outcome and the predictors in their own units."
