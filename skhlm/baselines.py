@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import Columns
-from skhlm.inputs.design import Rows, canonical_rows, coefficient_names
+from skhlm.inputs.design import Rows, canonical_rows, coefficient_names, learn_units
 from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_data, check_weight
 from skhlm.inputs.hierarchy import Groups, learn_groups
-from skhlm.least_squares import Regressions, TDistributions, fit_cells
+from skhlm.least_squares import Regressions, TDistributions, fit_cells, fit_cells_beside
 from skhlm.posterior.posterior import Kind, central
 
 _KIND = StrOptions({"outcome", "mean"})
@@ -85,6 +85,8 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
         groups = learn_groups(data.hierarchies, data.groups)
         codes = groups.codes(data.groups, len(data.y))
         rows = canonical_rows(data.predictors, data.y, data.weight, codes)
+        # for its error where squares would overflow
+        learn_units(rows, data.predictor_names, autoscale=False, fit_intercept=self.fit_intercept)
         self._fit = self._learn(data.columns, groups, rows)
         self._summarise()
         return self
@@ -354,9 +356,12 @@ class UnpooledRegressor(_LeastSquares):
         y_i = x_i' b_c(i) + sigma e_i,    e_i ~ normal(0, 1)
 
     where c(i) is the combination of the finest levels of all hierarchies that row i belongs to.
-    Combinations share the residual scale sigma and nothing else. One that fit has not seen, has a
-    missing group value or has too few rows is predicted by `PooledRegressor`; all are where they
-    leave sigma one degree of freedom or none, so that errors would have no expected size.
+    Combinations share the residual scale sigma, and each has what its rows can tell. What they
+    cannot, as the slope of a predictor that is constant or collinear there, is that of
+    `PooledRegressor`; so are all slopes of one that has not more rows (sum of weights) than
+    coefficients, which has an intercept of its own alone. Combinations that fit has not seen, and
+    missing group values, are predicted by `PooledRegressor`; all are where sigma is left one degree
+    of freedom or none, so that errors would have no expected size.
 
     Parameters
     ----------
@@ -370,13 +375,16 @@ class UnpooledRegressor(_LeastSquares):
     combinations_ : DataFrame of shape (n_combinations, n_group_columns)
         The combinations that fit has seen: values of the group columns.
     coef_ : ndarray of shape (n_combinations, n_predictors)
-        Slopes of each combination; those of the pooled regression where it falls back.
+        Slopes of each combination; those of the pooled regression where it cannot tell them.
     intercept_ : ndarray of shape (n_combinations,)
         Expected value of each combination at x = 0.
+    lent_ : ndarray of bool of shape (n_combinations, n_predictors)
+        Which slopes are, wholly or in part, those of the pooled regression: of predictors that are
+        constant or collinear among the rows of the combination, or if these are too few.
     fallback_ : ndarray of bool of shape (n_combinations,)
-        Which combinations are predicted by the pooled regression: those of not more rows (sum of
-        weights) than coefficients, or whose predictors are collinear or constant; all of them
-        where the others have not two rows more than coefficients between them.
+        Which combinations have nothing of their own: those of less than one row, or without an
+        intercept of not more rows than coefficients; all of them where sigma would be left one
+        degree of freedom or none.
     n_fallback_ : int
         Number of these.
     sigma_ : float
@@ -398,6 +406,11 @@ class UnpooledRegressor(_LeastSquares):
     for all, as in the hierarchical model, has the degrees of freedom of all combinations; with a
     sigma for each, three rows of a line would have intervals by the Cauchy distribution.
 
+    Coefficients of a combination are those nearest to the pooled ones, in units of the predictors'
+    spread, among all that fit its rows best. Pooled slopes bring their own standard errors to
+    intervals and densities, as if they were independent of the combination's rows, and take as
+    many degrees of freedom as they are where a combination has an intercept alone.
+
     Examples
     --------
     >>> from skhlm import UnpooledRegressor
@@ -410,21 +423,26 @@ class UnpooledRegressor(_LeastSquares):
     array([[195., 293.]])
     """
 
+    @property
+    def combinations_(self) -> pd.DataFrame:
+        """The combinations that fit has seen: values of the group columns."""
+        check_is_fitted(self)
+        return _combinations(self._fit)
+
     def _learn(self, columns: Columns, groups: Groups, rows: Rows) -> _Fit:
         fit = super()._learn(columns, groups, rows)
-        own = fit_cells(rows, fit_intercept=self.fit_intercept)
-        size = own.coef.shape[1]
-        fallback = (own.rank < size) | (own.n <= size)
-        if (own.n - own.rank)[~fallback].sum() <= 1:  # by Student-t without a mean
-            fallback[:] = True
+        own = fit_cells_beside(rows, fit.combined)
+        fallback = own.n < 1 if self.fit_intercept else own.n <= own.rank
         own = own.with_scale(~fallback, rows.y)
+        if own.df <= 1:  # by Student-t without a mean
+            fallback[:] = True
         return _Fit(columns, groups, fit.combined, own, rows.codes, fallback)
 
     def _summarise(self) -> None:
         fit, own = self._fit, self._fit.own
-        self.combinations_ = _combinations(fit)
         self.fallback_ = fit.fallback
         self.n_fallback_ = int(fit.fallback.sum())
+        self.lent_ = own.lent_slopes | fit.fallback[:, None]
         self.coef_ = np.where(fit.fallback[:, None], fit.combined.slopes, own.slopes)
         self.intercept_ = np.where(fit.fallback, fit.combined.intercepts, own.intercepts)
         self.sigma_ = fit.combined.sigma if fit.fallback.all() else own.sigma
@@ -434,6 +452,12 @@ def knows_levels(model: _LeastSquares, X: Any) -> Bools:
     """Whether a fitted baseline has seen the levels of each row of X in all its factors, (n,)."""
     _, codes = model._codes(X)
     return np.asarray((codes >= 0).all(axis=1))
+
+
+def share_fallen_back(model: _LeastSquares) -> float:
+    """Share of the rows of fit in combinations that the pooled regression predicts."""
+    fit = model._fit
+    return float(fit.own.n[fit.fallback].sum() / fit.combined.n[0])
 
 
 def _find(codes: Ints, fit: _Fit) -> Ints:

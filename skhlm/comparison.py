@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, Literal, overload
@@ -16,12 +17,13 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _get_feature_names, _num_features
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels
+from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels, share_fallen_back
 from skhlm.inputs.columns import Columns
 from skhlm.posterior.scoring import inside
 from skhlm.regressor import HLMRegressor
 from skhlm.scorers import crps, final_step, predict_interval
 
+_MOST = 0.5  # share of rows
 _SCORES = ("r2", "rmse", "coverage", "width", "crps")
 
 
@@ -105,6 +107,12 @@ def compare(
     estimators : dict of str to list
         Only with ``return_estimator``: the models of each fold, by name.
 
+    Warns
+    -----
+    UserWarning
+        Where the unpooled model is the pooled one for most rows of a training set, because their
+        combinations of levels have too few rows: the two lines do not differ then.
+
     See Also
     --------
     skhlm.scorers : The same scores for `sklearn.model_selection.cross_validate`.
@@ -131,6 +139,7 @@ def compare(
     """
     models = _models(groups, model, random_state)
     records: list[dict[str, Any]] = []
+    fallen = 0.0
     fitted: dict[str, list[Any]] = {name: [] for name in models}
     for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state)):
         X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
@@ -139,8 +148,11 @@ def compare(
         for name, estimator in models.items():
             fitted[name].append(clone(estimator).fit(X_train, y_train))
         known = knows_levels(*final_step(fitted["pooled"][fold], X_test))
+        unpooled, _ = final_step(fitted["unpooled"][fold], X_test)
+        fallen = max(fallen, share_fallen_back(unpooled))
         for name, fits in fitted.items():
             records += _scores(name, fold, fits[fold], X_test, y_test, known, coverage)
+    _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
     return (scores, fitted) if return_estimator else scores
 
@@ -184,6 +196,19 @@ def _folds(
         cv = kind(cv, shuffle=True, random_state=random_state)
     folds: Iterable[tuple[Ints, Ints]] = check_cv(cv).split(X, y, together)
     return folds
+
+
+def _warn_of_fallback(share: float) -> None:
+    """Warn where the unpooled model is the pooled one for most rows of a fold."""
+    if share > _MOST:
+        warnings.warn(
+            f"The unpooled model is the pooled one for up to {share:.0%} of the rows of a training "
+            "set, whose combinations of levels have too few rows for a regression of their own, so "
+            "that the lines of the two hardly differ. Compare with fewer or coarser groups, or "
+            "without the unpooled model.",
+            UserWarning,
+            stacklevel=3,  # the caller of compare
+        )
 
 
 def _values_of(X: Any, column: Any) -> Any:

@@ -15,6 +15,7 @@ from skhlm.posterior.scoring import crps_of_student_t
 
 _RANK_TOLERANCE = 1e-9  # smallest over largest singular value of predictors in comparable units
 _ROUNDING = float(np.finfo(np.float64).eps)
+_NOISE = 8.0  # roundings by which centred values may differ that were meant to be equal
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,12 @@ class Regressions:
     ``center``   (C, p)     weighted means of the predictors; None without an intercept
     ``coef``     (C, K)     coefficients of the features
     ``root``     (C, K, K)  root root' = (Phi' W Phi)^-1, a pseudo-inverse if that is singular
+    ``told``     (C, K, K)  projects coefficients on what the rows determine: I, if that is all
     ``rank``     (C,)       how many of the K directions the rows determine
     ``n``        (C,)       sums of the weights
     ``rss``      (C,)       weighted sums of squared residuals
+    ``lent``     (C, K, L)  lent lent' is the covariance of what is from another regression
+    ``shared``              how many slopes from there the residuals depend on
     ``sigma``               residual scale
     ``df``                  its degrees of freedom; 1 with an infinite sigma where none are left
     ===========  =========  ===================================================================
@@ -78,18 +82,21 @@ class Regressions:
     center: Floats | None
     coef: Floats
     root: Floats
+    told: Floats
     rank: Ints
     n: Floats
     rss: Floats
+    lent: Floats
+    shared: int = 0
     sigma: float = np.inf
     df: float = 1.0
 
     def with_scale(self, cells: Bools, y: Floats) -> Regressions:
-        """The same with sigma^2 = sum rss / sum (n - rank) over some cells, y (N,) that of fit.
+        """The same with sigma^2 = sum rss / (sum (n - rank) - shared) over some cells.
 
-        A perfect fit leaves a sigma of y's rounding.
+        ``y`` (N,) is that of fit: a perfect fit leaves a sigma of its rounding.
         """
-        df = float((self.n - self.rank)[cells].sum())
+        df = float((self.n - self.rank)[cells].sum()) - self.shared
         if df <= 0:
             return replace(self, sigma=np.inf, df=1.0)
         least = max(_ROUNDING * float(np.abs(y).max()), float(np.finfo(np.float64).tiny))
@@ -102,10 +109,45 @@ class Regressions:
             return replace(self, coef=slopes[None])
         return replace(self, coef=np.r_[at_zero + self.center[0] @ slopes, slopes][None])
 
+    def with_intercepts_alone(self, cells: Bools, rows: Rows) -> Regressions:
+        """The same with slopes of zero in some cells, known nothing about; rows are those of fit.
+
+        Centred predictors have no say in an intercept, which stays what it is.
+        """
+        coef, root, told = self.coef.copy(), self.root.copy(), self.told.copy()
+        coef[cells, 1:] = root[cells] = told[cells] = 0.0
+        root[cells, 0, 0], told[cells, 0, 0] = 1 / np.sqrt(self.n[cells]), 1.0
+        square = (rows.y - coef[rows.cell, 0]) ** 2
+        rss = np.where(cells, _sums(rows, rows.weight * square), self.rss)
+        rank = np.where(cells, 1, self.rank)
+        shared = rows.X.shape[1] if (self.n[cells] > 1).any() else 0
+        return replace(self, coef=coef, root=root, told=told, rank=rank, rss=rss, shared=shared)
+
+    def added_to(self, other: Regressions) -> Regressions:
+        """Regressions of what is left of y by a single one: both together.
+
+        What rows do not determine is that of the other regression, with its standard errors.
+        """
+        coef, lent = self.coef.copy(), np.zeros_like(self.root)
+        slopes = slice(0 if self.center is None else 1, None)
+        if self.center is not None:
+            coef[:, 0] += other.predict(self.center, np.zeros(len(coef), dtype=np.int64)).mean
+        coef[:, slopes] += other.slopes
+        untold = np.eye(lent.shape[1]) - self.told
+        if np.isfinite(other.sigma):
+            lent[:, slopes] = untold[:, slopes, slopes] @ (other.sigma * other.root[0, slopes])
+        return replace(self, coef=coef, lent=lent)
+
     @property
     def slopes(self) -> Floats:
         """Coefficients of the predictors, (C, p)."""
         return self.coef if self.center is None else self.coef[:, 1:]
+
+    @property
+    def lent_slopes(self) -> Bools:
+        """Which slopes rows do not determine, (C, p)."""
+        untold: Bools = np.abs(np.eye(self.told.shape[1]) - self.told).max(axis=2) > 1e-6
+        return untold if self.center is None else untold[:, 1:]
 
     @property
     def intercepts(self) -> Floats:
@@ -119,22 +161,24 @@ class Regressions:
         """Distributions of new observations, or of expected values, of rows X (n, p) of cells."""
         phi = _features(X, None if self.center is None else self.center[cell])
         mean = np.einsum("nk,nk->n", phi, self.coef[cell])
-        leverage = (np.einsum("nk,nkj->nj", phi, self.root[cell]) ** 2).sum(axis=1)
-        size = np.sqrt(leverage + outcome)
+        size = np.sqrt(_squares(phi, self.root[cell]) + outcome)
         scale = np.where(size > 0, self.sigma, 0.0) * np.where(size > 0, size, 1.0)
+        scale = np.hypot(scale, np.sqrt(_squares(phi, self.lent[cell])))
         return TDistributions(mean, scale, self.df)
 
     def joint_log_density(self, X: Floats, cell: Ints, y: Floats, weight: Floats) -> float:
         """Log density of all rows together: multivariate Student-t, weight 2 being two rows.
 
-        Its scale matrix is sigma^2 (I + Phi (Phi' Phi at fit)^-1 Phi'), block by block.
+        Its scale matrix is sigma^2 (I + Phi (Phi' Phi at fit)^-1 Phi') + Phi lent lent' Phi', block
+        by block.
         """
         n = float(weight.sum())
         if n == 0 or np.isinf(self.sigma):
             return 0.0 if n == 0 else -np.inf
         phi = _features(X, None if self.center is None else self.center[cell])
         residual = (y - np.einsum("nk,nk->n", phi, self.coef[cell])) / self.sigma
-        spread = np.einsum("nk,nkj->nj", phi, self.root[cell])
+        root = np.concatenate([self.root, self.lent / self.sigma], axis=2)
+        spread = np.einsum("nk,nkj->nj", phi, root[cell])
         size = spread.shape[1]
         H = np.tile(np.eye(size), (len(self.coef), 1, 1))
         np.add.at(H, cell, weight[:, None, None] * spread[:, :, None] * spread[:, None, :])
@@ -152,42 +196,67 @@ class Regressions:
 def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
     """Least squares in each cell, by singular values of the features in units of their norms.
 
-    Cells of the same number of rows are stacked: 10,000 small ones take some hundredths of a
-    second, where a scikit-learn estimator for each takes ten seconds.
+    Of the coefficients that fit the rows alike, those nearest to zero in these units. Cells of the
+    same number of rows are stacked: 10,000 small ones take some hundredths of a second, where a
+    scikit-learn estimator for each takes ten seconds.
     """
     n_cells = len(rows.codes)
     n = _sums(rows, rows.weight)
     center = _centers(rows, n) if fit_intercept else None
     phi = _features(rows.X, None if center is None else center[rows.cell])
     size = phi.shape[1]
-    coef, root = np.zeros((n_cells, size)), np.zeros((n_cells, size, size))
-    rank = np.zeros(n_cells, dtype=np.int64)
+    coef, rank = np.zeros((n_cells, size)), np.zeros(n_cells, dtype=np.int64)
+    root, told = np.zeros((2, n_cells, size, size))
     counts = np.bincount(rows.cell, minlength=n_cells)
     starts = np.cumsum(counts) - counts
     root_weight = np.sqrt(rows.weight)
+    rounding = _NOISE * _ROUNDING * np.abs(_features(rows.X, None if center is None else 0.0))
     for count in np.unique(counts):
         cells = np.flatnonzero(counts == count)
         chosen = starts[cells][:, None] + np.arange(count)
         A = phi[chosen] * root_weight[chosen][:, :, None]
         b = rows.y[chosen] * root_weight[chosen]
-        coef[cells], root[cells], rank[cells] = _solve(A, b)
+        noise = np.linalg.norm(rounding[chosen] * root_weight[chosen][:, :, None], axis=1)
+        coef[cells], root[cells], told[cells], rank[cells] = _solve(A, b, noise)
     residual = rows.y - np.einsum("nk,nk->n", phi, coef[rows.cell])
     rss = _sums(rows, rows.weight * residual**2)
-    return Regressions(center, coef, root, rank, n, rss)
+    return Regressions(center, coef, root, told, rank, n, rss, lent=np.zeros((n_cells, size, 0)))
 
 
-def _solve(A: Floats, b: Floats) -> tuple[Floats, Floats, Ints]:
-    """Coefficients (B, K), root of (A' A)^-1 (B, K, K) and rank (B,) for A (B, m, K), b (B, m)."""
+def fit_cells_beside(rows: Rows, pooled: Regressions) -> Regressions:
+    """Least squares in each cell, b_c, as near to a single regression b as the rows allow.
+
+        b_c = b + A_c^+ (y_c - A_c b),    A_c^+ the pseudo-inverse of the features of cell c
+
+    What rows determine is as in `fit_cells`, the rest is that of ``pooled``. Cells that their
+    coefficients would leave no residual (n <= rank) have an intercept of their own and no slopes.
+    """
+    together = np.zeros_like(rows.cell)
+    left = replace(rows, y=rows.y - pooled.predict(rows.X, together).mean)
+    own = fit_cells(left, fit_intercept=pooled.center is not None)
+    if pooled.center is not None:
+        own = own.with_intercepts_alone(own.n <= own.rank, left)
+    return own.added_to(pooled)
+
+
+def _solve(A: Floats, b: Floats, noise: Floats) -> tuple[Floats, Floats, Floats, Ints]:
+    """Coefficients (B, K), root of (A' A)^-1 and A^+ A (B, K, K), rank (B,) for A (B, m, K), b.
+
+    Columns no longer than their rounding, ``noise`` (B, K), are constant.
+    """
     norm = np.linalg.norm(A, axis=1)
-    norm[norm == 0] = 1.0
+    constant = norm <= noise
+    A, norm = np.where(constant[:, None], 0.0, A), np.where(constant, 1.0, norm)
     U, values, Vt = np.linalg.svd(A / norm[:, None, :], full_matrices=False)
-    kept = values > _RANK_TOLERANCE * values[:, :1]
+    unsure = np.where(constant, 0.0, noise / norm).max(axis=1, initial=0.0)
+    kept = values > np.maximum(unsure, _RANK_TOLERANCE)[:, None] * values[:, :1]
     inverse = np.where(kept, 1 / np.where(kept, values, 1.0), 0.0)
     half = np.swapaxes(Vt * inverse[:, :, None], 1, 2) / norm[:, :, None]
     coef = np.einsum("bkj,bmj,bm->bk", half, U, b, optimize=True)
     root = np.zeros((len(A), A.shape[2], A.shape[2]))
     root[:, :, : values.shape[1]] = half
-    return coef, root, kept.sum(axis=1)
+    told = np.swapaxes(Vt, 1, 2) @ (kept[:, :, None] * Vt) / norm[:, :, None] * norm[:, None, :]
+    return coef, root, told, kept.sum(axis=1)
 
 
 def _centers(rows: Rows, n: Floats) -> Floats:
@@ -203,6 +272,12 @@ def _sums(rows: Rows, values: Floats) -> Floats:
     return np.bincount(rows.cell, values, minlength=len(rows.codes)).astype(np.float64)
 
 
-def _features(X: Floats, center: Floats | None) -> Floats:
+def _features(X: Floats, center: Floats | float | None) -> Floats:
     """(1, x - center) for each row, or x without centres: (n, K)."""
     return X if center is None else np.column_stack([np.ones(len(X)), X - center])
+
+
+def _squares(phi: Floats, root: Floats) -> Floats:
+    """|root' phi|^2 of each row, (n,), for phi (n, K) and root (n, K, L)."""
+    squares: Floats = (np.einsum("nk,nkj->nj", phi, root) ** 2).sum(axis=1)
+    return squares

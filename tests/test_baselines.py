@@ -86,40 +86,139 @@ def test_unpooled_is_a_linear_regression_for_each_combination(shops, unpooled):
 
 def test_unpooled_interval_shares_one_residual_scale(shops, unpooled):
     X, y = shops
-    fitted = [own_rows(X, *path) for path in [("Rome", "a"), ("Rome", "b"), ("Oslo", "a")]]
-    lines = [LinearRegression().fit(X.loc[own, ["price"]], y[own]) for own in fitted]
-    rss = sum(
-        np.sum((y[own] - line.predict(X.loc[own, ["price"]])) ** 2)
-        for own, line in zip(fitted, lines, strict=True)
-    )
-    s = np.sqrt(rss / (25 - 6))
+    pooled = PooledRegressor("city/shop").fit(X, y)
+    rss = 0.0
+    for path, own in X.groupby(["city", "shop"]).groups.items():
+        rows = X.loc[own, ["price"]]
+        if path in [("Bonn", "d"), ("Oslo", "c")]:  # an intercept beside the pooled slope
+            residual = y[own] - pooled.coef_[0] * rows["price"]
+            residual -= residual.mean()
+        else:
+            residual = y[own] - LinearRegression().fit(rows, y[own]).predict(rows)
+        rss += np.sum(residual**2)
+    df = 31 - (3 * 2 + 2) - 1  # three lines, two intercepts, and one slope that is pooled
+    s = np.sqrt(rss / df)
     assert unpooled.sigma_ == pytest.approx(s, rel=1e-10)
-    middle = X[fitted[2]].iloc[[0]].assign(price=X.loc[fitted[2], "price"].mean())
+    oslo = own_rows(X, "Oslo", "a")
+    middle = X[oslo].iloc[[0]].assign(price=X.loc[oslo, "price"].mean())
     width = np.diff(unpooled.predict_interval(middle, 0.5))[0, 0]
-    assert width == pytest.approx(2 * stats.t.ppf(0.75, 19) * s * np.sqrt(1 + 1 / 5), rel=1e-10)
+    assert width == pytest.approx(2 * stats.t.ppf(0.75, df) * s * np.sqrt(1 + 1 / 5), rel=1e-10)
 
 
-def test_small_collinear_new_and_missing_combinations_are_pooled(shops, unpooled):
+def test_a_combination_has_what_its_rows_tell_and_pooled_slopes_for_the_rest(shops, unpooled):
     X, y = shops
     pooled = PooledRegressor("city/shop").fit(X, y)
-    assert unpooled.n_fallback_ == 2
-    fallen = unpooled.combinations_[unpooled.fallback_]
-    assert fallen.to_numpy().tolist() == [["Bonn", "d"], ["Oslo", "c"]]
+    assert unpooled.n_fallback_ == 0
+    lent = unpooled.combinations_[unpooled.lent_[:, 0]]
+    assert lent.to_numpy().tolist() == [["Bonn", "d"], ["Oslo", "c"]]
+    np.testing.assert_allclose(unpooled.coef_[unpooled.lent_], pooled.coef_.repeat(2), rtol=1e-12)
+    for city, shop in lent.to_numpy():
+        own = own_rows(X, city, shop)
+        intercept = (y[own] - pooled.coef_[0] * X.loc[own, "price"]).mean()
+        row = X[own].iloc[[0]].assign(price=3.0)
+        expected = intercept + 3 * pooled.coef_[0]
+        np.testing.assert_allclose(unpooled.predict(row), expected, rtol=1e-12)
+
+
+def test_a_pooled_slope_brings_its_standard_error(shops, unpooled):
+    X, y = shops
+    line = stats.linregress(X["price"], y)
+    (own,) = X[own_rows(X, "Bonn", "d")].index[:1]
+    for price in (4.0, 9.0):  # where its rows are, and elsewhere
+        row = X.loc[[own]].assign(price=price)
+        variance = unpooled.sigma_**2 / 4 + (line.stderr * (price - 4.0)) ** 2
+        df = 31 - (3 * 2 + 2) - 1
+        half = stats.t.ppf(0.95, df) * np.sqrt(variance)
+        width = np.diff(unpooled.predict_interval(row, 0.9, "mean"))[0, 0]
+        assert width == pytest.approx(2 * half, rel=1e-9)
+
+
+def test_new_and_missing_combinations_are_pooled(shops, unpooled):
+    X, y = shops
+    pooled = PooledRegressor("city/shop").fit(X, y)
     rows = pd.DataFrame(
-        [
-            ["Oslo", 3.0, "c"],
-            ["Bonn", 3.0, "d"],
-            ["Rome", 3.0, "c"],
-            ["Rome", 3.0, None],
-            [None, 3.0, "a"],
-        ],
-        columns=X.columns,
+        [["Rome", 3.0, "c"], ["Rome", 3.0, None], [None, 3.0, "a"]], columns=X.columns
     )
     for method in ("predict", "predict_interval"):
         np.testing.assert_array_equal(
             getattr(unpooled, method)(rows), getattr(pooled, method)(rows)
         )
-    np.testing.assert_array_equal(unpooled.coef_[unpooled.fallback_], [pooled.coef_] * 2)
+
+
+def test_a_predictor_of_the_groups_leaves_them_their_own_lines():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(30), 20)
+    size = rng.normal(size=30)[g]
+    X = pd.DataFrame({"x": rng.normal(size=600), "size": size, "g": g})
+    y = rng.normal(0, 2, 30)[g] + X["x"] + rng.normal(size=600)
+    model = UnpooledRegressor("g").fit(X, y)
+    alone = UnpooledRegressor("g").fit(X[["x", "g"]], y)
+    assert model.n_fallback_ == 0
+    assert model.lent_.tolist() == [[False, True]] * 30
+    np.testing.assert_allclose(model.predict(X), alone.predict(X[["x", "g"]]), rtol=1e-9)
+    np.testing.assert_allclose(
+        model.predict_interval(X), alone.predict_interval(X[["x", "g"]]), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        model.coef_[:, 1], PooledRegressor("g").fit(X, y).coef_[1], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda x: 2 * x,
+        lambda x: x * 1e9,
+        lambda x: 0.1 + np.arange(len(x)) % 2 * 1e-17,
+        lambda x: 0.7 + 1e-16 * x,
+        lambda x: 1e6 - x,
+    ],
+)
+def test_what_rows_cannot_tell_changes_no_prediction_of_like_rows(fit_intercept, second):
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(np.arange(6), 8), rng.normal(size=48)
+    X = np.column_stack([x, np.where(g < 3, second(x), rng.normal(size=48))])
+    y = rng.normal(size=6)[g] + x + rng.normal(size=48)
+    model = UnpooledRegressor(2, fit_intercept=fit_intercept).fit(np.column_stack([X, g]), y)
+    assert model.n_fallback_ == 0
+    found = model.predict(np.column_stack([X, g]))
+    for c in range(6):
+        own = X[g == c]
+        features = np.column_stack([np.ones(8)[:, None] * fit_intercept, own])
+        expected = features @ np.linalg.lstsq(features, y[g == c], rcond=1e-13)[0]
+        np.testing.assert_allclose(found[g == c], expected, atol=1e-6)
+    assert np.isfinite(model.predict_interval(np.column_stack([X, g]))).all()
+
+
+def test_fewer_rows_than_columns_leave_an_intercept():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(40), 3)
+    X = np.column_stack([rng.normal(size=(120, 5)), g])
+    effect = rng.normal(0, 5, 40)[g]
+    y = X[:, :5].sum(axis=1) + effect + rng.normal(size=120)
+    model, pooled = UnpooledRegressor(5).fit(X, y), PooledRegressor(5).fit(X, y)
+    assert model.n_fallback_ == 0
+    assert model.lent_.all()
+    np.testing.assert_allclose(model.coef_, np.tile(pooled.coef_, (40, 1)), rtol=1e-12)
+    residual = y - X[:, :5] @ pooled.coef_
+    means = np.bincount(g, residual) / 3
+    np.testing.assert_allclose(model.intercept_, means, rtol=1e-10)
+    rss = np.sum((residual - means[g]) ** 2)
+    assert model.sigma_ == pytest.approx(np.sqrt(rss / (120 - 40 - 5)), rel=1e-10)
+
+
+def test_one_row_has_an_intercept_of_its_own_and_says_how_well():
+    rng = np.random.default_rng(0)
+    g = np.r_[np.repeat(np.arange(4), 10), 4]
+    X = np.column_stack([rng.normal(size=41), g])
+    y = rng.normal(0, 5, 5)[g] + X[:, 0] + rng.normal(size=41)
+    model = UnpooledRegressor(1).fit(X, y)
+    assert model.predict(X[-1:])[0] == pytest.approx(y[-1], rel=1e-12)
+    width = np.diff(model.predict_interval(X[-1:], 0.9))[0, 0]
+    df = 41 - 4 * 2 - 1
+    expected = 2 * stats.t.ppf(0.95, df) * model.sigma_ * np.sqrt(2)
+    assert width == pytest.approx(expected, rel=1e-10)
 
 
 def test_crossed_hierarchies_combine(shops):
@@ -176,10 +275,21 @@ def test_scores_of_rows_are_those_of_their_distributions(shops, baseline):
 def test_rows_that_fall_back_are_apart_in_the_joint_density(shops, unpooled):
     X, y = shops
     pooled = PooledRegressor("city/shop").fit(X, y)
-    fallen = own_rows(X, "Oslo", "c") | own_rows(X, "Bonn", "d")
+    new = X.assign(shop=X["shop"].where(X["city"] == "Rome", "new"))
+    fallen = new["shop"] == "new"
     expected = unpooled.joint_log_density(X[~fallen], y[~fallen])
     expected += pooled.joint_log_density(X[fallen], y[fallen])
-    assert unpooled.joint_log_density(X, y) == pytest.approx(expected, rel=1e-12)
+    assert unpooled.joint_log_density(new, y) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("path", [("Rome", "a"), ("Oslo", "c"), ("Bonn", "d")])
+def test_the_joint_density_of_one_row_is_its_density(shops, unpooled, path):
+    X, y = shops
+    rows = own_rows(X, *path)
+    far, outcome = X[rows].iloc[[0]].assign(price=9.0), y[rows].iloc[[0]]
+    joint = unpooled.joint_log_density(far, outcome)
+    alone = unpooled.log_predictive_density(far, outcome)[0]
+    assert joint == pytest.approx(alone, rel=1e-9)
 
 
 @BOTH
@@ -191,6 +301,13 @@ def test_a_model_travels(shops, baseline):
     assert "city/shop" in model._repr_html_()
     with pytest.raises(NotFittedError):
         clone(model).predict(X)
+
+
+@BOTH
+def test_combinations_are_there_after_fit(shops, baseline):
+    assert not hasattr(baseline("city/shop"), "combinations_")
+    model = baseline("city/shop").fit(*shops)
+    assert hasattr(model, "combinations_") == (baseline is UnpooledRegressor)
 
 
 @BOTH
@@ -246,15 +363,42 @@ def test_ten_thousand_combinations_are_fast():
 
 def test_one_degree_of_freedom_for_all_is_pooled():
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"shop": list("aaabbccdd"), "price": rng.normal(size=9)})
+    X = pd.DataFrame({"shop": list("abcdefaab"), "price": rng.normal(size=9)})
     y = rng.normal(size=9)
     model, pooled = UnpooledRegressor("shop").fit(X, y), PooledRegressor("shop").fit(X, y)
-    assert model.n_fallback_ == 4
+    assert model.n_fallback_ == 6
     np.testing.assert_array_equal(model.crps(X, y), pooled.crps(X, y))
     assert np.isfinite(model.crps(X, y)).all()
     two = UnpooledRegressor("shop").fit(X.assign(shop=list("aaaabbccc")), y)
-    assert two.n_fallback_ == 1
+    assert two.n_fallback_ == 0
+    assert two.lent_[:, 0].tolist() == [False, True, False]
     assert np.isfinite(two.crps(X, y)).all()
+
+
+@pytest.mark.parametrize("unit", [1e-140, 1e-20, 1e20, 1e140])
+def test_units_of_predictors_change_nothing(shops, unpooled, unit):
+    X, y = shops
+    scaled = X.assign(price=X["price"] * unit)
+    model = UnpooledRegressor("city/shop").fit(scaled, y)
+    np.testing.assert_allclose(
+        model.predict_interval(scaled), unpooled.predict_interval(X), rtol=1e-9
+    )
+
+
+@BOTH
+def test_values_whose_squares_overflow_are_named(shops, baseline):
+    X, y = shops
+    with pytest.raises(ValueError, match="predictor 'price' are out of range"):
+        baseline("city/shop").fit(X.assign(price=X["price"] * 1e200), y)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_constant_outcome_is_predicted(shops, fit_intercept):
+    X, y = shops
+    model = UnpooledRegressor("city/shop", fit_intercept=fit_intercept).fit(X, y * 0 + 3.0)
+    if fit_intercept:
+        np.testing.assert_allclose(model.predict(X), 3.0, rtol=1e-12)
+    assert np.isfinite(model.predict_interval(X)).all()
 
 
 @BOTH

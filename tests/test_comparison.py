@@ -139,3 +139,21 @@ def test_baselines_stand_behind_the_steps_of_a_pipeline(shops):
         "unpooled",
         "searched",
     ]
+
+
+def test_an_unpooled_model_that_is_pooled_is_said():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"shop": np.arange(40) % 38, "price": rng.normal(size=40)})
+    y = X["price"] + rng.normal(size=40)
+    models = {"again": PooledRegressor("shop")}
+    with pytest.warns(UserWarning, match="unpooled model is the pooled one for up to 100%"):
+        compare(X, y, "shop", cv=KFold(2), model=models)
+
+
+def test_a_predictor_of_the_groups_gives_the_baselines_lines_of_their_own(shops):
+    X, y = shops
+    X = X.assign(size=X["shop"].map(ord).astype(float))
+    models = {"again": PooledRegressor("shop")}
+    scores = compare(X, y, "shop", cv=2, model=models, random_state=0)
+    rmse = scores[scores["rows"] == "all"].groupby("model")["rmse"].mean()
+    assert rmse["unpooled"] < 0.9 * rmse["pooled"]
