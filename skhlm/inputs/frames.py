@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
-from skhlm._typing import Floats
+from skhlm._typing import Bools, Floats
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
 _TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
+_TOO_WIDE = re.compile("u?int128", re.IGNORECASE)  # types of polars that numpy does not have
 
 _KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Complex|Sparse)")
 
@@ -74,7 +76,7 @@ def check_fit_data(
         )
     outcome = check_observed(y, len(predictors))
     weight = check_weight(sample_weight, predictors)
-    used = weight > 0
+    used = _check_used(weight)
     group_columns = _read_group_columns(X, hierarchies, columns)
     return FitData(
         columns=columns,
@@ -105,7 +107,9 @@ def check_predict_data(
 def check_observed(y: Any, n_rows: int) -> Floats:
     """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
     _check_not_masked(y, "y")
+    _check_not_wide(y, "y")
     with _naming("y"):
+        _check_not_yes_no(y)
         y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
     if len(y) != n_rows:
         raise ValueError(
@@ -141,9 +145,9 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
     _check_not_masked(X, "X")
     if _is_frame(X):
-        _check_distinct_names(X)
+        _check_names(X)
         if X.shape[1]:
-            return X
+            return _dense(X)
         X = np.empty(X.shape)
     if hasattr(X, "collect_schema") and not hasattr(X, "shape"):
         raise TypeError("X is a lazy frame, whose rows are not there yet: pass X.collect().")
@@ -152,13 +156,58 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
 
 
-def _check_distinct_names(frame: Any) -> None:
-    repeated = [name for name, count in Counter(_labels(frame)).items() if count > 1]
+def _check_names(frame: Any) -> None:
+    """Raise where columns cannot be told apart, or a name is none that can be written."""
+    labels = _labels(frame)
+    if wrong := [name for name in labels if isinstance(name, str) and not _is_text(name)]:
+        raise ValueError(
+            f"X has column names that are no valid text (they hold half of a surrogate pair): "
+            f"{listed(wrong)}. Rename these columns; such names come from bytes that were decoded "
+            "in the wrong encoding."
+        )
+    if any(isinstance(name, str) for name in labels):
+        _check_all_strings(labels)
+    repeated = [name for name, count in Counter(labels).items() if count > 1]
     if repeated:
         raise ValueError(
             f"X has several columns of the same name: {listed(repeated)}. Rename them, so that "
             "each column can be told from the others."
         )
+
+
+def _check_all_strings(labels: Sequence[Any]) -> None:
+    """Raise where only some columns have strings as names, which scikit-learn cannot remember."""
+    if others := [name for name in labels if type(name) is not str]:
+        kinds = ", ".join(sorted({type(name).__name__ for name in others}))
+        raise TypeError(
+            "Feature names are only supported if all input features have string names, but these "
+            f"columns of X have names of type {kinds}: {listed(others)}. Turn them into strings, "
+            "for example with X.columns = X.columns.astype(str)."
+        )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a string can be written: halves of surrogate pairs cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _dense(X: Any) -> Any:
+    """A frame without pandas' sparse columns, and whose columns numpy can hold."""
+    wide = [j for j, dtype in enumerate(_dtypes(X)) if _TOO_WIDE.match(dtype)]
+    if wide:
+        raise TypeError(
+            f"These columns of X hold integers of 128 bits, which numpy does not have: "
+            f"{listed(_labels(X)[j] for j in wide)}. Cast them to Int64, or to strings if they "
+            "are identifiers."
+        )
+    if not isinstance(X, pd.DataFrame):
+        return X
+    sparse = {x: t.subtype for x, t in X.dtypes.items() if isinstance(t, pd.SparseDtype)}
+    return X.astype(sparse) if sparse else X
 
 
 def _is_frame(X: Any) -> bool:
@@ -316,9 +365,33 @@ def _check_outcome(y: Any) -> Floats:
     return numbers
 
 
+def _check_not_yes_no(y: Any) -> None:
+    """Raise where the outcome is yes or no, of which scikit-learn would make 1 and 0."""
+    values = np.asarray(y)
+    if values.dtype.kind in "bO" and infer_dtype(values.ravel(), skipna=True) == "boolean":
+        raise TypeError(
+            "y holds yes/no values (bool), and this is a regression of numbers: its intervals and "
+            "densities would be wrong for them. Use a classifier, for example scikit-learn's "
+            "LogisticRegression; if the share is really to be modelled as a number, pass "
+            "y.astype(float)."
+        )
+
+
+def _check_used(weight: Floats) -> Bools:
+    """Which rows have a weight, (n,); raise where they are a single one."""
+    used: Bools = weight > 0
+    if used.sum() == 1 and weight.max() < 2:
+        raise ValueError(
+            "Only 1 sample has a sample_weight above zero, and 2 are needed: one row says nothing "
+            "about a spread."
+        )
+    return used
+
+
 def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     """Frequency weights (n,): finite, not negative, not all zero, of sizes that add up."""
     _check_not_masked(sample_weight, "sample_weight")
+    _check_not_wide(sample_weight, "sample_weight")
     with _naming("sample_weight"):
         weight: Floats = _check_sample_weight(
             sample_weight, predictors, dtype=np.float64, ensure_non_negative=True
@@ -349,12 +422,22 @@ def _check_not_masked(given: Any, argument: str) -> None:
         )
 
 
+def _check_not_wide(given: Any, argument: str) -> None:
+    """Raise for integers that numpy cannot hold."""
+    if _TOO_WIDE.match(str(getattr(given, "dtype", ""))):
+        raise TypeError(
+            f"{argument} holds integers of 128 bits, which numpy does not have: cast it to Int64."
+        )
+
+
 @contextmanager
 def _naming(argument: str) -> Iterator[None]:
     """Where numbers cannot be made of an argument, say which it is."""
     try:
         yield
     except (TypeError, ValueError, ArithmeticError) as error:
+        if str(error).startswith("Complex"):  # and goes on with all the values
+            raise ValueError(f"Complex data not supported, but {argument} is complex.") from error
         if _KNOWS_THE_ARGUMENT.search(str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError

@@ -192,6 +192,30 @@ BAD_X = {
     "polars dates": (pl.DataFrame({"d": [WHEN.date()] * 40}), None, TypeError, "times: 'd'"),
     "arrow dates": (pa.table({"d": [WHEN.date()] * 40}), None, TypeError, "times: 'd'"),
     "array of dates": (np.full((40, 1), WHEN.to_datetime64()), None, TypeError, "times: 0"),
+    "128 bits": (
+        pl.from_pandas(FRAME).with_columns(wide=pl.lit(1, pl.Int128)),
+        GROUPS,
+        TypeError,
+        "integers of 128 bits.*: 'wide'. Cast them to Int64",
+    ),
+    "mixed names": (
+        FRAME.rename(columns={"spend": 7}),
+        GROUPS,
+        TypeError,
+        r"string names.*type int: 7\..*X.columns.astype\(str\)",
+    ),
+    "strings of numpy as names": (
+        OTHER.set_axis(pd.Index(map(np.str_, OTHER), dtype=object), axis=1),
+        None,
+        TypeError,
+        "names of type str_: .*Turn them into strings",
+    ),
+    "half a character as name": (
+        OTHER.set_axis(pd.Index(["a\ud800", *OTHER.columns[1:]], dtype=object), axis=1),
+        None,
+        ValueError,
+        r"no valid text.*: 'a\\ud800'\. Rename",
+    ),
     "dicts": (np.full((40, 2), {}, dtype=object), 0, TypeError, r"not: 1 \(.*must be a string or"),
     "nan": (
         FRAME.assign(spend=FRAME["spend"].where(FRAME.index >= 3)),
@@ -236,7 +260,6 @@ BAD_X = {
     "series": (FRAME["spend"], "spend", ValueError, "Expected a 2-dimensional container"),
     "3-D": (NUMBERS[:, :, None], 0, ValueError, "dim 3"),
     "lazy": (pl.LazyFrame(OTHER), None, TypeError, r"lazy frame.*X.collect\(\)"),
-    "mixed names": (OTHER.set_axis(["a", 1], axis=1), None, TypeError, "string names"),
     "missing group": (FRAME.assign(region=None), GROUPS, ValueError, r"'region': 40"),
     "beyond floats": (OTHER * 1e200, None, ValueError, "predictor 'spend' are out of range"),
 }
@@ -248,6 +271,22 @@ def test_an_X_that_cannot_be_fitted(X, groups, error, message):
         LeastSquares(groups).fit(X, Y)
 
 
+_YES_NO = r"y holds yes/no values \(bool\).*LogisticRegression.*y\.astype\(float\)"
+YES_OR_NO = {
+    "array": Y > 0,
+    "list": (Y > 0).tolist(),
+    "column": (Y > 0)[:, None],
+    "objects": (Y > 0).astype(object),
+    "objects and None": [None, *(Y[1:] > 0).tolist()],
+    "series": pd.Series(Y > 0),
+    "frame": pd.DataFrame({"y": Y > 0}),
+    "nullable": pd.Series(Y > 0, dtype="boolean"),
+    "nullable with NA": pd.Series([None, *(Y[1:] > 0)], dtype="boolean"),
+    "categories": pd.Series(Y > 0).astype("category"),
+    "polars": pl.Series(Y > 0),
+    "arrow": pa.array(Y > 0),
+}
+
 BAD_Y = {
     "none": (None, ValueError, "requires y to be passed"),
     "short": (Y[:-1], ValueError, "inconsistent numbers of samples"),
@@ -257,6 +296,10 @@ BAD_Y = {
     "text": (["a"] * 40, ValueError, "could not convert string to float"),
     "dates": (np.full(40, WHEN.to_datetime64()), TypeError, "y must hold numbers"),
     "beyond floats": (Y * 1e200, ValueError, "values of y are out of range"),
+    "complex": (Y + 0j, ValueError, r"^Complex data not supported, but y is complex\.$"),
+    "128 bits": (pl.Series([1] * 40, dtype=pl.Int128), TypeError, "y holds integers of 128 bits"),
+    "128 bits, unsigned": (pl.Series([1] * 40, dtype=pl.UInt128), TypeError, "y holds integers"),
+    **{f"yes or no, {kind}": (y, TypeError, _YES_NO) for kind, y in YES_OR_NO.items()},
 }
 
 
@@ -272,6 +315,7 @@ BAD_WEIGHTS = {
     "nan": (np.full(40, np.nan), "sample_weight contains NaN"),
     "short": (np.ones(39), r"sample_weight.shape == \(39,\)"),
     "beyond floats": (np.full(40, 1e308), "sum of sample_weight is too large"),
+    "one row": (np.eye(40)[3], "Only 1 sample has a sample_weight above zero, and 2 are needed"),
 }
 
 
@@ -375,3 +419,28 @@ def test_masked_entries_are_missing_values(argument):
     masked[2] = np.ma.masked
     with pytest.raises(ValueError, match=rf"{argument} is a masked array with \d masked entries"):
         PooledRegressor().fit(**given | {argument: masked})
+
+
+def test_zeros_and_ones_are_numbers():
+    shares = LeastSquares(GROUPS).fit(FRAME, (Y > 0).astype(float)).predict(FRAME)
+    for y in ((Y > 0).astype(int), (Y > 0).astype(np.int8), [float(Y[0] > 0), *(Y[1:] > 0)]):
+        np.testing.assert_array_equal(LeastSquares(GROUPS).fit(FRAME, y).predict(FRAME), shares)
+
+
+def test_a_row_of_weight_two_is_two_rows():
+    weight = 2 * np.eye(40)[3]
+    assert check_weight(weight, NUMBERS).tolist() == weight.tolist()
+    assert LeastSquares(GROUPS).fit(FRAME, Y, weight)._data.weight.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan, 1.0])
+def test_sparse_columns_are_read_as_dense_ones(fill):
+    dense = FRAME.assign(spend=FRAME["spend"].round(), extra=np.arange(40.0) % 3)
+    sparse_one = dense.assign(spend=pd.arrays.SparseArray(dense["spend"], fill_value=fill))
+    numbers = dense[["spend", "extra"]]
+    all_sparse = numbers.astype(pd.SparseDtype(float, fill))
+    for X, same, groups in ((sparse_one, dense, GROUPS), (all_sparse, numbers, None)):
+        found = LeastSquares(groups).fit(X, Y)
+        expected = LeastSquares(groups).fit(same, Y)
+        np.testing.assert_array_equal(found._data.predictors, expected._data.predictors)
+        np.testing.assert_array_equal(found.predict(X), expected.predict(same))
