@@ -71,8 +71,9 @@ class HLMRegressor(
         list of these for crossed hierarchies. A nested level is identified by its whole path. All
         other columns are predictors and must be numeric. None is ordinary robust regression.
     varying : "all", "intercept", list or dict, default="all"
-        Coefficients that vary by group: a list holds names of predictors and "Intercept"; a
-        mapping gives one of these for each hierarchy or factor ("all" where it is silent).
+        Coefficients that vary by group: a list holds names of predictors and "Intercept", as do a
+        tuple, set, index, array or series; a mapping gives one of these for each hierarchy or
+        factor ("all" where it is silent).
     family : {"student_t", "normal"}, default="student_t"
         Distribution of the residuals.
     covariance : {"diagonal", "full"}, default="diagonal"
@@ -197,7 +198,7 @@ class HLMRegressor(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "groups": [None, str, Integral, tuple, list, Hidden("array-like")],  # fit says more
-        "varying": [StrOptions({"all", "intercept"}), list, Mapping],
+        "varying": [StrOptions({"all", "intercept"}), list, Mapping, Hidden("array-like")],
         "family": [StrOptions({"student_t", "normal"})],
         "covariance": [StrOptions({"diagonal", "full"})],
         "fit_intercept": ["boolean"],

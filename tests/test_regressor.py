@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skhlm import HLMRegressor
+from skhlm import HLMRegressor, load, save
 from skhlm.exceptions import IdentificationWarning
 from skhlm.priors import Gamma, Normal
 
@@ -160,6 +161,45 @@ def test_positions_equal_names(rows):
     paths = [tuple(at[name] for name in path.split("/")) for path in GROUPS]
     positioned = quiet_fit(small(groups=paths), X, y)
     assert_same_posterior(named, positioned)
+
+
+@pytest.mark.filterwarnings("ignore::skhlm.exceptions.IdentificationWarning")
+def test_scalars_of_numpy_are_parameters(rows):
+    X, y = rows[0][["country", "spend_1"]], rows[1]
+    plain = {"groups": "country", "family": "normal", "fit_intercept": False, "autoscale": False}
+    plain |= {"chains": 1, "iter_warmup": 50, "iter_sampling": 20, "adapt_delta": 0.75}
+    plain |= {"max_treedepth": 8, "n_jobs": 1, "random_state": 3, "verbose": 0}
+    types = {str: np.str_, bool: np.bool_, int: np.int64, float: np.float64}
+    theirs = {name: types[type(value)](value) for name, value in plain.items()}
+    one = quiet_fit(HLMRegressor(**plain), X, y)
+    other = quiet_fit(clone(HLMRegressor(**theirs)), X, y)
+    assert_same_posterior(one, other)
+    assert other.get_params() == one.get_params()
+    assert one._repr_html_()
+    other.summary()
+    assert_same_posterior(one, load(saved(other)))
+
+
+def saved(model):
+    file = BytesIO()
+    save(model, file)
+    return file
+
+
+def test_a_search_over_an_array_of_values(rows):
+    X, y = rows[0][["country", "spend_1"]], rows[1]
+    grid = {
+        "groups": np.array(["country"]),
+        "varying": [("Intercept",), {"Intercept"}, np.array(["Intercept"])],
+        "fit_intercept": np.array([True]),
+        "family": np.array(["normal"]),
+    }
+    model = HLMRegressor(algorithm="map", iter_sampling=10, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 1
+    assert type(load(saved(search.best_estimator_)).groups) is str
 
 
 @pytest.mark.filterwarnings("ignore::skhlm.exceptions.IdentificationWarning")

@@ -25,6 +25,7 @@ from skhlm.diagnostics import Diagnostics
 from skhlm.diagnostics.checks import Check
 from skhlm.exceptions import ModelFileError
 from skhlm.files.archive import require
+from skhlm.inputs.columns import as_list
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
 
 Array = NDArray[Any]
@@ -57,15 +58,14 @@ def encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     Returns
     -------
     object
-        What `decode` turns into an equal value; numpy's scalars become Python's, and a date with a
-        time zone keeps its instant and its offset from UTC.
+        What `decode` turns into an equal value; numpy's scalars become Python's, sets, indexes,
+        series and arrays of text lists, and a date with a time zone keeps its instant and its
+        offset from UTC.
     """
     if value is None or isinstance(value, (str, Real, np.bool_)):
         return _encode_scalar(value)
     if isinstance(value, datetime):
         return _encode_date(value)
-    if isinstance(value, list):
-        return [encode(entry, name, arrays) for entry in value]
     if isinstance(value, tuple):
         return {"tuple": [encode(entry, name, arrays) for entry in value]}
     if isinstance(value, Mapping):
@@ -73,6 +73,8 @@ def encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fi" and name not in arrays:
         arrays[name] = value
         return {"array": name}
+    if (entries := as_list(value)) is not None:
+        return [encode(entry, name, arrays) for entry in entries]
     if CLASSES.get(type(value).__name__) is type(value):
         return {type(value).__name__: _encode_fields(value, name, arrays)}
     raise TypeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -31,6 +31,15 @@ def suggestion(name: object, known: Iterable[object]) -> str:
     """A question to end an error message with, or nothing when no known name is close."""
     match = get_close_matches(str(name), [str(other) for other in known], n=1)
     return f" Did you mean {match[0]!r}?" if match else ""
+
+
+def as_list(given: object) -> list[Any] | None:
+    """Entries of a list, tuple, set, index, array or series; None where it is none of these."""
+    if not isinstance(given, Collection) or isinstance(given, (str, bytes, Mapping)):
+        return None
+    if getattr(given, "ndim", 1) != 1 or hasattr(given, "columns"):
+        return None
+    return sorted(given, key=repr) if isinstance(given, Set) else list(given)
 
 
 _Found = TypeVar("_Found", bound=Hashable)

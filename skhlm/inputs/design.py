@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from reprlib import repr as repr_short
 
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.draws import Draws
-from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
+from skhlm.inputs.columns import Columns, as_list, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 
@@ -201,7 +202,7 @@ def learn_units(
         scale = np.ones_like(scale)
     if not (autoscale and fit_intercept):
         center = np.zeros_like(center)
-    return Units(fit_intercept, float(center[0]), float(scale[0]), center[1:], scale[1:])
+    return Units(bool(fit_intercept), float(center[0]), float(scale[0]), center[1:], scale[1:])
 
 
 def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
@@ -299,17 +300,18 @@ def _choice(choice: object, argument: str, columns: Columns, coefficients: Seque
         return np.arange(len(coefficients))
     if isinstance(choice, str) and choice == "intercept":
         choice = [INTERCEPT]
-    if not isinstance(choice, (list, tuple)):
+    names = as_list(choice)
+    if names is None:
         raise TypeError(
-            f"{argument}: got {choice!r}; it is 'all', 'intercept' or a list of columns, such as "
-            "['Intercept', 'price']."
+            f"{argument}: got {repr_short(choice)}; it is 'all', 'intercept' or a list of columns, "
+            "such as ['Intercept', 'price']."
         )
-    if not choice:
+    if not names:
         raise ValueError(
             f"{argument}: the list is empty, so nothing would vary. Name a column, or take the "
             "factor out of `groups`."
         )
-    chosen = {_coefficient(column, argument, columns, coefficients) for column in choice}
+    chosen = {_coefficient(column, argument, columns, coefficients) for column in names}
     return np.array(sorted(chosen), dtype=np.int64)
 
 

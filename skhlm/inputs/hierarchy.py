@@ -45,7 +45,7 @@ def parse_groups(groups: object, columns: Columns) -> tuple[Hierarchy, ...]:
     """
     if groups is None:
         return ()
-    if hasattr(groups, "shape"):
+    if getattr(groups, "shape", ()):  # which numpy's scalars have as well, an empty one
         raise TypeError(
             f"groups: got a {type(groups).__name__}; the values of group columns stay inside X, "
             f"and groups says where: it is {_FORMS}."

@@ -23,6 +23,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -798,6 +799,23 @@ def test_values_come_back(value):
     back = decode(json.loads(text), "v", {})
     assert back == value
     assert repr(back) == repr(value) or isinstance(value, datetime)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"a", "b"},
+        frozenset({"b", "a"}),
+        pd.Index(["a", "b"]),
+        pd.Series(["a", "b"], index=[4, 2]),
+        pl.Series(["a", "b"]),
+        np.array(["a", "b"]),
+        np.array(["a", "b"], dtype=object),
+    ],
+    ids=lambda names: f"{type(names).__module__}.{type(names).__name__}",
+)
+def test_other_collections_of_names_come_back_as_lists(names):
+    assert decode(encode(names, "v", {}), "v", {}) == ["a", "b"]
 
 
 def test_fields_that_an_older_version_did_not_know_have_defaults():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,6 +292,16 @@ def parse(varying, coefficients=COEFFICIENTS):
         ("all", [ALL, ALL, ALL]),
         ("intercept", [[0], [0], [0]]),
         (["spend"], [[2], [2], [2]]),
+        (("spend",), [[2], [2], [2]]),
+        ({"spend"}, [[2], [2], [2]]),
+        (frozenset({"spend", "Intercept"}), [[0, 2], [0, 2], [0, 2]]),
+        (pd.Index(["spend"]), [[2], [2], [2]]),
+        (np.array(["spend", "price"]), [[1, 2], [1, 2], [1, 2]]),
+        (np.array([3, 2]), [[1, 2], [1, 2], [1, 2]]),
+        (pd.Series(["spend"], index=[7]), [[2], [2], [2]]),
+        (pl.Series(["spend"]), [[2], [2], [2]]),
+        (np.str_("intercept"), [[0], [0], [0]]),
+        ({np.str_("region"): np.array(["price"])}, [[1], ALL, ALL]),
         (["spend", "Intercept", "spend"], [[0, 2], [0, 2], [0, 2]]),
         ([3, 2], [[1, 2], [1, 2], [1, 2]]),
         ({}, [ALL, ALL, ALL]),
@@ -310,6 +322,11 @@ def test_every_form_of_varying(varying, expected):
     [
         ("spend", TypeError, r"varying: got 'spend'; it is 'all', 'intercept' or a list"),
         (None, TypeError, "varying: got None"),
+        (np.array("spend"), TypeError, "varying: got array"),
+        (np.array([["spend"]]), TypeError, "varying: got array"),
+        (pd.DataFrame({"spend": range(999)}), TypeError, "(?s)varying: got .*it is 'all'"),
+        (b"spend", TypeError, "varying: got b'spend'"),
+        (set(), ValueError, "varying: the list is empty"),
         ([], ValueError, "varying: the list is empty.*take the factor out of `groups`"),
         ({"region": []}, ValueError, "varying for 'region': the list is empty"),
         (["spnd"], ValueError, r"varying: there is no column 'spnd'.*mean 'spend'\?"),

@@ -25,6 +25,9 @@ ARRAY = Columns(4)
         (None, FRAME, []),
         ([], FRAME, []),
         ("country", FRAME, [("country",)]),
+        (np.str_("country"), FRAME, [("country",)]),
+        (np.int64(1), FRAME, [("country",)]),
+        ([np.int8(-1)], ARRAY, [("3",)]),
         ("region/country", FRAME, [("region", "region/country")]),
         (("region", "country"), FRAME, [("region", "region/country")]),
         ((0, "country"), FRAME, [("region", "region/country")]),
@@ -54,6 +57,8 @@ def test_whether_groups_were_given_by_name_is_remembered(groups, columns, by_nam
 @pytest.mark.parametrize(
     ("groups", "error", "message"),
     [
+        (np.array(1), TypeError, r"name or its position, got array\(1\)"),
+        (np.array(["region"]), TypeError, "groups: got a ndarray; the values"),
         ("contry", ValueError, r"no column 'contry' in X.*Did you mean 'country'\?"),
         ("region/contry", ValueError, r"no column 'contry'"),
         (9, ValueError, "no column 9 in X, which has 5 columns"),
