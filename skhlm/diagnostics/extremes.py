@@ -10,7 +10,7 @@ import numpy as np
 from skhlm._typing import Bools, Floats
 from skhlm.diagnostics.convergence import Convergence, convergence
 from skhlm.draws import Draws
-from skhlm.inputs.labels import Labels, pairs, path
+from skhlm.inputs.labels import Labels, pairs, paths
 
 
 class Extreme(NamedTuple):
@@ -114,6 +114,6 @@ def _blocks_of_factor(draws: Draws, labels: Labels, g: int) -> Iterator[_Block]:
 
     def effect(i: int) -> str:
         level, j = divmod(i, len(names))
-        return f"delta[{factor}, {path(levels[level])}, {names[j]}]"
+        return f"delta[{factor}, {paths(levels)[level]}, {names[j]}]"
 
     yield draws.delta[g].reshape(*draws.shape, -1), effect

@@ -11,6 +11,7 @@ from scipy.stats import binom
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skhlm._typing import Floats
+from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, PALE, look
 
@@ -192,7 +193,8 @@ class CoverageDisplay:
         )
         (self.diagonal_,) = axes.plot([0, 1], [0, 1], color=BLACK, lw=0.8, zorder=1)
         self.lines_ = []
-        for i, (name, actual) in enumerate(zip(self.names, self.actual, strict=True)):
+        names = map(literal, shown_apart(self.names))
+        for i, (name, actual) in enumerate(zip(names, self.actual, strict=True)):
             style = look(i)
             self.lines_ += axes.plot(
                 self.nominal,

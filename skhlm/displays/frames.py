@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats
+from skhlm.displays.names import shown
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 from skhlm.methods.fitted import check_is_hierarchical
@@ -62,6 +63,6 @@ def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> F
 
 def in_units(coefficient: str, outcome: str | None) -> str:
     """Label of an axis along which a coefficient is drawn: its unit."""
-    name = outcome or "outcome"
+    name = shown(outcome or "outcome")
     is_intercept = coefficient in (INTERCEPT, AT_THE_MEANS)
-    return name if is_intercept else f"{name}\nper unit of {coefficient}"
+    return name if is_intercept else f"{name}\nper unit of {shown(coefficient)}"

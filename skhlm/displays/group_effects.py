@@ -13,6 +13,7 @@ from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, 
 from skhlm.displays.level_rows import (
     LEGEND_MARKER,
     label_rows,
+    legend_names,
     level_names,
     marker_size,
     ordered_from_bottom,
@@ -21,6 +22,7 @@ from skhlm.displays.level_rows import (
     row_line_width,
     rows_size,
 )
+from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, Look
 from skhlm.inputs.columns import listed
@@ -200,16 +202,17 @@ class GroupEffectsDisplay:
         panels = open_panels(caller, ax, K, (1, K), size, sharey="all")
         self.order_ = ordered_from_bottom(self.mean[:, self._column(sort_by)])
         looks = parent_looks(parents, J)
+        names, titles = legend_names(looks), shown_apart(self.titles, LONGEST_ALONE)
         self.errorbars_ = np.empty((K, len(looks)), dtype=object)
         for k, axes in enumerate(panels):
-            for p, (name, style, members) in enumerate(looks):
-                self.errorbars_[k, p] = self._draw(axes, k, name, style, members)
+            for p, (_, style, members) in enumerate(looks):
+                self.errorbars_[k, p] = self._draw(axes, k, names[p], style, members)
             axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
-            units = in_units(str(self.coefficients[k]), self.outcome)
-            name_panel(axes, f"effect on {self.titles[k]}", units)
+            name = str(self.coefficients[k])
+            name_panel(axes, f"effect on {titles[k]}", in_units(name, self.outcome))
             tidy(axes)
         label_rows(panels, self.levels[self.order_].tolist(), self.factor)
-        self.parents_ = [name for name, _, _ in looks if name]
+        self.parents_ = [name for name, _, _ in looks] if parents else []
         self.legend_ = None
         if self.parents_:
             scale = LEGEND_MARKER / marker_size(panels[-1], J)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from skhlm.displays.names import literal
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -103,9 +105,9 @@ def tidy(axes: Axes) -> None:
 def name_panel(axes: Axes, title: str, xlabel: str | None = None) -> None:
     """Title and label of the x axis, in lines that are not wider than the axes."""
     width = max(int(axes.get_position().width * figure_of(axes).get_figwidth() / _LETTER), 10)
-    axes.set_title(_wrapped(title, width), fontsize=9)
+    axes.set_title(literal(_wrapped(title, width)), fontsize=9)
     if xlabel is not None:
-        axes.set_xlabel(_wrapped(xlabel, width), fontsize=9)
+        axes.set_xlabel(literal(_wrapped(xlabel, width)), fontsize=9)
 
 
 def legend_beside(axes: Axes, **settings: Any) -> Legend:

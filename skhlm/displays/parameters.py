@@ -11,7 +11,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.labels import Labels, path
+from skhlm.inputs.labels import Labels, paths
 from skhlm.methods.fitted import check_is_hierarchical
 from skhlm.posterior import Posterior
 from skhlm.reports.parameters import population_parameters
@@ -77,8 +77,8 @@ def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict
     found = {}
     for g, factor in enumerate(labels.factors):
         names = list(zip(labels.varying_names(g), titles.varying_names(g), strict=True))
-        for number, level in enumerate(labels.levels[g]):
-            place = f"delta[{factor}, {path(level)}"
+        for number, level in enumerate(paths(labels.levels[g])):
+            place = f"delta[{factor}, {level}"
             for j, (name, title) in enumerate(names):
                 draws = partial(_effect, posterior, g, number, j)
                 found[f"{place}, {name}]"] = _Known(f"{place}, {title}]", draws)

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skhlm._typing import Floats
+from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, BLUE
 from skhlm.methods.fitted import check_is_hierarchical
@@ -169,7 +170,7 @@ class PosteriorPredictiveDisplay:
         (self.observed_line_,) = axes.plot(*observed.T, color=BLACK, lw=1.8, drawstyle=drawstyle)
         axes.set_xlim(limits)
         axes.set_ylim(0, None if kind == "density" else 1.005)
-        axes.set_xlabel(self.outcome or "outcome")
+        axes.set_xlabel(literal(shown(self.outcome or "outcome")))
         axes.set_ylabel("density" if kind == "density" else "share of rows at or below")
         tidy(axes)
         self.legend_ = axes.legend(handles=_handles(), frameon=False, fontsize=9)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.displays.curve_rows import compute_curves, locate_observed
-from skhlm.displays.level_rows import shortened
+from skhlm.displays.names import literal, shown, shown_apart
 from skhlm.displays.panels import (
     figure_of,
     grid_shape,
@@ -244,11 +244,12 @@ class ResponseCurveDisplay:
         size = (6.6, 4.2) if n == 1 else (1.4 + 2.7 * shape[1], 0.7 + 2.2 * shape[0])
         caller = "ResponseCurveDisplay.plot"
         axes_list = open_panels(caller, ax, n, shape, size, sharex="all", sharey="all")
+        titles = shown_apart(self.names) if any(self.names) else [""] * len(self.names)
         self.lines_, self.bands_, self.extrapolations_ = _slots(n), _slots(n), _slots(n)
         self.points_, self.operating_points_, self.others_ = _slots(n), _slots(n), _slots(n)
         for i, (curve, axes) in enumerate(zip(self.panels_.tolist(), axes_list, strict=True)):
             self._draw(axes, i, curve)
-            name_panel(axes, shortened(str(self.names[curve])))
+            name_panel(axes, titles[curve])
             tidy(axes)
         self._label(axes_list, shape[1])
         left_out = panels is None and n < len(self.names)
@@ -312,13 +313,13 @@ class ResponseCurveDisplay:
 
     def _label(self, panels: list[Axes], n_columns: int) -> None:
         """Labels of the axes, at the left and at the bottom of the grid alone."""
-        name = self.outcome or "outcome"
-        text = f"{name}\nper unit of {self.feature}" if self.kind == "slope" else name
+        name, feature = shown(self.outcome or "outcome"), shown(self.feature)
+        text = f"{name}\nper unit of {feature}" if self.kind == "slope" else name
         for i, axes in enumerate(panels):
             if i % n_columns == 0:
-                axes.set_ylabel(text)
+                axes.set_ylabel(literal(text))
             if i + n_columns >= len(panels):
-                axes.set_xlabel(self.feature)
+                axes.set_xlabel(literal(feature))
                 axes.tick_params(labelbottom=True)
 
     def _handles(self) -> list[Any]:

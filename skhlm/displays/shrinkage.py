@@ -12,12 +12,14 @@ from skhlm._typing import Floats, Ints
 from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
 from skhlm.displays.level_rows import (
     label_rows,
+    legend_names,
     level_names,
     marker_size,
     parent_looks,
     parent_names,
     rows_size,
 )
+from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, GREY, Look
 
@@ -206,6 +208,7 @@ class ShrinkageDisplay:
         row = np.empty(J, dtype=np.int64)
         row[self.order_] = np.arange(J)
         looks = parent_looks(parents, J)
+        titles = shown_apart(self.coefficients, LONGEST_ALONE)
         shape = (K, len(looks))
         self.no_pooling_ = np.empty(shape, dtype=object)
         self.partial_pooling_ = np.empty(shape, dtype=object)
@@ -216,9 +219,9 @@ class ShrinkageDisplay:
         for k, axes in enumerate(panels):
             self._draw_panel(axes, k, row, looks)
             name = str(self.coefficients[k])
-            name_panel(axes, name, in_units(name, self.outcome))
+            name_panel(axes, titles[k], in_units(name, self.outcome))
             tidy(axes)
-        self.parents_ = [name for name, _, _ in looks if name]
+        self.parents_ = [name for name, _, _ in looks] if parents else []
         self.legend_ = legend_beside(panels[-1], handles=self._legend_handles(panels[0], looks))
         self.axes_ = np.array(panels, dtype=object)
         self.ax_ = panels[0] if K == 1 else self.axes_
@@ -311,7 +314,9 @@ class ShrinkageDisplay:
         for i in dict.fromkeys([int(self.n.argmin()), int(self.n.argmax())]):
             rows = f"{self.n[i]:,.6g} row{'s' if self.n[i] != 1 else ''}"
             handles.append(marker(rows, "o", GREY, GREY, float(diameters[i])))
-        handles += [
-            marker(name, style.marker, style.color, style.color) for name, style, _ in looks if name
-        ]
+        if self.parents is not None:
+            handles += [
+                marker(name, style.marker, style.color, style.color)
+                for name, (_, style, _) in zip(legend_names(looks), looks, strict=True)
+            ]
         return handles

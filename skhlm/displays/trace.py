@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom, rankdata
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import (
     figure_of,
     grid_shape,
@@ -189,10 +190,11 @@ class TraceDisplay:
         self.lines_: Any = np.empty((n, n_chains), dtype=object) if kind == "trace" else None
         self.divergences_ = np.empty((n, n_chains), dtype=object)
         self.counts_ = _counts(self.draws)
+        titles = shown_apart(self.titles, LONGEST_ALONE)
         draw = self._draw_ranks if kind == "rank" else self._draw_traces
         for i, axes in enumerate(panels):
             draw(axes, i)
-            name_panel(axes, str(self.titles[i]))
+            name_panel(axes, titles[i])
             tidy(axes)
         for axes in panels[-shape[1] :]:
             axes.set_xlabel("rank among all chains' draws" if kind == "rank" else "draw")

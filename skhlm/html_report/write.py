@@ -61,7 +61,7 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
             *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
-    Path(path).write_text(page, encoding="utf-8")
+    Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _verdict(diagnostics: Diagnostics) -> str:

@@ -79,3 +79,15 @@ def pairs(n: int) -> tuple[Ints, Ints]:
 def path(level: Sequence[Label]) -> str:
     """A level in a message: its values, coarse to fine."""
     return "/".join(map(str, level))
+
+
+def paths(levels: Sequence[tuple[Label, ...]]) -> list[str]:
+    """Levels in messages: those of the same `path`, ("a/b", "c") and ("a", "b/c"), in Python's."""
+    joined = list(map(path, levels))
+    owners: dict[str, set[tuple[Label, ...]]] = {}
+    for name, level in zip(joined, levels, strict=True):
+        owners.setdefault(name, set()).add(level)
+    return [
+        name if len(owners[name]) == 1 else repr(level)
+        for name, level in zip(joined, levels, strict=True)
+    ]

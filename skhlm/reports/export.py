@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skhlm._typing import Floats, Ints
 from skhlm.draws import SamplerStatistics
 from skhlm.inputs.columns import Label
-from skhlm.inputs.labels import Labels, pairs, path
+from skhlm.inputs.labels import Labels, pairs, paths
 from skhlm.posterior import Posterior
 from skhlm.posterior.scoring import log_density
 
@@ -23,6 +23,7 @@ _Array = NDArray[Any]
 
 _ROW, _COEFFICIENT, _NOT_SEEN = "row", "coefficient", "(not seen at fit)"
 _TAKEN = {"chain", "draw", _ROW, _COEFFICIENT, "predictor", "kappa", "sigma", "nu", "y", "X"}
+_OF_FACTOR = ("", "delta_", "tau_", "omega_", "pair_", "level_", f"{_COEFFICIENT}_")
 
 
 @dataclass
@@ -57,8 +58,8 @@ def add_parameters(groups: Groups, posterior: Posterior, labels: Labels) -> None
     """The group "posterior": what `summary` and `group_effects` report, draw by draw."""
     groups.coords[_COEFFICIENT] = list(labels.coefficients)
     groups.add("posterior", "kappa", _by_chain(posterior.kappa_at_zero(), posterior), _COEFFICIENT)
-    for g in range(len(labels.factors)):
-        _add_factor(groups, posterior, labels, g)
+    for g, name in enumerate(_free_names(labels.factors)):
+        _add_factor(groups, posterior, labels, g, name)
     groups.add("posterior", "sigma", _by_chain(posterior.sigma, posterior))
     if posterior.nu is not None:
         groups.add("posterior", "nu", _by_chain(posterior.nu, posterior))
@@ -90,10 +91,10 @@ def add_observed(
     groups.coords["predictor"] = list(predictors)
     groups.add("observed_data", "y", observed.y, _ROW)
     groups.add("constant_data", "X", observed.X, _ROW, "predictor")
-    for g, factor in enumerate(labels.factors):
+    for g, factor in enumerate(_free_names(labels.factors)):
         names = np.array([*_coordinate(labels.levels[g]).astype(str), _NOT_SEEN])
         level = names[np.where(observed.codes[:, g] < 0, -1, observed.codes[:, g])]
-        groups.add("constant_data", f"level_{_free(factor)}", level, _ROW)
+        groups.add("constant_data", f"level_{factor}", level, _ROW)
 
 
 def add_log_likelihood(groups: Groups, posterior: Posterior, observed: Observed) -> None:
@@ -142,9 +143,9 @@ def _arviz() -> ModuleType:
     )
 
 
-def _add_factor(groups: Groups, posterior: Posterior, labels: Labels, g: int) -> None:
-    """delta, tau and omega of factor g."""
-    factor, names = _free(labels.factors[g]), labels.varying_names(g)
+def _add_factor(groups: Groups, posterior: Posterior, labels: Labels, g: int, factor: str) -> None:
+    """delta, tau and omega of factor g, which is called so."""
+    names = labels.varying_names(g)
     coefficient = _COEFFICIENT
     if len(names) < len(labels.coefficients):
         coefficient = f"{_COEFFICIENT}_{factor}"
@@ -167,14 +168,23 @@ def _by_chain(values: Floats, posterior: Posterior) -> Floats:
     return np.moveaxis(values.reshape(*values.shape[:-1], n_chains, -1), (-2, -1), (0, 1))
 
 
-def _free(name: str) -> str:
-    """Name of a variable or axis: without slashes, which are paths in a DataTree, and not taken."""
-    name = name.replace("/", ":")
-    return f"{name}_" if name in _TAKEN else name
+def _free_names(factors: Sequence[str]) -> list[str]:
+    """What factors are called: without slashes, which are paths in a DataTree, and not taken.
+
+    Nor is the name of a variable or axis taken that begins with it.
+    """
+    taken, names = set(_TAKEN), []
+    for factor in factors:
+        name = factor.replace("/", ":")
+        while taken & {prefix + name for prefix in _OF_FACTOR}:
+            name = f"{name}_"
+        taken |= {prefix + name for prefix in _OF_FACTOR}
+        names.append(name)
+    return names
 
 
 def _coordinate(levels: Sequence[tuple[Label, ...]]) -> _Array:
     """Levels along an axis: integers as they are, everything else as text."""
     if all(len(level) == 1 and type(level[0]) is int for level in levels):
         return np.array([level[0] for level in levels])
-    return np.array([path(level) for level in levels], dtype=np.str_)
+    return np.array(paths(levels), dtype=np.str_)

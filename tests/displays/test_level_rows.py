@@ -9,7 +9,6 @@ from skhlm.displays.level_rows import (
     ordered_from_bottom,
     parent_looks,
     parent_names,
-    shortened,
 )
 from skhlm.displays.style import MAX_LOOKS, OTHER, look
 
@@ -28,14 +27,6 @@ def test_labelled_rows_have_both_ends_and_fit(n):
     assert rows[-1] == 0
     assert len(rows) <= 40
     assert len(set(np.diff(rows)[:-1])) <= 1
-
-
-def test_long_names_keep_their_ends():
-    name = shortened("a very long name of a level, number 17")
-    assert len(name) == 28
-    assert name.startswith("a very")
-    assert name.endswith("number 17")
-    assert shortened("France") == "France"
 
 
 def test_looks_are_all_different():

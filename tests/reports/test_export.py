@@ -184,6 +184,34 @@ def test_correlations_integers_and_taken_names(correlated):
     assert float(likelihood.max()) <= norm.logpdf(0, scale=float(posterior["sigma"].min()))
 
 
+def test_names_that_meet_are_told_apart():
+    rng = np.random.default_rng(0)
+    paths = [("a/b", "c"), ("a", "b/c"), ("a", "d")] * 10
+    X = pd.DataFrame(paths, columns=["r", "s"]).assign(x=rng.normal(size=30), g=[1, 2] * 15)
+    X["r:s"], X["delta_g"] = X["g"] * 10, list("pq") * 15
+    model = HLMRegressor(
+        ["r/s", "r:s", "g", "delta_g"],
+        varying="intercept",
+        family="normal",
+        algorithm="map",
+        iter_sampling=25,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, rng.normal(size=30))
+    posterior = model.to_arviz()["posterior"]
+    assert posterior["r:s"].to_numpy().tolist() == ["('a', 'b/c')", "a/d", "('a/b', 'c')"]
+    assert posterior["delta_r:s"].shape[2:] == (3, 1)
+    assert posterior["r:s_"].to_numpy().tolist() == [10, 20]
+    assert posterior["delta_g"].dims[2] == "g"
+    assert posterior["delta_delta_g_"].dims[2] == "delta_g_"
+    effects = model.group_effects("r/s").set_index("level")["mean"]
+    for level, name in [(("a/b", "c"), "('a/b', 'c')"), (("a", "b/c"), "('a', 'b/c')")]:
+        ours = posterior["delta_r:s"].sel({"r:s": name}).mean()
+        assert_allclose(float(ours), effects[[level]].item(), rtol=1e-6)
+
+
 def test_unseen_levels_are_named(correlated):
     model, X, y = correlated
     data = model.to_arviz(X.assign(site="elsewhere"), y, log_likelihood=False)
