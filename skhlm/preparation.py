@@ -86,7 +86,7 @@ class ModelSpec:
     def read_levels(self, levels: Any) -> tuple[dict[str, list[Any]], Ints]:
         """Values of the group columns, and codes (n, G), of combinations that a user asks for."""
         names = dict(_group_columns(self.groups))
-        frame = _frame_of_levels(levels)
+        frame = _frame_of_levels(levels).rename(columns=names)  # by position, too
         if missing := [name for name in names.values() if name not in frame]:
             raise ValueError(
                 f"levels: no values for {listed(missing)}. Give one for each group column: "

@@ -274,7 +274,7 @@ class HLMRegressor(
         X : frame or array-like of shape (n_samples, n_features)
             Predictors and group columns.
         y : array-like of shape (n_samples,)
-            Outcome.
+            Outcome: numbers. Yes/no values (bool) are refused.
         sample_weight : array-like of shape (n_samples,), default=None
             Frequency weights, >= 0: weight 2 is the same as the row given twice. (lme4's weights
             divide the residual variance instead.)

@@ -115,13 +115,13 @@ def show_advertisers() -> None:
     print("\n4. 2,000 CAMPAIGNS, SIMULATED: COUNTRY IN REGION x VERTICAL IN INDUSTRY\n")
     comparison = compare_advertisers(X, y)
     unpooled = comparison.fitted["unpooled"][0]
-    n_combinations, n_fallback = len(unpooled.combinations_), unpooled.n_fallback_
+    n_combinations, n_alone = len(unpooled.combinations_), unpooled.lent_.all(axis=1).sum()
     say(
         "Return by two spends; intercept and slopes vary by all four factors; Student-t noise.",
         "Each of 3 folds predicts a third of the campaigns. unpooled: coefficients of its own for",
         "each combination of country and vertical that has enough rows; of the",
-        f"{n_combinations} in the first fold {n_fallback} have not, and are pooled. hierarchical:",
-        "the default model.",
+        f"{n_combinations} in the first fold {n_alone} have not: intercepts of their own beside",
+        "the pooled slopes. hierarchical: the default model.",
     )
     show_scores(comparison, "units of the return")
     covered, n = true_effects_covered(comparison.fitted["hierarchical"][0], truth)
