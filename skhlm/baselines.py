@@ -227,10 +227,13 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
         return self._gather(X, lambda rows, y: rows.crps(y), y)
 
     def _learn(self, columns: Columns, groups: Groups, rows: Rows) -> _Fit:
-        """The regression of all rows, by scikit-learn, with what its standard errors need."""
+        """The regression of all rows, with what its standard errors need.
+
+        By scikit-learn, but where rows do not determine it: there rounding could.
+        """
         together = Rows(rows.X, rows.y, rows.weight, np.zeros_like(rows.cell), rows.codes[:1])
         combined = fit_cells(together, fit_intercept=self.fit_intercept)
-        if rows.X.shape[1]:
+        if combined.rank[0] == combined.coef.shape[1] and rows.X.shape[1]:
             line = LinearRegression(fit_intercept=self.fit_intercept)
             line.fit(rows.X, rows.y, rows.weight)
             combined = combined.with_line(line.coef_, float(line.intercept_))
@@ -328,8 +331,9 @@ class PooledRegressor(_LeastSquares):
 
     Notes
     -----
-    Coefficients are those of `sklearn.linear_model.LinearRegression`; intervals and densities are
-    the exact Student-t distributions of least squares with a flat prior.
+    Coefficients are those of `sklearn.linear_model.LinearRegression`, but where predictors are
+    collinear or constant: there they are the smallest in units of the predictors' spread. Intervals
+    and densities are the exact Student-t distributions of least squares with a flat prior.
 
     Examples
     --------

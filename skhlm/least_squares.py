@@ -68,7 +68,7 @@ class Regressions:
     ``center``   (C, p)     weighted means of the predictors; None without an intercept
     ``coef``     (C, K)     coefficients of the features
     ``root``     (C, K, K)  root root' = (Phi' W Phi)^-1, a pseudo-inverse if that is singular
-    ``told``     (C, K, K)  projects coefficients on what the rows determine: I, if that is all
+    ``untold``   (C, K, K)  projects coefficients on what the rows leave open; 0, if that is nothing
     ``rank``     (C,)       how many of the K directions the rows determine
     ``n``        (C,)       sums of the weights
     ``rss``      (C,)       weighted sums of squared residuals
@@ -82,7 +82,7 @@ class Regressions:
     center: Floats | None
     coef: Floats
     root: Floats
-    told: Floats
+    untold: Floats
     rank: Ints
     n: Floats
     rss: Floats
@@ -114,14 +114,15 @@ class Regressions:
 
         Centred predictors have no say in an intercept, which stays what it is.
         """
-        coef, root, told = self.coef.copy(), self.root.copy(), self.told.copy()
-        coef[cells, 1:] = root[cells] = told[cells] = 0.0
-        root[cells, 0, 0], told[cells, 0, 0] = 1 / np.sqrt(self.n[cells]), 1.0
+        coef, root, untold = self.coef.copy(), self.root.copy(), self.untold.copy()
+        coef[cells, 1:] = root[cells] = 0.0
+        root[cells, 0, 0] = 1 / np.sqrt(self.n[cells])
+        untold[cells] = np.diag(np.arange(coef.shape[1]) > 0)
         square = (rows.y - coef[rows.cell, 0]) ** 2
         rss = np.where(cells, _sums(rows, rows.weight * square), self.rss)
         rank = np.where(cells, 1, self.rank)
         shared = rows.X.shape[1] if (self.n[cells] > 1).any() else 0
-        return replace(self, coef=coef, root=root, told=told, rank=rank, rss=rss, shared=shared)
+        return replace(self, coef=coef, root=root, untold=untold, rank=rank, rss=rss, shared=shared)
 
     def added_to(self, other: Regressions) -> Regressions:
         """Regressions of what is left of y by a single one: both together.
@@ -133,9 +134,8 @@ class Regressions:
         if self.center is not None:
             coef[:, 0] += other.predict(self.center, np.zeros(len(coef), dtype=np.int64)).mean
         coef[:, slopes] += other.slopes
-        untold = np.eye(lent.shape[1]) - self.told
         if np.isfinite(other.sigma):
-            lent[:, slopes] = untold[:, slopes, slopes] @ (other.sigma * other.root[0, slopes])
+            lent[:, slopes] = self.untold[:, slopes, slopes] @ (other.sigma * other.root[0, slopes])
         return replace(self, coef=coef, lent=lent)
 
     @property
@@ -146,8 +146,8 @@ class Regressions:
     @property
     def lent_slopes(self) -> Bools:
         """Which slopes rows do not determine, (C, p)."""
-        untold: Bools = np.abs(np.eye(self.told.shape[1]) - self.told).max(axis=2) > 1e-6
-        return untold if self.center is None else untold[:, 1:]
+        lent: Bools = (self.untold != 0).any(axis=2)
+        return lent if self.center is None else lent[:, 1:]
 
     @property
     def intercepts(self) -> Floats:
@@ -180,15 +180,17 @@ class Regressions:
         root = np.concatenate([self.root, self.lent / self.sigma], axis=2)
         spread = np.einsum("nk,nkj->nj", phi, root[cell])
         size = spread.shape[1]
-        H = np.tile(np.eye(size), (len(self.coef), 1, 1))
-        np.add.at(H, cell, weight[:, None, None] * spread[:, :, None] * spread[:, None, :])
+        gram = np.zeros((len(self.coef), size, size))
+        np.add.at(gram, cell, weight[:, None, None] * spread[:, :, None] * spread[:, None, :])
         c = np.zeros((len(self.coef), size))
         np.add.at(c, cell, (weight * residual)[:, None] * spread)
-        explained = (c * np.linalg.solve(H, c[:, :, None])[:, :, 0]).sum()
+        values, vectors = np.linalg.eigh(gram)
+        values = np.maximum(values, 0.0)
+        explained = (np.einsum("ckj,ck->cj", vectors, c) ** 2 / (1 + values)).sum()
         square = max(float(weight @ residual**2 - explained), 0.0)
         constant = gammaln((self.df + n) / 2) - gammaln(self.df / 2)
         constant -= 0.5 * n * np.log(self.df * np.pi) + n * np.log(self.sigma)
-        determinant = np.linalg.slogdet(H)[1].sum()
+        determinant = np.log1p(values).sum()
         tail = 0.5 * (self.df + n) * np.log1p(square / self.df)
         return float(constant - 0.5 * determinant - tail)
 
@@ -206,7 +208,7 @@ def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
     phi = _features(rows.X, None if center is None else center[rows.cell])
     size = phi.shape[1]
     coef, rank = np.zeros((n_cells, size)), np.zeros(n_cells, dtype=np.int64)
-    root, told = np.zeros((2, n_cells, size, size))
+    root, untold = np.zeros((2, n_cells, size, size))
     counts = np.bincount(rows.cell, minlength=n_cells)
     starts = np.cumsum(counts) - counts
     root_weight = np.sqrt(rows.weight)
@@ -217,10 +219,10 @@ def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
         A = phi[chosen] * root_weight[chosen][:, :, None]
         b = rows.y[chosen] * root_weight[chosen]
         noise = np.linalg.norm(rounding[chosen] * root_weight[chosen][:, :, None], axis=1)
-        coef[cells], root[cells], told[cells], rank[cells] = _solve(A, b, noise)
+        coef[cells], root[cells], untold[cells], rank[cells] = _solve(A, b, noise)
     residual = rows.y - np.einsum("nk,nk->n", phi, coef[rows.cell])
     rss = _sums(rows, rows.weight * residual**2)
-    return Regressions(center, coef, root, told, rank, n, rss, lent=np.zeros((n_cells, size, 0)))
+    return Regressions(center, coef, root, untold, rank, n, rss, lent=np.zeros((n_cells, size, 0)))
 
 
 def fit_cells_beside(rows: Rows, pooled: Regressions) -> Regressions:
@@ -240,7 +242,7 @@ def fit_cells_beside(rows: Rows, pooled: Regressions) -> Regressions:
 
 
 def _solve(A: Floats, b: Floats, noise: Floats) -> tuple[Floats, Floats, Floats, Ints]:
-    """Coefficients (B, K), root of (A' A)^-1 and A^+ A (B, K, K), rank (B,) for A (B, m, K), b.
+    """Coefficients (B, K), root of (A' A)^-1 and I - A^+ A (B, K, K), rank (B,) of A (B, m, K), b.
 
     Columns no longer than their rounding, ``noise`` (B, K), are constant.
     """
@@ -255,8 +257,9 @@ def _solve(A: Floats, b: Floats, noise: Floats) -> tuple[Floats, Floats, Floats,
     coef = np.einsum("bkj,bmj,bm->bk", half, U, b, optimize=True)
     root = np.zeros((len(A), A.shape[2], A.shape[2]))
     root[:, :, : values.shape[1]] = half
-    told = np.swapaxes(Vt, 1, 2) @ (kept[:, :, None] * Vt) / norm[:, :, None] * norm[:, None, :]
-    return coef, root, told, kept.sum(axis=1)
+    untold = np.eye(A.shape[2]) - np.swapaxes(Vt, 1, 2) @ (kept[:, :, None] * Vt)
+    untold[np.abs(untold) < _RANK_TOLERANCE] = 0.0  # but for rounding
+    return coef, root, untold / norm[:, :, None] * norm[:, None, :], kept.sum(axis=1)
 
 
 def _centers(rows: Rows, n: Floats) -> Floats:

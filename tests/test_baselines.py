@@ -416,3 +416,32 @@ def test_quantiles_are_the_median_and_the_ends_of_the_interval_by_default(shops,
     found = model.predict_quantiles(X)
     np.testing.assert_allclose(found[:, [0, 2]], model.predict_interval(X), rtol=1e-12)
     np.testing.assert_allclose(found[:, 1], model.predict(X), rtol=1e-12)
+
+
+@BOTH
+def test_what_is_constant_but_for_rounding_has_no_slope(shops, baseline):
+    X, y = shops
+    X = X.assign(price=np.where(np.arange(len(X)) % 2, 0.3, 0.1 + 0.2))
+    model = baseline("city/shop").fit(X, y)
+    np.testing.assert_array_equal(model.coef_, np.zeros_like(model.coef_))
+    means = y.groupby([X["city"], X["shop"]]).transform("mean")
+    expected = y.mean() if baseline is PooledRegressor else means
+    np.testing.assert_allclose(model.predict(X.assign(price=0.4)), expected, rtol=1e-12)
+
+
+def test_a_slope_is_its_own_whatever_the_units_of_others():
+    rng = np.random.default_rng(0)
+    g = np.repeat([0, 1], 10)
+    X = np.column_stack([1e-6 * rng.normal(size=20), 1e6 * rng.normal(size=20), g])
+    model = UnpooledRegressor(2).fit(X, rng.normal(size=20))
+    assert not model.lent_.any()
+
+
+def test_exact_combinations_have_densities(shops):
+    X, _ = shops
+    y = X["city"].map(len) + X["shop"].map(ord).astype(float)
+    model = UnpooledRegressor("city/shop").fit(X, y)
+    for price in (X["price"], 9.0):  # another one tells on the pooled slopes
+        rows = X.assign(price=price)
+        assert np.isfinite(model.joint_log_density(rows, y))
+        assert np.isfinite(model.log_predictive_density(rows, y)).all()
