@@ -202,7 +202,8 @@ class GroupEffectsDisplay:
         panels = open_panels(caller, ax, K, (1, K), size, sharey="all")
         self.order_ = ordered_from_bottom(self.mean[:, self._column(sort_by)])
         looks = parent_looks(parents, J)
-        names, titles = legend_names(looks), shown_apart(self.titles, LONGEST_ALONE)
+        names = legend_names(looks) if parents else [""]
+        titles = shown_apart(self.titles, LONGEST_ALONE)
         self.errorbars_ = np.empty((K, len(looks)), dtype=object)
         for k, axes in enumerate(panels):
             for p, (_, style, members) in enumerate(looks):
