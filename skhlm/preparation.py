@@ -130,6 +130,7 @@ def prepare(
     names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
     groups = learn_groups(data.hierarchies, data.groups)
+    groups.warn_of_twins(data.groups)
     priors = build_priors(
         model.priors,
         columns=data.columns,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -17,7 +17,9 @@ from skhlm._typing import Bools, Ints
 
 Label = str | int | float | bool | datetime
 _SHOWN = 10
-_WHOLE = 2.0**53  # from here on a float is next to no odd number
+_DATES = (date, np.datetime64)
+_WITH_DATES = ("date", "datetime", "datetime64", "mixed", "mixed-integer")  # as pandas infers
+_FINER = ("datetime64[ps]", "datetime64[fs]", "datetime64[as]")
 
 
 def listed(values: Iterable[object]) -> str:
@@ -139,23 +141,21 @@ class GroupColumn:
 def read_group_column(name: str, data: Any) -> GroupColumn:
     """Distinct values of a column of any kind and each row's value, by value and never by code.
 
-    1, 1.0, True and np.int8(1) are one value. None, NaN, NaT and pd.NA are missing.
+    1, 1.0, True and np.int8(1) are one value, and so are two dates with time zones at one instant.
+    None, NaN, NaT and pd.NA are missing.
     """
-    if getattr(data, "dtype", None) == np.float16:  # which pandas cannot factorise
-        data = np.asarray(data, dtype=np.float64)
     try:
-        found, uniques = pd.factorize(data)
-    except (TypeError, ValueError) as error:
+        found, distinct = pd.factorize(_hashable(name, data))
+    except (TypeError, ValueError, NotImplementedError) as error:
         raise TypeError(
             f"Group column {name!r} holds values that cannot be labels ({error}). "
             "Use strings, numbers, booleans or dates."
         ) from error
-    labels = pd.Index(uniques, dtype=object if uniques.dtype == object else None)
-    values = _plain_values(name, labels.tolist())
+    values = _plain_values(name, _scalars(distinct))
     table: dict[Label, int] = {}
-    merged = [table.setdefault(value, len(table)) for value in values]
+    merged = [-1 if value != value else table.setdefault(value, len(table)) for value in values]
     codes = found.astype(np.int64, copy=False)
-    if len(table) < len(values):
+    if merged != list(range(len(values))):
         codes = np.where(codes < 0, -1, np.asarray(merged, dtype=np.int64)[codes])
     return GroupColumn(name, codes, tuple(table))
 
@@ -169,6 +169,40 @@ def kind(value: Label) -> str:
     return "number"
 
 
+def _hashable(name: str, data: Any) -> Any:
+    """A column in which pandas can tell the distinct values.
+
+    It knows single and double precision, and dates down to nanoseconds; of Python's dates it takes
+    two for one where a clock that is set back shows the same time.
+    """
+    dtype = getattr(data, "dtype", None)
+    arrow: Any = getattr(dtype, "pyarrow_dtype", None)
+    if hasattr(arrow, "index_type"):  # a dictionary
+        return data.astype(pd.ArrowDtype(arrow.value_type))
+    if not isinstance(dtype, np.dtype):
+        return data
+    if dtype.name in _FINER:
+        raise TypeError(f"dates of type {dtype}, which is finer than nanoseconds")
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.array([*np.asarray(data)], dtype=object)
+    if dtype.kind == "O" and pd.api.types.infer_dtype(data, skipna=True) in _WITH_DATES:
+        known = (isinstance(v, _DATES) and not pd.isna(v) for v in data)
+        plain = [_plain_date(name, v) if date else v for v, date in zip(data, known, strict=True)]
+        return pd.Series(plain, dtype=object)
+    return data
+
+
+def _scalars(distinct: Any) -> list[Any]:
+    """Values as scalars: of a type that tells its precision where they are floats."""
+    if isinstance(distinct.dtype, pd.CategoricalDtype):
+        distinct = distinct.categories.take(distinct.codes)
+    dtype = getattr(distinct.dtype, "numpy_dtype", distinct.dtype)  # of nullable and Arrow's types
+    dtype = dtype.subtype if isinstance(dtype, pd.SparseDtype) else dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return [*np.asarray(distinct, dtype=dtype)]
+    return [*pd.Index(distinct, dtype=object if distinct.dtype == object else None).tolist()]
+
+
 def _plain_values(name: str, values: Sequence[object]) -> list[Label]:
     """Plain scalars, whole numbers as int; booleans stay only where all values are booleans."""
     plain = [_plain(name, value) for value in values]
@@ -178,17 +212,17 @@ def _plain_values(name: str, values: Sequence[object]) -> list[Label]:
 
 
 def _plain(name: str, value: object) -> Label:
-    """One label as a plain Python scalar equal to it."""
+    """One label as a plain Python scalar equal to it; NaN where it is missing."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    if isinstance(value, Integral):
+    if isinstance(value, Integral) and not isinstance(value, np.timedelta64):
         return int(value)
     if isinstance(value, (Real, Decimal)):
         return _plain_number(name, value)
-    if isinstance(value, date):
-        return _plain_date(value)
+    if isinstance(value, _DATES):
+        return _plain_date(name, value)
     raise TypeError(
         f"Group column {name!r} holds {value!r} of type {type(value).__name__}, which cannot "
         "be a label. Use strings, numbers, booleans or dates, or convert the column to strings."
@@ -196,20 +230,49 @@ def _plain(name: str, value: object) -> Label:
 
 
 def _plain_number(name: str, value: Any) -> int | float:
-    """A number as int where it is whole; floats that stand for several whole numbers are none."""
+    """A number as int where it is whole, else as float; never as one of several that it may be."""
     number = float(value)
-    if not number.is_integer():
-        return number
-    if isinstance(value, float) and abs(number) >= _WHOLE:
+    plain = int(value) if number.is_integer() else number
+    told = Decimal(repr(plain)) if isinstance(value, Decimal) else plain
+    if told != value and number == number:
         raise TypeError(
-            f"Group column {name!r} holds {value!r}, a float too large to tell whole numbers "
-            "apart. Read identifiers as integers ('Int64' where some are missing) or as strings."
+            f"Group column {name!r} holds {value}, of more digits than a float has: it could not "
+            "be told from other labels. Round the column, or convert it to strings."
         )
-    return int(value)
+    if isinstance(value, (float, np.floating)) and not _tells_whole_numbers(type(value), plain):
+        raise TypeError(
+            f"Group column {name!r} holds {plain}, of type {type(value).__name__}, in which it is "
+            "too large to tell whole numbers apart. Read identifiers as integers ('Int64' where "
+            "some are missing) or as strings."
+        )
+    return plain
 
 
-def _plain_date(value: date) -> datetime:
-    """A date as its midnight; nanoseconds, which plain Python does not know, are not cut off."""
-    if isinstance(value, pd.Timestamp):
-        return value if value.nanosecond else value.to_pydatetime()
-    return value if isinstance(value, datetime) else datetime.combine(value, time())
+def _tells_whole_numbers(precision: type, number: int | float) -> bool:
+    """Whether floats of a type have a value for each whole number up to this one."""
+    return isinstance(number, float) or abs(number) < int(2 / np.finfo(precision).eps)
+
+
+def _plain_date(name: str, value: Any) -> datetime:
+    """A date as its midnight, one with a time zone as its instant and offset from UTC.
+
+    Dates of one zone would be compared by what its clocks show, which is the same twice a year.
+    Nanoseconds, which plain Python does not know, are not cut off.
+    """
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time())
+    offset = value.utcoffset()
+    zone = None if offset is None else timezone(offset)
+    if not isinstance(value, pd.Timestamp):
+        return value.replace(tzinfo=zone, fold=0)
+    if value.nanosecond:
+        return value if zone is None else value.tz_convert(zone)
+    try:
+        return value.to_pydatetime().replace(tzinfo=zone, fold=0)
+    except ValueError as error:
+        raise TypeError(
+            f"Group column {name!r} holds {value}, a date that Python cannot hold: {error}. "
+            "Convert the column to strings."
+        ) from error

@@ -268,9 +268,30 @@ def _column(X: Any, position: int) -> Any:
     if hasattr(X, "iloc"):
         return X.iloc[:, position]
     if _is_arrow(X):
-        return X.column(position).to_pandas()
+        return _from_arrow(X.column(position))
     column = X[:, position]
-    return column.to_numpy() if hasattr(column, "to_numpy") else column
+    return _from_polars(column) if hasattr(column, "to_numpy") else column
+
+
+def _from_arrow(column: Any) -> Any:
+    """A column of pyarrow: whole numbers beside missing ones stay whole, dates keep their zone."""
+    if hasattr(column.type, "index_type") and hasattr(column.type.value_type, "tz"):
+        column = column.cast(column.type.value_type)  # a dictionary would come without
+    return column.to_pandas(integer_object_nulls=True)
+
+
+def _from_polars(column: Any) -> Any:
+    """A column of polars, as for pyarrow; numpy has neither zones nor integers of 128 bits."""
+    if zone := getattr(column.dtype, "time_zone", None):
+        return pd.Series(column.to_numpy()).dt.tz_localize("UTC").dt.tz_convert(zone)
+    if column.dtype.is_integer() and (column.null_count() or _is_wide(column.dtype)):
+        return np.array(column.to_list(), dtype=object)
+    return column.to_numpy()
+
+
+def _is_wide(dtype: object) -> bool:
+    """Whether a type, or its name, is that of integers of 128 bits, which numpy lacks."""
+    return str(dtype).endswith("nt128")
 
 
 def _read_group_columns(
@@ -312,6 +333,11 @@ def _check_types(X: Any, positions: Sequence[int], columns: Columns) -> None:
         raise TypeError(
             f"Predictors must be numbers, but these columns hold dates or times: "
             f"{_quoted(wrong, columns)}. Turn them into numbers, for example days since the first."
+        )
+    if wrong := [j for j in positions if _is_wide(dtypes[j])]:
+        raise TypeError(
+            f"Predictors must be numbers of at most 64 bits, but these columns are of 128: "
+            f"{_quoted(wrong, columns)}. Cast them to Float64 or Int64."
         )
     if wrong := [j for j in positions if dtypes[j].startswith("complex")]:
         raise ValueError(

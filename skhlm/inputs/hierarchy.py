@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -185,8 +187,24 @@ class Groups:
             new[rows, g] = path
         return new
 
+    def warn_of_twins(self, columns: Mapping[int, GroupColumn], stacklevel: int = 5) -> None:
+        """Warn of labels of fit that are one but for case, white space and Unicode form."""
+        pairs = [
+            f"{columns[j].name}: {first!r} and {other!r}"
+            for j, labels in self.labels.items()
+            for first, other in _twins(labels)
+        ]
+        if pairs:
+            warnings.warn(
+                f"{len(pairs)} label(s) of group columns differ from others by case, white space "
+                f"or Unicode form alone ({_some(pairs)}): they are levels of their own. Spell them "
+                "alike if they are the same.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
+
     def warn_of_spellings(self, columns: Mapping[int, GroupColumn], stacklevel: int = 5) -> None:
-        """Warn of new values that are values seen at fit but for case and outer white space.
+        """Warn of new values that are values seen at fit but for how `warn_of_twins` compares them.
 
         Only in columns where these tell no two values of fit apart. They stay new levels.
         """
@@ -196,11 +214,10 @@ class Groups:
             for given, known in _respelt(columns[j], labels)
         ]
         if pairs:
-            shown = "; ".join(pairs[:5]) + "; ..." * (len(pairs) > 5)
             warnings.warn(
                 f"{len(pairs)} value(s) of group columns are new but differ from those of fit by "
-                f"case or white space alone ({shown}): their rows are predicted as of new levels. "
-                "Spell them as at fit if they are the same.",
+                f"case, white space or Unicode form alone ({_some(pairs)}): their rows are "
+                "predicted as of new levels. Spell them as at fit if they are the same.",
                 UserWarning,
                 stacklevel=stacklevel,
             )
@@ -252,11 +269,25 @@ def _label_codes(column: GroupColumn, labels: Sequence[Label]) -> Ints:
     numbers = {label: number for number, label in enumerate(labels)}
     of_value = np.array([*(numbers.get(v, -1) for v in column.values), -1], dtype=np.int64)
     if (of_value[:-1] < 0).any():
-        _check_one_kind(column)
-        _check_precision(column, labels)
+        _check_one_kind(column, labels)
+        _check_precision(column, labels, np.float32)
     if (of_value < 0).all():
+        _check_precision(column, labels, np.float16)
         _check_kinds(column, labels)
     return of_value[column.codes]
+
+
+def _some(pairs: Sequence[str]) -> str:
+    """The first few of them."""
+    return "; ".join(pairs[:5]) + "; ..." * (len(pairs) > 5)
+
+
+def _twins(labels: Sequence[Label]) -> Iterator[tuple[str, str]]:
+    """Texts among labels, each with the first one that is spelt alike."""
+    first: dict[str, str] = {}
+    for text in labels:
+        if isinstance(text, str) and (known := first.setdefault(_spelling(text), text)) is not text:
+            yield known, text
 
 
 def _respelt(column: GroupColumn, labels: Sequence[Label]) -> Iterator[tuple[str, str]]:
@@ -272,8 +303,8 @@ def _respelt(column: GroupColumn, labels: Sequence[Label]) -> Iterator[tuple[str
 
 
 def _spelling(text: str) -> str:
-    """A text without case, outer and repeated white space."""
-    return " ".join(text.split()).casefold()
+    """A text without case, outer and repeated white space, its accents in one form."""
+    return normalize("NFC", " ".join(text.split()).casefold())
 
 
 def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:
@@ -292,18 +323,44 @@ def _learn_labels(column: GroupColumn) -> tuple[Label, ...]:
     return tuple(sorted(column.values[code] for code in column.present()))
 
 
-def _check_one_kind(column: GroupColumn) -> None:
-    """Raise where numbers, strings or dates stand beside each other."""
+def _check_one_kind(column: GroupColumn, labels: Sequence[Label] = ()) -> None:
+    """Raise where numbers, strings or dates stand beside each other.
+
+    A text that is no number cannot be meant for one: among labels that are numbers it is new.
+    """
+    numbers = any(kind(label) == "number" for label in labels[:1])
     examples: dict[str, Label] = {}
     for code in column.present():
         value = column.values[code]
-        examples.setdefault(kind(value), value)
+        if not (numbers and isinstance(value, str) and not _is_number(value)):
+            examples.setdefault(kind(value), value)
     if len(examples) > 1:
         (one, first), (other, second), *_ = sorted(examples.items())
         raise TypeError(
-            f"Group column {column.name!r} mixes kinds of labels: {first!r} is a {one}, {second!r} "
-            f"a {other}. Make them all strings or all numbers."
+            f"Group column {column.name!r} mixes kinds of labels: {_shown(first)} is a {one}, "
+            f"{_shown(second)} a {other}. {_remedy({one, other})}"
         )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text can be read as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Label) -> str:
+    """A label in a message: dates as they are printed."""
+    return str(value) if isinstance(value, datetime) else repr(value)
+
+
+def _remedy(kinds: Set[str]) -> str:
+    """What makes labels of these kinds alike."""
+    if all(name.startswith("date") for name in kinds):
+        return "Give all of them a time zone, for example by tz_localize, or none."
+    return "Make them all strings or all numbers."
 
 
 def _check_no_missing(columns: Mapping[int, GroupColumn]) -> None:
@@ -322,20 +379,26 @@ def _check_kinds(column: GroupColumn, labels: Sequence[Label]) -> None:
     if "fraction" in expected:
         expected.add("whole number")
     if values and expected.isdisjoint(map(_finer_kind, values)):
+        before, now = _finer_kind(labels[0]), _finer_kind(values[0])
+        dates = before.startswith("date") and now.startswith("date")
         raise TypeError(
-            f"Group column {column.name!r} held labels such as {labels[0]!r}, a "
-            f"{_finer_kind(labels[0])}, at fit and now holds {values[0]!r}, a "
-            f"{_finer_kind(values[0])}: none can match. Convert the column to the type it had at "
-            "fit."
+            f"Group column {column.name!r} held labels such as {_shown(labels[0])}, a {before}, at "
+            f"fit and now holds {_shown(values[0])}, a {now}: none can match. "
+            + (_remedy({before, now}) if dates else "Convert the column to the type it had at fit.")
         )
 
 
-def _check_precision(column: GroupColumn, labels: Sequence[Label]) -> None:
-    """Raise where a fraction is a label rounded to single precision, or the other way round."""
-    known = {_single(label): label for label in labels if isinstance(label, float)}
+def _check_precision(
+    column: GroupColumn, labels: Sequence[Label], precision: type[np.floating[Any]]
+) -> None:
+    """Raise where a fraction is a label rounded to lower precision, or the other way round."""
+    known = {_rounded(label, precision): label for label in labels if isinstance(label, float)}
     for value in column.values if known else ():
-        label = known.get(_single(value), value) if isinstance(value, float) else value
-        if value != label and _single(value) in (value, label):
+        if not isinstance(value, float):
+            continue
+        rounded = _rounded(value, precision)
+        label = known.get(rounded, value)
+        if value != label and rounded in (value, label):
             raise TypeError(
                 f"Group column {column.name!r} held the label {label!r} at fit and now holds "
                 f"{value!r}, the same number in another precision: they cannot match. Convert the "
@@ -343,10 +406,10 @@ def _check_precision(column: GroupColumn, labels: Sequence[Label]) -> None:
             )
 
 
-def _single(number: Any) -> float:
-    """A number as single precision holds it."""
+def _rounded(number: float, precision: type[np.floating[Any]]) -> float:
+    """A number as lower precision holds it."""
     with np.errstate(over="ignore"):
-        return float(np.float32(number))
+        return float(precision(number))
 
 
 def _finer_kind(value: Label) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -444,3 +447,45 @@ def test_sparse_columns_are_read_as_dense_ones(fill):
         expected = LeastSquares(groups).fit(same, Y)
         np.testing.assert_array_equal(found._data.predictors, expected._data.predictors)
         np.testing.assert_array_equal(found.predict(X), expected.predict(same))
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+TWICE = [dt.datetime(2025, 10, 26, 2, 30, tzinfo=BERLIN, fold=fold) for fold in (0, 1)]
+GROUP_COLUMNS = {
+    "arrow whole": (pa.table({"g": pa.array([2**53 + 1, None], pa.int64())}), [2**53 + 1]),
+    "arrow long": (pa.table({"g": pa.array([2**64 - 1, None], pa.uint64())}), [2**64 - 1]),
+    "arrow zone": (pa.table({"g": pa.array(TWICE, pa.timestamp("us", "Europe/Berlin"))}), TWICE),
+    "arrow dictionary": (
+        pa.table({"g": pa.array(TWICE, pa.timestamp("us", "Europe/Berlin")).dictionary_encode()}),
+        TWICE,
+    ),
+    "arrow words": (pa.table({"g": pa.array(["b", None]).dictionary_encode()}), ["b"]),
+    "polars whole": (pl.DataFrame({"g": [2**53 + 1, None]}), [2**53 + 1]),
+    "polars long": (
+        pl.DataFrame({"g": pl.Series([2**64 - 1, None], dtype=pl.UInt64)}),
+        [2**64 - 1],
+    ),
+    "polars longest": (pl.DataFrame({"g": pl.Series([2**100, None], dtype=pl.Int128)}), [2**100]),
+    "polars zone": (pl.DataFrame({"g": TWICE}), TWICE),
+    "polars day": (pl.DataFrame({"g": [dt.date(2020, 1, 1), None]}), [dt.datetime(2020, 1, 1)]),
+    "polars text": (pl.DataFrame({"g": ["b", None]}), ["b"]),
+}
+
+
+@pytest.mark.parametrize(("frame", "values"), GROUP_COLUMNS.values(), ids=GROUP_COLUMNS)
+def test_group_columns_of_other_frames_hold_what_they_say(frame, values):
+    (column,) = check_fit_data(HLMRegressor(), frame, [1.0, 2.0], None, "g").groups.values()
+    assert [*map(_instant, column.values)] == [*map(_instant, values)]
+    assert [*map(type, column.values)] == [*map(type, values)]
+
+
+def _instant(value):
+    """A date with a zone as its instant: its clocks may show the same twice."""
+    aware = isinstance(value, dt.datetime) and value.tzinfo
+    return value.astimezone(dt.timezone.utc) if aware else value
+
+
+def test_predictors_of_128_bits_are_an_error():
+    frame = pl.DataFrame({"g": [1, 2], "x": pl.Series([1, 2], dtype=pl.Int128)})
+    with pytest.raises(TypeError, match=r"128: 'x'\. Cast them to Float64 or Int64"):
+        check_fit_data(HLMRegressor(), frame, [1.0, 2.0], None, "g")

@@ -177,6 +177,15 @@ def test_a_label_in_another_precision_is_an_error(types, other):
     np.testing.assert_array_equal(groups.codes(read(g=[7.7, 0.1000001]), 2), [[-1], [-1]])
 
 
+@pytest.mark.parametrize("types", [(float, np.float16), (np.float16, float)])
+def test_labels_that_are_all_in_half_precision_are_an_error(types):
+    seen, new = (np.array([0.1, 0.2], dtype=t).tolist() for t in types)
+    with pytest.raises(TypeError, match="another precision"):
+        learn("g", g=seen).codes(read(g=new), 2)
+    groups = learn("g", g=[0.5, 0.1])
+    np.testing.assert_array_equal(groups.codes(read(g=[0.5001, 0.1]), 2), [[-1], [0]])
+
+
 @pytest.mark.parametrize("value", [2.0**53, -(2.0**60), np.float64(1e300)])
 def test_floats_that_stand_for_several_identifiers_are_an_error(value):
     groups = learn("g", g=[2**53, 2**53 + 1])
@@ -204,6 +213,43 @@ def test_a_column_that_changed_its_type_is_an_error_not_a_silent_mismatch():
 def test_mixed_kinds_at_fit_are_an_error_with_an_example_of_each():
     with pytest.raises(TypeError, match=r"'g' mixes kinds of labels: 1 is a number, '2' a string"):
         learn("g", g=[1, "2"])
+
+
+@pytest.mark.parametrize("seen", [[1, 2], [0.5, 2]])
+def test_a_text_that_is_no_number_is_a_new_level_among_numbers(seen):
+    groups = learn("g", g=seen)
+    columns = read(g=[2, "B7", "B7", "x"])
+    codes = groups.codes(columns, 4)
+    np.testing.assert_array_equal(codes, [[1], [-1], [-1], [-1]])
+    np.testing.assert_array_equal(groups.new_levels(columns, codes), [[-1], [0], [0], [1]])
+    for text in ("3", " 2", "1e5", "nan"):
+        with pytest.raises(TypeError, match="'g' mixes kinds of labels: 2 is a number"):
+            groups.codes(read(g=[2, text]), 2)
+
+
+NAIVE = [pd.Timestamp("2020-06-01"), pd.Timestamp("2020-06-02")]
+AWARE = [date.tz_localize("Europe/Berlin") for date in NAIVE]
+
+
+def test_dates_with_and_without_a_time_zone_never_match():
+    remedy = r"Give all of them a time zone, for example by tz_localize, or none"
+    with pytest.raises(
+        TypeError, match=rf"mixes .*: 2020-06-01 00:00:00 is a date, .*\+02:00 a.*zone\. {remedy}"
+    ):
+        learn("when", when=[NAIVE[0], AWARE[1]])
+    for seen, new in [(NAIVE, AWARE), (AWARE, NAIVE)]:
+        groups = learn("when", when=seen)
+        with pytest.raises(TypeError, match=rf"'when' held .*, a date.*now holds .*{remedy}"):
+            groups.codes(read(when=new), 2)
+        with pytest.raises(TypeError, match=rf"'when' mixes kinds .*{remedy}"):
+            groups.codes(read(when=[seen[0], new[0]]), 2)
+
+
+def test_instants_match_in_any_zone():
+    groups = learn("when", when=AWARE)
+    elsewhere = [date.tz_convert("Asia/Tokyo").to_pydatetime() for date in AWARE]
+    np.testing.assert_array_equal(groups.codes(read(when=elsewhere), 2), [[0], [1]])
+    assert str(groups.levels(0)[0][0]) == "2020-06-01 00:00:00+02:00"
 
 
 def test_missing_values_at_fit_are_counted_by_column():
@@ -267,6 +313,27 @@ def test_other_new_values_are_none_to_warn_of(seen, new):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         groups.warn_of_spellings(read(country=new))
+
+
+def test_labels_of_fit_that_are_one_but_for_spelling_are_warned_of():
+    decomposed = "Cafe\u0301"
+    columns = read(country=["France", "france", " France", "Café", decomposed, "Peru"])
+    groups = learn_groups(parse_groups("country", Columns(1, ("country",))), columns)
+    with pytest.warns(UserWarning) as caught:
+        groups.warn_of_twins(columns)
+    (text,) = [str(warning.message) for warning in caught]
+    assert text.startswith("3 label(s) of group columns differ from others by case, white space")
+    assert "country: ' France' and 'France'; country: ' France' and 'france'" in text
+    assert f"country: {decomposed!r} and 'Café'" in text
+    assert groups.n_levels == (6,)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [1, 2], ["m2", "m²"], ["a b", "ab"]])
+def test_other_labels_of_fit_are_none_to_warn_of(labels):
+    groups = learn("country", country=labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        groups.warn_of_twins(read(country=labels))
 
 
 def test_values_of_groups_are_not_their_names():
