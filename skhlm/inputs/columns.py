@@ -217,10 +217,8 @@ def _plain(name: str, value: object) -> Label:
         return str.__str__(value)
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    if isinstance(value, Integral) and not isinstance(value, np.timedelta64):
-        return int(value)
-    if isinstance(value, (Real, Decimal)):
-        return _plain_number(name, value)
+    if isinstance(value, (Real, Decimal)) and not isinstance(value, np.timedelta64):
+        return int(value) if isinstance(value, Integral) else _plain_number(name, value)
     if isinstance(value, _DATES):
         return _plain_date(name, value)
     raise TypeError(
