@@ -5,17 +5,29 @@ from __future__ import annotations
 import inspect
 import sys
 from argparse import Namespace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
+from skhlm.cli.fields import as_labels, as_numbers
 from skhlm.cli.prior_terms import combine_priors
-from skhlm.cli.tables import column, read_table, write_table
+from skhlm.cli.tables import (
+    check_name,
+    column,
+    is_parquet,
+    names_of,
+    read_table,
+    without_index,
+    write_table,
+)
 from skhlm.files.persistence import load, save
-from skhlm.inputs.columns import listed
+from skhlm.inputs.columns import Label, listed
 from skhlm.inputs.labels import path
+from skhlm.outputs import is_stream
 from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
 
@@ -24,7 +36,7 @@ _EXIT = {"pass": 0, "warn": 3, "fail": 4}
 
 def fit(options: Namespace) -> int:
     """Fit a model to a table and save it; the exit code tells a verdict of "fail"."""
-    table = _read(options)
+    table = _read(options, lambda names: _grouped(names, options), _named(options))
     y = column(table, options.target, "--target")
     weight = options.sample_weight and column(table, options.sample_weight, "--sample-weight")
     X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
@@ -32,16 +44,18 @@ def fit(options: Namespace) -> int:
     X = X[_used_columns(X, options)]
     model.fit(X, y, sample_weight=None if weight is None else weight.to_numpy())
     save(model, options.output)
-    print(_what_became(model, len(X), options.output))
+    printed = not is_stream(Path(options.output))  # which may be what is printed to
+    _tell(_what_became(model, len(X), options.output), sys.stdout if printed else sys.stderr)
     return 4 if model.diagnostics_.verdict == "fail" else 0
 
 
 def predict(options: Namespace) -> None:
     """The rows with their predictions: columns prediction, lower, upper."""
-    model, table = _load(options.model), _read(options)
+    model = _load(options.model)
+    table = _read_rows(options, model)
     if options.unseen:
         model.set_params(unseen=options.unseen)
-    X = _columns_of_fit(table, model)
+    X = _columns_of_fit(table, model, options)
     lower, upper = model.predict_interval(X, options.coverage, options.kind).T
     predicted = {"prediction": model.predict(X), "lower": lower, "upper": upper}
     if taken := [name for name in predicted if name in table]:
@@ -49,13 +63,17 @@ def predict(options: Namespace) -> None:
             f"{options.data} has columns called {', '.join(taken)}, as the predictions are: "
             "rename or remove them."
         )
-    write_table(table.assign(**predicted), options.output)
+    carried = {name: table[name] for name in names_of(table) if name not in {*X, *options.text}}
+    told = table.assign(**{name: as_numbers(fields) for name, fields in carried.items()})
+    write_table(told.assign(**predicted), options.output)
 
 
 def curve(options: Namespace) -> None:
     """Response curves along one predictor."""
     model = _load(options.model)
-    X = None if options.data is None else _columns_of_fit(_read(options), model)
+    X = None
+    if options.data is not None:
+        X = _columns_of_fit(_read_rows(options, model), model, options)
     curves = model.response_curve(
         X,
         options.feature,
@@ -79,8 +97,8 @@ def summary(options: Namespace) -> None:
     if options.output:
         write_table(table, options.output)
     else:
-        print(_as_text(table))
-        print("\n".join(["", where_in_words(model._spec.labels), *_notes(model)]))
+        _tell(_as_text(table))
+        _tell("\n".join(["", where_in_words(model._spec.labels), *_notes(model)]))
 
 
 def diagnose(options: Namespace) -> int:
@@ -88,9 +106,9 @@ def diagnose(options: Namespace) -> int:
     model = _load(options.model)
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
-    print(_as_text(checks))
+    _tell(_as_text(checks))
     said = [*model.diagnostics_.messages, *_notes(model)]
-    print("\n".join(["", *said, f"verdict: {verdict}"]))
+    _tell("\n".join(["", *said, f"verdict: {verdict}"]))
     return _EXIT[verdict]
 
 
@@ -101,8 +119,8 @@ def report(options: Namespace) -> None:
     model = _load(options.model)
     X = y = None
     if options.data is not None:
-        table = _read(options)
-        X, y = _columns_of_fit(table, model), column(table, options.target, "--target")
+        table = _read_rows(options, model, options.target)
+        X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
     model.report(options.output, X, y)
 
 
@@ -127,9 +145,46 @@ def _notes(model: HLMRegressor) -> list[str]:
     return [f"Note: {note}" for note in model.diagnostics_.notes]
 
 
-def _read(options: Namespace) -> pd.DataFrame:
-    """The table that the options name."""
-    return read_table(options.data, options.sep, options.decimal)
+def _tell(text: str, file: TextIO | None = None) -> None:
+    """Print; characters that the terminal lacks are told by their codes."""
+    file = file or sys.stdout
+    encoding = file.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
+
+
+def _read(
+    options: Namespace, text: Callable[[list[str]], Iterable[str]], named: Collection[str]
+) -> pd.DataFrame:
+    """The table that the options name; ``named`` are columns that are asked for by name."""
+    if options.text and is_parquet(options.data):
+        raise ValueError(f"--text: {options.data} has types of its own; --text is for CSV.")
+
+    def all_text(names: list[str]) -> set[str]:
+        for name in options.text:
+            check_name(name, names, "--text")
+        return {*text(names), *options.text}
+
+    table = read_table(options.data, options.sep, options.decimal, all_text)
+    return without_index(table, named, options.data)
+
+
+def _read_rows(options: Namespace, model: HLMRegressor, *numbers: str) -> pd.DataFrame:
+    """Rows for a model, whose predictors alone, and some other columns, can be numbers in CSV."""
+    known = model._spec.columns.names or ()
+
+    def text(names: list[str]) -> set[str]:
+        grouped = _labels_by_name(model, names)
+        predictors = {name for name in known or names if name not in grouped}
+        return {*names} - predictors - {*numbers}
+
+    return _read(options, text, known)
+
+
+def _labels_by_name(model: HLMRegressor, names: Sequence[str]) -> dict[str, tuple[Label, ...]]:
+    """What a model has seen in each group column; its columns are called as at fit, if at all."""
+    columns = model._spec.columns.names or names
+    labels = model._spec.groups.labels
+    return {columns[j]: values for j, values in labels.items() if j < len(columns)}
 
 
 def _what_became(model: HLMRegressor, n_rows: int, file: str) -> str:
@@ -154,13 +209,27 @@ def _parameters(options: Namespace) -> dict[str, Any]:
     return given
 
 
+def _named(options: Namespace) -> set[str]:
+    """What options of fit name, columns among it."""
+    paths = options.groups or ()
+    parts = {part for path in paths for part in (path, *path.split("/"))}
+    return {options.target, options.sample_weight, *(options.predictors or ()), *parts}
+
+
+def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
+    """The group columns."""
+    return {part for path in options.groups or () for part in _parts(names, path)}
+
+
 def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
     """The predictors asked for, or all others, and group columns, in the order of the table."""
-    grouped = {part for path in options.groups or () for part in _parts(X, path)}
+    grouped = _grouped(names_of(X), options)
     for name in options.predictors or ():
         column(X, name, "--predictors")
-    chosen = [c for c in X if c in options.predictors] if options.predictors else list(X)
-    if wrong := [c for c in chosen if c not in grouped and not _is_numeric(X[c])]:
+    others = [c for c in X if c not in options.text]
+    chosen = [c for c in X if c in options.predictors] if options.predictors else others
+    words = [c for c in chosen if c in options.text or not _is_numeric(X[c])]
+    if wrong := [c for c in words if c not in grouped]:
         raise ValueError(
             f"{listed(wrong)} cannot be read as numbers. Name the predictors, without "
             f"{'it' if len(wrong) == 1 else 'them'}: --predictors COLUMN ...; or, if rows of one "
@@ -169,11 +238,11 @@ def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
     return [name for name in X.columns if name in grouped or name in chosen]
 
 
-def _parts(X: pd.DataFrame, path: str) -> list[str]:
+def _parts(names: Sequence[str], path: str) -> list[str]:
     """The group columns of a hierarchy."""
-    parts = [path] if path in X else path.split("/")
+    parts = [path] if path in names else path.split("/")
     for part in parts:
-        column(X, part, "--groups")
+        check_name(part, names, "--groups")
     return parts
 
 
@@ -195,14 +264,19 @@ def _load(file: str) -> HLMRegressor:
     return model
 
 
-def _columns_of_fit(table: pd.DataFrame, model: HLMRegressor) -> pd.DataFrame:
-    """The columns of fit in their order, from a table that may have others too."""
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        return table
+def _columns_of_fit(table: pd.DataFrame, model: HLMRegressor, options: Namespace) -> pd.DataFrame:
+    """The columns of fit in their order, from a table that may have others too.
+
+    Where types are not told, group columns are as the model knows them.
+    """
+    names = model._spec.columns.names or names_of(table)
     for name in names:
         column(table, name, "the model needs a column that the table lacks")
-    return table[list(names)]
+    X = table[list(names)]
+    if is_parquet(options.data):
+        return X
+    known = {c: v for c, v in _labels_by_name(model, names).items() if c not in options.text}
+    return X.assign(**{c: as_labels(X[c], v, options.decimal) for c, v in known.items()})
 
 
 def _grid(start: float, stop: float, points: float) -> np.ndarray[Any, np.dtype[np.float64]]:

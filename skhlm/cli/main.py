@@ -11,7 +11,7 @@ from typing import Any
 from skhlm import __version__
 from skhlm.cli import commands
 from skhlm.cli.prior_terms import read_prior
-from skhlm.cli.tables import STANDARD, check_place
+from skhlm.cli.tables import STANDARD, check_output
 from skhlm.exceptions import SkhlmError
 
 _CODES = """\
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            check_place(getattr(options, "output", None) or STANDARD)
+            check_output(getattr(options, "output", None) or STANDARD, _inputs(options))
             return int(options.run(options) or 0)
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
@@ -77,6 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SkhlmError, ValueError, TypeError, OSError, ImportError) as error:
         print(f"skhlm {options.command}: error: {_in_one_line(error)}", file=sys.stderr)
         return 1
+
+
+def _inputs(options: argparse.Namespace) -> list[str]:
+    """The files that a command reads."""
+    given = vars(options)
+    return [given[name] for name in ("model", "data") if given.get(name) is not None]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -133,7 +139,9 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         help="predictors; every other column by default",
     )
     parser.add_argument("--sample-weight", metavar="COLUMN", help="frequency weights")
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="the model file")
+    parser.add_argument(
+        "-o", "--output", required=True, type=_file, metavar="MODEL", help="the model file"
+    )
     model = parser.add_argument_group("model", argument_default=argparse.SUPPRESS)
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
     model.add_argument("--family", choices=["student_t", "normal"])
@@ -212,7 +220,9 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="rows for checks against data: CSV or Parquet")
     _add_csv(parser)
     parser.add_argument("--target", metavar="COLUMN", help="the outcome in these rows")
-    parser.add_argument("-o", "--output", required=True, metavar="HTML", help="the report")
+    parser.add_argument(
+        "-o", "--output", required=True, type=_file, metavar="HTML", help="the report"
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -241,6 +251,14 @@ def _add_csv(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decimal", choices=[".", ","], default=".", help="before decimals (default: %(default)s)"
     )
+    parser.add_argument(
+        "--text",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column of CSV that is text, whatever it looks like, and no predictor; group "
+        "columns always are; once for each",
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -265,6 +283,13 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _file(text: str) -> str:
+    """A file, for what is not printed."""
+    if text == STANDARD:
+        raise argparse.ArgumentTypeError("it is not printed: name a file")
+    return text
+
+
 def _separator(text: str) -> str:
     """What separates columns; a tab is hard to type."""
     mark = {"tab": "\t", "\\t": "\t"}.get(text, text)
@@ -275,6 +300,9 @@ def _separator(text: str) -> str:
 
 def _in_one_line(error: BaseException) -> str:
     """An error's message; an operating system's with the file it is about."""
+    if isinstance(error, UnicodeEncodeError):
+        around = error.object[max(0, error.start - 20) : error.end + 20]
+        return f"{around!r} holds a character that cannot be written in {error.encoding}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__

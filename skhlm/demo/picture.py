@@ -9,6 +9,7 @@ import pandas as pd
 
 from skhlm.demo.comparison import Comparison
 from skhlm.demo.countries import three_years_each
+from skhlm.outputs import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,8 @@ def draw(
     _draw_slopes(slopes, pulled)
     _draw_unseen(new, unseen, unseen["country"].iloc[0])
     figure.supxlabel("Data: Gapminder.org, CC-BY 4.0", x=0.995, ha="right", fontsize=8)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=120, format=path.suffix[1:] or "png")
 
 
 def _draw_line(

@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from errno import EISDIR, ENOENT
+from collections.abc import Mapping
 from io import SEEK_END
 from math import prod
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -108,32 +103,6 @@ def read_archive(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, Array]]:
     except _DAMAGE as error:
         raise ModelFileError(f"the archive is damaged ({error})") from error
     return manifest["content"], arrays
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of ``path`` when all is written, and vanishes otherwise."""
-    path = _resolved(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _resolved(path: Path) -> Path:
-    """The path itself, links followed; raises where no file can be, and names what was given."""
-    target = path.resolve()
-    if target.is_dir():
-        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(ENOENT, "There is no such directory", str(path.parent))
-    return target
 
 
 def require(condition: object, what: str) -> None:

@@ -20,9 +20,10 @@ from skhlm._typing import Floats
 from skhlm._version import __version__
 from skhlm.diagnostics import Diagnostics
 from skhlm.exceptions import ModelFileError
-from skhlm.files.archive import read_archive, replacing, require, write_archive
+from skhlm.files.archive import read_archive, require, write_archive
 from skhlm.files.notation import Array, conforms, encode
 from skhlm.files.restoration import Contents, read_posterior, read_spec
+from skhlm.outputs import replacing
 from skhlm.posterior import NEW
 from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
@@ -48,7 +49,7 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
         Fitted.
     path : str, path-like or binary file object
         Where to; ".skhlm" is the usual suffix. A file that exists is replaced once the new one is
-        complete on disk: it is never half written.
+        complete on disk, which has its permissions: it is never half written.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     arrays: dict[str, Array] = {}
     content = {"estimator": _HLM, **_written(model, arrays)}
     _check_path(path, "write")
-    target = replacing(Path(path)) if isinstance(path, (str, os.PathLike)) else nullcontext(path)
+    target = replacing(path) if isinstance(path, (str, os.PathLike)) else nullcontext(path)
     with target as file:
         write_archive(file, content, arrays, __version__)
 
@@ -145,6 +146,7 @@ def _reading(path: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
     """The file, open; where it is refused, the error names it."""
     try:
         if isinstance(path, (str, os.PathLike)):
+            _check_not_a_stream(Path(path))
             with Path(path).open("rb") as file:
                 yield file
         else:
@@ -153,6 +155,12 @@ def _reading(path: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
         reason = error if isinstance(error, ModelFileError) else "it is not that of a model"
         name = repr(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else "The file"
         raise ModelFileError(f"{name} cannot be loaded as a model: {reason}.") from error
+
+
+def _check_not_a_stream(path: Path) -> None:
+    """Refuse a pipe, which cannot be read from its end, and for which one might wait for ever."""
+    file = not path.exists() or path.is_file() or path.is_dir()
+    require(file, "it is a pipe or device; a model is read from a file, or an io.BytesIO")
 
 
 # --- what is written ------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from skhlm.html_report.page import (
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
 from skhlm.inputs.frames import predictor_positions
+from skhlm.outputs import replacing
 from skhlm.reports.parameters import where_in_words
 
 _MOST_FEATURES = 6  # pictures of response curves
@@ -61,7 +62,8 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
             *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
-    Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
+    with replacing(path) as file:
+        file.write(page.encode("utf-8", "backslashreplace"))  # labels may hold half a character
 
 
 def _verdict(diagnostics: Diagnostics) -> str:
