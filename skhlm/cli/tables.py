@@ -65,11 +65,8 @@ def without_index(table: pd.DataFrame, named: Collection[str], path: str) -> pd.
     ``named`` are those that somebody asks for. Says what is left out on the standard error.
     """
     nameless = [c for c in names_of(table) if _NAMELESS.fullmatch(c) and c not in named]
-    left_out = [f"column {table.columns.get_loc(c)}, {c!r} to pandas," for c in nameless]
-    if not is_parquet(path) and not isinstance(table.index, pd.RangeIndex):
-        left_out.append("the first column")
-    for place in left_out:
-        print(f"skhlm: note: {place} of {path} has no name and is left out.", file=sys.stderr)
+    for name in nameless:
+        _tell_left_out(f"column {table.columns.get_loc(name)}, {name!r} to pandas,", path)
     return table.drop(columns=nameless)
 
 
@@ -138,8 +135,11 @@ def _read_csv(
         table: pd.DataFrame = read(source())  # not low on memory: a column is of one type
         fields = read(source(), dtype=str, keep_default_na=False, na_values=[""])
     _check_separated(names_of(table), path)
-    _check_in_place(table, path)
-    return table.assign(**{name: fields[name] for name in text(names_of(table))})
+    if not isinstance(fields.index, pd.RangeIndex):  # a column beyond those with names
+        _check_in_place(fields, path)
+        _tell_left_out("the first column", path)
+    words = {name: fields[name].to_numpy() for name in text(names_of(table))}
+    return table.reset_index(drop=True).assign(**words)
 
 
 def _source(path: str) -> Callable[[], Any]:
@@ -180,13 +180,18 @@ def _check_separated(names: list[str], path: str) -> None:
             raise ValueError(f"{path} has a single column, {names[0]!r}: try --sep {word}.")
 
 
-def _check_in_place(table: pd.DataFrame, path: str) -> None:
+def _check_in_place(fields: pd.DataFrame, path: str) -> None:
     """Raise where rows end in a separator, for which pandas shifts their fields by a column."""
-    if not isinstance(table.index, pd.RangeIndex) and table.iloc[:, -1].isna().all():
+    if fields.iloc[:, -1].isna().all():
         raise ValueError(
             f"{path}: its rows have more fields than its first line has names. Do they end in a "
             "separator? Remove it, or end the first line in one too."
         )
+
+
+def _tell_left_out(what: str, path: str) -> None:
+    """A note on the standard error."""
+    print(f"skhlm: note: {what} of {path} has no name and is left out.", file=sys.stderr)
 
 
 def _first_line(error: Exception) -> str:

@@ -47,6 +47,18 @@ def as_list(given: object) -> list[Any] | None:
 _Found = TypeVar("_Found", bound=Hashable)
 
 
+def check_characters(text: str, what: str) -> str:
+    """The text itself; raise where it holds half a character, which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} {text!r} holds {text[error.start]!r}, half a character, as a file read in a "
+            "wrong encoding leaves it. It can be neither stored nor printed: replace it."
+        ) from error
+    return text
+
+
 def by_meaning(
     given: Mapping[Any, object], meaning: Callable[[object], _Found], argument: str
 ) -> dict[_Found, object]:
@@ -214,7 +226,7 @@ def _plain_values(name: str, values: Sequence[object]) -> list[Label]:
 def _plain(name: str, value: object) -> Label:
     """One label as a plain Python scalar equal to it; NaN where it is missing."""
     if isinstance(value, str):
-        return str.__str__(value)
+        return check_characters(str.__str__(value), f"Group column {name!r}: label")
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (Real, Decimal)) and not isinstance(value, np.timedelta64):

@@ -18,7 +18,13 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skhlm._typing import Bools, Floats
-from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
+from skhlm.inputs.columns import (
+    Columns,
+    GroupColumn,
+    check_characters,
+    listed,
+    read_group_column,
+)
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
@@ -159,13 +165,10 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
 def _check_names(frame: Any) -> None:
     """Raise where columns cannot be told apart, or a name is none that can be written."""
     labels = _labels(frame)
-    if wrong := [name for name in labels if isinstance(name, str) and not _is_text(name)]:
-        raise ValueError(
-            f"X has column names that are no valid text (they hold half of a surrogate pair): "
-            f"{listed(wrong)}. Rename these columns; such names come from bytes that were decoded "
-            "in the wrong encoding."
-        )
-    if any(isinstance(name, str) for name in labels):
+    names = [name for name in labels if isinstance(name, str)]
+    for name in names:
+        check_characters(name, "X: the name of column")
+    if names:
         _check_all_strings(labels)
     repeated = [name for name, count in Counter(labels).items() if count > 1]
     if repeated:
@@ -184,15 +187,6 @@ def _check_all_strings(labels: Sequence[Any]) -> None:
             f"columns of X have names of type {kinds}: {listed(others)}. Turn them into strings, "
             "for example with X.columns = X.columns.astype(str)."
         )
-
-
-def _is_text(name: str) -> bool:
-    """Whether a string can be written: halves of surrogate pairs cannot."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _dense(X: Any) -> Any:
