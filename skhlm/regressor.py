@@ -301,6 +301,8 @@ class HLMRegressor(
             Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
             below 100 for each chain, or a trajectory diverged; when the Pareto k of an
             approximation is above 0.7.
+        UserWarning
+            When labels of a group column differ by case, white space or Unicode form alone.
         """
         with _all_or_nothing(self):
             problem, spec, rows = prepare(self, X, y, sample_weight)

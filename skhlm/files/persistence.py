@@ -66,8 +66,8 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     The file has names, labels and numbers, in JSON and in numpy's format, and no code. Predictions
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
     rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it
-    becomes None), metadata requests and the names of time zones (dates keep their instants). Its
-    size is about that of the draws, 8 bytes each: see `HLMRegressor.compact`.
+    becomes None) and metadata requests. Its size is about that of the draws, 8 bytes each: see
+    `HLMRegressor.compact`.
 
     Examples
     --------

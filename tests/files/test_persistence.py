@@ -6,6 +6,7 @@ import copy
 import hashlib
 import io
 import json
+import os
 import pickle
 import random
 import runpy
@@ -285,6 +286,16 @@ def test_a_failed_save_leaves_what_was_there(models, tmp_path, monkeypatch):
     assert load(path).groups is None
     assert list(tmp_path.iterdir()) == [path]
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(_ordinary(tmp_path).stat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_is_no_model_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(
+            ModelFileError, match=f"'{path}' cannot be loaded as a model: it is a p"
+        ):
+            load(path)
 
 
 def _ordinary(folder):

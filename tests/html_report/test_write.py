@@ -322,3 +322,19 @@ window.onload = () => {
   document.title = `${shown} pictures, ${tables} tables, ${wide} too wide`;
 };
 </script>"""
+
+
+def test_a_report_that_fails_leaves_the_old_one(model, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    path.chmod(0o600)
+    monkeypatch.setattr("os.fsync", _full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        model.report(path)
+    assert caught.value.filename == str(path)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("old", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _full(_):
+    raise OSError(28, "No space left on device")
