@@ -20,6 +20,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.blocks import blocks
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
+from skhlm.posterior.mixtures import Mixture, Residuals
 
 NEW, NO_EFFECT = -1, -2
 BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor's cache holds
@@ -238,17 +239,38 @@ class Posterior:
 
         Notes
         -----
-        The noise of new observations and the effects of new levels are stratified draws made once
-        and used for all rows: a row's quantiles are always the same, whatever the other rows, and
-        have less Monte Carlo error than independent draws would give. About 60 microseconds a row
-        for 2000 draws; memory does not grow with the rows.
+        Given a draw, residuals and effects of new levels have normal or Student-t distributions:
+        quantiles are those of the mixture of these over the draws, see `Mixture.quantiles`, and
+        reach as far as its tails. E[y | x] of known levels has the draws alone, whose quantiles
+        are linear between neighbours. A row's quantiles do not depend on the other rows. About
+        0.4 ms a row for an interval from 4800 draws; memory does not grow with the rows.
         """
         result = np.empty((len(X), len(quantiles)))
-        noisy = kind == "outcome"
-        for rows, values in self.blocks(X, codes, len(self.noise) if noisy else 1):
-            outcome = (values[:, None] + self.noise).reshape(len(rows), -1) if noisy else values
-            result[rows] = quantiles_of(outcome, quantiles)
+        for rows, mixture in self.mixtures(X, codes, kind):
+            spread = mixture.is_smooth
+            result[rows[~spread]] = quantiles_of(mixture.mean[~spread], quantiles)
+            result[rows[spread]] = mixture.some(spread).quantiles(quantiles)
         return result
+
+    def mixtures(self, X: Floats, codes: Ints, kind: Kind) -> Iterator[tuple[Ints, Mixture]]:
+        """Distributions of a new observation or of E[y | x], a block of rows at a time.
+
+        Effects of new levels are no draws in them, but normal distributions. All rows come once.
+        """
+        residuals = Residuals(self.sigma, self.nu) if kind == "outcome" else None
+        known = np.where(codes == NEW, NO_EFFECT, codes)
+        for rows, values in self.blocks(X, known, width=4):
+            variance = self.variance_of_new(self.units.centred(X[rows]), codes[rows])
+            yield rows, Mixture(values, variance, residuals)
+
+    def variance_of_new(self, Z: Floats, codes: Ints) -> Floats:
+        """Variance that new levels add to z' beta in each draw, (n, S), for rows Z (n, K)."""
+        variance = np.zeros((len(Z), self.n_draws))
+        for g, columns in enumerate(self.varying):
+            new = codes[:, g] == NEW
+            if new.any():
+                variance[new] += _quadratic_form(Z[new][:, columns], self.covariance(g))
+        return variance
 
     def interval(
         self, X: Floats, codes: Ints, coverage: float = 0.9, kind: Kind = "outcome"
@@ -268,7 +290,8 @@ class Posterior:
         Z = self.units.centred(X)
         for g, columns in enumerate(self.varying):
             new = codes[:, g] == NEW
-            variance[new] += _quadratic_form(Z[new][:, columns], self.covariance(g).mean(axis=-1))
+            mean = self.covariance(g).mean(axis=-1, keepdims=True)
+            variance[new] += _quadratic_form(Z[new][:, columns], mean)[:, 0]
         std: Floats = np.sqrt(variance + self.residual_variance)
         return std
 
@@ -541,12 +564,15 @@ def _stratified(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 
 
 def _quadratic_form(Z: Floats, covariance: Floats) -> Floats:
-    """z' Sigma z for each row, (n,), term by term so that no row depends on the batch."""
-    value = np.zeros(len(Z))
+    """z' Sigma z for each row and draw, (n, S), from Sigma (K, K, S).
+
+    Term by term, so that no row depends on the batch; never below zero, as sums may be by rounding.
+    """
+    value = np.zeros((len(Z), covariance.shape[-1]))
     for i, row in enumerate(covariance):
         for j, entry in enumerate(row):
-            value += Z[:, i] * Z[:, j] * entry
-    return value
+            value += (Z[:, i] * Z[:, j])[:, None] * entry
+    return np.maximum(value, 0.0, out=value)
 
 
 def _runs(codes: Ints) -> tuple[Ints, Ints]:

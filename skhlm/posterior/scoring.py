@@ -7,19 +7,23 @@ from scipy.special import betaln, gammaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
+from skhlm.posterior.mixtures import Mixture, normal_tail
 from skhlm.posterior.posterior import Posterior
+
+_SHIFTS = (0.06, 0.19, 0.31, 0.44)  # of the order of draws: pairs that are compared
 
 
 def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
     """Log density of a new observation at y, for each row by itself.
 
-        log mean_s p(y_i | eta_i^s, sigma^s, nu^s)
+        log mean_s p(y_i | eta_i^s, Sigma^s, sigma^s, nu^s)
 
     Parameters
     ----------
     posterior : Posterior
     X, codes
-        Predictors (n, p) and levels (n, G); effects of new levels are drawn as for intervals.
+        Predictors (n, p) and levels (n, G). Effects of new levels are integrated out draw by draw,
+        exactly for normal residuals, to a relative error below 1e-3 for Student-t ones.
     y : ndarray of shape (n,)
 
     Returns
@@ -28,14 +32,24 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
         In logarithms of 1 / (unit of y).
     """
     result = np.empty(len(X))
-    for rows, values in posterior.blocks(X, codes, width=4):
-        residual = y[rows, None] - values
-        result[rows] = log_mean_exp(log_density(residual, posterior.sigma, posterior.nu))
+    for rows, mixture in posterior.mixtures(X, codes, "outcome"):
+        result[rows] = log_mean_exp(_log_density(mixture, y[rows], posterior))
     return result
 
 
+def _log_density(mixture: Mixture, y: Floats, posterior: Posterior) -> Floats:
+    """Log density of each row and draw, (b, S)."""
+    density = log_density(y[:, None] - mixture.mean, posterior.sigma, posterior.nu)
+    new = mixture.variance.any(axis=1)
+    density[new] = mixture.some(new).log_density(y[new])
+    return density
+
+
 def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
-    """Continuous ranked probability score of each row, of the predictive draws behind intervals.
+    """Continuous ranked probability score of each row.
+
+    Residuals are the stratified draws of `Posterior.noise`; effects of new levels are integrated
+    out.
 
     Parameters
     ----------
@@ -47,12 +61,15 @@ def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n,)
-        In units of y; see `crps_of_draws`.
+        In units of y; see `crps_of_draws` and `crps_of_normals`.
     """
     result = np.empty(len(X))
-    for rows, values in posterior.blocks(X, codes, 3 * len(posterior.noise)):
-        outcome = (values[:, None] + posterior.noise).reshape(len(rows), -1)
-        result[rows] = crps_of_draws(outcome, y[rows])
+    for rows, mixture in posterior.mixtures(X, codes, "mean"):
+        outcome = (mixture.mean[:, None] + posterior.noise).reshape(len(rows), -1)
+        new = mixture.is_smooth
+        result[rows[~new]] = crps_of_draws(outcome[~new], y[rows[~new]])
+        sd = np.tile(np.sqrt(mixture.variance[new]), len(posterior.noise))
+        result[rows[new]] = crps_of_normals(outcome[new], sd, y[rows[new]])
     return result
 
 
@@ -66,6 +83,31 @@ def crps_of_draws(draws: Floats, y: Floats) -> Floats:
     rank = (2 * np.arange(1, m + 1) - m - 1) / m**2
     score: Floats = np.abs(error).mean(axis=1) - (rank * error).sum(axis=1)
     return score
+
+
+def crps_of_normals(mean: Floats, sd: Floats, y: Floats) -> Floats:
+    """CRPS of mixtures of m normal distributions, (n, m) each, at y (n,).
+
+        E|Y - y| - E|Y - Y'| / 2
+
+    Of the m^2 pairs of components in the second term a few m are looked at, far apart in the order
+    given.
+    """
+    m = mean.shape[1]
+    error = _mean_size(mean - y[:, None], sd)
+    for shift in _SHIFTS:
+        k = int(shift * m)
+        other, other_sd = np.roll(mean, k, axis=1), np.roll(sd, k, axis=1)
+        error -= _mean_size(mean - other, np.hypot(sd, other_sd)) / (2 * len(_SHIFTS))
+    return error
+
+
+def _mean_size(mean: Floats, sd: Floats) -> Floats:
+    """E|Y| of normal distributions, averaged over the last axis: (n, m) -> (n,)."""
+    z = np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
+    kernel, above = normal_tail(np.abs(z))
+    size = np.abs(mean) * (1 - 2 * above) + sd * kernel * np.sqrt(2 / np.pi)
+    return np.where(sd > 0, size, np.abs(mean)).mean(axis=1)
 
 
 def crps_of_student_t(z: Floats, df: float) -> Floats:
