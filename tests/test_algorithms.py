@@ -15,6 +15,7 @@ from skhlm import HLMRegressor
 from skhlm.datasets import load_sleepstudy
 from skhlm.engine import approximation
 from skhlm.engine.approximation import _resample
+from skhlm.engine.runs import INITIAL_RADIUS
 from skhlm.exceptions import SamplingError
 from skhlm.posterior import Posterior
 from skhlm.preparation import prepare
@@ -258,6 +259,39 @@ def test_another_model_starts_afresh(other):
         model.fit(X, Y).set_params(**other).fit(X, Y)
         cold = regressor(iter_sampling=50, chains=2, **other).fit(X, Y)
     np.testing.assert_array_equal(model.predict(X), cold.predict(X))
+
+
+_LATER = {
+    "the same": (X, Y),
+    "y in other units": (X, 100 * Y),
+    "y shifted": (X, Y + 1e6),
+    "a predictor in other units": (X * [1000, 1], Y),
+    "a predictor shifted": (X + np.array([1e6, 0]), Y),
+    "another relation": (X, Y[::-1] - 50 * X[:, 0]),
+    "other rows": (X[::3], Y[::3]),
+    "fewer levels": (X[LEVEL > J // 2], Y[LEVEL > J // 2]),
+    "tiny residuals": (X, 3 * X[:, 0] + 1e-6 * Y),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("later", _LATER)
+@pytest.mark.parametrize("family", ["normal", "student_t"])
+def test_no_chain_begins_far_from_the_posterior(later, family, monkeypatch):
+    """Whatever the data have become, a warm start is as near as a cold one."""
+    model = regressor(family=family, algorithm="laplace", warm_start=True).fit(X, Y)
+    begun = {}
+
+    def begin(_target, _settings, _diagnose, _progress, start):
+        begun.update(start=start)
+        raise SamplingError("far enough")
+
+    monkeypatch.setattr("skhlm.engine.algorithms.run_nuts", begin)
+    with pytest.raises(SamplingError, match="far enough"):
+        model.set_params(algorithm="nuts", iter_sampling=50).fit(*_LATER[later])
+    for inits in begun["start"].inits:
+        for values in inits.values():
+            assert (np.abs(values) <= INITIAL_RADIUS).all()
 
 
 @pytest.mark.parametrize("algorithm", ["pathfinder", "map"])

@@ -26,7 +26,7 @@ def infer(
 
     What an earlier fit of such a problem found saves a part of the way.
     """
-    target = build_target(problem, earlier)
+    target = build_target(problem)
     diagnose = partial(diagnose, n_threads=settings.parallel_chains)
     start = None if earlier is None else target.start(earlier)
     with Progress(settings.verbose) as progress:

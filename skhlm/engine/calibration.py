@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.earlier import Earlier
 from skhlm.engine.empirical_bayes import Estimate, empirical_bayes, fit_error, residuals
 from skhlm.engine.error_scale import ErrorScale, median_nu, nu_map
 from skhlm.engine.expansion import (
@@ -33,12 +32,10 @@ from skhlm.engine.trees import Tree, leaf_effects, learn_trees
 _TAU_GRID, _ERROR_GRID = 25, 25
 
 
-def calibrate(
-    problem: Problem, forest: Forest, rows: Rows, earlier: Earlier | None = None
-) -> MapConstants:
+def calibrate(problem: Problem, forest: Forest, rows: Rows) -> MapConstants:
     """A quick fit of the problem, and the map's constants at it."""
     trees = learn_trees(problem, forest)
-    estimate = empirical_bayes(rows, trees, problem, earlier)
+    estimate = empirical_bayes(rows, trees, problem)
     error = fit_error(rows, problem, estimate, _ERROR_GRID)
     expansions = _expand(rows, trees, estimate, error)
     scales = ScaleMaps(

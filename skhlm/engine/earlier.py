@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skhlm._typing import Floats
 from skhlm.draws import Draws
 
 
@@ -12,19 +11,13 @@ from skhlm.draws import Draws
 class Earlier:
     """Where an earlier fit ended.
 
-    ===============  ==============  ==============================================================
-    field            shape           what it is
-    ===============  ==============  ==============================================================
-    ``last``         (chains, 1)     where each chain begins
-    ``kappa``        (K,)            posterior means of the population-level coefficients
-    ``delta``        G x (J_g, K_g)  those of the effects; zeros for a level it has not seen
-    ``log_tau``      G x (3, K_g)    5/50/95% points
-    ``step_size``                    of the sampler, if there was one
-    ===============  ==============  ==============================================================
+    =============  ===========  =========================================================
+    field          shape        what it is
+    =============  ===========  =========================================================
+    ``last``       (chains, 1)  where each chain ended; no effect for a level not seen
+    ``step_size``               of the sampler, if there was one
+    =============  ===========  =========================================================
     """
 
     last: Draws
-    kappa: Floats
-    delta: tuple[Floats, ...]
-    log_tau: tuple[Floats, ...]
     step_size: float | None

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.earlier import Earlier
 from skhlm.engine.error_scale import ErrorScale, SquaredErrors, bin_errors, error_scale, vague_scale
 from skhlm.engine.messages import Message, condition_root, effects, root_value, upward
 from skhlm.engine.problem import Problem
@@ -54,13 +53,9 @@ class Estimate:
     error: ErrorScale
 
 
-def empirical_bayes(
-    rows: Rows, trees: Sequence[Tree], problem: Problem, earlier: Earlier | None = None
-) -> Estimate:
+def empirical_bayes(rows: Rows, trees: Sequence[Tree], problem: Problem) -> Estimate:
     """Sweep until effects, tau and sigma have settled."""
     estimate = first_estimate(rows, problem)
-    if earlier is not None:
-        estimate = resumed(rows, trees, problem, estimate, earlier)
     for _ in range(_MAX_SWEEPS):
         previous, estimate = estimate, sweep(rows, trees, problem, estimate)
         if has_settled(previous, estimate):
@@ -89,20 +84,6 @@ def first_estimate(rows: Rows, problem: Problem) -> Estimate:
         dof=rows.n_obs,
         error=vague_scale(sigma, student, problem.sigma_min),
     )
-
-
-def resumed(
-    rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimate, earlier: Earlier
-) -> Estimate:
-    """The estimate of an earlier fit, with the error's scale from the present residuals."""
-    estimate = replace(
-        estimate,
-        kappa=earlier.kappa,
-        delta=tuple(effects.T for effects in earlier.delta),
-        log_tau=earlier.log_tau,
-    )
-    information = cell_information(rows, rows.weight * em_precision(estimate))
-    return update_error(rows, trees, problem, information, estimate)
 
 
 def _first_scales(rows: Rows, problem: Problem, spread: float) -> tuple[Floats, ...]:

@@ -27,7 +27,7 @@ from skhlm.engine.run_directory import run_directory
 from skhlm.engine.settings import SamplerSettings
 from skhlm.exceptions import SamplingError
 
-_INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
+INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
 _SIGNIFICANT = 17  # digits: all of them
 
 Inits = Mapping[str, Floats]  # a parameter's values by its name; for several chains, one each
@@ -84,7 +84,7 @@ def sample(
             max_treedepth=settings.max_treedepth,
             metric="unit_e",
             step_size=None if start is None else start.step_size,
-            inits=_INITIAL_RADIUS if start is None else _write_inits(start, run.directory),
+            inits=INITIAL_RADIUS if start is None else _write_inits(start, run.directory),
             refresh=max(1, iterations // 20),
             show_progress=False,
         )
@@ -119,7 +119,7 @@ def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -
             num_single_draws=settings.iter_sampling,
             psis_resample=False,
             num_threads=settings.parallel_chains,
-            inits=_INITIAL_RADIUS,
+            inits=INITIAL_RADIUS,
             history_size=20,
         )
         return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
@@ -136,7 +136,7 @@ def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Appr
         fit = run(
             "variational",
             algorithm="meanfield",
-            inits=_INITIAL_RADIUS,
+            inits=INITIAL_RADIUS,
             grad_samples=10,
             eval_elbo=50,
             draws=settings.n_draws,

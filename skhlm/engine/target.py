@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import Draws
@@ -15,7 +18,7 @@ from skhlm.engine.output import initial_values, read_coordinates
 from skhlm.engine.problem import Problem
 from skhlm.engine.recalibration import recalibrate
 from skhlm.engine.rows import Rows, learn_rows
-from skhlm.engine.runs import Start
+from skhlm.engine.runs import INITIAL_RADIUS, Start
 from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
 
 
@@ -41,9 +44,18 @@ class Target:
         return to_draws(coordinates, self.problem, self.forest, self.constants, n_threads)
 
     def start(self, earlier: Earlier) -> Start:
-        """The last draws of an earlier fit, seen through the present map."""
-        z = to_coordinates(earlier.last, self.problem, self.forest, self.constants)
-        return Start(initial_values(z), earlier.step_size)
+        """The last draws of an earlier fit, seen through the present map, and drawn in.
+
+        Where the data have changed, in their units or in what they say, these draws may be
+        hundreds of standard deviations out, from where no chain comes back in time. No chain
+        begins farther out than a cold one may.
+        """
+        with np.errstate(all="ignore"):
+            z = to_coordinates(earlier.last, self.problem, self.forest, self.constants)
+        near: dict[str, Any] = {
+            name: None if at is None else _drawn_in(at) for name, at in vars(z).items()
+        }
+        return Start(initial_values(Coordinates(**near)), earlier.step_size)
 
     def recalibrated(self, coordinates: Coordinates, draws: Draws) -> Target:
         """The same problem, its map learned from draws."""
@@ -51,7 +63,12 @@ class Target:
         return replace(self, constants=constants)
 
 
-def build_target(problem: Problem, earlier: Earlier | None = None) -> Target:
-    """The problem with a map from a quick fit, which may begin where an earlier fit ended."""
+def _drawn_in(z: Floats) -> Floats:
+    """Coordinates within the radius of cold starts; what is no number is in the middle."""
+    return np.clip(np.nan_to_num(z), -INITIAL_RADIUS, INITIAL_RADIUS)
+
+
+def build_target(problem: Problem) -> Target:
+    """The problem with a map from a quick fit."""
     forest, rows = learn_forest(problem.codes, problem.n_levels), learn_rows(problem)
-    return Target(problem, forest, rows, calibrate(problem, forest, rows, earlier))
+    return Target(problem, forest, rows, calibrate(problem, forest, rows))

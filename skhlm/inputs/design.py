@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from reprlib import repr as repr_short
 
@@ -32,15 +32,17 @@ class Rows:
     that has their weight. So neither the order of the rows given nor writing a row twice instead
     of giving it weight 2 makes any difference to what follows.
 
-    ===========  ======  ======================================================
-    field        shape   what it is
-    ===========  ======  ======================================================
-    ``X``        (N, p)  predictors
-    ``y``        (N,)    outcome
-    ``weight``   (N,)    frequency weights, > 0
-    ``cell``     (N,)    cell of each row: 0, ..., C - 1, non-decreasing
-    ``codes``    (C, G)  level of each cell in each grouping factor; increasing
-    ===========  ======  ======================================================
+    =================  ======  ======================================================
+    field              shape   what it is
+    =================  ======  ======================================================
+    ``X``              (N, p)  predictors
+    ``y``              (N,)    outcome
+    ``weight``         (N,)    frequency weights, > 0
+    ``cell``           (N,)    cell of each row: 0, ..., C - 1, non-decreasing
+    ``codes``          (C, G)  level of each cell in each grouping factor; increasing
+    ``given``          (n,)    which of them each row given is; empty if nobody knows
+    ``given_weight``   (n,)    the weight it was given with
+    =================  ======  ======================================================
     """
 
     X: Floats
@@ -48,6 +50,8 @@ class Rows:
     weight: Floats
     cell: Ints
     codes: Ints
+    given: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    given_weight: Floats = field(default_factory=lambda: np.empty(0))
 
     def level_weights(self, n_levels: Sequence[int]) -> tuple[Floats, ...]:
         """Sum of the weights of the rows in each level, (J_g,) for each grouping factor."""
@@ -103,11 +107,14 @@ def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:
     X = X + 0.0  # not -0.0, which compares equal to 0.0 but has other bytes
     y = y + 0.0
     order = np.lexsort((weight, y, *X.T[::-1], cell))
+    given, given_weight = np.empty(len(y), dtype=np.int64), weight
     X, y, weight, cell = X[order], y[order], weight[order], cell[order]
     first = np.ones(len(y), dtype=np.bool_)
     first[1:] = (cell[1:] != cell[:-1]) | (y[1:] != y[:-1]) | (X[1:] != X[:-1]).any(axis=1)
+    given[order] = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
-    return Rows(X[starts], y[starts], np.add.reduceat(weight, starts), cell[starts], cells)
+    total = np.add.reduceat(weight, starts)
+    return Rows(X[starts], y[starts], total, cell[starts], cells, given, given_weight)
 
 
 def _cells(codes: Ints) -> tuple[Ints, Ints]:

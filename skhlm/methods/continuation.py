@@ -15,8 +15,6 @@ from skhlm.inputs.labels import Labels
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
 
-_TAILS = (0.05, 0.5, 0.95)
-
 
 def continue_from(
     spec: ModelSpec,
@@ -41,9 +39,6 @@ def continue_from(
     step_size = diagnostics.step_size
     return Earlier(
         last=draws.map(lambda x: np.moveaxis(x[..., picks], -1, 0)[:, None]),
-        kappa=draws.kappa.mean(axis=-1),
-        delta=tuple(effects.mean(axis=-1) for effects in draws.delta),
-        log_tau=tuple(np.log(np.quantile(tau, _TAILS, axis=-1)) for tau in draws.tau),
         step_size=float(np.exp(np.log(step_size).mean())) if len(step_size) else None,
     )
 

@@ -66,6 +66,18 @@ class PredictionMixin(Fitted):
         -------
         interval : ndarray of shape (n_samples, 2)
             Lower and upper ends, in the units of y.
+
+        Raises
+        ------
+        ValueError
+            For the expected value of known levels, of which there are the draws alone, if fewer
+            than one of them would lie beyond each end: S draws give no more than a coverage of
+            1 - 2 / S.
+
+        Notes
+        -----
+        Of new observations and new levels the ends are quantiles of the mixture of the normal or
+        Student-t distributions that the draws stand for, and reach as far as their tails.
         """
         predictors, codes, _ = self._rows(X)
         return self._posterior.interval(predictors, codes, coverage, kind)
@@ -92,6 +104,12 @@ class PredictionMixin(Fitted):
         -------
         values : ndarray of shape (n_samples, n_quantiles)
             In the units of y.
+
+        Raises
+        ------
+        ValueError
+            As `predict_interval`: S draws of the expected value of known levels have quantiles
+            from 1 / S to 1 - 1 / S.
         """
         probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():

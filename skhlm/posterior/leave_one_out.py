@@ -18,6 +18,7 @@ from skhlm.posterior.posterior import Posterior
 from skhlm.posterior.scoring import log_density
 
 ROWS_FOR_EFFICIENCY = 100
+_SAME = 1e-6  # relative difference that float32 may make
 _NO_POSTERIOR = "\n  The fit has not converged: these are not densities of the model."
 
 
@@ -40,6 +41,10 @@ class LeaveOneOut:
     pointwise : DataFrame
         The same rows' ``y`` and ``weight``, ``elpd`` and ``p_loo`` of one row of such a weight, and
         ``pareto_k``: large where a row changes the posterior much.
+    given : DataFrame
+        Each row that was given, in that order, but those of weight 0: which of the distinct rows
+        it is (``row``), and its ``weight``. So ``pointwise.iloc[given["row"]]`` are results in the
+        order of X.
     n : float
         Rows, or the sum of their weights.
     n_draws : int
@@ -56,6 +61,7 @@ class LeaveOneOut:
     p_loo: float
     rows: pd.DataFrame
     pointwise: pd.DataFrame
+    given: pd.DataFrame
     n: float
     n_draws: int
     r_eff: float
@@ -105,7 +111,9 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
     Parameters
     ----------
     first, second : LeaveOneOut
-        Results of `HLMRegressor.loo` of models with the same y, weights and columns of X.
+        Results of `HLMRegressor.loo` of models with the same y and weights. Predictors, groups and
+        families may differ: rows are paired as they were given. Rows in another order are paired
+        where all columns of X are the same.
 
     Returns
     -------
@@ -135,14 +143,9 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
        cross-validation based model comparison. Bayesian Analysis. arXiv:2008.10296
     """
     _check_results(first, second)
-    ours, theirs = _in_common_order(first), _in_common_order(second)
-    if not _data(ours).equals(_data(theirs)):
-        raise ValueError(
-            "The two results are of different rows: compare models that were fitted to the same X, "
-            "y and sample_weight."
-        )
-    difference = (ours["pointwise", "elpd"] - theirs["pointwise", "elpd"]).to_numpy()
-    return Comparison(*_sum_and_error(difference, ours["pointwise", "weight"].to_numpy()))
+    ours, theirs = _paired(first, second)
+    difference = (ours["elpd"] - theirs["elpd"]).to_numpy()
+    return Comparison(*_sum_and_error(difference, ours["weight"].to_numpy()))
 
 
 def _check_results(first: LeaveOneOut, second: LeaveOneOut) -> None:
@@ -207,6 +210,7 @@ def leave_one_out(
         pointwise=pd.DataFrame(
             {"y": rows.y, "weight": rows.weight, "elpd": elpd, "p_loo": p_loo, "pareto_k": k}
         ),
+        given=_given(rows),
         n=float(rows.weight.sum()),
         n_draws=posterior.n_draws,
         r_eff=r_eff,
@@ -215,6 +219,13 @@ def leave_one_out(
     _warn_if_not_converged(result)
     _warn_if_unreliable(result)
     return result
+
+
+def _given(rows: Rows) -> pd.DataFrame:
+    """`LeaveOneOut.given`; the rows as they stand if nobody knows how they were given."""
+    if not len(rows.given):
+        return pd.DataFrame({"row": np.arange(len(rows.y)), "weight": rows.weight})
+    return pd.DataFrame({"row": rows.given, "weight": rows.given_weight})
 
 
 def log_likelihood(
@@ -265,6 +276,34 @@ def _sum_and_error(values: Floats, weight: Floats) -> tuple[float, float]:
     """Sum of values (n,) of weighted rows, and its standard error sqrt(n Var(values))."""
     total = float((weight * values).sum())
     return total, float(np.sqrt((weight * (values - total / weight.sum()) ** 2).sum()))
+
+
+def _paired(first: LeaveOneOut, second: LeaveOneOut) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Results of both for the same rows: in the order given, or else by all that rows hold."""
+    ours, theirs = _as_given(first), _as_given(second)
+    if _is_same_outcome(ours, theirs):
+        return ours, theirs
+    ours, theirs = _in_common_order(first), _in_common_order(second)
+    if not _data(ours).equals(_data(theirs)):
+        raise ValueError(
+            "The two results are of different rows: y or sample_weight differ, or the rows are in "
+            "another order and their columns are not the same. Fit both models to the same y and "
+            "sample_weight, rows in the same order; the columns of X may differ then."
+        )
+    return pd.DataFrame(ours["pointwise"]), pd.DataFrame(theirs["pointwise"])
+
+
+def _as_given(result: LeaveOneOut) -> pd.DataFrame:
+    """Results of each row that was given, in that order."""
+    rows = result.pointwise.iloc[result.given["row"].to_numpy()].reset_index(drop=True)
+    return rows.assign(weight=result.given["weight"].to_numpy())
+
+
+def _is_same_outcome(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    """Whether y and weights are the same row by row, to the digits of a float32."""
+    return len(ours) == len(theirs) and all(
+        np.allclose(ours[name], theirs[name], rtol=_SAME, atol=0) for name in ("y", "weight")
+    )
 
 
 def _in_common_order(result: LeaveOneOut) -> pd.DataFrame:

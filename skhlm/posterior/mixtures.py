@@ -134,8 +134,11 @@ class Mixture:
     @property
     def is_smooth(self) -> Bools:
         """Which rows have a density, (b,); the others have their draws alone."""
-        if self.residuals is not None:
-            return np.ones(len(self.mean), dtype=np.bool_)
+        return self.has_new | (self.residuals is not None)
+
+    @property
+    def has_new(self) -> Bools:
+        """Which rows have a level that fit has not seen, and whose effect varies, (b,)."""
         return np.asarray(self.variance.any(axis=1))
 
     def log_density(self, y: Floats) -> Floats:
@@ -150,7 +153,8 @@ class Mixture:
         """Log density of each draw at squared deviations from its mean, both (b, S)."""
         if self.residuals is None or self.residuals.nu is None:
             variance = variance + (0.0 if self.residuals is None else self.residuals.sigma**2)
-            return -0.5 * (square / variance + np.log(2 * np.pi * variance))
+            density: Floats = -0.5 * (square / variance + np.log(2 * np.pi * variance))
+            return density
         farthest = (square / self.residuals.sigma**2).max(axis=1)
         near = farthest <= _FAR
         result = np.empty(square.shape)
@@ -171,6 +175,14 @@ class Mixture:
             column[:] = search.place(search.run(normals, start))
         return result
 
+    def above_zero(self) -> Floats:
+        """Probability of a value above zero, (b,), where there are no residuals."""
+        sd = np.sqrt(self.variance)
+        z = np.divide(self.mean, sd, out=np.where(self.mean > 0, np.inf, -np.inf), where=sd > 0)
+        _, above = normal_tail(-z)
+        probability: Floats = above.mean(axis=1)
+        return probability
+
     def _normals(self) -> _Normals:
         """The same as normal distributions alone."""
         n = self.mean.shape[1]
@@ -189,7 +201,8 @@ class Mixture:
     def _scale(self) -> Floats:
         """Roughly how wide each row's distribution is, (b,)."""
         noise = 0.0 if self.residuals is None else np.mean(self.residuals.sigma**2)
-        return np.sqrt(self.mean.var(axis=1) + self.variance.mean(axis=1) + noise)
+        scale: Floats = np.sqrt(self.mean.var(axis=1) + self.variance.mean(axis=1) + noise)
+        return scale
 
 
 @dataclass(frozen=True)
@@ -297,9 +310,7 @@ class _Search:
         return self.target - g, move
 
 
-def _next(
-    x: Floats, miss: Floats, move: Floats, low: Floats, high: Floats, bisect: bool
-) -> Floats:
+def _next(x: Floats, miss: Floats, move: Floats, low: Floats, high: Floats, bisect: bool) -> Floats:
     """Where to look after x: a step that stays in the bracket, or its middle."""
     reach = 1 + np.abs(x)
     known = np.isfinite(low) & np.isfinite(high)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -25,6 +26,7 @@ from skhlm.posterior.mixtures import Mixture, Residuals
 NEW, NO_EFFECT = -1, -2
 BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor's cache holds
 JOINT_BYTES = 2**26  # of one working array of joint draws
+_ROUNDING = 1e-9
 _FEW = 2  # quantiles, which are selected faster than all is sorted
 MIN_PREDICTIVE_DRAWS = 2000  # behind a quantile of a new observation
 
@@ -171,6 +173,10 @@ class Posterior:
             noise=_noise(sigma, nu),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """State without what is worked out from it again."""
+        return {name: value for name, value in vars(self).items() if name != "residuals"}
+
     @property
     def n_draws(self) -> int:
         """S, the number of draws of all chains together."""
@@ -247,9 +253,7 @@ class Posterior:
         """
         result = np.empty((len(X), len(quantiles)))
         for rows, mixture in self.mixtures(X, codes, kind):
-            spread = mixture.is_smooth
-            result[rows[~spread]] = quantiles_of(mixture.mean[~spread], quantiles)
-            result[rows[spread]] = mixture.some(spread).quantiles(quantiles)
+            result[rows] = quantiles_of_mixture(mixture, quantiles)
         return result
 
     def mixtures(self, X: Floats, codes: Ints, kind: Kind) -> Iterator[tuple[Ints, Mixture]]:
@@ -257,11 +261,19 @@ class Posterior:
 
         Effects of new levels are no draws in them, but normal distributions. All rows come once.
         """
-        residuals = Residuals(self.sigma, self.nu) if kind == "outcome" else None
         known = np.where(codes == NEW, NO_EFFECT, codes)
         for rows, values in self.blocks(X, known, width=4):
-            variance = self.variance_of_new(self.units.centred(X[rows]), codes[rows])
-            yield rows, Mixture(values, variance, residuals)
+            yield rows, self.mixture(values, X[rows], codes[rows], kind)
+
+    def mixture(self, known: Floats, X: Floats, codes: Ints, kind: Kind) -> Mixture:
+        """The same for some rows, from draws of their expected values without new levels (b, S)."""
+        variance = self.variance_of_new(self.units.centred(X), codes)
+        return Mixture(known, variance, self.residuals if kind == "outcome" else None)
+
+    @cached_property
+    def residuals(self) -> Residuals:
+        """Distribution of a residual in each draw."""
+        return Residuals(self.sigma, self.nu)
 
     def variance_of_new(self, Z: Floats, codes: Ints) -> Floats:
         """Variance that new levels add to z' beta in each draw, (n, S), for rows Z (n, K)."""
@@ -490,6 +502,37 @@ def quantiles_of(values: Floats, probabilities: Sequence[float]) -> Floats:
             above = x[..., rank + 1] if ordered is not None else x[..., rank + 1 :].min(axis=-1)
             result[..., q] = x[..., rank] * (1 - share) + above * share
     return result
+
+
+def quantiles_of_mixture(mixture: Mixture, probabilities: Sequence[float]) -> Floats:
+    """Quantiles of each row, (b, q): of its density, or of its draws where it has none.
+
+    Raises
+    ------
+    ValueError
+        Where there are draws alone, and not one of them is beyond a quantile.
+    """
+    smooth = mixture.is_smooth
+    if not smooth.all():
+        _check_reach(mixture.mean.shape[1], probabilities)
+    result = np.empty((len(smooth), len(probabilities)))
+    result[~smooth] = quantiles_of(mixture.mean[~smooth], probabilities)
+    result[smooth] = mixture.some(smooth).quantiles(probabilities)
+    return result
+
+
+def _check_reach(n_draws: int, probabilities: Sequence[float]) -> None:
+    """Raise where quantiles are farther out than draws can tell."""
+    outermost = min((min(p, 1 - p) for p in probabilities), default=0.5)
+    if outermost * n_draws < min(1.0, n_draws / 2) * (1 - _ROUNDING):
+        raise ValueError(
+            f"{n_draws} draws of an expected value tell its quantiles from {1 / n_draws:.2g} to "
+            f"{1 - 1 / n_draws:.6g}, as at least one draw must lie beyond: the largest coverage of "
+            f"an interval is 1 - 2/{n_draws} = {max(1 - 2 / n_draws, 0):.6g}, and "
+            f"{1 - 2 * outermost:.6g} was asked for. Ask for less, or fit with more draws "
+            "(iter_sampling, chains; max_draws of compact). Intervals of new observations "
+            "(kind='outcome') have no such bound."
+        )
 
 
 def describe(values: Floats, probabilities: Sequence[float]) -> Floats:

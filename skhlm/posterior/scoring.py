@@ -40,7 +40,7 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
 def _log_density(mixture: Mixture, y: Floats, posterior: Posterior) -> Floats:
     """Log density of each row and draw, (b, S)."""
     density = log_density(y[:, None] - mixture.mean, posterior.sigma, posterior.nu)
-    new = mixture.variance.any(axis=1)
+    new = mixture.has_new
     density[new] = mixture.some(new).log_density(y[new])
     return density
 
@@ -66,7 +66,7 @@ def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
     result = np.empty(len(X))
     for rows, mixture in posterior.mixtures(X, codes, "mean"):
         outcome = (mixture.mean[:, None] + posterior.noise).reshape(len(rows), -1)
-        new = mixture.is_smooth
+        new = mixture.has_new
         result[rows[~new]] = crps_of_draws(outcome[~new], y[rows[~new]])
         sd = np.tile(np.sqrt(mixture.variance[new]), len(posterior.noise))
         result[rows[new]] = crps_of_normals(outcome[new], sd, y[rows[new]])
@@ -107,7 +107,8 @@ def _mean_size(mean: Floats, sd: Floats) -> Floats:
     z = np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
     kernel, above = normal_tail(np.abs(z))
     size = np.abs(mean) * (1 - 2 * above) + sd * kernel * np.sqrt(2 / np.pi)
-    return np.where(sd > 0, size, np.abs(mean)).mean(axis=1)
+    sizes: Floats = np.where(sd > 0, size, np.abs(mean)).mean(axis=1)
+    return sizes
 
 
 def crps_of_student_t(z: Floats, df: float) -> Floats:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.blocks import blocks
-from skhlm.engine.small_matrices import apply, cholesky
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.design import Ranges
+from skhlm.posterior.mixtures import Mixture
 from skhlm.posterior.posterior import (
     BLOCK_BYTES,
+    NEW,
     NO_EFFECT,
     Coefficients,
     Kind,
     Posterior,
     central,
-    quantiles_of,
+    quantiles_of_mixture,
 )
 
 Derive = Callable[[Floats], Mapping[str, Any]]
@@ -131,21 +132,23 @@ def band_along(
     Notes
     -----
     In each draw the expected value is a + b' phi(g), so that a row costs two vectors of draws and
-    one product for each point; a point costs two selections. The draws, those of new levels and the
-    noise of new observations are the same at all points and for all rows: curves are smooth.
+    one product for each point; a point costs what a row of `Posterior.quantiles` does. The draws
+    are the same at all points and for all rows: curves are smooth.
     """
     centre = posterior.units.x_center[path.columns]
     start = X.copy()
     start[:, path.columns] = centre
     moves = path.values - centre
-    noise = posterior.noise if kind == "outcome" else None
-    width = len(moves) * (1 if noise is None else len(noise))
+    known = np.where(codes == NEW, NO_EFFECT, codes)
     result = np.empty((len(X), len(moves), 3))
-    for rows, base in posterior.blocks(start, codes, width):
-        values = _along(posterior, codes[rows], path.columns, moves, base)
-        if noise is not None:
-            values = (values[:, :, None] + noise).reshape(*values.shape[:2], -1)
-        result[rows, :, 1:] = quantiles_of(values, central(coverage))
+    for rows, base in posterior.blocks(start, known, 4 * len(moves)):
+        values = _along(posterior, known[rows], path.columns, moves, base)
+        points = np.repeat(start[rows], len(moves), axis=0)
+        points[:, path.columns] = np.tile(path.values, (len(rows), 1))
+        at = np.repeat(codes[rows], len(moves), axis=0)
+        mixture = posterior.mixture(values.reshape(len(points), -1), points, at, kind)
+        ends = quantiles_of_mixture(mixture, central(coverage))
+        result[rows, :, 1:] = ends.reshape(len(rows), len(moves), 2)
     mean = posterior.expected_value(start, codes)
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, moves, mean)
     return result
@@ -154,11 +157,18 @@ def band_along(
 def slopes_along(posterior: Posterior, codes: Ints, path: Path, coverage: float) -> Floats:
     """Mean and interval of dE[y | x]/dg along a path, (n, T, 3), for rows of codes (n, G)."""
     result = np.empty((len(codes), len(path.slopes), 3))
+    Z = np.zeros((len(path.slopes), len(posterior.draws.kappa)))
+    Z[:, path.columns + posterior.units.fit_intercept] = path.slopes
+    known = np.where(codes == NEW, NO_EFFECT, codes)
     size = BLOCK_BYTES // (8 * posterior.n_draws * len(path.slopes))
     for rows in blocks(len(codes), size):
         none = np.zeros((len(codes[rows]), posterior.n_draws))
-        values = _along(posterior, codes[rows], path.columns, path.slopes, none)
-        result[rows, :, 1:] = quantiles_of(values, central(coverage))
+        values = _along(posterior, known[rows], path.columns, path.slopes, none)
+        at = np.repeat(codes[rows], len(Z), axis=0)
+        variance = posterior.variance_of_new(np.tile(Z, (len(values), 1)), at)
+        mixture = Mixture(values.reshape(variance.shape), variance, None)
+        ends = quantiles_of_mixture(mixture, central(coverage))
+        result[rows, :, 1:] = ends.reshape(*values.shape[:2], 2)
     mean = np.zeros(len(codes))
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, path.slopes, mean)
     return np.broadcast_to(result, (len(codes), len(path.grid), 3))
@@ -198,20 +208,45 @@ def compare_points(
     ndarray of shape (n, T, 4)
         Mean, lower, upper and the probability that the difference is above zero.
     """
-    shared = Points(reference.Z, np.where(apart, NO_EFFECT, reference.codes))
     n, T, _ = points.Z.shape
     result = np.empty((n, T, 4))
+    known = [
+        replace(p, codes=np.where(p.codes == NEW, NO_EFFECT, p.codes)) for p in (points, reference)
+    ]
     for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * T)):
-        of, mean = posterior.draws, posterior.mean
-        values = points.expected_value(of, rows) - shared.expected_value(of, rows)
-        for g in np.flatnonzero(apart[rows].any(axis=0)):
-            others = _of_another_new_level(posterior, int(g), reference.Z[rows])
-            values -= apart[rows, g, None, None] * others
-        means = points.expected_value(mean, rows) - shared.expected_value(mean, rows)
+        values, means = (
+            known[0].expected_value(of, rows) - known[1].expected_value(of, rows)
+            for of in (posterior.draws, posterior.mean)
+        )
+        variance = _variance_of_difference(posterior, points, reference, apart, rows)
+        mixture = Mixture(values.reshape(variance.shape), variance, None)
+        ends = quantiles_of_mixture(mixture, central(coverage))
         result[rows, :, :1] = means
-        result[rows, :, 1:3] = quantiles_of(values, central(coverage))
-        result[rows, :, 3] = (values > 0).mean(axis=-1)
+        result[rows, :, 1:3] = ends.reshape(*values.shape[:2], 2)
+        result[rows, :, 3] = mixture.above_zero().reshape(values.shape[:2])
     return result
+
+
+def _variance_of_difference(
+    posterior: Posterior, points: Points, reference: Points, apart: Bools, rows: slice
+) -> Floats:
+    """Variance that new levels add to differences, (b T, S): shared ones to z - z_reference."""
+    new, of_reference = points.codes == NEW, reference.codes == NEW
+    shared = new & of_reference & ~apart
+    parts = [
+        (points.Z - reference.Z, shared),
+        (points.Z, new & ~shared),
+        (np.broadcast_to(reference.Z, points.Z.shape), of_reference & ~shared),
+    ]
+    T, K = points.Z.shape[1:]
+    variances = [
+        posterior.variance_of_new(
+            Z[rows].reshape(-1, K), np.repeat(np.where(is_new[rows], NEW, NO_EFFECT), T, axis=0)
+        )
+        for Z, is_new in parts
+    ]
+    total: Floats = np.sum(variances, axis=0)
+    return total
 
 
 def _derived(grid: Floats, derive: Derive, predictors: Sequence[str]) -> dict[str, Floats]:
@@ -252,11 +287,3 @@ def _mean_along(
     for j, column in enumerate(columns + posterior.units.fit_intercept):
         value += weights[:, j] * posterior.mean.at(codes, int(column))
     return value
-
-
-def _of_another_new_level(posterior: Posterior, g: int, Z: Floats) -> Floats:
-    """Draws of z' delta for a new level that is not the one of `Posterior.draws`, (b, T, S)."""
-    standard = np.random.default_rng((2, g)).standard_normal(posterior.tau[g].shape)
-    effects = apply(cholesky(posterior.covariance(g)), standard)
-    draws: Floats = Z[:, :, posterior.varying[g]] @ effects
-    return draws

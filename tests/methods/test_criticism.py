@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skhlm import HLMRegressor, load, save
+from skhlm import HLMRegressor, compare_loo, load, save
 from skhlm.priors import Normal
 
 
@@ -251,3 +251,60 @@ def test_loo_warns_of_a_fit_that_has_not_converged(fitted, campaigns):
     with pytest.warns(ConvergenceWarning, match="The fit has not converged"):
         assert not model.loo(*campaigns).converged
     assert fitted.loo().converged
+
+
+@pytest.fixture(scope="module")
+def schools():
+    """Scores of pupils by school and year, one of them twice."""
+    rng = np.random.default_rng(0)
+    n = 120
+    X = pd.DataFrame(
+        {"school": rng.integers(6, size=n), "year": rng.integers(2000, 2005, n)}
+    ).assign(x=rng.normal(size=n))
+    X.loc[n] = X.loc[0]
+    y = X["x"] + 0.3 * (X["year"] - 2002) + rng.normal(size=6)[X["school"].astype(int)]
+    y += rng.normal(size=n + 1)
+    y[n] = y[0]
+    return X.astype({"school": int, "year": int}), y
+
+
+def _loo_of(X, y, groups="school", **parameters):
+    fixed = {"varying": "intercept", "family": "normal", "algorithm": "laplace"}
+    model = HLMRegressor(groups, **(fixed | parameters), random_state=0).fit(X, y)
+    return model.loo(X, y)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda X, y: _loo_of(X, y, ["school", "year"]),
+        lambda X, y: _loo_of(X, y, None),
+        lambda X, y: _loo_of(X.drop(columns="year"), y),
+        lambda X, y: _loo_of(X[["school"]], y),
+        lambda X, y: _loo_of(X[["x", "year", "school"]] * [2, 1, 1], y),
+        lambda X, y: _loo_of(X, y.astype(np.float32)),
+    ],
+    ids=["group", "no groups", "a predictor less", "none", "other columns", "float32"],
+)
+def test_models_with_other_columns_are_compared_row_by_row(schools, other):
+    X, y = schools
+    first, second = _loo_of(X, y), other(X, y)
+    difference = _by_row(first) - _by_row(second)
+    found = compare_loo(first, second)
+    np.testing.assert_allclose(found.elpd_diff, first.elpd - second.elpd, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.se, np.sqrt(len(y) * difference.var()), rtol=1e-9)
+    np.testing.assert_allclose(first.pointwise["y"].iloc[first.given["row"]], y)
+
+
+def _by_row(result):
+    return result.pointwise["elpd"].to_numpy()[result.given["row"]]
+
+
+def test_rows_in_another_order_are_compared_where_their_columns_are_the_same(schools):
+    X, y = schools
+    order = np.random.default_rng(1).permutation(len(y))
+    first, shuffled = _loo_of(X, y), _loo_of(X.iloc[order], y.iloc[order])
+    assert compare_loo(first, shuffled).se < 1e-9  # the same problem, so the same draws
+    fewer = _loo_of(X.iloc[order].drop(columns="x"), y.iloc[order])
+    with pytest.raises(ValueError, match=r"different rows.*in the same order"):
+        compare_loo(first, fewer)

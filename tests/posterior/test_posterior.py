@@ -128,7 +128,7 @@ def rowwise(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
             posterior.expected_value(X, codes),
             posterior.predictive_std(X, codes),
             posterior.interval(X, codes, 0.9, "outcome"),
-            posterior.quantiles(X, codes, [0.01, 0.3, 0.99], "mean"),
+            posterior.quantiles(X, codes, [0.5], "mean"),
             expected_value_draws(posterior, X, codes),
         ]
     )
@@ -247,6 +247,34 @@ def test_mean_quantiles_are_those_of_the_draws() -> None:
     X, codes = make_rows(20, new=False)
     expected = np.quantile(expected_value_draws(posterior, X, codes), [0.05, 0.95], axis=1).T
     np.testing.assert_allclose(posterior.interval(X, codes, 0.9, "mean"), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("nu", [None, 4.0])
+def test_intervals_reach_beyond_the_draws(nu: float | None) -> None:
+    """Also those of few draws: the ends are in the tails of normal and Student-t distributions."""
+    posterior = Posterior.from_draws(constant_draws(100, nu=nu), VARYING, UNITS).thinned(10)
+    X, codes = np.array([[5.0, -2.0]] * 2), np.array([[0, 0, 0], [0, NEW, 0]])
+    found = posterior.interval(X, codes, 0.9999)
+    noise = stats.norm(13, 4.5) if nu is None else stats.t(nu, 13, 4.5)
+    np.testing.assert_allclose(found[0], noise.interval(0.9999), rtol=0.02)
+    if nu is None:
+        tau = posterior.tau[1][0, 0]
+        new = stats.norm(13, np.hypot(4.5, tau)).interval(0.9999)
+        np.testing.assert_allclose(found[1], new, rtol=1e-4)
+    means = posterior.interval(X[1:], codes[1:], 0.9999, "mean")
+    np.testing.assert_allclose(means[0], stats.norm(13, posterior.tau[1][0, 0]).interval(0.9999))
+
+
+@pytest.mark.parametrize("n_draws", [4, 40, 400])
+def test_an_expected_value_has_no_quantiles_beyond_its_draws(n_draws: int) -> None:
+    posterior = make_posterior(draws=n_draws // 4)
+    X, codes = make_rows(3, new=False)
+    most = 1 - 2 / n_draws
+    assert posterior.interval(X, codes, most, "mean").shape == (3, 2)
+    with pytest.raises(ValueError, match=rf"{n_draws} draws.*largest coverage.*= {most:.6g}"):
+        posterior.interval(X, codes, (most + 3) / 4, "mean")
+    posterior.interval(X, codes, 1 - 1e-6, "outcome")
+    posterior.quantiles(X, codes, [0.5], "mean")
 
 
 def test_quantiles_of_agrees_with_numpy() -> None:

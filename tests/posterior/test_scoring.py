@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -9,9 +11,11 @@ from scipy import integrate, stats
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
 from skhlm.posterior import NEW, Posterior
+from skhlm.posterior.joint_density import joint_log_density
 from skhlm.posterior.scoring import (
     crps,
     crps_of_draws,
+    crps_of_normals,
     crps_of_student_t,
     inside,
     interval_score,
@@ -64,9 +68,29 @@ def test_density_is_the_mean_over_draws():
 
 
 def test_density_of_a_new_level_is_as_wide_as_levels_differ():
-    posterior = make_posterior(4000, nu=None)
+    found = log_predictive_density(make_posterior(2, nu=None), NO_PREDICTORS, UNSEEN, Y)
+    np.testing.assert_allclose(found, stats.norm.logpdf(Y, 1, np.sqrt(13)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("nu", [None, 4.0])
+@pytest.mark.parametrize("sigma", [1e-5, 1e-2, 1e2])
+def test_density_of_a_new_level_where_residuals_are_tiny_or_large(nu, sigma):
+    """One draw is enough, as nothing of the new effect is drawn."""
+    posterior = make_posterior(1, nu=nu)
+    posterior = replace(posterior, sigma=np.full(1, sigma))
     found = log_predictive_density(posterior, NO_PREDICTORS, UNSEEN, Y)
-    np.testing.assert_allclose(found, stats.norm.logpdf(Y, 1, np.sqrt(13)), atol=2e-3)
+    joint = [
+        joint_log_density(
+            posterior,
+            *(NO_PREDICTORS[:1], UNSEEN[:1], np.zeros((1, 1), dtype=np.int64), Y[[i]], np.ones(1)),
+        )
+        for i in range(len(Y))
+    ]
+    # The joint density of Student-t residuals is importance sampling with 32 points a draw.
+    np.testing.assert_allclose(found, joint, rtol=1e-12 if nu is None else 0.1)
+    if nu is None or sigma < 1:
+        expected = stats.norm.logpdf(Y, 1, np.hypot(3, sigma))
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_mean_of_logarithms_keeps_its_range():
@@ -91,17 +115,27 @@ def test_crps_is_that_of_the_predictive_distribution(nu):
 
 
 def test_crps_of_a_new_level():
-    found = crps(make_posterior(4000, nu=None), NO_PREDICTORS, UNSEEN, Y)
+    found = crps(make_posterior(20, nu=None), NO_PREDICTORS, UNSEEN, Y)
     expected = [crps_by_quadrature(stats.norm(1, np.sqrt(13)).cdf, y) for y in Y]
-    # Standard errors of |Y - y| over 4000 draws are up to 0.04, less for stratified ones.
-    np.testing.assert_allclose(found, expected, atol=0.06)
+    np.testing.assert_allclose(found, expected, atol=0.005)  # 2000 stratified residuals
+
+
+def test_crps_of_a_normal_distribution_is_its_closed_form():
+    z = (Y - 1) / 2
+    expected = 2 * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    found = crps_of_normals(np.ones((4, 30)), np.full((4, 30), 2.0), Y)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    points = np.random.default_rng(0).normal(size=(4, 30))
+    error = np.abs(points - Y[:, None]).mean(axis=1)
+    assert (crps_of_normals(points, np.zeros((4, 30)), Y) < error).all()
 
 
 def test_scores_of_a_row_do_not_depend_on_the_others(monkeypatch):
     posterior = make_posterior(50, nu=5.0, spread=2.0)
-    whole = [f(posterior, NO_PREDICTORS, KNOWN, Y) for f in (log_predictive_density, crps)]
+    codes = np.array([[0], [NEW], [1], [NEW]])
+    whole = [f(posterior, NO_PREDICTORS, codes, Y) for f in (log_predictive_density, crps)]
     monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", 1)
-    again = [f(posterior, NO_PREDICTORS, KNOWN, Y) for f in (log_predictive_density, crps)]
+    again = [f(posterior, NO_PREDICTORS, codes, Y) for f in (log_predictive_density, crps)]
     np.testing.assert_array_equal(again, whole)
 
 
