@@ -119,8 +119,10 @@ class HLMRegressor(
     warm_start : bool, default=False
         Whether a fit after the first begins where the last one ended: its draws, with the effects
         of new levels at 0, its step size, and half of the warmup. For refits of the same model with
-        more rows or new levels; another model starts afresh. The posterior is the same, but not
-        the draws. The same data and parameters once more change nothing: the model stays as it is.
+        more rows or new levels; another model starts afresh, and data that have changed, as by
+        another unit, begin no farther from the posterior than a first fit. The posterior is the
+        same, but not the draws. The same data and parameters once more change nothing: the model
+        stays as it is.
     n_jobs : int or None, default=None
         Chains at a time, never more than processors, and 1 inside a joblib worker. None is what
         ``joblib.parallel_config`` says, or else one for each processor, as -1 is. Results do not

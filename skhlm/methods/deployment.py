@@ -42,8 +42,10 @@ class DeploymentMixin(Fitted):
         `sample_y`, `group_effects` and `summary`, whose ``ess_bulk``, ``ess_tail`` and ``rhat`` are
         those of the kept draws (there can hardly be more effective draws than draws). The end of a
         90% interval is then off by about 2.1 / sqrt(max_draws) posterior standard deviations of
-        what it is about: a tenth for 400 draws. Residuals of new observations are drawn anew, 2000
-        of them at least, so that their intervals move far less.
+        what it is about: a tenth for 400 draws. Residuals of new observations and effects of new
+        levels are no draws in it, so that their intervals move far less, and reach as far into the
+        tails as before. Intervals of expected values are draws: `predict_interval` says how far
+        these go.
 
         The training rows are not copied, as with pickles and model files.
 

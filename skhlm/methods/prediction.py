@@ -155,6 +155,9 @@ class PredictionMixin(Fitted):
     def log_predictive_density(self, X: Any, y: Any) -> Floats:
         """Log density of a new observation at y, each row by itself: log mean_s p(y_i | theta^s).
 
+        Unknown effects of levels that fit has not seen are integrated out in each draw, exactly
+        for normal residuals, with a relative error below 1e-3 for Student-t ones.
+
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)

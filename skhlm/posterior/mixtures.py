@@ -17,17 +17,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import gammainccinv, gammaincinv, gammaln, ndtri
+from numpy.polynomial import Chebyshev, Polynomial
+from scipy.special import erfcx, gammainccinv, gammaincinv, gammaln, ndtri
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.blocks import blocks
 
-_LOG_LARGEST = 700.0
-_FAR = 100.0  # squared residuals over sigma, where a density may be too small for a float
-_LOST = 1e-4, 1e-6  # probability of lambda below and above all nodes
-_STEP = 1.3  # of the rule: the share is below 1e-4 for every nu
-_MIN_COMPONENTS = 4000  # of a Student-t residual
-_LOST_OF_COMPONENTS, _TOP = 1e-9, 6.0
+_STEP = 1.3  # of the rule, of the width of the gamma distribution
+_LOST_BELOW, _LOST_ABOVE = 1e-4, 1e-6  # probabilities of lambda beyond all nodes
+_FAR = 100.0  # (y - eta)^2 / sigma^2 beyond which there must be more nodes
+_LOG_LARGEST = 700.0  # of which a float has the exponential
+_MIN_COMPONENTS = 4000  # normal distributions for the quantiles of Student-t residuals
+_RAREST, _TOP = 1e-9, 6.0  # probability of lambda below all of them; the highest, in widths
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _PILOT = 256  # components that find where to look with all of them
 _CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
@@ -35,12 +36,9 @@ _CLOSE, _THERE = 0.02, 1e-9  # in standard normal units: a last step from close 
 _SHORT = 0.1  # such a step, of the distance from the middle
 _MAX_STEPS, _BISECT_EVERY = 100, 4
 _TINY = float(np.finfo(np.float64).tiny)
-# erfc(x) = t exp(-x^2 + P(t)), t = 1 / (1 + x / 2), to 1.2e-7 of its value. Press, Teukolsky,
-# Vetterling and Flannery (1992), Numerical Recipes in C, section 6.2.
-_ERFC = (
-    *(-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806),
-    *(0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277),
-)
+# P(t) in erfc(x) = t exp(P(t) - x^2), t = 1 / (1 + x / 2), to 1e-7 of its value.
+_ERFC = Chebyshev.interpolate(lambda t: np.log(erfcx(2 / t - 2) / t), 10, [0, 1])
+_ERFC_COEFFICIENTS = _ERFC.convert(kind=Polynomial).coef.tolist()
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Residuals:
             return self.sigma**2, np.full(n, 1 / n)
         half, sigma = np.tile(self.nu / 2, n_each), np.tile(self.sigma, n_each)
         width = 1 / np.sqrt(half + 0.5)
-        bottom = (gammaln(half + 1) + np.log(_LOST_OF_COMPONENTS)) / half - np.log(half)
+        bottom = (gammaln(half + 1) + np.log(_RAREST)) / half - np.log(half)
         ends = np.arctan([bottom / width, np.full(len(half), _TOP)])
         share, even = _spread_evenly(half)
         u = np.where(even, width * np.tan(ends[0] + share * np.ptp(ends, axis=0)), share * bottom)
@@ -111,8 +109,8 @@ class Residuals:
         """nu / 2, the step of the rule, its ends for residuals near 0, what weights share: (S,)."""
         half = np.asarray(self.nu) / 2
         step = _STEP / np.sqrt(half + 2.1)
-        top = np.log(gammainccinv(half + 0.5, _LOST[1]) / half)
-        bottom = np.log(np.maximum(gammaincinv(half, _LOST[0]) / half, _TINY))
+        top = np.log(gammainccinv(half + 0.5, _LOST_ABOVE) / half)
+        bottom = np.log(np.maximum(gammaincinv(half, _LOST_BELOW) / half, _TINY))
         return half, step, top, bottom, half * np.log(half) - gammaln(half) + np.log(step)
 
 
@@ -160,7 +158,8 @@ class Mixture:
         result = np.empty(square.shape)
         result[near] = _log_density_near(self.residuals, square[near], variance[near])
         result[~near] = _log_density_far(self.residuals, square[~near], variance[~near])
-        return result - 0.5 * np.log(2 * np.pi)
+        result -= 0.5 * np.log(2 * np.pi)
+        return result
 
     def quantiles(self, probabilities: Sequence[float]) -> Floats:
         """Where the distribution functions reach probabilities in (0, 1): (b, q)."""
@@ -386,8 +385,8 @@ def normal_tail(z: Floats) -> tuple[Floats, Floats]:
     t *= np.sqrt(0.125)
     t += 1
     np.divide(1, t, out=t)
-    power = np.full_like(t, _ERFC[-1])
-    for coefficient in _ERFC[-2::-1]:
+    power = np.full_like(t, _ERFC_COEFFICIENTS[-1])
+    for coefficient in _ERFC_COEFFICIENTS[-2::-1]:
         power *= t
         power += coefficient
     np.exp(power, out=power)

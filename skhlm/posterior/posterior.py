@@ -4,7 +4,7 @@ Draws are the last axis of every array, so that what a row needs lies side by si
 centred, as they were fitted; the functions named ``..._at_zero`` move the intercept to x = 0.
 
 A row's level of a factor is given by its code: 0, ..., J_g - 1 for levels seen at fit, `NEW` for
-any other (its effect is drawn from N(0, Sigma_g)), `NO_EFFECT` to leave the factor out.
+any other (its effect is N(0, Sigma_g)), `NO_EFFECT` to leave the factor out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor'
 JOINT_BYTES = 2**26  # of one working array of joint draws
 _ROUNDING = 1e-9
 _FEW = 2  # quantiles, which are selected faster than all is sorted
-MIN_PREDICTIVE_DRAWS = 2000  # behind a quantile of a new observation
+MIN_PREDICTIVE_DRAWS = 2000  # residuals in such a sample
 
 Kind = Literal["outcome", "mean"]
 
@@ -91,7 +91,7 @@ class Posterior:
     nu : ndarray of shape (S,) or None
         Degrees of freedom; None for the normal family.
     noise : ndarray of shape (M, S)
-        M residuals for each draw, common to all rows of row-wise quantiles.
+        M residuals for each draw, common to all rows: a sample of them, stratified.
     units : Units
         Where the predictors are centred, and whether the first coefficient is an intercept.
     n_chains : int

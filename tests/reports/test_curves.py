@@ -71,7 +71,7 @@ def test_a_curve_over_an_input_that_predictors_are_derived_from() -> None:
 
 def test_the_slope_of_a_predictor_is_its_coefficient() -> None:
     posterior = make_posterior()
-    _, codes = make_rows(12)
+    _, codes = make_rows(12, new=False)
     found = slopes_along(posterior, codes, straight_path(GRID, 1), 0.9)
     assert found.shape == (12, 7, 3)
     draws = posterior.draws.at(codes, 2)
@@ -81,7 +81,7 @@ def test_the_slope_of_a_predictor_is_its_coefficient() -> None:
 
 def test_the_slope_of_an_input_is_by_the_chain_rule() -> None:
     posterior = make_posterior()
-    _, codes = make_rows(3)
+    _, codes = make_rows(3, new=False)
     grid = np.array([0.0, 1.0, 4.0, 9.0])
     found = slopes_along(posterior, codes, derived_path(grid, powers, ["log", "log2"]), 0.9)
     log, log2 = (posterior.draws.at(codes, k)[:, None] for k in (1, 2))
