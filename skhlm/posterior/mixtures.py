@@ -31,7 +31,7 @@ _MIN_COMPONENTS = 4000  # normal distributions for the quantiles of Student-t re
 _RAREST, _TOP = 1e-9, 6.0  # probability of lambda below all of them; the highest, in widths
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _PILOT = 256  # components that find where to look with all of them
-_CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
+CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
 _CLOSE, _THERE = 0.02, 1e-9  # in standard normal units: a last step from close is exact to 1e-5
 _SHORT = 0.1  # such a step, of the distance from the middle
 _MAX_STEPS, _BISECT_EVERY = 100, 4
@@ -142,7 +142,7 @@ class Mixture:
     def log_density(self, y: Floats) -> Floats:
         """Log density of each draw at y (b,): (b, S)."""
         result = np.empty(self.mean.shape)
-        for rows in blocks(len(y), _CHUNK // self.mean.shape[1]):
+        for rows in blocks(len(y), CHUNK // self.mean.shape[1]):
             square = np.square(y[rows, None] - self.mean[rows])
             result[rows] = self._log_density(square, self.variance[rows])
         return result
@@ -189,9 +189,11 @@ class Mixture:
         if self.residuals is not None:
             noise, weight = self.residuals.components
         n_each = len(weight) // n
-        variance = np.tile(self.variance, n_each) + noise
-        precision = 1 / np.sqrt(np.maximum(variance, _TINY))
-        return _Normals(np.tile(self.mean, n_each), precision, weight)
+        mean = self.mean if n_each == 1 else np.tile(self.mean, n_each)
+        if self.has_new.any():
+            noise = np.tile(self.variance, n_each) + noise
+        precision = 1 / np.sqrt(np.maximum(noise, _TINY))
+        return _Normals(mean, np.broadcast_to(precision, mean.shape), weight)
 
     def some(self, rows: Bools) -> Mixture:
         """The distributions of some rows."""
@@ -236,7 +238,7 @@ class _Normals:
         The slope is that away from the middle.
         """
         result = np.empty((3, len(at)))
-        for rows in blocks(len(at), _CHUNK // len(self.weight)):
+        for rows in blocks(len(at), CHUNK // len(self.weight)):
             precision = self.precision[rows]
             z = at[rows, None] - self.mean[rows]
             z *= side

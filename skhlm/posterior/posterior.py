@@ -277,6 +277,8 @@ class Posterior:
 
     def variance_of_new(self, Z: Floats, codes: Ints) -> Floats:
         """Variance that new levels add to z' beta in each draw, (n, S), for rows Z (n, K)."""
+        if not (codes == NEW).any():
+            return np.broadcast_to(0.0, (len(Z), self.n_draws))
         variance = np.zeros((len(Z), self.n_draws))
         for g, columns in enumerate(self.varying):
             new = codes[:, g] == NEW

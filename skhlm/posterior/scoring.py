@@ -7,7 +7,8 @@ from scipy.special import betaln, gammaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
-from skhlm.posterior.mixtures import Mixture, normal_tail
+from skhlm.blocks import blocks
+from skhlm.posterior.mixtures import CHUNK, Mixture, normal_tail
 from skhlm.posterior.posterior import Posterior
 
 _SHIFTS = (0.06, 0.19, 0.31, 0.44)  # of the order of draws: pairs that are compared
@@ -94,12 +95,15 @@ def crps_of_normals(mean: Floats, sd: Floats, y: Floats) -> Floats:
     given.
     """
     m = mean.shape[1]
-    error = _mean_size(mean - y[:, None], sd)
-    for shift in _SHIFTS:
-        k = int(shift * m)
-        other, other_sd = np.roll(mean, k, axis=1), np.roll(sd, k, axis=1)
-        error -= _mean_size(mean - other, np.hypot(sd, other_sd)) / (2 * len(_SHIFTS))
-    return error
+    score = np.empty(len(y))
+    for rows in blocks(len(y), CHUNK // m):
+        score[rows] = _mean_size(mean[rows] - y[rows, None], sd[rows])
+        variance = sd[rows] ** 2
+        for k in (int(shift * m) for shift in _SHIFTS):
+            apart = mean[rows] - np.roll(mean[rows], k, axis=1)
+            spread = np.sqrt(variance + np.roll(variance, k, axis=1))
+            score[rows] -= _mean_size(apart, spread) / (2 * len(_SHIFTS))
+    return score
 
 
 def _mean_size(mean: Floats, sd: Floats) -> Floats:

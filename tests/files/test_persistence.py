@@ -714,7 +714,9 @@ def refused_or_finite(content, X):
     except ModelFileError:
         return True
     with np.errstate(all="ignore"):
-        interval = model.predict_interval(X, kind="mean") if model.unseen != "error" else 0.0
+        interval = (
+            model.predict_interval(X, coverage=0.5, kind="mean") if model.unseen != "error" else 0.0
+        )
     assert np.isfinite(interval).all()
     return False
 
