@@ -139,11 +139,13 @@ class _Noise:
         return self._by_importance(B, residual, weight, rng)
 
     def _exactly(self, B: Floats, residual: Floats, weight: Floats) -> Floats:
-        """log p(r) at v = 0, + c' H^-1 c / 2 - log|H| / 2; H and c as in `_newton`."""
+        """log p(r - B v) - v'v / 2 at the mode of v, - log|H| / 2; H as in `_newton`.
+
+        The same from v = 0 would lose all digits where sigma is small beside the effects.
+        """
         L, mode = self._newton(B, residual, np.broadcast_to(weight, residual.shape))
-        half = np.einsum("spq,sp->sq", L, mode)
-        log_integral = self.log_likelihood(residual, weight)
-        log_integral += 0.5 * (half**2).sum(axis=1) - _log_det(L)
+        log_integral = self.log_likelihood(residual - np.einsum("smq,sq->sm", B, mode), weight)
+        log_integral -= 0.5 * (mode**2).sum(axis=1) + _log_det(L)
         return log_integral
 
     def _newton(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:

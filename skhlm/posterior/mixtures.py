@@ -120,7 +120,7 @@ class Mixture:
 
     =============  ======  ===================================================================
     ``mean``       (b, S)
-    ``variance``   (b, S)  of the effects of new levels; (1, S) where it is the same for all rows
+    ``variance``   (b, S)  of the effects of new levels
     ``residuals``          None for the expected value, which has none
     =============  ======  ===================================================================
     """
