@@ -12,16 +12,17 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _get_feature_names, _num_features
+from sklearn.utils.validation import _get_feature_names, _num_features, _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels, share_fallen_back
 from skhlm.inputs.columns import Columns
+from skhlm.inputs.frames import check_observed
 from skhlm.posterior.scoring import inside
 from skhlm.regressor import HLMRegressor
-from skhlm.scorers import crps, final_step, predict_interval
+from skhlm.scorers import crps, predict_interval
+from skhlm.wrappers import find_model, model_to_fit, wrapped_as
 
 _MOST = 0.5  # share of rows
 _SCORES = ("r2", "rmse", "coverage", "width", "crps")
@@ -83,9 +84,10 @@ def compare(
         An int shuffles rows into as many folds, or groups if ``split_by`` is given.
     model : estimator or dict of str to estimator, default=None
         The hierarchical model; None is ``HLMRegressor(groups, random_state=random_state)``. A
-        mapping gives several, by name. Pipelines and searches that end in one are welcome: where
-        the model, the first of several, is one, the baselines stand behind the same earlier steps
-        and take the groups of its last step, as they see what it sees.
+        mapping gives several, by name. Pipelines, searches and transformed targets around one are
+        welcome: where the model, the first of several, is one, the baselines stand behind the same
+        steps, their y transformed alike, and take the groups of the model inside, as they see what
+        it sees.
     split_by : str or int, default=None
         Column of X, by name or position, whose values the splitter keeps together: it is what
         scikit-learn's `GroupKFold` and the like take as ``groups``.
@@ -103,7 +105,8 @@ def compare(
         "hierarchical" or the names of ``model``), ``fold``, ``rows`` ("all"; "known": all levels
         of the row were seen in training; "unseen": some were not), ``n`` (how many these are),
         ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean, of the
-        intervals) and ``crps`` (mean). NaN where there are no rows, and ``r2`` below two.
+        intervals) and ``crps`` (mean). NaN where there are no rows, ``r2`` below two, and ``crps``
+        where the model's y is transformed.
     estimators : dict of str to list
         Only with ``return_estimator``: the models of each fold, by name.
 
@@ -138,20 +141,21 @@ def compare(
     'hierarchical'
     """
     models = _models(groups, model, random_state)
+    observed = check_observed(y, _num_samples(X))
+    y = y if np.ndim(y) == 1 else observed  # one that is one-dimensional keeps its name
     records: list[dict[str, Any]] = []
     fallen = 0.0
     fitted: dict[str, list[Any]] = {name: [] for name in models}
     for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state)):
         X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
         y_train = _safe_indexing(y, train)
-        y_test = np.asarray(_safe_indexing(y, test), dtype=np.float64)
         for name, estimator in models.items():
             fitted[name].append(clone(estimator).fit(X_train, y_train))
-        known = knows_levels(*final_step(fitted["pooled"][fold], X_test))
-        unpooled, _ = final_step(fitted["unpooled"][fold], X_test)
-        fallen = max(fallen, share_fallen_back(unpooled))
+        pooled = find_model(fitted["pooled"][fold])
+        known = knows_levels(pooled.model, pooled.features(X_test))
+        fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
         for name, fits in fitted.items():
-            records += _scores(name, fold, fits[fold], X_test, y_test, known, coverage)
+            records += _scores(name, fold, fits[fold], X_test, observed[test], known, coverage)
     _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
     return (scores, fitted) if return_estimator else scores
@@ -169,21 +173,13 @@ def _models(groups: Any, model: Any, random_state: Any) -> dict[str, Any]:
 
 
 def _baselines(groups: Any, model: Any) -> dict[str, Any]:
-    """Pooled and unpooled; behind the earlier steps of a model that is a pipeline."""
-    searched = getattr(model, "estimator", None)
-    model = searched if isinstance(searched, Pipeline) else model
-    piped = isinstance(model, Pipeline)
-    own = getattr(model[-1] if piped else model, "groups", None)
-    if groups is None or (piped and own is not None):
+    """Pooled and unpooled, behind the steps of the model, and on the scale of y that it sees."""
+    inner = model_to_fit(model)
+    own = getattr(inner, "groups", None)
+    if groups is None or (inner is not model and own is not None):
         groups = own
     baselines = {"pooled": PooledRegressor(groups), "unpooled": UnpooledRegressor(groups)}
-    if not piped:
-        return baselines
-    *earlier, (last, _) = model.steps
-    return {
-        name: Pipeline([*earlier, (last, baseline)], memory=model.memory)
-        for name, baseline in baselines.items()
-    }
+    return {name: wrapped_as(model, baseline) for name, baseline in baselines.items()}
 
 
 def _folds(
@@ -225,7 +221,7 @@ def _scores(
     """Three records: all test rows, those of known levels and the others."""
     predicted = np.asarray(fit.predict(X))
     interval = predict_interval(fit, X, coverage)
-    score = crps(fit, X, y)
+    score = np.full(len(y), np.nan) if find_model(fit).targets else crps(fit, X, y)
     records = []
     for label, rows in {"all": np.ones_like(known), "known": known, "unseen": ~known}.items():
         found = _summary(y[rows], predicted[rows], interval[rows], score[rows])

@@ -1,7 +1,8 @@
 """Proper scores as scikit-learn scorers, for `cross_validate` and searches; greater is better.
 
 A scorer is called as ``scorer(estimator, X, y, sample_weight=None)``. The estimator is a fitted
-`HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, or a pipeline or search that ends in one.
+`HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, alone or inside pipelines, searches and
+transformed targets, of which the last have intervals alone.
 
 ==========================  ====================================================================
 ``log_predictive_density``  mean over rows of log p(y_i), each row by itself
@@ -19,20 +20,19 @@ The classes make scorers with another coverage.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.posterior.scoring import inside, interval_score
+from skhlm.wrappers import find_model
 
 _COVERAGE = [Interval(Real, 0, 1, closed="neither")]
 
@@ -42,11 +42,23 @@ class Scorer(BaseEstimator):
 
     Notes
     -----
-    With metadata routing, ``scorer.set_score_request(sample_weight=True)`` asks for weights.
+    With metadata routing, ``scorer.set_score_request(sample_weight=True)`` returns a scorer that
+    asks for weights; the one it was called on, which others may use, asks for what it did.
     """
 
     __metadata_request__score: ClassVar[dict[str, str]] = {"estimator": UNUSED}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make ``set_score_request``, which scikit-learn generates, return a copy."""
+        super().__init_subclass__(**kwargs)
+        ask = cls.set_score_request
+
+        @wraps(ask)
+        def set_score_request(self: Scorer, **requests: Any) -> Any:
+            return ask(clone(self), **requests)
+
+        cls.set_score_request = set_score_request
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score ``estimator`` on rows of X and y."""
@@ -59,8 +71,8 @@ class Scorer(BaseEstimator):
         Parameters
         ----------
         estimator : object
-            Fitted `HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, or a pipeline or
-            search that ends in one.
+            Fitted `HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, alone or inside
+            pipelines and searches.
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
         y : array-like of shape (n_samples,)
@@ -221,18 +233,14 @@ class NegCoverageError(Scorer):
 
 
 def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
-    """Central prediction intervals (n, 2) of an estimator, through pipelines and searches.
+    """Central prediction intervals (n, 2) of an estimator, on the scale of y.
 
     Ends of intervals of a transformed target are transformed back, which is exact for increasing
     and decreasing transformations: quantiles stay quantiles.
     """
-    estimator, X = final_step(estimator, X)
-    if isinstance(estimator, TransformedTargetRegressor):
-        inner = predict_interval(estimator.regressor_, X, coverage)
-        ends = estimator.transformer_.inverse_transform(inner.reshape(-1, 1)).reshape(-1, 2)
-        return np.sort(ends, axis=1)
-    interval: Floats = _method(estimator, "predict_interval")(X, coverage)
-    return interval
+    route = find_model(estimator)
+    interval = _method(route.model, "predict_interval")
+    return route.intervals(interval(route.features(X), coverage))
 
 
 def crps(estimator: Any, X: Any, y: Any) -> Floats:
@@ -243,26 +251,14 @@ def crps(estimator: Any, X: Any, y: Any) -> Floats:
 
 def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
     """What a method of the final estimator says of X as it reaches it."""
-    estimator, X = final_step(estimator, X)
-    if isinstance(estimator, TransformedTargetRegressor):
+    route = find_model(estimator)
+    if route.targets:
         raise TypeError(
             f"{name} is not known on the scale of y for a TransformedTargetRegressor, whose "
             "regressor predicts the transformed y. Score intervals (neg_interval_score), or pass "
             "the regressor the transformed y yourself."
         )
-    return _method(estimator, name)(X, *arguments)
-
-
-def final_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """The last estimator of pipelines and searches, and X as transformed on the way to it."""
-    check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        return final_step(estimator.best_estimator_, X)
-    if isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-        return final_step(estimator[-1], X)
-    return estimator, X
+    return _method(route.model, name)(route.features(X), *arguments)
 
 
 def _method(estimator: Any, name: str) -> Callable[..., Any]:

@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm.baselines import PooledRegressor
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import predictor_positions
 from skhlm.regressor import HLMRegressor
+from skhlm.wrappers import find_model
 
 
 def column_importance(estimator: Any) -> Floats:
@@ -24,7 +24,7 @@ def column_importance(estimator: Any) -> Floats:
     Parameters
     ----------
     estimator : HLMRegressor or PooledRegressor
-        Fitted.
+        Fitted, alone or inside a search or a transformed target.
 
     Returns
     -------
@@ -35,7 +35,8 @@ def column_importance(estimator: Any) -> Floats:
     Raises
     ------
     TypeError
-        If it is another estimator, which has no coefficients by predictor.
+        If it is another estimator, which has no coefficients by predictor, or one behind steps,
+        whose predictors are not the columns of X.
     ValueError
         If groups were given by position and stand between predictors: a selected table has fewer
         columns, and their positions would move.
@@ -56,13 +57,20 @@ def column_importance(estimator: Any) -> Floats:
     >>> column_importance(PooledRegressor("subject").fit(X, y)).round(2)
     array([10.47, 10.47])
     """
-    if not isinstance(estimator, (HLMRegressor, PooledRegressor)):
+    route = find_model(estimator)
+    model = route.model
+    if not isinstance(model, (HLMRegressor, PooledRegressor)):
         raise TypeError(
-            f"column_importance: got a {type(estimator).__name__}; give a fitted HLMRegressor or "
+            f"column_importance: got a {type(model).__name__}; give a fitted HLMRegressor or "
             "PooledRegressor."
         )
-    check_is_fitted(estimator)
-    learned = estimator._spec if isinstance(estimator, HLMRegressor) else estimator._fit
+    if route.steps:
+        raise TypeError(
+            f"column_importance: got a {type(estimator).__name__} whose steps change the columns "
+            "of X before the model sees them; put the selection behind these steps, next to the "
+            "model."
+        )
+    learned = model._spec if isinstance(model, HLMRegressor) else model._fit
     columns, hierarchies = learned.columns, learned.groups.hierarchies
     predictors = predictor_positions(hierarchies, columns)
     split = any(b - a > 1 for a, b in pairwise(predictors))
@@ -73,7 +81,7 @@ def column_importance(estimator: Any) -> Floats:
             "stand between predictors, so that their positions move when a predictor is dropped. "
             "Put them first or last, or name them."
         )
-    coefficients = np.abs(estimator.coef_)
+    coefficients = np.abs(model.coef_)
     largest = coefficients.max(initial=0.0)
     importance = np.full(columns.n, np.nextafter(largest, np.inf))
     importance[predictors] = coefficients

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats
 from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, PALE, look
+from skhlm.inputs.frames import check_observed
+from skhlm.wrappers import find_model
 
 _NOMINAL = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 
@@ -99,7 +101,8 @@ class CoverageDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted one with ``predict_interval(X, coverage)``.
+            A fitted one with ``predict_interval(X, coverage)``, alone or inside a pipeline, search
+            or transformed target.
         X : frame or array-like of shape (n, n_features)
             Rows, held out.
         y : array-like of shape (n,)
@@ -144,7 +147,7 @@ class CoverageDisplay:
         Parameters
         ----------
         estimators : dict of str to estimator
-            Fitted ones with ``predict_interval(X, coverage)``, by what they are called.
+            Fitted ones as in `from_estimator`, by what they are called.
         X, y, nominal, band, ax
             As in `from_estimator`.
 
@@ -158,7 +161,7 @@ class CoverageDisplay:
                 "estimators must be a dictionary of names and fitted models, such as "
                 f"{{'hierarchical': model}}; got {type(estimators).__name__}."
             )
-        outcome: Floats = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        outcome = check_observed(y, _num_samples(X))
         levels = _check_nominal(nominal)
         actual = [_coverage(estimators[name], X, outcome, levels) for name in estimators]
         display = cls(
@@ -227,23 +230,21 @@ def _check_nominal(nominal: Sequence[float]) -> Floats:
 
 def _coverage(estimator: Any, X: Any, y: Floats, nominal: Floats) -> Floats:
     """Share of y (n,) inside the intervals of each nominal coverage, (q,)."""
-    if not hasattr(estimator, "predict_interval"):
+    route = find_model(estimator)
+    if not hasattr(route.model, "predict_interval"):
         raise TypeError(
-            f"{type(estimator).__name__} has no method predict_interval, so there are no intervals "
-            "to check; use a fitted HLMRegressor, PooledRegressor or UnpooledRegressor."
+            f"{type(route.model).__name__} has no method predict_interval, so there are no "
+            "intervals to check; use a fitted HLMRegressor, PooledRegressor or UnpooledRegressor."
         )
-    check_is_fitted(estimator)
-    ends = _interval_ends(estimator, X, nominal)
-    if ends.shape[0] != len(y):
-        raise ValueError(f"X has {ends.shape[0]} rows, and y has {len(y)}.")
+    ends = route.intervals(_interval_ends(route.model, route.features(X), nominal))
     inside = (ends[:, :, 0] <= y[:, None]) & (y[:, None] <= ends[:, :, 1])
     share: Floats = inside.mean(axis=0)
     return share
 
 
-def _interval_ends(estimator: Any, X: Any, nominal: Floats) -> Floats:
+def _interval_ends(model: Any, X: Any, nominal: Floats) -> Floats:
     """Central intervals, (n, q, 2): at once where the model has quantiles, else one by one."""
-    if hasattr(estimator, "predict_quantiles"):
+    if hasattr(model, "predict_quantiles"):
         both = np.concatenate([(1 - nominal) / 2, (1 + nominal) / 2])
-        return np.stack(np.split(estimator.predict_quantiles(X, both), 2, axis=1), axis=-1)
-    return np.stack([estimator.predict_interval(X, coverage=c) for c in nominal], axis=1)
+        return np.stack(np.split(model.predict_quantiles(X, both), 2, axis=1), axis=-1)
+    return np.stack([model.predict_interval(X, coverage=c) for c in nominal], axis=1)

@@ -12,13 +12,11 @@ from skhlm._typing import Floats
 from skhlm.displays.names import shown
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
-from skhlm.methods.fitted import check_is_hierarchical
 
 
-def choose_factor(estimator: Any, factor: str | None) -> str:
+def choose_factor(model: Any, factor: str | None) -> str:
     """A grouping factor of a fitted model; by default the one with most levels that vary."""
-    check_is_hierarchical(estimator)
-    labels = estimator._spec.labels
+    labels = model._spec.labels
     varying = [g for g, columns in enumerate(labels.varying) if len(columns)]
     names = [labels.factors[g] for g in varying]
     if not names:

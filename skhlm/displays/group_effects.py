@@ -26,6 +26,7 @@ from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, Look
 from skhlm.inputs.columns import listed
+from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +137,7 @@ class GroupEffectsDisplay:
         Parameters
         ----------
         estimator : HLMRegressor
-            A fitted one.
+            A fitted one, alone or inside a pipeline, search or transformed target.
         factor : str, default=None
             A grouping factor, such as "region/country"; None is the one with most levels.
         coefficients : str or list of str, default=None
@@ -157,12 +158,13 @@ class GroupEffectsDisplay:
         NotFittedError
             If the model is not fitted.
         TypeError
-            If it is not an HLMRegressor; of a pipeline pass the last step.
+            If there is no HLMRegressor in it.
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        factor = choose_factor(estimator, factor)
-        frame = estimator.group_effects(factor)
+        model = find_hierarchical(estimator).model
+        factor = choose_factor(model, factor)
+        frame = model.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
         labels = estimator._spec.labels
@@ -177,7 +179,7 @@ class GroupEffectsDisplay:
             parents=parent_names(levels),
             factor=factor,
             titles=[titles[name] for name in chosen],
-            outcome=outcome or estimator._spec.outcome_name,
+            outcome=outcome or model._spec.outcome_name,
         )
         return display.plot(ax, sort_by=sort_by)
 

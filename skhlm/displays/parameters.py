@@ -12,7 +12,6 @@ from skhlm._typing import Floats
 from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import Labels, paths
-from skhlm.methods.fitted import check_is_hierarchical
 from skhlm.posterior import Posterior
 from skhlm.reports.parameters import population_parameters
 
@@ -38,13 +37,12 @@ class _Known(NamedTuple):
     draws: Callable[[], Floats]
 
 
-def chains_of(estimator: Any, parameters: Sequence[str] | str | None) -> Chains:
+def chains_of(model: Any, parameters: Sequence[str] | str | None) -> Chains:
     """Chains of some parameters, or of the worst, as they are reported: intercepts at x = 0.
 
     Those at the predictors' means have the names that `Labels.where_fitted` gives them.
     """
-    check_is_hierarchical(estimator)
-    posterior, labels = estimator._posterior, estimator._spec.labels
+    posterior, labels = model._posterior, model._spec.labels
     if not posterior.n_chains:
         algorithm = estimator.diagnostics_.algorithm
         raise ValueError(

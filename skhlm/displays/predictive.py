@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, BLUE
-from skhlm.methods.fitted import check_is_hierarchical
+from skhlm.inputs.frames import check_observed, name_of_outcome
+from skhlm.methods.fitted import find_hierarchical
 from skhlm.random_state import seed_of
+from skhlm.wrappers import find_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +105,8 @@ class PosteriorPredictiveDisplay:
         Parameters
         ----------
         estimator : HLMRegressor
-            A fitted one, or any estimator with ``sample_y(X, n_samples, random_state)``.
+            A fitted one, or any estimator with ``sample_y(X, n_samples, random_state)``; alone or
+            inside a pipeline, search or transformed target.
         X : frame or array-like of shape (n, n_features), default=None
             Rows; None is the rows the model was fitted to, each as often as its weight says, which
             it knows until it is pickled or saved.
@@ -133,13 +135,13 @@ class PosteriorPredictiveDisplay:
         ValueError
             If X or y is missing, or they have different lengths.
         """
-        check_is_fitted(estimator)
         if X is None and y is None:
             observed, replicated = _replicate_training(estimator, n_replicates, random_state)
         else:
             observed, replicated = _replicate(estimator, X, y, n_replicates, random_state)
-            outcome = outcome or getattr(y, "name", None)
-        outcome = outcome or estimator._spec.outcome_name
+            outcome = outcome or name_of_outcome(y)
+        spec = getattr(find_model(estimator).model, "_spec", None)
+        outcome = outcome or getattr(spec, "outcome_name", None)
         display = cls(observed=observed, replicated=replicated.T, outcome=outcome)
         return display.plot(ax, kind=kind)
 
@@ -191,28 +193,27 @@ def _replicate(
     """y (n,) and replicates (n, n_replicates) at given rows."""
     if X is None or y is None:
         raise ValueError("Give both X and y, or none of them for the rows of fit.")
-    if not hasattr(estimator, "sample_y"):
+    route = find_model(estimator)
+    if not hasattr(route.model, "sample_y"):
         raise TypeError(
-            f"{type(estimator).__name__} has no method sample_y, so it cannot replicate the "
+            f"{type(route.model).__name__} has no method sample_y, so it cannot replicate the "
             "outcome; use a fitted HLMRegressor."
         )
-    replicated = estimator.sample_y(X, n_replicates, random_state=random_state)
-    observed = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    if observed.shape != (len(replicated),):
-        raise ValueError(f"X has {len(replicated)} rows, and y has the shape {observed.shape}.")
-    return observed, replicated
+    replicated = route.model.sample_y(route.features(X), n_replicates, random_state=random_state)
+    return check_observed(y, len(replicated)), route.outcomes(replicated)
 
 
 def _replicate_training(
     estimator: Any, n_replicates: int, random_state: Any
 ) -> tuple[Floats, Floats]:
     """The same at the rows of fit."""
-    check_is_hierarchical(estimator)
-    predictors, codes, new_levels, observed = estimator._rows_to_check(None, None)
+    route = find_hierarchical(estimator)
+    predictors, codes, new_levels, observed = route.model._rows_to_check(None, None)
     rng = np.random.default_rng(seed_of(random_state))
-    return observed, estimator._posterior.joint_draws(
+    replicated = route.model._posterior.joint_draws(
         predictors, codes, new_levels, n_replicates, rng
     )
+    return route.outcomes(observed), route.outcomes(replicated)
 
 
 def _distributions(values: list[Floats], limits: tuple[float, float]) -> list[Floats]:

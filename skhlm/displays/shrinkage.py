@@ -22,6 +22,7 @@ from skhlm.displays.level_rows import (
 from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, GREY, Look
+from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ class ShrinkageDisplay:
         Parameters
         ----------
         estimator : HLMRegressor
-            A fitted one.
+            A fitted one, alone or inside a pipeline, search or transformed target.
         factor : str, default=None
             A grouping factor, such as "region/country"; None is the one with most levels.
         coefficients : str or list of str, default=None
@@ -168,12 +169,13 @@ class ShrinkageDisplay:
         NotFittedError
             If the model is not fitted.
         TypeError
-            If it is not an HLMRegressor; of a pipeline pass the last step.
+            If there is no HLMRegressor in it.
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        factor = choose_factor(estimator, factor)
-        frame = estimator.shrinkage_factors(factor)
+        model = find_hierarchical(estimator).model
+        factor = choose_factor(model, factor)
+        frame = model.shrinkage_factors(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
         estimates = ("no_pooling", "partial_pooling", "complete_pooling")
@@ -184,7 +186,7 @@ class ShrinkageDisplay:
             n=by_level(frame, "n", chosen)[:, 0],
             parents=parent_names(levels),
             factor=factor,
-            outcome=outcome or estimator._spec.outcome_name,
+            outcome=outcome or model._spec.outcome_name,
         )
         return display.plot(ax)
 

@@ -21,6 +21,7 @@ from skhlm.displays.panels import (
 )
 from skhlm.displays.parameters import chains_of
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION, look
+from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +130,7 @@ class TraceDisplay:
         Parameters
         ----------
         estimator : HLMRegressor
-            A fitted one.
+            A fitted one, alone or inside a pipeline, search or transformed target.
         parameters : str or list of str, default=None
             Parameters by name, such as "sigma", "tau[region/country, Intercept]", "kappa[days]",
             "delta[region/country, EMEA/France, days]" or "kappa[Intercept at the means]"; also
@@ -148,13 +149,14 @@ class TraceDisplay:
         NotFittedError
             If the model is not fitted.
         TypeError
-            If it is not an HLMRegressor; of a pipeline pass the last step.
+            If there is no HLMRegressor in it.
         ValueError
             If there is no such parameter, or the model was fitted by an approximation, whose draws
             are no chains.
         """
-        chains = chains_of(estimator, parameters)
-        statistics = getattr(estimator, "_statistics", None)
+        model = find_hierarchical(estimator).model
+        chains = chains_of(model, parameters)
+        statistics = model._statistics
         divergent = getattr(statistics, "divergent", None)
         display = cls(
             draws=chains.draws,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sklearn.utils.validation import check_is_fitted
+import pandas as pd
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skhlm.html_report.write import write_report
+from skhlm.inputs.frames import check_observed, name_of_outcome
 from skhlm.methods.fitted import Fitted
 
 
@@ -40,4 +42,6 @@ class ReportMixin(Fitted):
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("report: give both X and y, or neither.")
+        if y is not None:
+            y = pd.Series(check_observed(y, _num_samples(X)), name=name_of_outcome(y))
         write_report(self, path, X, y)

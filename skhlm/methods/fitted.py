@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, TypeVar
 
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
@@ -16,6 +15,7 @@ from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.design import Rows
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
+from skhlm.wrappers import Route, find_model
 
 _Self = TypeVar("_Self", bound="Fitted")
 
@@ -72,15 +72,13 @@ class Fitted:
         return self._spec.read(self, X)
 
 
-def check_is_hierarchical(estimator: Any) -> None:
-    """Raise where an estimator is not a fitted `HLMRegressor`, as a pipeline that ends in one."""
-    if isinstance(estimator, Pipeline) and isinstance(estimator[-1], Fitted):
+def find_hierarchical(estimator: Any) -> Route:
+    """The way to the fitted `HLMRegressor` inside an estimator; raises where there is none."""
+    route = find_model(estimator)
+    if not isinstance(route.model, Fitted):
         raise TypeError(
-            "estimator must be an HLMRegressor, got a Pipeline: pass its last step, pipeline[-1]."
+            f"estimator must be an HLMRegressor, got {type(route.model).__name__}, which has no "
+            "posterior to look at. A pipeline, search or TransformedTargetRegressor around an "
+            "HLMRegressor will do."
         )
-    if not isinstance(estimator, Fitted):
-        raise TypeError(
-            f"estimator must be an HLMRegressor, got {type(estimator).__name__}, which has no "
-            "posterior to draw. Of a search pass best_estimator_."
-        )
-    check_is_fitted(estimator)
+    return route

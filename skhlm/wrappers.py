@@ -1,0 +1,109 @@
+"""The model inside pipelines, searches, transformed targets and their nestings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.feature_selection import RFE
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats
+
+_NO_BEST = (
+    "This %(name)s has no best_estimator_ and so no model to look at: fit it, with refit=True."
+)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way from what a fitted estimator is given to the model inside it, and back.
+
+    ===========  =================================================================================
+    ``model``    what predicts in the end
+    ``steps``    the transformers of X on the way there, in their order
+    ``targets``  the transformers of y, outermost first
+    ===========  =================================================================================
+    """
+
+    model: Any
+    steps: tuple[Any, ...] = ()
+    targets: tuple[Any, ...] = ()
+
+    @property
+    def direct(self) -> bool:
+        """Whether the model is given X and y as they are."""
+        return not self.steps and not self.targets
+
+    def features(self, X: Any) -> Any:
+        """X as it reaches the model."""
+        for step in self.steps:  # one by one: a slice of a pipeline may count as not fitted
+            X = step.transform(X)
+        return X
+
+    def outcomes(self, values: Floats) -> Floats:
+        """Outcomes of the model, of any shape, on the scale of y."""
+        for target in reversed(self.targets):
+            values = np.asarray(target.inverse_transform(values.reshape(-1, 1))).reshape(
+                values.shape
+            )
+        return values
+
+    def intervals(self, ends: Floats) -> Floats:
+        """Intervals (..., 2) on the scale of y; exact where it is a monotone transformation."""
+        return np.sort(self.outcomes(ends), axis=-1) if self.targets else ends
+
+
+def find_model(estimator: Any) -> Route:
+    """The model inside a fitted estimator; raises `NotFittedError` where there is none yet."""
+    if isinstance(estimator, Pipeline):
+        *earlier, (_, last) = estimator.steps
+        steps = tuple(step for _, step in earlier if step not in (None, "passthrough"))
+        inner = find_model(last)
+        return replace(inner, steps=(*steps, *inner.steps))
+    if isinstance(estimator, TransformedTargetRegressor):
+        check_is_fitted(estimator, "regressor_")
+        inner = find_model(estimator.regressor_)
+        return replace(inner, targets=(estimator.transformer_, *inner.targets))
+    if isinstance(estimator, RFE):
+        check_is_fitted(estimator, "estimator_")
+        inner = find_model(estimator.estimator_)
+        return replace(inner, steps=(estimator, *inner.steps))
+    if _is_search(estimator):
+        check_is_fitted(estimator, "best_estimator_", msg=_NO_BEST)
+        return find_model(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return find_model(estimator.estimator)
+    check_is_fitted(estimator)
+    return Route(estimator)
+
+
+def model_to_fit(estimator: Any) -> Any:
+    """The model inside an estimator that need not be fitted."""
+    if isinstance(estimator, Pipeline):
+        return model_to_fit(estimator.steps[-1][1])
+    if isinstance(estimator, TransformedTargetRegressor):
+        return model_to_fit(estimator.regressor)
+    return model_to_fit(estimator.estimator) if hasattr(estimator, "estimator") else estimator
+
+
+def wrapped_as(estimator: Any, model: Any) -> Any:
+    """Another model behind the steps of an estimator, its y transformed alike; without searches."""
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        return clone(estimator).set_params(**{name: wrapped_as(last, model)})
+    if isinstance(estimator, TransformedTargetRegressor):
+        return clone(estimator).set_params(regressor=wrapped_as(estimator.regressor, model))
+    return wrapped_as(estimator.estimator, model) if hasattr(estimator, "estimator") else model
+
+
+def _is_search(estimator: Any) -> bool:
+    """Whether an estimator chooses among others; those of other packages look alike."""
+    return hasattr(estimator, "best_estimator_") or (
+        hasattr(estimator, "refit") and hasattr(estimator, "estimator")
+    )
