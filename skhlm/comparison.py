@@ -13,12 +13,11 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _get_feature_names, _num_features, _num_samples
+from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels, share_fallen_back
-from skhlm.inputs.columns import Columns
-from skhlm.inputs.frames import check_observed
+from skhlm.inputs.frames import check_observed, columns_of
 from skhlm.posterior.scoring import inside
 from skhlm.regressor import HLMRegressor
 from skhlm.scorers import crps, predict_interval
@@ -209,9 +208,7 @@ def _warn_of_fallback(share: float) -> None:
 
 def _values_of(X: Any, column: Any) -> Any:
     """One column of X by name or position, (n,)."""
-    names = _get_feature_names(X)
-    known = Columns(_num_features(X), None if names is None else tuple(names))
-    known.position(column, "split_by")
+    columns_of(X).position(column, "split_by")
     return np.asarray(_safe_indexing(X, column, axis=1))
 
 

@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.inputs.frames import predictor_positions
+from skhlm.inputs.frames import (
+    as_table,
+    check_observed,
+    column_at,
+    columns_of,
+    predictor_positions,
+)
+from skhlm.methods.fitted import find_hierarchical
+from skhlm.methods.moving_input import find_input
 from skhlm.methods.pipelines import response_curve
+from skhlm.wrappers import Route
 
 MOST_CURVES = 200  # where they are made for all combinations of levels
 
@@ -27,9 +33,10 @@ class Curves:
     ``feature``                what the input is called
     ``column``                 the column of X that holds it, by name or position
     ``names``         n        what the curves are called
-    ``grid``          (T,)     values of the input
+    ``grid``          (T,)     values of the input; texts where they are categories
     ``bands``         (3, n, T)  mean, lower, upper: of the outcome, or of the slope
     ``extrapolated``  (n, T)   whether a predictor is outside its training range
+    ``points``        T        the values themselves
     ``current``       (n, 2)   each row's own value of the input, and its curve there; NaN where
                                there is none
     ``codes``         (n, G)   levels of each row
@@ -41,13 +48,24 @@ class Curves:
     feature: str
     column: str | int
     names: list[str]
-    grid: Floats
+    grid: Any
+    points: list[Any]
     bands: Floats
     extrapolated: Bools
     current: Floats
     codes: Ints
     of: int
     outcome: str | None
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the input is categorical."""
+        return bool(self.grid.dtype.kind == "U")
+
+    @property
+    def abscissae(self) -> Floats:
+        """Where the points are drawn, (T,): categories one beside the other."""
+        return np.arange(len(self.grid), dtype=np.float64) if self.categorical else self.grid
 
 
 def compute_curves(
@@ -62,33 +80,41 @@ def compute_curves(
     derive: Any,
 ) -> Curves:
     """Response curves of the rows of X, or of combinations of levels at the training means."""
-    check_is_fitted(estimator)
-    rows = _rows_at_means(estimator) if X is None else X
-    feature = _only_predictor(estimator) if feature is None else feature
+    route = find_hierarchical(estimator)
+    if derive is not None and not route.direct:
+        raise ValueError(
+            "derive is for an HLMRegressor alone: here the steps before the model derive its "
+            "predictors."
+        )
+    rows = _rows_at_means(route.model) if X is None and route.direct else X
+    feature = _only_predictor(route.model) if feature is None and route.direct else feature
     settings: dict[str, Any] = {"coverage": coverage, "kind": kind, "slope": slope}
     if derive is None:
         frame = response_curve(estimator, rows, feature, grid, **settings)
     else:
-        frame = estimator.response_curve(rows, feature, grid, derive=derive, **settings)
+        frame = route.model.response_curve(rows, feature, grid, derive=derive, **settings)
     place = frame.columns.tolist().index("mean") - 1
-    name, n = str(frame.columns[place]), int(frame["row"].iloc[-1]) + 1
-    points = frame[name].to_numpy().reshape(n, -1)[0]
+    n = int(frame["row"].iloc[-1]) + 1
+    points = frame.iloc[: len(frame) // n, place]
+    groups = frame.iloc[:: len(points), 1:place]
     shown = _SLOPE if slope else _LEVEL
+    spec = route.model._spec
     curves = Curves(
-        feature=name,
+        feature=feature if isinstance(feature, str) else str(frame.columns[place]),
         column=feature,
-        names=curve_names(frame.iloc[:: len(points), 1:place], _finest(estimator)),
-        grid=points,
+        names=curve_names(groups, _finest(spec, groups.columns)),
+        grid=_shown(points) if _is_categorical(route, rows, feature) else points.to_numpy(),
+        points=points.tolist(),
         bands=np.stack([frame[column].to_numpy().reshape(n, -1) for column in shown]),
         extrapolated=frame["extrapolated"].to_numpy().reshape(n, -1),
         current=np.full((n, 2), np.nan),
-        codes=_codes(estimator, rows),
-        of=len(estimator._spec.combinations) if X is None else n,
-        outcome=_model_of(estimator)._spec.outcome_name,
+        codes=_codes(route, rows),
+        of=len(spec.combinations) if X is None else n,
+        outcome=spec.outcome_name,
     )
-    if X is None or not _has_column(X, feature):
+    if X is None or _position(X, feature) is None:
         return curves
-    own = _column(X, feature)
+    own = _along(X, feature, curves)
     now = _values_now(estimator, X, own, curves, slope)
     return replace(curves, current=np.column_stack([own, now]))
 
@@ -97,29 +123,22 @@ def _values_now(estimator: Any, X: Any, own: Floats, curves: Curves, slope: bool
     """Where the rows of X are on their curves, (n,)."""
     if not slope:
         return np.asarray(estimator.predict(X), dtype=np.float64)
-    means = curves.bands[0]
+    along, means = curves.abscissae, curves.bands[0]
     return np.array(
-        [
-            np.interp(x, curves.grid, mean, np.nan, np.nan)
-            for x, mean in zip(own, means, strict=True)
-        ]
+        [np.interp(x, along, mean, np.nan, np.nan) for x, mean in zip(own, means, strict=True)]
     )
 
 
-def locate_observed(
-    estimator: Any, observed: Any, feature: str | int, codes: Ints
-) -> tuple[Floats, Ints, Ints]:
+def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floats, Ints, Ints]:
     """Observed points, and which combination of levels they and the curves have.
 
     Parameters
     ----------
-    estimator : HLMRegressor or Pipeline
+    estimator : estimator
+        As for the curves.
     observed : (X, y)
         Rows and outcomes.
-    feature : str or int
-        The column of X along which curves go.
-    codes : ndarray of shape (n, G)
-        Levels of the curves.
+    curves : Curves
 
     Returns
     -------
@@ -131,19 +150,17 @@ def locate_observed(
     if not isinstance(observed, (tuple, list)) or len(observed) != 2:
         raise ValueError("observed must be a pair (X, y) of rows and their outcomes.")
     X, y = observed
-    outcome = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    levels = _codes(estimator, X)
-    if outcome.shape != (len(levels),):
-        raise ValueError(f"observed: X has {len(levels)} rows, and y the shape {outcome.shape}.")
-    if not _has_column(X, feature):
-        raise ValueError(f"observed: X has no column {feature!r} to draw the points along.")
-    both = np.concatenate([codes, levels])
+    levels = _codes(find_hierarchical(estimator), X)
+    outcome = check_observed(y, len(levels))
+    if _position(X, curves.column) is None:
+        raise ValueError(f"observed: X has no column {curves.column!r} to draw the points along.")
+    both = np.concatenate([curves.codes, levels])
     number = np.zeros(len(both), dtype=np.int64)
     if both.shape[1]:
         number = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
-    n = len(codes)
+    n = len(curves.codes)
     of_points = np.where((levels < 0).any(axis=1), -1, number[n:])
-    return np.column_stack([_column(X, feature), outcome]), of_points, number[:n]
+    return np.column_stack([_along(X, curves.column, curves), outcome]), of_points, number[:n]
 
 
 def curve_names(groups: pd.DataFrame, finest: Sequence[str]) -> list[str]:
@@ -168,11 +185,9 @@ _LEVEL = ("mean", "lower", "upper")
 _SLOPE = ("slope", "slope_lower", "slope_upper")
 
 
-def _rows_at_means(estimator: Any) -> Any:
+def _rows_at_means(model: Any) -> Any:
     """Combinations of levels seen at fit, evenly not too many, at the training means."""
-    if not hasattr(estimator, "_spec"):
-        return None
-    spec = estimator._spec
+    spec = model._spec
     last = len(spec.combinations) - 1
     picks = np.unique(np.linspace(0, last, min(last + 1, MOST_CURVES)).round().astype(np.int64))
     rows = np.empty((len(picks), spec.columns.n), dtype=object)
@@ -187,41 +202,48 @@ def _rows_at_means(estimator: Any) -> Any:
     return pd.DataFrame(rows, columns=list(spec.columns.names)).infer_objects()
 
 
-def _only_predictor(estimator: Any) -> int | None:
+def _only_predictor(model: Any) -> int | None:
     """Position of the predictor, if there is only one."""
-    if not hasattr(estimator, "_spec"):
-        return None
-    spec = estimator._spec
-    positions = predictor_positions(spec.groups.hierarchies, spec.columns)
+    positions = predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
     return positions[0] if len(positions) == 1 else None
 
 
-def _finest(estimator: Any) -> list[str]:
-    """The finest group column of each hierarchy."""
-    return [h.names[-1] for h in _model_of(estimator)._spec.groups.hierarchies]
+def _finest(spec: Any, group_columns: pd.Index[str]) -> list[str]:
+    """The finest group column of each hierarchy, among what a frame calls them all."""
+    hierarchies = spec.groups.hierarchies
+    positions = sorted({position for h in hierarchies for position in h.columns})
+    return [group_columns[positions.index(h.columns[-1])] for h in hierarchies]
 
 
-def _model_of(estimator: Any) -> Any:
-    """The model, or the last step of a pipeline."""
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
-
-
-def _codes(estimator: Any, X: Any) -> Ints:
+def _codes(route: Route, X: Any) -> Ints:
     """Levels of the rows of X, (n, G)."""
-    if isinstance(estimator, Pipeline):
-        return _codes(estimator[-1], estimator[:-1].transform(X))
-    codes: Ints = estimator._rows(X)[1]
+    codes: Ints = route.model._rows(route.features(X))[1]
     return codes
 
 
-def _has_column(X: Any, feature: str | int) -> bool:
-    """Whether X has a column of this name, or at this position if it has no names."""
-    if hasattr(X, "columns"):
-        return isinstance(feature, int) or feature in X.columns
-    return isinstance(feature, int)
+def _is_categorical(route: Route, X: Any, feature: Any) -> bool:
+    """Whether the input is one of categories; a predictor of the model itself is a number."""
+    return not route.direct and find_input(route, X, feature).categories is not None
 
 
-def _column(X: Any, feature: str | int) -> Floats:
-    """Values of a column as numbers, (n,)."""
-    column = _safe_indexing(X, feature, axis=1)
-    return np.asarray(column, dtype=np.float64)
+def _shown(points: pd.Series[Any]) -> Any:
+    """Categories as text."""
+    numbers = points.dtype.kind == "f"
+    return np.array([f"{point:g}" if numbers else str(point) for point in points], dtype=np.str_)
+
+
+def _position(X: Any, feature: Any) -> int | None:
+    """Where X has a column, by name or position; None where it has not."""
+    try:
+        return columns_of(X).position(feature, "feature")
+    except ValueError:
+        return None
+
+
+def _along(X: Any, feature: Any, curves: Curves) -> Floats:
+    """Where rows of X are drawn along the curves, (n,); NaN where they have no place there."""
+    column = column_at(as_table(X), _position(X, feature) or 0)
+    if not curves.categorical:
+        return np.asarray(column, dtype=np.float64)
+    place = {point: i for i, point in enumerate(curves.points)}
+    return np.array([place.get(value, np.nan) for value in list(column)], dtype=np.float64)

@@ -167,7 +167,7 @@ class GroupEffectsDisplay:
         frame = model.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
-        labels = estimator._spec.labels
+        labels = model._spec.labels
         titles = dict(zip(labels.coefficients, labels.titles.coefficients, strict=True))
         mean, lower, upper = (by_level(frame, name, chosen) for name in ("mean", "lower", "upper"))
         display = cls(

@@ -44,7 +44,7 @@ def chains_of(model: Any, parameters: Sequence[str] | str | None) -> Chains:
     """
     posterior, labels = model._posterior, model._spec.labels
     if not posterior.n_chains:
-        algorithm = estimator.diagnostics_.algorithm
+        algorithm = model.diagnostics_.algorithm
         raise ValueError(
             f"There are no chains to compare: the draws of algorithm={algorithm!r} are "
             "independent draws of an approximation. Whether it is good enough is in diagnostics_; "

@@ -21,6 +21,7 @@ from skhlm.displays.panels import (
 )
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.frames import name_of_outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ class ResponseCurveDisplay:
     Parameters
     ----------
     grid : array-like of shape (T,)
-        Values of the input.
+        Values of the input; of texts or booleans each is a category, at 0, 1, ... along the axis.
     mean, lower, upper : array-like of shape (n_curves, T)
         Curves and ends of their bands.
     names : array-like of str of shape (n_curves,)
@@ -125,23 +126,27 @@ class ResponseCurveDisplay:
         outcome: str | None = None,
         n_curves: int | None = None,
     ) -> None:
-        self.grid: Floats = np.asarray(grid, dtype=np.float64)
+        points = np.asarray(grid)
+        self.categories = points.astype(np.str_) if points.dtype.kind in "Ub" else None
+        self.grid: Floats = np.asarray(
+            points if self.categories is None else range(len(points)), dtype=np.float64
+        )
         self.mean: Floats = np.asarray(mean, dtype=np.float64)
         self.lower: Floats = np.asarray(lower, dtype=np.float64)
         self.upper: Floats = np.asarray(upper, dtype=np.float64)
         self.names = np.asarray(names, dtype=np.str_)
         self.feature = feature
-        n_curves, T = self.mean.shape
+        shape = n, _ = self.mean.shape
         n_observed = 0 if observed is None else len(np.asarray(observed))
-        self.extrapolated: Bools = _filled(extrapolated, (n_curves, T), False, np.bool_)
-        self.current: Floats = _filled(current, (n_curves, 2), np.nan, np.float64)
+        self.extrapolated: Bools = _filled(extrapolated, shape, False, np.bool_)
+        self.current: Floats = _filled(current, (n, 2), np.nan, np.float64)
         self.observed: Floats = _filled(observed, (0, 2), np.nan, np.float64)
-        self.combination: Ints = _filled(combination, (n_curves,), 0, np.int64)
+        self.combination: Ints = _filled(combination, (n,), 0, np.int64)
         self.observed_combination: Ints = _filled(observed_combination, (n_observed,), 0, np.int64)
         self.coverage = coverage
         self.kind = kind
         self.outcome = outcome
-        self.n_curves = n_curves or len(self.names)
+        self.n_curves = n_curves or n
 
     @classmethod
     def from_estimator(
@@ -164,13 +169,14 @@ class ResponseCurveDisplay:
 
         Parameters
         ----------
-        estimator : HLMRegressor or Pipeline
-            Fitted; a pipeline ends in an `HLMRegressor`.
+        estimator : estimator
+            A fitted `HLMRegressor`, alone or inside a pipeline, search or transformed target.
         X : frame or array-like of shape (n_samples, n_features), default=None
             Rows, a curve and an operating point for each. None is one row for each combination of
             levels seen at fit, at most 200 of them, with the predictors at their training means.
         feature : str or int, default=None
             The predictor that moves, or a pipeline's input; None where there is only one.
+            Categories stand side by side; their slopes are differences from the first.
         observed : (X, y), default=None
             Rows and outcomes to show as points in the panels of their levels; not for slopes.
         grid, coverage, kind, derive
@@ -192,7 +198,7 @@ class ResponseCurveDisplay:
         NotFittedError
             If the model is not fitted.
         TypeError
-            If it is not an HLMRegressor, nor a pipeline that ends in one.
+            If there is no HLMRegressor in it.
         ValueError
             If there is no such feature, or observed is not a pair.
         """
@@ -200,10 +206,10 @@ class ResponseCurveDisplay:
         found = compute_curves(estimator, X, feature, slope=slope, derive=derive, **settings)
         points: dict[str, Any] = {}
         if observed is not None:
-            located = locate_observed(estimator, observed, found.column, found.codes)
+            located = locate_observed(estimator, observed, found)
             names = ("observed", "observed_combination", "combination")
             points = {} if slope else dict(zip(names, located, strict=True))
-            outcome = outcome or getattr(observed[1], "name", None)
+            outcome = outcome or name_of_outcome(observed[1])
         mean, lower, upper = found.bands
         display = cls(
             grid=found.grid,
@@ -286,14 +292,16 @@ class ResponseCurveDisplay:
         known = ~self.extrapolated[curve]
         mean = self.mean[curve]
         self.others_[i] = self._draw_others(axes, curve)
-        self.bands_[i] = axes.fill_between(
-            self.grid, self.lower[curve], self.upper[curve], color=BLUE, alpha=0.25, lw=0
+        along, lower, upper = self._drawn(self.grid, self.lower[curve], self.upper[curve])
+        self.bands_[i] = axes.fill_between(along, lower, upper, color=BLUE, alpha=0.25, lw=0)
+        beyond = ~known
+        if self.categories is None:  # up to the points that are known
+            beyond = ~known | np.r_[~known[1:], False] | np.r_[False, ~known[:-1]]
+        _, solid, dotted = self._drawn(
+            self.grid, np.where(known, mean, np.nan), np.where(beyond, mean, np.nan)
         )
-        (self.lines_[i],) = axes.plot(self.grid, np.where(known, mean, np.nan), color=BLUE, lw=1.8)
-        beyond = ~known | np.r_[~known[1:], False] | np.r_[False, ~known[:-1]]
-        (self.extrapolations_[i],) = axes.plot(
-            self.grid, np.where(beyond, mean, np.nan), color=BLUE, lw=1.8, ls=":"
-        )
+        (self.lines_[i],) = axes.plot(along, solid, color=BLUE, lw=1.8)
+        (self.extrapolations_[i],) = axes.plot(along, dotted, color=BLUE, lw=1.8, ls=":")
         points = self.observed[self.observed_combination == self.combination[curve]]
         (self.points_[i],) = axes.plot(*points.T, **_POINT, alpha=_alpha(len(points)))
         (self.operating_points_[i],) = axes.plot(*self.current[[curve]].T, **_NOW)
@@ -305,22 +313,37 @@ class ResponseCurveDisplay:
         others = np.delete(np.arange(len(self.mean)), curve)
         if len(others) > MOST_OTHERS:
             others = others[np.linspace(0, len(others) - 1, MOST_OTHERS).round().astype(np.int64)]
-        lines = [np.column_stack([self.grid, self.mean[other]]) for other in others]
+        lines = [np.column_stack(self._drawn(self.grid, self.mean[other])) for other in others]
         style: dict[str, Any] = {"colors": PALE, "linewidths": 0.6, "zorder": 0.5}
         collection = LineCollection(lines, alpha=_alpha(len(lines)), **style)
         axes.add_collection(collection)
         return collection
 
+    def _drawn(self, along: Floats, *values: Floats) -> list[Floats]:
+        """Coordinates of lines; where points are categories, of a bar for each."""
+        if self.categories is None:
+            return [along, *values]
+        ends = np.add.outer(along, [-_BAR, _BAR, np.nan]).ravel()
+        return [ends, *(np.repeat(value, 3) for value in values)]
+
     def _label(self, panels: list[Axes], n_columns: int) -> None:
         """Labels of the axes, at the left and at the bottom of the grid alone."""
         name, feature = shown(self.outcome or "outcome"), shown(self.feature)
-        text = f"{name}\nper unit of {feature}" if self.kind == "slope" else name
+        text = f"{name}\n{self._rate()}" if self.kind == "slope" else name
         for i, axes in enumerate(panels):
             if i % n_columns == 0:
                 axes.set_ylabel(literal(text))
             if i + n_columns >= len(panels):
                 axes.set_xlabel(literal(feature))
                 axes.tick_params(labelbottom=True)
+            if self.categories is not None:
+                axes.set_xticks(self.grid, [literal(shown(name)) for name in self.categories])
+
+    def _rate(self) -> str:
+        """In what a slope is: a unit of the input, or the change from its first category."""
+        if self.categories is None:
+            return f"per unit of {shown(self.feature)}"
+        return f"less that of {shown(self.feature)} = {shown(self.categories[0])}"
 
     def _handles(self) -> list[Any]:
         """What is drawn, for the legend."""
@@ -328,6 +351,8 @@ class ResponseCurveDisplay:
         from matplotlib.patches import Patch
 
         what, band = _WORDS[self.kind]
+        if self.kind == "slope" and self.categories is not None:
+            what = "difference"
         handles: list[Any] = [
             Line2D([], [], color=BLUE, lw=1.8, label=what),
             Patch(color=BLUE, alpha=0.25, lw=0, label=f"{100 * self.coverage:g}% interval{band}"),
@@ -343,6 +368,7 @@ class ResponseCurveDisplay:
         return handles
 
 
+_BAR = 0.3  # half the width of what is drawn for a category
 _POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "ms": 2.5, "mew": 0, "ls": ""}
 _NOW: dict[str, Any] = {"color": VERMILION, "marker": "D", "ms": 6, "mec": "white", "ls": ""}
 _WORDS = {

@@ -79,6 +79,12 @@ class Ranges:
     high: Floats
     mean: Floats
 
+    @property
+    def widths(self) -> Floats:
+        """How wide the ranges are, (p,); where a predictor was constant, a number of its size."""
+        width = self.high - self.low
+        return np.where(width > 0, width, np.maximum(np.abs(self.mean), 1.0))
+
     def outside(self, X: Floats) -> Bools:
         """Whether predictors (..., p) are outside; a difference within rounding does not count."""
         slack = _SLACK * (self.high - self.low)

@@ -15,7 +15,13 @@ import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _get_feature_names,
+    _num_features,
+    _num_samples,
+    validate_data,
+)
 
 from skhlm._typing import Bools, Floats
 from skhlm.inputs.columns import (
@@ -131,6 +137,12 @@ def name_of_outcome(y: Any) -> str | None:
     return str.__str__(name) if isinstance(name, str) and name else None
 
 
+def columns_of(X: Any) -> Columns:
+    """The columns of a table that no model need have seen."""
+    names = _get_feature_names(X)
+    return Columns(_num_features(X), None if names is None else tuple(names))
+
+
 def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
     """The columns of X that are in no hierarchy."""
     taken = {position for hierarchy in hierarchies for position in hierarchy.columns}
@@ -157,8 +169,7 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
         X = np.empty(X.shape)
     if hasattr(X, "collect_schema") and not hasattr(X, "shape"):
         raise TypeError("X is a lazy frame, whose rows are not there yet: pass X.collect().")
-    if isinstance(X, (list, tuple)):
-        X = _array_of_objects(X)
+    X = as_table(X)
     return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
 
 
@@ -222,8 +233,10 @@ def _has_names(X: Any) -> bool:
     return _is_frame(X) and all(isinstance(label, str) for label in _labels(X))
 
 
-def _array_of_objects(X: Sequence[Any]) -> Any:
-    """Rows as an array in which strings and numbers stay what they are."""
+def as_table(X: Any) -> Any:
+    """X as a frame or an array; rows of a list in one where strings and numbers stay apart."""
+    if not isinstance(X, (list, tuple)):
+        return X
     array = np.asarray(X)
     return np.asarray(X, dtype=object) if array.dtype.kind in "US" else array
 
@@ -257,7 +270,7 @@ def _select(X: Any, positions: Sequence[int]) -> Any:
     return X[:, list(positions)]
 
 
-def _column(X: Any, position: int) -> Any:
+def column_at(X: Any, position: int) -> Any:
     """One column of a frame or array, as pandas can factorise it."""
     if hasattr(X, "iloc"):
         return X.iloc[:, position]
@@ -292,7 +305,7 @@ def _read_group_columns(
     X: Any, hierarchies: Sequence[Hierarchy], columns: Columns
 ) -> dict[int, GroupColumn]:
     positions = sorted({position for h in hierarchies for position in h.columns})
-    return {j: read_group_column(columns.group_name(j), _column(X, j)) for j in positions}
+    return {j: read_group_column(columns.group_name(j), column_at(X, j)) for j in positions}
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -21,6 +20,7 @@ from skhlm.methods.fitted import Fitted
 from skhlm.posterior import NEW, Kind
 from skhlm.reports import curves, pooling
 from skhlm.reports.budget import shares, variance_parts
+from skhlm.reports.frames import frame_along, free_names, repeated_frame
 from skhlm.reports.parameters import find_factor
 
 _COVERAGE = [Interval(Real, 0, 1, closed="neither")]
@@ -137,7 +137,9 @@ class InterpretationMixin(Fitted):
             ``X.index[curve["row"]]``), the group columns, a column named as the feature, ``mean``,
             ``lower``, ``upper``, ``extrapolated`` (whether a predictor that moves is outside its
             training range, that of all rows of fit, not of the group's own) and, with ``slope``,
-            ``slope``, ``slope_lower``, ``slope_upper``.
+            ``slope``, ``slope_lower``, ``slope_upper``. In this frame, and in all others with the
+            group columns in them, a column of X that is called as one of the results stands with an
+            underscore: "mean" as ``mean_``.
 
         Raises
         ------
@@ -213,7 +215,8 @@ class InterpretationMixin(Fitted):
         )
         numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
         numbers["extrapolated"] = np.broadcast_to(path.outside(self._spec.ranges), found.shape[:2])
-        reference_values = {f"{key}_reference": value for key, value in other.values.items()}
+        names = free_names((f"{key}_reference" for key in other.values), given.values)
+        reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
     @checked({"coverage": _COVERAGE, "derive": _DERIVE})
@@ -256,12 +259,12 @@ class InterpretationMixin(Fitted):
             np.zeros(given.codes.shape, dtype=np.bool_),
             coverage,
         )
-        numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
-        outside = path.outside(self._spec.ranges).any()
-        numbers["extrapolated"] = np.full(found.shape[:2], outside)
-        frame = frame_along(given.values, "start", path.grid[:1], numbers)
-        frame.insert(list(frame.columns).index("start") + 1, "end", path.grid[1])
-        return frame
+        n = len(given.codes)
+        start_and_end = np.tile(path.grid, (n, 1)).T
+        numbers: dict[str, Any] = dict(zip(("start", "end"), start_and_end, strict=True))
+        numbers |= zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True)
+        numbers["extrapolated"] = np.full(n, path.outside(self._spec.ranges).any())
+        return repeated_frame(given.values, n, 1, numbers)
 
     def interval_budget(self, X: Any = None) -> pd.DataFrame:
         """Where the variance of a new observation comes from, for each row of X.
@@ -302,13 +305,13 @@ class InterpretationMixin(Fitted):
         names = np.full((n, width), "delta", dtype=object)
         names[:, 0], names[:, -1] = "kappa", "residual"
         names[:, 1:-1][given.codes == NEW] = "new level"
-        numbers = [
-            ("part", names),
-            ("factor", np.array(["", *factors, ""] * n, dtype=object)),
-            ("variance", variance),
-            ("share", shares(variance)),
-        ]
-        return _tidy(given.values, n, width, numbers)
+        numbers = {
+            "part": names,
+            "factor": np.array(["", *factors, ""] * n, dtype=object),
+            "variance": variance,
+            "share": shares(variance),
+        }
+        return repeated_frame(given.values, n, width, numbers)
 
     def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
         """Rows of `shrinkage_factors` for factor g."""
@@ -348,8 +351,8 @@ class InterpretationMixin(Fitted):
         missing = [column for column in moved if column not in X]
         if not missing and (name in known or name not in X):
             return X
-        kept = X if name in known else X.drop(columns=name, errors="ignore")
-        X = kept.assign(**dict.fromkeys(missing, 0.0))
+        X = X.copy() if name in known else X.drop(columns=name, errors="ignore")
+        X[missing] = 0.0
         return X[[column for column in known if column in X]]
 
     def _pairs(self, X: Any, reference: Any) -> tuple[_Given, _Given]:
@@ -398,14 +401,16 @@ class InterpretationMixin(Fitted):
                     f"grid: {feature!r} is not a predictor of the model, so its training range is "
                     "not known. Give the values it should take."
                 )
-            return str(feature), curves.derived_path(curves.check_grid(grid), derive, predictors)
+            points = curves.check_grid(grid)
+            return str(feature), curves.derived_path(points, derive, predictors, spec.ranges)
         column = self._predictor(feature)
         if grid is None:
             low, high = spec.ranges.low[column], spec.ranges.high[column]
             grid = np.linspace(low, high, curves.N_POINTS)
         points = curves.check_grid(grid)
         if derive is not None:
-            return predictors[column], curves.derived_path(points, derive, predictors)
+            path = curves.derived_path(points, derive, predictors, spec.ranges)
+            return predictors[column], path
         return predictors[column], curves.straight_path(points, column)
 
     def _predictor_names(self) -> list[str]:
@@ -445,14 +450,6 @@ def values_of(columns: Mapping[int, GroupColumn]) -> dict[str, list[object]]:
     return {column.name: _objects(column).tolist() for column in columns.values()}
 
 
-def frame_along(
-    values: Mapping[str, Sequence[object]], name: str, grid: Floats, numbers: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Tidy frame of arrays (n, T): row, group columns, the feature, numbers."""
-    n, T = next(iter(numbers.values())).shape
-    return _tidy(values, n, T, [(name, np.tile(grid, n)), *numbers.items()])
-
-
 _ESTIMATES = ("complete_pooling", "partial_pooling", "no_pooling")
 _ENDS = ("", "_lower", "_upper")
 _POOLING = [
@@ -468,18 +465,3 @@ def _objects(column: GroupColumn) -> Any:
     table = np.empty(len(column.values) + 1, dtype=object)
     table[:] = [*column.values, None]
     return table[column.codes]
-
-
-def _tidy(
-    values: Mapping[str, Sequence[object]], n: int, times: int, numbers: list[tuple[str, Any]]
-) -> pd.DataFrame:
-    """Frame of n rows, each so many times: row, group columns, then numbers (n x times)."""
-    names = ["row", *values, *(name for name, _ in numbers)]
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(
-            f"The frame would have several columns called {listed(repeated)}: rename the columns "
-            "of these names in X and fit again."
-        )
-    index = np.repeat(np.arange(n), times)
-    columns = {name: pd.Series(list(value)).take(index).array for name, value in values.items()}
-    return pd.DataFrame({"row": index, **columns, **{name: np.ravel(x) for name, x in numbers}})

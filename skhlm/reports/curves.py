@@ -27,7 +27,7 @@ from skhlm.posterior.posterior import (
 Derive = Callable[[Floats], Mapping[str, Any]]
 
 N_POINTS = 50
-_STEP = 1e-5  # of the grid's range: half the step of a difference
+_MOVE = 3e-5  # of its training range: how far a step moves a predictor
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def straight_path(grid: Floats, column: int) -> Path:
     return Path(grid, np.array([column]), grid[:, None], np.ones((1, 1)))
 
 
-def derived_path(grid: Floats, derive: Derive, predictors: Sequence[str]) -> Path:
+def derived_path(grid: Floats, derive: Derive, predictors: Sequence[str], ranges: Ranges) -> Path:
     """Path of an input from which predictors are derived; derivatives by differences.
 
     Parameters
@@ -85,27 +85,80 @@ def derived_path(grid: Floats, derive: Derive, predictors: Sequence[str]) -> Pat
         From an array of values of the input to a mapping, or frame, of predictors.
     predictors : sequence of str
         Names of all predictors of the model.
+    ranges : Ranges
+        Where these were seen.
     """
-    values = _derived(grid, derive, predictors)
-    below, above = difference_points(grid)
-    rise = np.column_stack(list(_derived(above, derive, predictors).values()))
-    rise -= np.column_stack(list(_derived(below, derive, predictors).values()))
-    return Path(
-        grid=grid,
-        columns=np.array([predictors.index(name) for name in values]),
-        values=np.column_stack(list(values.values())),
-        slopes=rise / (above - below)[:, None],
-    )
+    moved = list(_derived(grid, derive, predictors))
+
+    def values(points: Floats) -> Floats:
+        found = _derived(points, derive, predictors)
+        return np.column_stack([found[name] for name in moved])
+
+    columns = np.array([predictors.index(name) for name in moved])
+    stencil = place_stencil(grid, values, ranges.widths[columns])
+    at_nodes = values(stencil.nodes.ravel()).reshape(len(grid), 3, -1)
+    return Path(grid, columns, values(grid), stencil.slopes(at_nodes))
 
 
-def difference_points(grid: Floats) -> tuple[Floats, Floats]:
-    """Points below and above those of a grid, to take differences; never outside it."""
-    span = float(np.ptp(grid))
-    if span == 0:
-        step = _STEP * np.maximum(np.abs(grid), 1.0)
-        return grid - step, grid + step
-    below, above = grid - _STEP * span, grid + _STEP * span
-    return np.maximum(below, grid.min()), np.minimum(above, grid.max())
+@dataclass(frozen=True)
+class Stencil:
+    """Three points about each of T, a step apart, and the weights that make a slope of them.
+
+    The slope is that of the parabola through the three: exact where a function is one, or a line.
+    NaN where it jumps.
+
+    ===========  ======  ==================================
+    ``nodes``    (T, 3)  the points
+    ``weights``  (T, 3)  of the values there; they add to 0
+    ===========  ======  ==================================
+    """
+
+    nodes: Floats
+    weights: Floats
+
+    def slopes(self, values: Floats) -> Floats:
+        """Slopes (..., T, m) from values (..., T, 3, m) at the nodes."""
+        result: Floats = np.einsum("tk,...tkm->...tm", self.weights, values)
+        return result
+
+
+def place_stencil(grid: Floats, predictors: Callable[[Floats], Floats], ranges: Floats) -> Stencil:
+    """Points for slopes of the predictors at a grid, never outside it unless it is one point.
+
+    Parameters
+    ----------
+    grid : ndarray of shape (T,)
+    predictors : callable
+        From N values of the input, (N,), to the predictors there, (N, m).
+    ranges : ndarray of shape (m,)
+        The width of their training ranges.
+
+    Notes
+    -----
+    Steps follow what predictors make of the input: they grow from almost nothing until a predictor
+    moves by 3e-5 of its training range, so that neither the unit of the input nor how far the grid
+    goes matters. Errors are of the order of 1e-9 of the slope, for a predictor as curved as its
+    range is wide.
+    """
+    here = predictors(grid)
+    span = float(np.ptp(grid)) or max(float(np.abs(grid).max()), 1.0)
+    step = np.maximum(np.abs(grid) * 2.0**-40, span * 2.0**-80)
+    ends = (-np.inf, np.inf) if np.ptp(grid) == 0 else (grid.min(), grid.max())
+
+    def moved(step: Floats) -> Floats:
+        """How far predictors go between the nodes, in their ranges, (T,)."""
+        values = predictors(_nodes(grid, step, ends).ravel()).reshape(len(grid), 3, -1)
+        far: Floats = (np.abs(values - here[:, None]) / ranges).max(axis=(1, 2), initial=0.0)
+        return far
+
+    far = moved(step)
+    jumps = far >= _MOVE
+    while (short := (far < _MOVE) & (step < span / 4)).any():
+        step = np.where(short, np.minimum(8 * step, span / 4), step)
+        far = moved(step)
+    step = np.maximum(step / 8, step * np.minimum(_MOVE / np.maximum(far, _MOVE), 1.0))
+    nodes = _nodes(grid, step, ends)
+    return Stencil(nodes, np.where(jumps[:, None], np.nan, _weights(nodes - grid[:, None])))
 
 
 def band_along(
@@ -267,6 +320,22 @@ def _derived(grid: Floats, derive: Derive, predictors: Sequence[str]) -> dict[st
                 f"{len(grid)} values that were passed. Choose a grid on which it has."
             )
     return values
+
+
+def _nodes(grid: Floats, step: Floats, ends: tuple[float, float]) -> Floats:
+    """Three points a step apart, (T, 3): about each of the grid, or inwards from its ends."""
+    shift = np.where(grid - step < ends[0], 1, np.where(grid + step > ends[1], -1, 0))
+    nodes: Floats = grid[:, None] + step[:, None] * (np.array([-1, 0, 1]) + shift[:, None])
+    return nodes
+
+
+def _weights(offsets: Floats) -> Floats:
+    """Weights (T, 3) of values at offsets from a point in the slope there of their parabola."""
+    weights = np.empty_like(offsets)
+    for i in range(3):
+        j, k = offsets[:, (i + 1) % 3], offsets[:, (i + 2) % 3]
+        weights[:, i] = -(j + k) / ((offsets[:, i] - j) * (offsets[:, i] - k))
+    return weights
 
 
 def _along(

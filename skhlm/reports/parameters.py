@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels, pairs
 from skhlm.posterior.posterior import NO_EFFECT, Posterior, central, describe
+from skhlm.reports.frames import free_names
 
 
 def group_effects(
@@ -84,21 +85,17 @@ def coefficients(
         One row for each combination and coefficient: the group columns, then coefficient, mean,
         sd, lower, upper, in the user's units; "Intercept" is at x = 0. With ``parts`` a column part
         before coefficient: "kappa", "delta[region]", "delta[region/country]",
-        "gamma[region/country]", ..., "beta".
-
-    Raises
-    ------
-    ValueError
-        When a group column has the name of another column of the frame.
+        "gamma[region/country]", ..., "beta". A group column that is called as one of these stands
+        with an underscore: "mean" as "mean_".
     """
     values = labels.values(codes) if values is None else values
     wanted = _parts(labels) if parts else [_Part("beta", range(len(labels.factors)), True)]
-    _check_distinct(values, ["part"] * parts)
     found = np.stack([_describe_part(posterior, codes, part, coverage) for part in wanted], axis=1)
     n, n_parts, n_coefficients, _ = found.shape
     times = n_parts * n_coefficients
-    named = {name: pd.Series(list(value)).repeat(times) for name, value in values.items()}
-    frame = pd.DataFrame(named).reset_index(drop=True)
+    names = free_names(values, ("coefficient", *_DESCRIPTION, *["part"] * parts))
+    columns = [pd.Series(list(value)).repeat(times) for value in values.values()]
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True))).reset_index(drop=True)
     if parts:
         frame["part"] = np.repeat([part.name for part in wanted] * n, n_coefficients)
     frame["coefficient"] = list(labels.coefficients) * (n * n_parts)
@@ -229,16 +226,6 @@ def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: flo
         draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
         posterior = replace(posterior, draws=draws, mean=mean)
     return posterior.describe_coefficients(masked, central(coverage))
-
-
-def _check_distinct(group_columns: Iterable[str], more: Iterable[str]) -> None:
-    """Raise where a group column has the name of a column that `coefficients` adds."""
-    own = ("coefficient", *_DESCRIPTION, *more)
-    if taken := [name for name in group_columns if name in own]:
-        raise ValueError(
-            f"The frame of coefficients has columns of its own called {listed(taken)}: rename "
-            "the group columns of these names in X and fit again."
-        )
 
 
 def _effects_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from skhlm.reports.curves import (
     check_grid,
     compare_points,
     derived_path,
-    difference_points,
+    place_stencil,
     slopes_along,
     straight_path,
 )
 from tests.posterior.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
 
 GRID = np.linspace(-4.0, 9.0, 7)
+RANGES = Ranges(np.zeros(2), np.array([2.5, 6.0]), np.ones(2))
 
 
 def moved(X: Floats, path: Path) -> Floats:
@@ -60,7 +62,7 @@ def test_a_curve_over_an_input_that_predictors_are_derived_from() -> None:
     posterior = make_posterior()
     X, codes = make_rows(5)
     grid = np.array([0.0, 0.5, 3.0, 10.0])
-    path = derived_path(grid, powers, ["log", "log2"])
+    path = derived_path(grid, powers, ["log", "log2"], RANGES)
     rows = np.tile(np.column_stack([np.log1p(grid), np.log1p(grid) ** 2]), (5, 1))
     assert np.array_equal(moved(X, path), rows)
     band = band_along(posterior, X, codes, path, 0.9, "mean")
@@ -83,7 +85,7 @@ def test_the_slope_of_an_input_is_by_the_chain_rule() -> None:
     posterior = make_posterior()
     _, codes = make_rows(3, new=False)
     grid = np.array([0.0, 1.0, 4.0, 9.0])
-    found = slopes_along(posterior, codes, derived_path(grid, powers, ["log", "log2"]), 0.9)
+    found = slopes_along(posterior, codes, derived_path(grid, powers, ["log", "log2"], RANGES), 0.9)
     log, log2 = (posterior.draws.at(codes, k)[:, None] for k in (1, 2))
     draws = (log + 2 * np.log1p(grid)[:, None] * log2) / (1 + grid[:, None])
     expected = np.quantile(draws, [0.05, 0.95], axis=-1)
@@ -91,20 +93,62 @@ def test_the_slope_of_an_input_is_by_the_chain_rule() -> None:
     np.testing.assert_allclose(found[..., 1:], np.moveaxis(expected, 0, -1), rtol=1e-3, atol=1e-3)
 
 
+def slopes(grid: list[float], function: Callable[[Floats], Floats], width: float) -> Floats:
+    """Numerical slopes of a predictor whose training range is so wide."""
+    points = np.asarray(grid, dtype=np.float64)
+    stencil = place_stencil(points, lambda x: function(x)[:, None], np.array([width]))
+    return stencil.slopes(function(stencil.nodes)[..., None])[:, 0]
+
+
+@pytest.mark.parametrize("grid", [[1.1e-5], [1.1e-5, 4e-5], [1.1e-5, 4e-5, 10.0], [1e-12, 1e3]])
+def test_steps_follow_the_scale_of_the_input(grid: list[float]) -> None:
+    """In mol/l, or beside points that are larger by many orders of magnitude."""
+    found = slopes(grid, np.log, 2.3)
+    np.testing.assert_allclose(found, 1 / np.array(grid), rtol=1e-7)
+
+
+@pytest.mark.parametrize("grid", [[0.0], [0.0, 3e5], [1.2e3, 8e8]])
+def test_steps_follow_the_scale_of_timestamps(grid: list[float]) -> None:
+    points = 1.7e9 + np.array(grid)
+    rate = 2 * np.pi / 86400
+    found = slopes(points.tolist(), lambda t: np.sin(rate * (t - 1.7e9)), 2.0)
+    np.testing.assert_allclose(found, rate * np.cos(rate * np.array(grid)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [[0.0], [3.0], [1.7e9], [1e-9, 0.3, 1e6], [-4.0, -3.999, 9.0]])
+def test_slopes_of_lines_and_parabolas_are_exact(grid: list[float]) -> None:
+    points = np.array(grid)
+    width = max(np.ptp(points), 1.0)
+    np.testing.assert_allclose(slopes(grid, lambda x: 0.3 * x, width), 0.3, rtol=1e-9)
+    found = slopes(grid, lambda x: x**2, width**2)
+    np.testing.assert_allclose(found, 2 * points, rtol=1e-6, atol=1e-6 * width)
+
+
+def test_there_is_no_slope_where_a_predictor_jumps() -> None:
+    found = slopes([1.0, 1.5, 2.0], lambda x: (x == 1.0) * 1.0, 1.0)
+    assert np.isnan(found[0])
+    assert found[1:].tolist() == [0.0, 0.0]
+
+
 def test_differences_stay_inside_the_grid() -> None:
-    below, above = difference_points(np.array([0.0, 2.0, 10.0]))
-    assert below.min() == 0.0
-    assert above.max() == 10.0
-    assert (above > below).all()
-    below, above = difference_points(np.array([3.0]))
-    assert below[0] < 3.0 < above[0]
+    seen = []
+
+    def predictors(points: Floats) -> Floats:
+        seen.append(points)
+        return np.sqrt(points)[:, None]
+
+    stencil = place_stencil(np.array([0.0, 2.0, 10.0]), predictors, np.array([3.0]))
+    assert min(map(np.min, seen)) == stencil.nodes.min() == 0.0
+    assert max(map(np.max, seen)) == stencil.nodes.max() == 10.0
+    single = place_stencil(np.array([3.0]), predictors, np.array([3.0])).nodes
+    assert single[0, 0] < 3.0 == single[0, 1] < single[0, 2]
 
 
 def test_where_a_curve_extrapolates() -> None:
     ranges = Ranges(np.array([-1.0, 0.0]), np.array([5.0, 1.0]), np.array([2.0, 0.5]))
     outside = straight_path(np.array([-1.1, -1.0, 5.0 + 1e-12, 5.1]), 0).outside(ranges)
     assert outside.tolist() == [True, False, False, True]
-    path = derived_path(np.array([0.0, 1.0, 9.0]), powers, ["log", "log2"])
+    path = derived_path(np.array([0.0, 1.0, 9.0]), powers, ["log", "log2"], RANGES)
     assert path.outside(ranges).tolist() == [False, False, True]  # log2 is above 1
 
 
@@ -163,7 +207,7 @@ def test_grids_that_are_none(grid: object) -> None:
 )
 def test_what_a_callable_must_not_return(derived: dict[str, Floats], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        derived_path(GRID, lambda _: derived, ["log", "log2"])
+        derived_path(GRID, lambda _: derived, ["log", "log2"], RANGES)
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:
