@@ -44,14 +44,14 @@ def test_one_model_is_called_by_its_class(fitted, campaigns):
 def test_errors_say_what_is_wrong(fitted, campaigns):
     X, y = campaigns
     with pytest.raises(TypeError, match="LinearRegression has no method predict_interval"):
-        CoverageDisplay.from_estimator(LinearRegression(), X, y)
+        CoverageDisplay.from_estimator(LinearRegression().fit(X[["spend_1"]], y), X, y)
     with pytest.raises(NotFittedError):
         CoverageDisplay.from_estimator(HLMRegressor(), X, y)
     with pytest.raises(TypeError, match="must be a dictionary"):
         CoverageDisplay.from_estimators([fitted], X, y)
     with pytest.raises(ValueError, match="nominal must lie between 0 and 1"):
         CoverageDisplay.from_estimator(fitted, X, y, nominal=[0.5, 90])
-    with pytest.raises(ValueError, match="X has 600 rows, and y has 5"):
+    with pytest.raises(ValueError, match="X has 600 rows and y 5"):
         CoverageDisplay.from_estimator(fitted, X, y[:5], nominal=[0.5])
 
 

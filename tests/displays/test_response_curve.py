@@ -147,7 +147,7 @@ def test_errors_say_what_is_wrong(fitted, campaigns):
     X, y = campaigns
     with pytest.raises(ValueError, match=r"observed must be a pair"):
         ResponseCurveDisplay.from_estimator(fitted, X[:1], "spend_1", observed=X)
-    with pytest.raises(ValueError, match=r"observed: X has 600 rows, and y the shape \(2,\)"):
+    with pytest.raises(ValueError, match="X has 600 rows and y 2"):
         ResponseCurveDisplay.from_estimator(fitted, X[:1], "spend_1", observed=(X, y[:2]))
     with pytest.raises(ValueError, match="spend_3"):
         ResponseCurveDisplay.from_estimator(fitted, X[:1], "spend_3")

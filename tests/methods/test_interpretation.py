@@ -183,8 +183,41 @@ def test_a_feature_in_the_place_of_rows(fitted, arguments):
 
 
 def test_column_names_that_the_frame_has_already(fitted, X):
-    with pytest.raises(ValueError, match="several columns called 'mean'"):
-        fitted.response_curve(X, "mean", [1.0], derive=lambda x: {"spend_1": x})
+    curve = fitted.response_curve(X, "mean", [1.0], derive=lambda x: {"spend_1": x})
+    assert list(curve.columns) == [
+        *("row", *GROUPS, "mean_", "mean", "lower", "upper", "extrapolated")
+    ]
+    assert (curve["mean_"] == 1.0).all()
+    np.testing.assert_allclose(curve["mean"], fitted.predict(X.assign(spend_1=1.0)))
+
+
+@pytest.mark.parametrize(
+    ("predictor", "group"),
+    [("mean", "row"), ("lower", "mean"), ("start", "end"), ("probability", "extrapolated")],
+)
+def test_columns_of_x_that_are_called_as_results(predictor, group):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({predictor: rng.normal(size=60), group: list("abcdef") * 10})
+    X[f"{group}_reference"] = np.tile(list("uvw"), 20)
+    model = HLMRegressor(
+        [group, f"{group}_reference"], family="normal", algorithm="laplace", random_state=0
+    ).fit(X, X[predictor] + rng.normal(size=60))
+    rows = X.head(2)
+    at_one = model.predict(rows.assign(**{predictor: 1.0}))
+    at_zero = model.predict(rows.assign(**{predictor: 0.0}))
+    curve = model.response_curve(rows, predictor, [1.0], slope=True)
+    np.testing.assert_allclose(curve["mean"], at_one)
+    assert (curve.iloc[:, 1].tolist(), curve["row"].tolist()) == (["a", "b"], [0, 1])
+    points = model.compare_points(rows, predictor, start=0.0, end=1.0)
+    np.testing.assert_allclose(points["difference"], at_one - at_zero)
+    assert points[["start", "end"]].to_numpy().tolist() == [[0.0, 1.0]] * 2
+    between = model.compare_curves(rows.head(1), rows.tail(1), predictor, [0.0])
+    np.testing.assert_allclose(between["difference"], at_zero[0] - at_zero[1])
+    assert {"a", "b", "u", "v"} <= set(between.iloc[0])
+    coefficients = model.coefficients(rows[[group, f"{group}_reference"]])
+    slopes = coefficients.loc[coefficients["coefficient"] == predictor, "mean"]
+    np.testing.assert_allclose(slopes, at_one - at_zero)
+    assert model.interval_budget(rows)["variance"].sum() > 0
 
 
 def test_levels_along_a_curve(fitted, X):

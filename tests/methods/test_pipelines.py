@@ -5,13 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skhlm import HLMRegressor, response_curve
+
+# The mode is all that these tests look at, whatever the Pareto k of the draws about it.
+pytestmark = pytest.mark.filterwarnings("ignore:algorithm='map' did not")
 
 
 def add_logarithms(X):
@@ -49,11 +57,15 @@ def test_a_curve_is_the_prediction_of_moved_rows(pipeline, data, kind):
     assert np.array_equal(curve[["lower", "upper"]], interval)
 
 
-def test_the_grid_is_the_range_of_the_rows_given(pipeline, data):
-    X = data[0].sort_values("spend").iloc[[0, 100, -1]]
-    curve = response_curve(pipeline, X, "spend")
-    assert len(curve) == 3 * 50
+@pytest.mark.parametrize("spend", [3.0, 1e4, -0.5])
+def test_the_grid_is_the_training_range(pipeline, data, spend):
+    """Of one row as well, wherever it is."""
+    X = data[0]
+    curve = response_curve(pipeline, X.head(1).assign(spend=spend), "spend")
+    assert len(curve) == 50
     assert not curve["extrapolated"].any()
+    ends = curve["spend"].agg(["min", "max"])
+    np.testing.assert_allclose(ends, X["spend"].agg(["min", "max"]), rtol=1e-6)
     far = response_curve(pipeline, X.head(1), "spend", [X["spend"].max() * 1.01])
     assert far["extrapolated"].all()
 
@@ -105,12 +117,13 @@ def test_a_model_alone(fitted, campaigns):
     assert curve.equals(fitted.response_curve(X, "spend_1", slope=True))
 
 
-@pytest.mark.parametrize(
-    "estimator", [LinearRegression(), TransformedTargetRegressor(HLMRegressor())]
-)
-def test_estimators_without_curves(estimator):
-    with pytest.raises(TypeError, match="must be an HLMRegressor or a Pipeline that ends in one"):
-        response_curve(estimator, None, "spend")
+def test_estimators_without_curves(data):
+    X, y = data
+    linear = LinearRegression().fit(X[["spend"]], y)
+    with pytest.raises(TypeError, match="must be an HLMRegressor, got LinearRegression"):
+        response_curve(make_pipeline(linear), X[["spend"]], "spend")
+    with pytest.raises(NotFittedError):
+        response_curve(TransformedTargetRegressor(HLMRegressor()), X, "spend")
 
 
 def test_bad_arguments(pipeline, data):
@@ -118,5 +131,193 @@ def test_bad_arguments(pipeline, data):
         response_curve(pipeline, None, "spend")
     with pytest.raises(TypeError, match="X must hold rows, got 'spend'"):
         response_curve(pipeline, "spend")
-    with pytest.raises(ValueError, match="X has no column 'log'"):
+    with pytest.raises(ValueError, match="feature: there is no column 'log' in X"):
         response_curve(pipeline, data[0], "log")
+
+
+@pytest.fixture(scope="module")
+def sales():
+    """Whole numbers of price, months whose level differs, six shops; sums of squares are small."""
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame(
+        {
+            "shop": np.repeat(np.arange(6), 40),
+            "price": rng.integers(0, 10, 240),
+            "month": np.tile(np.arange(1, 13), 20),
+        }
+    )
+    return X, 2.0 * X["price"] + X["month"] % 3 + 5 * X["shop"] + rng.normal(size=240) * 0.1
+
+
+def as_is(model, X, y):
+    return make_pipeline(FunctionTransformer(), model).fit(X, y)
+
+
+TABLES = {
+    "int64": lambda X: X,
+    "uint8": lambda X: X.astype("uint8"),
+    "float16": lambda X: X.astype("float16"),
+    "float32": lambda X: X.astype("float32"),
+    "nullable": lambda X: X.astype("Int64"),
+    "objects": lambda X: X.astype(object),
+    "array of int8": lambda X: X.to_numpy("int8"),
+    "array of float32": lambda X: X.to_numpy("float32"),
+    "array of objects": lambda X: X.to_numpy(object),
+    "array of text": lambda X: X.to_numpy().astype(str),
+    "rows of lists": lambda X: X.to_numpy().tolist(),
+    "polars": lambda X: pl.DataFrame(X.to_dict("list"), schema=dict.fromkeys(X, pl.Int8)),
+    "pyarrow": lambda X: pa.Table.from_pandas(X),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_curves_are_float64_whatever_comes_in(sales, table):
+    """Between whole numbers, below zero, beyond the largest of the type; slopes by small steps."""
+    X, y = sales
+    X, y, grid = X[["shop", "price"]], y - sales[0]["month"] % 3, [-1.0, 0.5, 300.0]
+    named = table in ("int64", "uint8", "float16", "float32", "nullable", "objects")
+    named |= table in ("polars", "pyarrow")
+    model = HLMRegressor("shop" if named else 0, family="normal", algorithm="map", random_state=0)
+    expected = model.fit(X.to_numpy(float), y) if not named else model.fit(X, y)
+    rows = X.head(1) if named else X.head(1).to_numpy(float)
+    expected = expected.response_curve(rows, 1, grid, slope=True)
+    given = TABLES[table](X)
+    curve = response_curve(as_is(model, given, y), given[:1], 1, grid, slope=True)
+    numbers = ["mean", "lower", "upper", "slope", "slope_lower", "slope_upper"]
+    np.testing.assert_allclose(curve[numbers], expected[numbers], rtol=1e-8)
+    assert curve["extrapolated"].tolist() == [True, False, True]
+    ends = response_curve(as_is(model, given, y), given[:1], 1).iloc[[0, -1], 2]
+    np.testing.assert_allclose(ends.astype(float), [0, 9], atol=1e-6)
+
+
+def test_identifiers_beside_the_input_keep_their_digits(sales):
+    X, y = sales
+    X = np.column_stack([2**60 + X["shop"], X["price"]])
+    model = HLMRegressor(0, family="normal", algorithm="map", random_state=0)
+    pipeline = as_is(model, X, y)
+    curve = response_curve(pipeline, X[[0, -1]], 1, [0.5])
+    assert curve["0"].tolist() == [2**60, 2**60 + 5]
+    assert curve["mean"].diff().iloc[-1] == pytest.approx(25, abs=0.5)
+
+
+@pytest.mark.parametrize("unknown", ["error", "ignore"])
+@pytest.mark.parametrize("kind", ["number", "text", "category", "array", "behind an imputer"])
+def test_categories_are_the_grid_and_slopes_are_differences(sales, unknown, kind):
+    X, y = sales
+    encoder = OneHotEncoder(drop="first", sparse_output=False, handle_unknown=unknown)
+    if kind == "text":
+        X = X.assign(month=X["month"].map("m{:02d}".format))
+    if kind == "category":
+        X = X.assign(month=X["month"].astype(str).astype("category"))
+    month = make_pipeline(SimpleImputer(), encoder) if kind == "behind an imputer" else encoder
+    steps = make_column_transformer((month, [2]), remainder="passthrough")
+    if kind == "array":
+        X = X.to_numpy()
+    model = HLMRegressor(-2, varying="intercept", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(steps, model).fit(X, y)
+    curve = response_curve(pipeline, X[:1], 2, slope=True)
+    assert len(curve) == 12
+    assert not curve["extrapolated"].any()
+    months = curve.iloc[:, 2].astype(str).str.strip("m").astype(float)
+    assert sorted(months) == list(range(1, 13))
+    level = curve["mean"] - curve["mean"].iloc[0]
+    np.testing.assert_allclose(curve["slope"], level, atol=1e-12)
+    np.testing.assert_allclose(level, months % 3 - months.iloc[0] % 3, atol=0.2)  # 7 sd of y's mean
+    assert curve["slope_lower"].iloc[0] == curve["slope_upper"].iloc[0] == 0
+    assert (curve["slope_lower"].iloc[1:] < curve["slope"].iloc[1:]).all()
+    three = response_curve(pipeline, X[:1], 2, curve.iloc[[0, 1, 5], 2].tolist(), slope=True)
+    assert three["mean"].tolist() == curve["mean"].iloc[[0, 1, 5]].tolist()
+
+
+def test_booleans_and_types_with_categories(sales):
+    X, y = sales
+    X = X[["shop", "price"]].assign(promoted=X["month"] > 6, size=pd.Categorical(["S", "L"] * 120))
+    y = y + 3 * X["promoted"]
+
+    def encode(X):
+        return X.assign(size=X["size"].cat.codes)  # which needs the type
+
+    model = HLMRegressor("shop", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(FunctionTransformer(encode), model).fit(X, y)
+    curve = response_curve(pipeline, X.head(1), "promoted", slope=True)
+    assert curve["promoted"].tolist() == [False, True]
+    assert curve["slope"].iloc[1] == pytest.approx(3, abs=0.3)
+    sizes = response_curve(pipeline, X.head(1), "size")
+    assert sizes["size"].tolist() == ["L", "S"]
+    assert sizes["mean"].iloc[1] == pytest.approx(pipeline.predict(X.head(1))[0])
+    with pytest.raises(ValueError, match=r"grid: 'XL' is no category of 'size'. .* 'L', 'S'"):
+        response_curve(pipeline, X.head(1), "size", ["S", "XL"])
+
+
+def test_where_no_grid_can_be_told(sales):
+    X, y = sales
+    X = X.assign(text=np.where(X["month"] > 6, "late", "early"))
+
+    def encode(X):
+        return X.assign(text=(X["text"] == "late") * 1.0, month=np.sin(np.pi / 2 * X["month"]))
+
+    model = HLMRegressor("shop", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(FunctionTransformer(encode), model).fit(X, y)
+    with pytest.raises(ValueError, match=r"X has 'early' alone\. Give the values"):
+        response_curve(pipeline, X.head(1), "text")
+    assert response_curve(pipeline, X, "text")["text"].unique().tolist() == ["early", "late"]
+    with pytest.raises(ValueError, match="the training range of 'month' does not show"):
+        response_curve(pipeline, X.head(1), "month")
+    assert response_curve(pipeline, X.iloc[[0, 4, 2]], "month")["month"].max() == 5
+    with pytest.raises(ValueError, match="feature: 'shop' decides what 'shop' is, a group column"):
+        response_curve(pipeline, X.head(1), "shop", [0, 1])
+
+
+def test_missing_values_are_no_part_of_a_grid(sales):
+    X, y = sales
+    X = X.astype({"price": float})
+    X.loc[::7, "price"] = np.nan
+    steps = make_column_transformer(
+        (SimpleImputer(), ["price"]), remainder="passthrough", verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    model = HLMRegressor("shop", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(steps, model).fit(X, y)
+    for rows in (X.head(1), X.iloc[1:3], X):
+        ends = response_curve(pipeline, rows, "price").iloc[[0, -1], 2]
+        np.testing.assert_allclose(ends, [0, 9], atol=1e-6)
+
+
+class Logarithm(TransformerMixin, BaseEstimator):
+    """A step that keeps nothing."""
+
+    def fit(self, *_):
+        return self
+
+    def transform(self, X):
+        return X.assign(spend=np.log1p(X["spend"]))
+
+
+def test_wrappers_show_the_curve_of_the_model_inside(data):
+    X, y = data
+    model = HLMRegressor("country", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(Logarithm(), model)
+    search = GridSearchCV(pipeline, {"hlmregressor__fit_intercept": [True]}, cv=2)
+    plain = response_curve(pipeline.fit(X, y), X.head(2), "spend", slope=True)
+    searched = response_curve(search.fit(X, y), X.head(2), "spend", slope=True)
+    pd.testing.assert_frame_equal(searched, plain)
+    inner = GridSearchCV(model, {"fit_intercept": [True]}, cv=2)
+    ends_in_search = make_pipeline(Logarithm(), inner).fit(X, y)
+    pd.testing.assert_frame_equal(
+        response_curve(ends_in_search, X.head(2), "spend", slope=True), plain
+    )
+
+
+def test_transformed_targets_are_transformed_back(data):
+    X, y = data
+    model = HLMRegressor("country", family="normal", algorithm="map", random_state=0)
+    target = TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp)
+    pipeline = make_pipeline(Logarithm(), target).fit(X, y)
+    curve = response_curve(pipeline, X.head(2), "spend", [1.0, 5.0])
+    rows = X.head(2).loc[[0, 0, 1, 1]].assign(spend=[1.0, 5.0] * 2)
+    np.testing.assert_allclose(curve["mean"], pipeline.predict(rows))
+    ends = model.fit(Logarithm().transform(X), np.log(y)).predict_interval(
+        Logarithm().transform(rows), kind="mean"
+    )
+    np.testing.assert_allclose(curve[["lower", "upper"]], np.exp(ends), rtol=1e-6)
+    with pytest.raises(ValueError, match="slope: the model's y is transformed"):
+        response_curve(pipeline, X.head(2), "spend", [1.0], slope=True)

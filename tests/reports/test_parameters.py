@@ -169,8 +169,9 @@ def test_coefficients_of_new_levels(posterior: Posterior) -> None:
 @pytest.mark.parametrize("name", ["coefficient", *MOMENTS])
 def test_a_group_column_called_like_a_column_of_the_frame(posterior: Posterior, name: str) -> None:
     values = {"region": ["EMEA"], name: ["Spain"]}
-    with pytest.raises(ValueError, match=rf"called '{name}': rename the group columns .* in X"):
-        coefficients(posterior, LABELS, np.array([[1, 2]]), values)
+    frame = coefficients(posterior, LABELS, np.array([[1, 2]]), values)
+    assert list(frame.columns) == ["region", f"{name}_", "coefficient", *MOMENTS]
+    assert (frame[f"{name}_"] == "Spain").all()
 
 
 def test_summary(posterior: Posterior) -> None:
