@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, LeaveOneGroupOut
@@ -157,3 +158,19 @@ def test_a_predictor_of_the_groups_gives_the_baselines_lines_of_their_own(shops)
     scores = compare(X, y, "shop", cv=2, model=models, random_state=0)
     rmse = scores[scores["rows"] == "all"].groupby("model")["rmse"].mean()
     assert rmse["unpooled"] < 0.9 * rmse["pooled"]
+
+
+def test_an_outcome_in_a_column_is_that_outcome(shops):
+    X, y = shops
+    arguments = {"groups": "shop", "model": {}, "cv": 3, "random_state": 0}
+    expected = compare(X, y, **arguments)
+    for column in (y.to_frame(), y.to_numpy()[:, None]):
+        with pytest.warns(DataConversionWarning, match="column-vector y"):
+            found = compare(X, column, **arguments)
+        pd.testing.assert_frame_equal(found, expected)
+    with pytest.raises(
+        ValueError, match=r"y should be a 1d array, got an array of shape \(120, 2\)"
+    ):
+        compare(X, np.column_stack([y, y]), **arguments)
+    with pytest.raises(ValueError, match="X has 120 rows and y 7"):
+        compare(X, y[:7], **arguments)

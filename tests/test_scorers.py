@@ -194,6 +194,17 @@ def test_weights_are_routed(shops):
         assert score == -np.average(fit.crps(X[test], y[test]), weights=weight[test])
 
 
+def test_asking_for_weights_changes_no_scorer_of_others():
+    with config_context(enable_metadata_routing=True):
+        for scorer in ALL.values():
+            mine = scorer.set_score_request(sample_weight=True)
+            assert type(mine) is type(scorer)
+            assert mine.get_metadata_routing().score.requests == {"sample_weight": True}
+            assert scorer.get_metadata_routing().score.requests == {"sample_weight": None}
+        half = scorers.NegIntervalScore(0.5).set_score_request(sample_weight="w")
+        assert half.coverage == 0.5
+
+
 def test_one_row_is_its_own_group(fitted, campaigns):
     X, y = campaigns[0].head(1), campaigns[1].head(1)
     alone = fitted.log_predictive_density(X, y)[0]

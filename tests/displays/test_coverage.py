@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binom
-from sklearn.exceptions import NotFittedError
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 from skhlm import CoverageDisplay, HLMRegressor, PooledRegressor
 
@@ -61,3 +63,25 @@ def test_legible(assert_legible):
     actual = [nominal ** (1 + 0.1 * i) for i in range(6)]
     display = CoverageDisplay(nominal=nominal, actual=actual, n=100, names=names).plot()
     assert_legible(display.figure_)
+
+
+def test_models_inside_wrappers_and_an_outcome_in_a_column(fitted, campaigns):
+    X, y = campaigns
+    plain = CoverageDisplay.from_estimator(fitted, X, y, nominal=[0.5, 0.9])
+    target = TransformedTargetRegressor(
+        PooledRegressor("region"), func=np.negative, inverse_func=np.negative
+    )
+    models = {"pipeline": make_pipeline(fitted), "falling": target.fit(X[["region", "spend_1"]], y)}
+    with pytest.warns(DataConversionWarning):
+        column = CoverageDisplay.from_estimator(
+            models["pipeline"], X, y.to_frame(), nominal=[0.5, 0.9]
+        )
+    assert column.actual.tolist() == plain.actual.tolist()
+    falling = CoverageDisplay.from_estimator(models["falling"], X[["region", "spend_1"]], y)
+    rising = PooledRegressor("region").fit(X[["region", "spend_1"]], y)
+    expected = CoverageDisplay.from_estimator(rising, X[["region", "spend_1"]], y)
+    np.testing.assert_allclose(falling.actual, expected.actual, atol=1 / 600)
+    with pytest.raises(
+        ValueError, match=r"y should be a 1d array, got an array of shape \(600, 2\)"
+    ):
+        CoverageDisplay.from_estimator(fitted, X, np.column_stack([y, y]))

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skhlm import PosteriorPredictiveDisplay
 
@@ -82,3 +86,20 @@ def test_legible(kind, assert_legible):
 def test_the_outcome_is_called_as_it_was_at_fit(fitted):
     display = PosteriorPredictiveDisplay.from_estimator(fitted, n_replicates=3)
     assert display.ax_.get_xlabel() == fitted._spec.outcome_name == "return"
+
+
+def test_models_inside_wrappers_and_an_outcome_in_a_column(fitted, campaigns):
+    X, y = campaigns
+    plain = PosteriorPredictiveDisplay.from_estimator(fitted, X, y, n_replicates=3)
+    with pytest.warns(DataConversionWarning):
+        piped = PosteriorPredictiveDisplay.from_estimator(
+            make_pipeline(fitted), X, y.to_frame(), n_replicates=3
+        )
+    assert np.array_equal(piped.replicated, plain.replicated)
+    assert np.array_equal(piped.observed, y)
+    assert piped.outcome == plain.outcome == "return"
+    target = TransformedTargetRegressor(check_inverse=False)
+    target.regressor_ = fitted
+    target.transformer_ = FunctionTransformer(None, lambda z: 3 - 2 * z)
+    moved = PosteriorPredictiveDisplay.from_estimator(target, X, y, n_replicates=3)
+    np.testing.assert_allclose(moved.replicated, 3 - 2 * plain.replicated)

@@ -5,11 +5,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from skhlm import HLMRegressor, ResponseCurveDisplay
-from skhlm.displays.curve_rows import MOST_CURVES, curve_names
+from skhlm import HLMRegressor, ResponseCurveDisplay, response_curve
+from skhlm.displays.curve_rows import MOST_CURVES, compute_curves, curve_names
 from skhlm.displays.response_curve import MOST_PANELS
 
 
@@ -182,3 +183,57 @@ def test_legible(n_curves, assert_legible):
 
 def _halve(X):
     return X.assign(spend_1=X["spend_1"] / 2)
+
+
+def test_the_number_of_curves_is_what_there_are(fitted):
+    n = 300
+    mean = np.arange(n)[:, None] + np.zeros((n, 2))
+    settings = {"grid": [0.0, 1.0], "names": [str(i) for i in range(n)], "feature": "x"}
+    display = ResponseCurveDisplay(mean=mean, lower=mean, upper=mean, **settings)
+    assert display.plot().legend_.get_title().get_text() == "12 of 300 curves have a panel"
+    some = ResponseCurveDisplay(mean=mean, lower=mean, upper=mean, n_curves=1234, **settings)
+    assert some.plot().legend_.get_title().get_text() == "12 of 1,234 curves have a panel"
+    labels = fitted._spec.combinations
+    found = compute_curves(
+        fitted, None, "spend_1", grid=[0.0], coverage=0.9, kind="mean", slope=False, derive=None
+    )
+    assert found.of == len(labels)
+
+
+@pytest.mark.parametrize("slope", [False, True])
+def test_categories_stand_side_by_side(slope):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"mean": list("abcdef") * 20, "day": np.repeat(["Mo", "Su", "Tu", "We"], 30)})
+    y = pd.Series(2.0 * (X["day"] == "Su") + rng.normal(0, 0.1, 120), name="sales")
+    encoder = OneHotEncoder(drop=["Tu"], sparse_output=False)
+    steps = make_column_transformer(
+        (encoder, ["day"]), remainder="passthrough", verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    model = HLMRegressor("mean", family="normal", algorithm="laplace", random_state=0)
+    pipeline = make_pipeline(steps, model).fit(X, y)
+    display = ResponseCurveDisplay.from_estimator(
+        pipeline, X.head(2), "day", observed=(X, y), slope=slope
+    )
+    assert display.categories.tolist() == ["Mo", "Su", "Tu", "We"]
+    assert display.names.tolist() == ["a", "b"]
+    axes = display.axes_[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Mo", "Su", "Tu", "We"]
+    x, drawn = display.lines_[0].get_data()
+    assert x[:2].tolist() == [-0.3, 0.3]
+    assert drawn[0] == drawn[1] == display.mean[0, 0]
+    assert np.isnan(drawn[2::3]).all()
+    curve = response_curve(pipeline, X.head(2), "day", slope=True)
+    column = "slope" if slope else "mean"
+    assert display.mean.ravel().tolist() == curve[column].tolist()
+    label = "sales\nless that of day = Mo" if slope else "sales"
+    assert axes.get_ylabel() == label
+    assert display.current[:, 0].tolist() == [0.0, 0.0]
+    if not slope:
+        assert set(display.observed[:, 0]) == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_inputs_of_a_pipeline_are_derived_by_its_steps(fitted, campaigns):
+    with pytest.raises(ValueError, match="derive is for an HLMRegressor alone"):
+        ResponseCurveDisplay.from_estimator(
+            make_pipeline(FunctionTransformer(), fitted), campaigns[0][:1], "spend_1", derive=dict
+        )
