@@ -17,6 +17,7 @@ from skhlm.inputs.frames import (
     columns_of,
     predictor_positions,
 )
+from skhlm.inputs.moved import numbers_in
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import find_input
 from skhlm.methods.pipelines import response_curve
@@ -242,8 +243,10 @@ def _position(X: Any, feature: Any) -> int | None:
 
 def _along(X: Any, feature: Any, curves: Curves) -> Floats:
     """Where rows of X are drawn along the curves, (n,); NaN where they have no place there."""
-    column = column_at(as_table(X), _position(X, feature) or 0)
-    if not curves.categorical:
-        return np.asarray(column, dtype=np.float64)
-    place = {point: i for i, point in enumerate(curves.points)}
-    return np.array([place.get(value, np.nan) for value in list(column)], dtype=np.float64)
+    X, position = as_table(X), columns_of(X).position(feature, "feature")
+    if curves.categorical:
+        place = {point: i for i, point in enumerate(curves.points)}
+        column = list(column_at(X, position))
+        return np.array([place.get(value, np.nan) for value in column], dtype=np.float64)
+    numbers = numbers_in(X, position)
+    return np.full(len(X), np.nan) if numbers is None else numbers

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, TypeVar
 
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+COVERAGE = [Interval(Real, 0, 1, closed="neither")]
+KIND = [StrOptions({"outcome", "mean"})]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

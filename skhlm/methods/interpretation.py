@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import GroupColumn, listed
 from skhlm.inputs.frames import predictor_positions
-from skhlm.methods.arguments import checked
+from skhlm.methods.arguments import COVERAGE, KIND, checked
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import NEW, Kind
 from skhlm.reports import curves, pooling
@@ -23,8 +21,6 @@ from skhlm.reports.budget import shares, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
 from skhlm.reports.parameters import find_factor
 
-_COVERAGE = [Interval(Real, 0, 1, closed="neither")]
-_KIND = [StrOptions({"outcome", "mean"})]
 _DERIVE = [callable, None]
 
 
@@ -40,7 +36,7 @@ class _Given(NamedTuple):
 class InterpretationMixin(Fitted):
     """What was learned, in the terms of a question: how far pulled, what if, how sure."""
 
-    @checked({"factor": [str, None], "coverage": _COVERAGE})
+    @checked({"factor": [str, None], "coverage": COVERAGE})
     def shrinkage_factors(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
         """Shrinkage factors B, and the estimates of complete, partial and no pooling.
 
@@ -95,7 +91,7 @@ class InterpretationMixin(Fitted):
         frames = [self._pooling_of(g, coverage) for g in chosen]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
-    @checked({"coverage": _COVERAGE, "kind": _KIND, "slope": ["boolean"], "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"], "derive": _DERIVE})
     def response_curve(
         self,
         X: Any = None,
@@ -169,7 +165,7 @@ class InterpretationMixin(Fitted):
             numbers |= zip(_SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
-    @checked({"coverage": _COVERAGE, "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "derive": _DERIVE})
     def compare_curves(
         self,
         X: Any,
@@ -219,7 +215,7 @@ class InterpretationMixin(Fitted):
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
-    @checked({"coverage": _COVERAGE, "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "derive": _DERIVE})
     def compare_points(
         self,
         X: Any = None,

@@ -11,9 +11,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.inputs.categories import learned_categories
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.frames import as_table, columns_of
+from skhlm.inputs.learned import learned_categories, learned_range
 from skhlm.inputs.moved import moved_rows, numbers_in, possible_values, values_in
 from skhlm.methods.interpretation import check_no_name, values_of
 from skhlm.methods.training_range import training_range
@@ -27,12 +27,13 @@ _FEW = 8  # rows from which the steps of slopes are learned
 class Seen:
     """Rows at the points of a grid as the model sees them.
 
-    ==============  ==========  ====================================================
+    ==============  ==========  ==============================================================
     ``predictors``  (n, T, p)
     ``codes``       (n, G)      levels, the same at all points
     ``values``      n each      of the group columns
-    ``outside``     (n, T)      whether a predictor that moves left its training range
-    ==============  ==========  ====================================================
+    ``outside``     (n, T)      whether a predictor that moves is outside its training range, or
+                                the input a category that was not there
+    ==============  ==========  ==============================================================
     """
 
     predictors: Floats
@@ -65,6 +66,7 @@ class MovingInput:
     ``position``    of the column
     ``name``        what it is called
     ``categories``  what it may be, float64 or object; None where it is any number
+    ``learned``     whether an encoder knows these, so that there are no others
     ==============  =================================================================
     """
 
@@ -73,6 +75,7 @@ class MovingInput:
     position: int
     name: str
     categories: Any
+    learned: bool
 
     def check_grid(self, grid: Any) -> Any:
         """Points of the grid, (T,): numbers as float64, or categories."""
@@ -109,6 +112,9 @@ class MovingInput:
         predictors = predictors.reshape(n, T, -1)
         moves = (predictors != predictors[:, :1]).any(axis=(0, 1))
         outside = np.any(model._spec.ranges.outside(predictors)[:, :, moves], axis=-1)
+        if self.learned:
+            known = self.categories.tolist()
+            outside |= [point not in known for point in points.tolist()]
         values = {name: value[::T] for name, value in values_of(columns).items()}
         return Seen(predictors, codes[::T], values, outside)
 
@@ -126,7 +132,10 @@ class MovingInput:
         return curves.place_stencil(points, predictors, widths)
 
     def _range(self) -> tuple[float, float]:
-        """Where the input was at fit, as far as the predictors of the first row tell."""
+        """Where the input was at fit, as far as steps or the predictors of the first row tell."""
+        learned = learned_range(self.route.steps, self.X, self.position)
+        if learned is not None:
+            return learned
         numbers = numbers_in(self.X, self.position)
         own = np.empty(0) if numbers is None else np.unique(numbers[np.isfinite(numbers)])
         first = replace(self, X=_safe_indexing(self.X, [0]))
@@ -184,7 +193,8 @@ def find_input(route: Route, X: Any, feature: Any) -> MovingInput:
         known = _objects(possible_values(X, position) or values_in(X, position))
     else:
         known = None
-    return MovingInput(route, X, position, columns.group_name(position), known)
+    learned = categories is not None
+    return MovingInput(route, X, position, columns.group_name(position), known, learned)
 
 
 def _categories(values: list[Any]) -> Any:

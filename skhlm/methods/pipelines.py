@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils._param_validation import validate_params
 
 from skhlm._typing import Floats
+from skhlm.methods.arguments import COVERAGE, KIND
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import MovingInput, Seen, find_input
 from skhlm.posterior import Kind
@@ -15,6 +17,9 @@ from skhlm.reports import curves
 from skhlm.reports.frames import frame_along
 
 
+@validate_params(
+    {"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"]}, prefer_skip_nested_validation=True
+)
 def response_curve(
     estimator: Any,
     X: Any = None,
@@ -54,7 +59,7 @@ def response_curve(
     -------
     curve : DataFrame
         As `HLMRegressor.response_curve` returns it. ``extrapolated`` says whether a predictor that
-        moves is outside its training range, after the steps.
+        moves is outside its training range, after the steps, or a category was not there.
 
     Raises
     ------

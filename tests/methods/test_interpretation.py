@@ -191,6 +191,7 @@ def test_column_names_that_the_frame_has_already(fitted, X):
     np.testing.assert_allclose(curve["mean"], fitted.predict(X.assign(spend_1=1.0)))
 
 
+@pytest.mark.filterwarnings("ignore:algorithm='laplace' did not")  # good enough for names
 @pytest.mark.parametrize(
     ("predictor", "group"),
     [("mean", "row"), ("lower", "mean"), ("start", "end"), ("probability", "extrapolated")],

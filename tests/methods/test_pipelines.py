@@ -131,6 +131,8 @@ def test_bad_arguments(pipeline, data):
         response_curve(pipeline, None, "spend")
     with pytest.raises(TypeError, match="X must hold rows, got 'spend'"):
         response_curve(pipeline, "spend")
+    with pytest.raises(ValueError, match=r"'coverage' parameter of .*response_curve must be"):
+        response_curve(pipeline, data[0], "spend", coverage=90)
     with pytest.raises(ValueError, match="feature: there is no column 'log' in X"):
         response_curve(pipeline, data[0], "log")
 
@@ -225,6 +227,9 @@ def test_categories_are_the_grid_and_slopes_are_differences(sales, unknown, kind
     np.testing.assert_allclose(level, months % 3 - months.iloc[0] % 3, atol=0.2)  # 7 sd of y's mean
     assert curve["slope_lower"].iloc[0] == curve["slope_upper"].iloc[0] == 0
     assert (curve["slope_lower"].iloc[1:] < curve["slope"].iloc[1:]).all()
+    if unknown == "ignore" and kind != "category":
+        other = "m13" if kind == "text" else 13
+        assert response_curve(pipeline, X[:1], 2, [other])["extrapolated"].all()
     three = response_curve(pipeline, X[:1], 2, curve.iloc[[0, 1, 5], 2].tolist(), slope=True)
     assert three["mean"].tolist() == curve["mean"].iloc[[0, 1, 5]].tolist()
 

@@ -1,4 +1,4 @@
-"""Categories that encoders learned, wherever they are among the steps."""
+"""Categories and ranges that transformers learned, wherever they are among the steps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 
-from skhlm.inputs.categories import learned_categories
+from skhlm.inputs.learned import learned_categories, learned_range
 
 X = pd.DataFrame({"x": [0.5, 1.5, np.nan, 2.0], "day": ["Mo", "Tu", "Su", "Mo"], "m": [3, 1, 2, 1]})
 
@@ -54,3 +62,25 @@ def test_encoders_behind_steps_that_leave_a_column_alone():
     assert learned_categories([steps], X, 1) == ["Mo", "Su", "Tu"]
     sparse = make_pipeline(OneHotEncoder(), FunctionTransformer()).fit(X[["day"]])
     assert learned_categories([sparse[-1], sparse[0]], X[["day"]], 0) == ["Mo", "Su", "Tu"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"),
+        KBinsDiscretizer(3, strategy="uniform"),
+        SplineTransformer(n_knots=4),
+        SplineTransformer(n_knots=3, degree=2, knots="quantile"),
+        QuantileTransformer(n_quantiles=10),
+    ],
+)
+def test_ranges_of_what_saturates(step):
+    table = pd.DataFrame(
+        {"g": ["a"] * 40, "z": np.linspace(5.0, 6.0, 40), "x": np.logspace(0, 3, 40)}
+    )
+    steps = make_column_transformer((step, ["z", "x"]), remainder="passthrough").fit(table)
+    np.testing.assert_allclose(learned_range([steps], table.head(1), 2), (1, 1000))
+    assert (
+        learned_range([make_pipeline(StandardScaler(), step).fit(table[["x"]])], table[["x"]], 0)
+        is None
+    )
