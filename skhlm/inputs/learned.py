@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import KBinsDiscretizer, QuantileTransformer, SplineTransformer
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 
@@ -43,17 +44,18 @@ def _categories(step: Any, position: int) -> list[Any] | None:
     categories = getattr(step, "categories_", None)
     if not isinstance(categories, list) or position >= len(categories):
         return None
-    return [value for value in np.asarray(categories[position]).tolist() if not pd.isna(value)]
+    own = np.asarray(categories[position])
+    return [value for value in own.tolist() if not pd.isna(value)] if own.ndim == 1 else None
 
 
 def _range(step: Any, position: int) -> tuple[float, float] | None:
     """Where the outermost edges, knots or quantiles are, which are those of the training data."""
-    if hasattr(step, "bin_edges_"):
+    if isinstance(step, KBinsDiscretizer):
         ends = step.bin_edges_[position][[0, -1]]
-    elif hasattr(step, "bsplines_"):
+    elif isinstance(step, SplineTransformer):
         spline = step.bsplines_[position]
         ends = spline.t[[spline.k, -spline.k - 1]]
-    elif hasattr(step, "quantiles_"):
+    elif isinstance(step, QuantileTransformer):
         ends = step.quantiles_[[0, -1], position]
     else:
         return None

@@ -51,7 +51,11 @@ def numbers_in(X: Any, position: int) -> Floats | None:
 def values_in(X: Any, position: int) -> list[Any]:
     """The values of a column that are there, each once, sorted where they can be."""
     column = pd.Series(column_at(X, position))
-    return ordered(column.dropna().astype(object).unique().tolist())
+    values: list[Any] = column.dropna().astype(object).unique().tolist()
+    try:
+        return sorted(values)
+    except TypeError:
+        return values
 
 
 def possible_values(X: Any, position: int) -> list[Any] | None:
@@ -63,14 +67,6 @@ def possible_values(X: Any, position: int) -> list[Any] | None:
         dtype = getattr(column_at(X, position), "dtype", None)
         known = dtype.categories.tolist() if isinstance(dtype, pd.CategoricalDtype) else None
     return [False, True] if str(dtype).lower().startswith("bool") else known
-
-
-def ordered(values: list[Any]) -> list[Any]:
-    """Values sorted, or as they are where they cannot be compared."""
-    try:
-        return sorted(values)
-    except TypeError:
-        return values
 
 
 def _typed(values: Any, dtype: Any) -> Any:

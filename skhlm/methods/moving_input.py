@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -165,6 +166,8 @@ class MovingInput:
     def _check_categories(self, grid: Any) -> Any:
         """Points that are no numbers, of which a type with categories admits its own alone."""
         points = [grid] if isinstance(grid, str) or not hasattr(grid, "__iter__") else list(grid)
+        if not points or pd.isna(points).any():
+            raise ValueError(f"grid must be a list of values of {self.name!r}, got {grid!r}.")
         possible = possible_values(self.X, self.position)
         if possible is not None:
             if unknown := [point for point in points if point not in possible]:

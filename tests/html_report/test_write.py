@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 
 import skhlm
 from skhlm import HLMRegressor
@@ -118,6 +118,19 @@ def test_tables_hold_what_the_model_says(page, model):
     assert page.count("<table>") == 6
     for check in model.diagnose()["check"]:
         assert f"<td>{check}</td>" in page
+
+
+def test_an_outcome_in_a_column_is_that_outcome(intercepts, tmp_path):
+    model, y = intercepts(), np.linspace(-5.0, 5.0, 60)
+    X, column = (np.arange(60) % 6)[:, None], pd.DataFrame({"yield": y})
+    with pytest.warns(DataConversionWarning, match="column-vector y") as warned:
+        model.report(tmp_path / "column.html", X, column)
+    assert [w.category for w in warned].count(DataConversionWarning) == 1
+    model.report(tmp_path / "series.html", X, column["yield"])
+    told = [(tmp_path / f"{name}.html").read_text("utf-8") for name in ("column", "series")]
+    assert re.sub("<img[^>]*>", "", told[0]) == re.sub("<img[^>]*>", "", told[1])
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        model.report(tmp_path / "two.html", X, np.column_stack([y, y]))
 
 
 def test_model_is_told_in_words_and_symbols(page):

@@ -229,7 +229,8 @@ def test_categories_are_the_grid_and_slopes_are_differences(sales, unknown, kind
     assert (curve["slope_lower"].iloc[1:] < curve["slope"].iloc[1:]).all()
     if unknown == "ignore" and kind != "category":
         other = "m13" if kind == "text" else 13
-        assert response_curve(pipeline, X[:1], 2, [other])["extrapolated"].all()
+        with pytest.warns(UserWarning, match="Found unknown categories"):
+            assert response_curve(pipeline, X[:1], 2, [other])["extrapolated"].all()
     three = response_curve(pipeline, X[:1], 2, curve.iloc[[0, 1, 5], 2].tolist(), slope=True)
     assert three["mean"].tolist() == curve["mean"].iloc[[0, 1, 5]].tolist()
 
@@ -252,6 +253,9 @@ def test_booleans_and_types_with_categories(sales):
     assert sizes["mean"].iloc[1] == pytest.approx(pipeline.predict(X.head(1))[0])
     with pytest.raises(ValueError, match=r"grid: 'XL' is no category of 'size'. .* 'L', 'S'"):
         response_curve(pipeline, X.head(1), "size", ["S", "XL"])
+    for grid in ([], ["S", None]):
+        with pytest.raises(ValueError, match="grid must be a list of values of 'size'"):
+            response_curve(pipeline, X.head(1), "size", grid)
 
 
 def test_where_no_grid_can_be_told(sales):
