@@ -22,7 +22,8 @@
  * M without cancellation: V (A F A' + P) = I turns the rows of M that belong to varying
  * coefficients into P V A, so that with b for the coefficients that do not vary
  *
- *     (M F)_a = P T,   (M s)_a = P v,   (M F)_b = F_b - F_ba T,   (M s)_b = s_b - F_ba v
+ *     (M F)_a = P T,   (M s)_a = P v,   (M F)_ba = (M F)_ab',   (M F)_bb = F_bb - F_ba T_b,
+ *     (M s)_b = s_b - F_ba v
  *     M'g = [ Z g  in the varying places, g_b in the others ],   Z = V [ P in a, -F_ab in b ].
  *
  * Matrices are column-major; F, s, B, T's columns and their adjoints run over all K coefficients,
@@ -169,12 +170,15 @@ void send_message(const Subset& A, const double* P_, const Level& level, const L
   for (int j = 0; j < k; ++j)
     for (int i = 0; i < m; ++i)
       T(i, j) = sum(0, m, [&](int p) { return V(i, p) * F(A.varying(p), j); });
-  for (int j = 0; j < k; ++j) {
+  for (int j = 0; j < k; ++j)
     for (int i = 0; i < m; ++i)
       MF(A.varying(i), j) = sum(0, m, [&](int p) { return P(i, p) * T(p, j); });
+  for (int j = 0; j < A.n_rest(); ++j) {
+    const int b = A.rest(j);
+    for (int i = 0; i < m; ++i) MF(b, A.varying(i)) = MF(A.varying(i), b);
     for (int i = 0; i < A.n_rest(); ++i)
-      MF(A.rest(i), j) = F(A.rest(i), j)
-                         - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * T(p, j); });
+      MF(A.rest(i), b) = F(A.rest(i), b)
+                         - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * T(p, b); });
   }
   for (int j = 0; j < k; ++j)
     for (int i = 0; i < k; ++i) F_parent(i, j) += 0.5 * (MF(i, j) + MF(j, i));

@@ -69,7 +69,7 @@ def condition(factor: Factor, below: Message, P: Floats) -> Conditional:
 def integrate(conditional: Conditional) -> Message:
     """Message to the parents: the factor's effects integrated out, children summed.
 
-    In the varying coefficients I - F V is written P V, which does not cancel.
+    In the varying coefficients, a row or a column, I - F V is written P V, which does not cancel.
     """
     a, F, s = conditional.factor.varying, conditional.below.F, conditional.below.s
     rest = np.setdiff1d(np.arange(len(F)), a)
@@ -77,7 +77,8 @@ def integrate(conditional: Conditional) -> Message:
     MF = np.empty((len(F), *VF.shape[1:]))
     Ms = np.empty((len(F), *Vs.shape[1:]))
     MF[a], Ms[a] = product(conditional.P, VF), apply(conditional.P, Vs)
-    MF[rest] = F[rest] - product(F[np.ix_(rest, a)], VF)
+    MF[np.ix_(rest, a)] = MF[np.ix_(a, rest)].swapaxes(0, 1)
+    MF[np.ix_(rest, rest)] = F[np.ix_(rest, rest)] - product(F[np.ix_(rest, a)], VF[:, rest])
     Ms[rest] = s[rest] - apply(F[np.ix_(rest, a)], Vs)
     parents = conditional.factor.parents
     return Message(_sum_children(symmetric(MF), parents), _sum_children(Ms, parents))
