@@ -17,13 +17,14 @@ _SMALLEST_PIVOT = 64 * np.finfo(np.float64).eps
 def cholesky(A: Floats) -> Floats:
     """Lower R (K, K, ...) with A = R R'.
 
-    A pivot lost to rounding becomes a few eps x its diagonal, and the rest of its column, which is
-    rounding as well, zero: divided by that pivot it would grow from column to column.
+    A pivot lost to rounding becomes a few eps x the size of its diagonal, and the rest of its
+    column, which is rounding as well, zero: divided by that pivot it would grow from column to
+    column.
     """
     R = np.zeros_like(A)
     for j in range(len(A)):
         column = A[j:, j] - np.einsum("ik...,k...->i...", R[j:, :j], R[j, :j])
-        least = _SMALLEST_PIVOT * A[j, j]
+        least = _SMALLEST_PIVOT * np.abs(A[j, j])
         pivot = np.sqrt(np.maximum(column[0], least))
         R[j, j] = pivot
         R[j + 1 :, j] = np.where(column[0] > least, column[1:], 0.0) / pivot

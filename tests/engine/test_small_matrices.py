@@ -29,3 +29,9 @@ def test_what_rounding_leaves_of_a_singular_matrix_does_not_grow(K, rank):
     A = stacks(*(1e13 * x.T @ x + 1e-2 * np.eye(K) for x in X))
     Q = inverse_lower(cholesky(A))
     assert np.abs(Q).max() < 1e8 / np.sqrt(1e13)
+
+
+def test_a_diagonal_that_rounding_made_negative_counts_by_its_size():
+    A = stacks(np.array([[-1e-3, 0.0], [0.0, 2.0]]), np.array([[2.0, 1.0], [1.0, -1e-3]]))
+    pivots = np.einsum("iil->li", cholesky(A)) ** 2
+    assert np.all(pivots >= 1e-15 * np.array([[1e-3, 2.0], [2.0, 1e-3]]))
