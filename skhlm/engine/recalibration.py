@@ -37,7 +37,26 @@ def recalibrate(
     coordinates: Coordinates,
     draws: Draws,
 ) -> MapConstants:
-    """The map's constants at the draws of a run that used ``constants``."""
+    """The map's constants at the draws of a run that used ``constants``, which stay if that fails.
+
+    Draws of a chain that went far astray may have no numbers to offer.
+    """
+    try:
+        with np.errstate(all="ignore"):  # the outcome tells
+            found = _learned(problem, forest, constants, coordinates, draws)
+    except np.linalg.LinAlgError:
+        return constants
+    return found if found.is_finite else constants
+
+
+def _learned(
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    coordinates: Coordinates,
+    draws: Draws,
+) -> MapConstants:
+    """The constants, finite or not."""
     scales = _scale_maps(constants, draws, problem.sigma_min)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
     trees = learn_trees(problem, forest)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -66,6 +66,14 @@ class MapConstants:
     log_sigma: Floats
     log_nu: Floats
     log_c: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of them are numbers."""
+        arrays = chain.from_iterable(
+            value if isinstance(value, tuple) else (value,) for value in vars(self).values()
+        )
+        return all(np.isfinite(array).all() for array in arrays)
 
 
 @dataclass(frozen=True)

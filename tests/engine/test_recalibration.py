@@ -133,3 +133,16 @@ def test_scales_follow_the_draws():
     total = np.hypot(*again.log_sigma[1:])
     assert total == pytest.approx(np.log(draws.sigma).std(), rel=0.05)
     assert again.log_sigma[0] == pytest.approx(np.median(np.log(draws.sigma)), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("kappa", np.inf), ("tau", 0.0), ("sigma", np.nan), ("omega", 1.0)]
+)
+def test_a_run_that_went_astray_leaves_the_first_map(name, value):
+    problem, forest, constants = build("student_t", [LEVEL, OTHER], covariance="full")
+    z = normal_coordinates(problem, forest, 10)
+    draws = to_draws(z, problem, forest, constants)
+    there = getattr(draws, name)
+    lost = tuple(np.full_like(part, value) for part in there)
+    astray = replace(draws, **{name: lost if isinstance(there, tuple) else np.stack(lost)})
+    assert recalibrate(problem, forest, constants, z, astray) is constants
