@@ -37,6 +37,9 @@ TPrior = tuple[float, float, float]
 
 HALF_CAUCHY: TPrior = (1.0, 0.0, 2.5)
 
+LEAST_ESS = 2000.0
+"""Of importance samples that tests rely on."""
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -334,6 +337,7 @@ def normal_draws(model: Model, n_draws: int = 10_000, seed: int = 0) -> tuple[Sc
     """Equally weighted draws of phi and theta (S, P), for functions of several parameters."""
     rng = np.random.default_rng(seed)
     phi, weight = _importance_sample(model, n_draws, rng)
+    assert 1 / (weight @ weight) > 1.25 * LEAST_ESS  # ties cost some of them
     phi = phi[rng.choice(n_draws, size=n_draws, p=weight)]
     data = moments(model)
     theta = [condition(model, data, unpack(model, p)[0]).draw(rng) for p in _batches(phi)]

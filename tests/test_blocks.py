@@ -22,7 +22,7 @@ def test_threads_keep_the_order_and_are_as_many_as_asked_for() -> None:
     meet = threading.Barrier(2)  # which one thread would never leave
 
     def late_first(i: int) -> int:
-        meet.wait(timeout=10)
+        meet.wait(timeout=60)
         time.sleep(0.01 * (1 - i))
         return -i
 

@@ -28,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor
+from tests.chance import shift_seeds
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -123,10 +124,12 @@ def test_cross_validation_is_fits_and_scores_of_its_folds(data):
     assert scores[0] == r2_score(y.iloc[test], model.predict(X.iloc[test]))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_cross_validation_in_parallel_is_that_in_series_bit_for_bit(data, backend):
+@pytest.mark.parametrize(
+    ("backend", "settings"), [("loky", {"initializer": shift_seeds}), ("threading", {})]
+)
+def test_cross_validation_in_parallel_is_that_in_series_bit_for_bit(data, backend, settings):
     serial = cross_validate(quick(), *data, cv=CV, return_estimator=True)
-    with joblib.parallel_backend(backend, n_jobs=2):
+    with joblib.parallel_backend(backend, n_jobs=2, **settings):
         parallel = cross_validate(quick(), *data, cv=CV, return_estimator=True, n_jobs=2)
     np.testing.assert_array_equal(serial["test_score"], parallel["test_score"])
     for one, other in zip(serial["estimator"], parallel["estimator"], strict=True):

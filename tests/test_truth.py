@@ -5,7 +5,7 @@ With ``autoscale=False`` the model's units are the user's, so the oracle's numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from skhlm import HLMRegressor
 from skhlm.datasets import make_campaigns
 from skhlm.priors import Cauchy, Normal, StudentT
 from tests import oracle
+from tests.chance import SHIFT, assert_near, largest, mean_error, sd_error
 
 TIGHT = 1e-4
 """Scale of a prior that fixes a parameter."""
@@ -134,53 +135,91 @@ def simulated(
 
 # --- comparing ------------------------------------------------------------------------------------
 
-Table = dict[tuple, tuple[float, float]]
-"""Mean and sd by parameter, factor, level and coefficient."""
+Table = dict[tuple, oracle.Estimate]
+"""Mean and sd by parameter, factor, level and coefficient, with their Monte Carlo errors."""
 
 
 def reported(fitted: HLMRegressor) -> Table:
     """What the estimator says."""
     table: Table = {}
+    chains = dict(_chains(fitted))
     for row in fitted.summary().itertuples():
         factor = row.factor if row.parameter in ("tau", "omega") else ""
         coefficient = row.coefficient if row.parameter not in ("sigma", "nu") else ""
-        table[row.parameter, factor, (), coefficient] = row.mean, row.sd
+        key = row.parameter, factor, (), coefficient
+        table[key] = _estimate(row, chains[key])
     if fitted.groups is not None:
         for row in fitted.group_effects().itertuples():
-            table["delta", row.factor, row.level, row.coefficient] = row.mean, row.sd
+            key = "delta", row.factor, row.level, row.coefficient
+            table[key] = _estimate(row, chains[key])
     return table
+
+
+def _chains(fitted: HLMRegressor) -> Iterator[tuple[tuple, np.ndarray]]:
+    """The draws of every parameter (chains, draws) under the names of a table, for their errors."""
+    posterior, labels = fitted._posterior, fitted._spec.labels
+
+    def key(parameter: str, coefficient: str, g: int | None = None, level: tuple = ()) -> tuple:
+        return parameter, "" if g is None else labels.factors[g], level, coefficient
+
+    draws = {key("sigma", ""): posterior.sigma, key("nu", ""): posterior.nu}
+    draws |= {
+        key("kappa", name): kappa
+        for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True)
+    }
+    for g, levels in enumerate(labels.levels):
+        names, delta = labels.varying_names(g), posterior.delta_at_zero(g)
+        omega = posterior.omega_at_zero(g) if posterior.omega else None
+        for k, name in enumerate(names):
+            draws[key("tau", name, g)] = posterior.tau_at_zero(g)[k]
+            for j, level in enumerate(levels):
+                draws[key("delta", name, g, level)] = delta[j, k]
+            for i in range(k) if omega is not None else ():
+                draws[key("omega", f"{names[i]}, {name}", g)] = omega[i, k]
+    for name, chain_by_chain in draws.items():
+        if chain_by_chain is not None:
+            yield name, chain_by_chain.reshape(posterior.n_chains, -1)
+
+
+def _estimate(row: Any, chains: np.ndarray) -> oracle.Estimate:
+    """The mean and sd of a reported row, and the errors of its draws."""
+    return oracle.Estimate(row.mean, row.sd, mean_error(chains), sd_error(chains))
 
 
 def expected(case: Case, posterior: oracle.Posterior) -> Table:
     """What the oracle says, under the same names."""
-    table: Table = {("sigma", "", (), ""): _pair(posterior.sigma, ())}
+    table: Table = {("sigma", "", (), ""): _at(posterior.sigma, ())}
     if posterior.nu is not None:
-        table["nu", "", (), ""] = _pair(posterior.nu, ())
+        table["nu", "", (), ""] = _at(posterior.nu, ())
     for k, name in enumerate(case.coefficients):
-        table["kappa", "", (), name] = _pair(posterior.kappa, k)
+        table["kappa", "", (), name] = _at(posterior.kappa, k)
     for g, factor in enumerate(case.factors):
         names = case.varying_in(factor)
         for k, name in enumerate(names):
-            table["tau", factor, (), name] = _pair(posterior.tau[g], k)
+            table["tau", factor, (), name] = _at(posterior.tau[g], k)
             for j, level in enumerate(case.levels(factor)[1]):
-                table["delta", factor, level, name] = _pair(posterior.delta[g], (j, k))
+                table["delta", factor, level, name] = _at(posterior.delta[g], (j, k))
             for i in range(k) if posterior.omega else ():
                 pair = f"{names[i]}, {name}"
-                table["omega", factor, (), pair] = _pair(posterior.omega[g], (k, i))
+                table["omega", factor, (), pair] = _at(posterior.omega[g], (k, i))
     return table
 
 
-def _pair(estimate: oracle.Estimate, index: Any) -> tuple[float, float]:
-    return float(estimate.mean[index]), float(estimate.sd[index])
+def _at(estimate: oracle.Estimate, index: Any) -> oracle.Estimate:
+    return oracle.Estimate(*(array[index] for array in vars(estimate).values()))
 
 
 def assert_same_posterior(found: Table, truth: Table) -> None:
-    """Every mean within 0.1 sd, every sd within 10%."""
+    """Means and sds that differ by Monte Carlo error, of the draws and of the oracle, alone."""
     assert set(found) == set(truth)
+    bound = largest(2 * len(truth))
     wrong = [
-        f"{key}: mean {found[key][0]:.4g}, sd {found[key][1]:.4g}; oracle {mean:.4g}, {sd:.4g}"
-        for key, (mean, sd) in truth.items()
-        if abs(found[key][0] - mean) > 0.1 * sd or abs(found[key][1] / sd - 1) > 0.1
+        f"{key}: {what} {getattr(ours, what):.4g}, oracle {getattr(theirs, what):.4g}"
+        for key, theirs in truth.items()
+        for ours in [found[key]]
+        for what in ("mean", "sd")
+        if abs(getattr(ours, what) - getattr(theirs, what))
+        > bound * np.hypot(getattr(ours, f"{what}_error"), getattr(theirs, f"{what}_error"))
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -189,7 +228,7 @@ def assert_same_posterior(found: Table, truth: Table) -> None:
 
 
 def test_partial_pooling_formula():
-    """theta_k = (1 - B_k) ybar_k + B_k mu with mu, tau, sigma given: four Monte Carlo errors."""
+    """theta_k = (1 - B_k) ybar_k + B_k mu with mu, tau, sigma given; its sd is tau sqrt(B_k)."""
     mu, tau, sigma = 0.4, 0.7, 1.1
     case = simulated(
         {"g": (9,)},
@@ -200,19 +239,12 @@ def test_partial_pooling_formula():
             "sigma": Normal(sigma, TIGHT),
         },
     )
-    fitted = case.fit(iter_sampling=1000)
-    effects = fitted.group_effects().set_index("level")
-    ybar = case.y.groupby(case.X["g"]).mean()[[g for (g,) in effects.index]].to_numpy()
-    B = (sigma**2 / effects["n"]) / (tau**2 + sigma**2 / effects["n"])
-    sd = tau * np.sqrt(B)
-    error = sd / np.sqrt(fitted.diagnostics_.min_ess_bulk)
-    theta = mu + effects["mean"]
-    assert (np.abs(theta - ((1 - B) * ybar + B * mu)) < 4 * error).all()
-    found_B = (theta - ybar) / (mu - ybar)
-    assert (np.abs(found_B - B) < 4 * error / np.abs(mu - ybar)).all()
-    assert (
-        np.abs(effects["sd"] / sd - 1) < 4 / np.sqrt(2 * fitted.diagnostics_.min_ess_bulk)
-    ).all()
+    found = reported(case.fit(iter_sampling=1000))
+    for level, y in case.y.groupby(case.X["g"]):
+        B = (sigma**2 / len(y)) / (tau**2 + sigma**2 / len(y))
+        effect = found["delta", "g", (level,), "Intercept"]
+        expected = [(1 - B) * (y.mean() - mu), tau * np.sqrt(B)]
+        assert_near([effect.mean, effect.sd], expected, [effect.mean_error, effect.sd_error])
 
 
 # --- (b) the oracle -------------------------------------------------------------------------------
@@ -261,8 +293,8 @@ NORMAL = {
 @pytest.mark.parametrize("name", NORMAL)
 def test_normal_posterior_is_the_oracles(name):
     case = NORMAL[name]
-    truth = oracle.normal_posterior(case.for_oracle())
-    assert truth.ess > 2000 and truth.largest_weight < 0.01
+    truth = oracle.normal_posterior(case.for_oracle(), seed=SHIFT)
+    assert truth.ess > oracle.LEAST_ESS and truth.largest_weight < 0.01
     assert_same_posterior(reported(case.fit()), expected(case, truth))
 
 
@@ -280,7 +312,9 @@ STUDENT = {
 @pytest.mark.parametrize("name", STUDENT)
 def test_student_posterior_is_the_oracles(name):
     case = STUDENT[name]
-    truth = oracle.student_posterior(case.for_oracle(), n_chains=32, n_draws=700, n_warmup=300)
+    truth = oracle.student_posterior(
+        case.for_oracle(), n_chains=32, n_draws=700, n_warmup=300, seed=SHIFT
+    )
     assert_same_posterior(reported(case.fit()), expected(case, truth))
 
 
@@ -299,7 +333,7 @@ def test_autoscale_is_a_change_of_units(hierarchies, covariance):
     """
     case = in_far_units(simulated(hierarchies, 2, 250, covariance=covariance))
     model, T, y_center, y_scale = standardised(case)
-    scales, theta = oracle.normal_draws(model)
+    scales, theta = oracle.normal_draws(model, seed=SHIFT)
     truth: Table = {("sigma", "", (), ""): _moments(y_scale * scales.sigma)}
     effects = by_coefficient(model, theta)
     kappa = effects[0][:, 0] @ T.T + [y_center, 0, 0]
@@ -326,14 +360,19 @@ def test_coefficients_of_combinations_with_slopes_that_vary_alone():
         simulated({"g": (12,), "h": (10,)}, 2, 250, varying={"g": ["x1"], "h": ["Intercept", "x2"]})
     )
     model, T, y_center, _ = standardised(case)
-    kappa, *effects = by_coefficient(model, oracle.normal_draws(model)[1])
-    found = case.fit(autoscale=True).coefficients()
+    kappa, *effects = by_coefficient(model, oracle.normal_draws(model, seed=SHIFT)[1])
+    fitted = case.fit(autoscale=True)
+    (g_codes, g_levels), (h_codes, h_levels) = map(case.levels, case.factors)
+    combinations = sorted(set(zip(g_codes, h_codes, strict=True)))
+    chains = fitted._posterior.coefficients_at_zero(np.array(combinations))
+    chains = chains.reshape(-1, 4, chains.shape[2] // 4)
+    asked = [{"g": g_levels[g][0], "h": h_levels[h][0]} for g, h in combinations]
     table: Table = {
-        (row.g, row.h, row.coefficient): (row.mean, row.sd) for row in found.itertuples()
+        (row.g, row.h, row.coefficient): _estimate(row, draws)
+        for row, draws in zip(fitted.coefficients(asked).itertuples(), chains, strict=True)
     }
     truth: Table = {}
-    (g_codes, g_levels), (h_codes, h_levels) = map(case.levels, case.factors)
-    for g, h in set(zip(g_codes, h_codes, strict=True)):
+    for g, h in combinations:
         beta = kappa[:, 0].copy()
         beta[:, [1]] += effects[0][:, g]
         beta[:, [0, 2]] += effects[1][:, h]
@@ -368,8 +407,11 @@ def by_coefficient(model: oracle.Model, theta: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _moments(draws: np.ndarray) -> tuple[float, float]:
-    return float(draws.mean()), float(draws.std())
+def _moments(draws: np.ndarray) -> oracle.Estimate:
+    """Mean and sd of the oracle's draws, and their errors: they are independent but for ties."""
+    sd, root = draws.std(), np.sqrt(oracle.LEAST_ESS)
+    of_square = ((draws - draws.mean()) ** 2).std() / root
+    return oracle.Estimate(draws.mean(), sd, sd / root, of_square / (2 * sd))
 
 
 # --- (c) coverage ---------------------------------------------------------------------------------
@@ -380,7 +422,8 @@ def test_intervals_cover_the_campaigns_truth():
 
     Some 1,200 effects and 3,500 coefficients of combinations. Those of one data set are
     correlated: its share has an sd of about 0.05, so the mean of twenty one of 0.012. A little
-    above 0.90 is to be expected: with four levels the prior of tau is wider than the truth.
+    above 0.90 is to be expected: with four levels the prior of tau is wider than the truth. These
+    are always the same data; other draws move an end by 0.02 sd, and the share by less than 0.003.
     """
     effects, combinations = [], []
     for seed in range(20):
@@ -419,14 +462,14 @@ def test_tau_zero_is_the_pooled_fit():
     fitted = case.fit(iter_sampling=1000)
     design = case.for_oracle().X
     pooled, (rss,), *_ = np.linalg.lstsq(design, case.y, rcond=None)
-    kappa = fitted.summary().query("parameter == 'kappa'").set_index("coefficient")
-    error = kappa["sd"] / np.sqrt(kappa["ess_bulk"])
-    assert (np.abs(kappa["mean"] - pooled) < 4 * error).all()
-    standard_error = np.sqrt(rss / (120 - 3) * np.diag(np.linalg.inv(design.T @ design)))
-    assert (np.abs(kappa["sd"] / standard_error - 1) < 0.1).all()
-    leverage = np.sqrt(np.einsum("ij,ij->i", design @ np.linalg.inv(design.T @ design), design))
-    tolerance = 4 * fitted.sigma_ * leverage / np.sqrt(kappa["ess_bulk"].min()) + 1e-3
-    assert (np.abs(fitted.predict(case.X) - design @ pooled) < tolerance).all()
+    kappa = [reported(fitted)["kappa", "", (), name] for name in case.coefficients]
+    assert_near([k.mean for k in kappa], pooled, [k.mean_error for k in kappa])
+    # E sigma^2 is between rss / (n - K - 2) and rss / (n - K - 3): the prior of sigma is not flat.
+    inverse = np.linalg.inv(design.T @ design)
+    standard_error = np.sqrt(rss / (120 - 3 - 2.5) * np.diag(inverse))
+    error = np.hypot([k.sd_error for k in kappa], 0.002 * standard_error)
+    assert_near([k.sd for k in kappa], standard_error, error)
+    assert_lines(fitted, case.X, design, inverse, pooled)
 
 
 def test_tau_infinite_is_the_unpooled_fit():
@@ -438,15 +481,20 @@ def test_tau_infinite_is_the_unpooled_fit():
         priors={"tau": {"g": Normal(1000, 1)}, "kappa": Normal(0, 1000)},
     )
     fitted = case.fit(iter_sampling=1000)
-    found = fitted.coefficients().set_index(["g", "coefficient"])
-    n_draws = 4 * 1000
-    for level, rows in case.X.groupby("g"):
+    for _, rows in case.X.groupby("g"):
         design = np.c_[np.ones(len(rows)), rows["x1"]]
         unpooled, *_ = np.linalg.lstsq(design, case.y[rows.index], rcond=None)
-        error = found.loc[level, "sd"] / np.sqrt(n_draws / 2)
-        assert (np.abs(found.loc[level, "mean"] - unpooled) < 4 * error).all()
-        leverage = np.sqrt(
-            np.einsum("ij,jk,ik->i", design, np.linalg.inv(design.T @ design), design)
-        )
-        tolerance = 4 * fitted.sigma_ * leverage / np.sqrt(n_draws / 2)
-        assert (np.abs(fitted.predict(rows) - design @ unpooled) < tolerance).all()
+        assert_lines(fitted, rows, design, np.linalg.inv(design.T @ design), unpooled)
+
+
+def assert_lines(
+    fitted: HLMRegressor, rows: pd.DataFrame, design: np.ndarray, inverse: np.ndarray, b: np.ndarray
+) -> None:
+    """Predictions at design b, whose posterior sd is sigma times the root of the leverage.
+
+    Six such statements in one test, and 120 rows: 1e-3 of an sd is left for priors that are not
+    quite at their limits.
+    """
+    sd = fitted.sigma_ * np.sqrt(np.einsum("ij,jk,ik->i", design, inverse, design))
+    error = sd / np.sqrt(fitted.diagnostics_.min_ess_bulk) + 1e-3 * sd
+    assert_near(fitted.predict(rows), design @ b, error)

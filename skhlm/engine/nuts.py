@@ -116,7 +116,7 @@ def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
     return replace(
         settings,
         iter_warmup=2 * settings.iter_warmup,
-        adapt_delta=(1 + settings.adapt_delta) / 2 if diverged else settings.adapt_delta,
+        adapt_delta=(3 + settings.adapt_delta) / 4 if diverged else settings.adapt_delta,
     )
 
 

@@ -106,7 +106,7 @@ def test_divergences_bring_a_recalibrated_and_more_careful_run(run):
     found, calls = run(sample(divergent=3), sample(seed=1))
     (_, first), (recalibrations, second) = calls
     assert recalibrations == 1
-    assert second.adapt_delta == 0.8
+    assert second.adapt_delta == pytest.approx(0.9)
     assert second.iter_warmup == 2 * first.iter_warmup
     assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (2, 0)
 

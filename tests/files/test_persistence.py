@@ -648,10 +648,10 @@ def corpus(tiny):
 
 def test_hostile_files_are_refused_soon(corpus):
     for name, data in corpus.items():
-        start = time.perf_counter()
+        start = time.process_time()  # whatever else the machine does
         with pytest.raises(ModelFileError) as caught:
             loaded(data)
-        assert time.perf_counter() - start < 1, name
+        assert time.process_time() - start < 1, name
         message = str(caught.value)
         assert message.startswith("The file cannot be loaded as a model: "), name
         assert len(message) < 400 and message.isprintable(), name

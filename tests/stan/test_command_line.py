@@ -557,7 +557,7 @@ class TestAbandoned:
     def test_removed_directory(self, exe, data_file, tmp_path, what):
         command = self.command(exe, data_file, tmp_path / "run", ENDLESS[what])
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(0.5)
+            wait_for_output(tmp_path / "run")
             assert process.poll() is None
             shutil.rmtree(tmp_path / "run")
             _, said = process.communicate(timeout=PATIENCE)
@@ -569,7 +569,7 @@ class TestAbandoned:
         command = self.command(exe, data_file, tmp_path / "run", ENDLESS[what])
         parent = subprocess.Popen([sys.executable, "-c", PARENT, *command], stdout=subprocess.PIPE)
         child = int(parent.stdout.readline())
-        time.sleep(0.5)
+        wait_for_output(tmp_path / "run")
         assert alive(child)
         parent.send_signal(signal.SIGKILL)
         parent.communicate()
@@ -587,6 +587,15 @@ child = subprocess.Popen(sys.argv[1:], **quiet)
 print(child.pid, flush=True)
 child.wait()
 """
+
+
+def wait_for_output(directory: Path) -> None:
+    """Until the program has opened its output, and a moment longer: all of its files."""
+    deadline = time.monotonic() + PATIENCE
+    while not any(directory.iterdir()):
+        assert time.monotonic() < deadline, "no output"
+        time.sleep(0.01)
+    time.sleep(0.5)
 
 
 def alive(process: int) -> bool:
