@@ -1,5 +1,6 @@
 # make demo   install into .venv, then the tour on real data (docs/demo.png is its picture)
 # make test   install into .venv, then lint, types, layers, site, doctests and tests: what CI runs
+# make test-seeds   what depends on draws, from 20 other seeds: SHIFTS="1 2 3" chooses some
 # make docs   the site, into build/site
 # make bench  the sampler against the plain Stan program, results to benchmarks/results
 
@@ -8,13 +9,25 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE := pyproject.toml $(wildcard stan/* stan/command_line/*)
 
-.PHONY: demo test lint types layers docs bench clean
+.PHONY: demo test test-seeds lint types layers docs bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m skhlm.demo
 
 test: $(VENV)/installed lint types layers docs
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Whatever fits a model: tests, pages, docstrings. A shift takes about as long as `make test`.
+SHIFTS ?= $(shell seq 1 20)
+DRAWN  := tests/displays tests/engine/test_runs.py tests/files tests/html_report tests/methods \
+          tests/posterior tests/reports tests/stan/test_command_line.py \
+          $(filter-out %build.py %blocks.py %datasets.py %priors.py,$(wildcard tests/test_*.py)) skhlm
+
+test-seeds: $(VENV)/installed
+	for shift in $(SHIFTS); do \
+	  echo "SKHLM_TEST_SEED=$$shift"; \
+	  SKHLM_TEST_SEED=$$shift $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(DRAWN) || exit 1; \
+	done
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

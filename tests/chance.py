@@ -28,7 +28,7 @@ RATE = 1e-4
 
 def shift_seeds() -> None:
     """Let the package draw from other seeds than those it is given."""
-    skhlm.random_state.check_random_state = _shifted  # type: ignore[attr-defined]
+    skhlm.random_state.check_random_state = _shifted
 
 
 def _shifted(random_state: Any) -> np.random.RandomState:
@@ -51,7 +51,9 @@ def assert_near(found: ArrayLike, expected: ArrayLike, error: ArrayLike) -> None
     difference, error = np.broadcast_arrays(np.subtract(found, expected), error)
     excess = np.abs(difference) - largest(difference.size) * error
     worst = np.unravel_index(np.argmax(excess), excess.shape)
-    message = f"{worst}: {difference[worst]:.4g} is more than chance at an error of {error[worst]:.4g}"
+    message = (
+        f"{worst}: {difference[worst]:.4g} is more than chance at an error of {error[worst]:.4g}"
+    )
     assert (excess <= 0).all(), message
 
 

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skhlm import HLMRegressor
 from skhlm.exceptions import IdentificationWarning
 from skhlm.identification import SEVERE
+from tests.chance import at_most
 from tests.pathological import PATHOLOGIES, healthy
 
 NOTED = {"levels", "condition index", "treedepth"}  # the posterior is right, and wide
@@ -50,11 +51,16 @@ def test_pathology_is_noticed(name):
     assert np.isfinite(model.predict(case.X)).all()
 
 
-def test_of_fifty_healthy_data_sets_at_most_one_warns():
+def test_hardly_any_of_fifty_healthy_data_sets_warns():
+    """At most four: a fit is taken for a bad one by chance in less than one of 200.
+
+    Of 150, three were, by one to three divergences left in a second run, before that run had
+    shorter steps.
+    """
     noticed = {}
     for seed in range(50):
         X, y, parameters = healthy(seed)
         model, caught = fit(X, y, parameters)
         if caught or model.diagnostics_.verdict != "pass":
             noticed[seed] = model.diagnostics_.messages
-    assert len(noticed) <= 1, noticed
+    assert len(noticed) <= at_most(50, 1 / 200), noticed

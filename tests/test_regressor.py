@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from skhlm import HLMRegressor, load, save
 from skhlm.exceptions import IdentificationWarning
 from skhlm.priors import Gamma, Normal
+from tests.chance import assert_near
 
 GROUPS = ["region/country", "industry/vertical"]
 
@@ -88,7 +89,7 @@ def test_attributes(fitted, campaigns):
     assert fitted.n_features_in_ == campaigns[0].shape[1]
     np.testing.assert_array_equal(fitted.feature_names_in_, campaigns[0].columns)
     assert fitted.diagnostics_.converged
-    assert fitted.diagnostics_.max_rhat < 1.01
+    assert fitted.diagnostics_.max_rhat <= 1.01
     assert fitted.diagnostics_.n_divergent == 0
 
 
@@ -120,8 +121,8 @@ def test_intervals_cover_and_nest(fitted, campaigns):
 def test_joint_draws_have_the_row_wise_moments(fitted, campaigns):
     X = campaigns[0].iloc[:20]
     draws = fitted.sample_y(X, n_samples=2000, kind="mean")
-    error = draws.std(axis=1) / np.sqrt(fitted.diagnostics_.min_ess_bulk)
-    assert (np.abs(draws.mean(axis=1) - fitted.predict(X)) < 4 * error).all()
+    error = draws.std(axis=1) / np.sqrt(min(2000, fitted.diagnostics_.min_ess_bulk))
+    assert_near(draws.mean(axis=1), fitted.predict(X), error)
     assert fitted.sample_y(X, n_samples=3).shape == (20, 3)
 
 

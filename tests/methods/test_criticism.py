@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from skhlm import HLMRegressor, compare_loo, load, save
 from skhlm.priors import Normal
+from tests.chance import assert_near
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")
@@ -169,22 +170,23 @@ def test_prior_predictive_is_that_of_its_priors():
     exact_mean = 100 + 5 * (1 + 3 * center)
     exact_sd = 5 * np.sqrt(2**2 + (0.5 * center) ** 2 + 1)  # E tau^2 = 1
     error = exact_sd / 20000**0.5
-    assert (np.abs(mean.mean(axis=1) - exact_mean) < 4.5 * error).all()
-    np.testing.assert_allclose(mean.std(axis=1), exact_sd, rtol=0.03)
+    assert_near(mean.mean(axis=1), exact_mean, error)
+    np.testing.assert_allclose(mean.std(axis=1), exact_sd, rtol=0.03)  # errors: 0.005
     shared = np.cov(mean[20], mean[22])[0, 1] / 25  # same level
     apart = np.cov(mean[20], mean[21])[0, 1] / 25
     expected = 4 + 0.25 * center[20] * center[[22, 21]]
-    np.testing.assert_allclose([shared, apart], [expected[0] + 1, expected[1]], atol=0.25)
+    np.testing.assert_allclose([shared, apart], [expected[0] + 1, expected[1]], atol=0.3)
     noise = model.prior_predictive(X, y, n_samples=20000) - mean
-    np.testing.assert_allclose(noise.std(), 5 * 0.1, rtol=0.02)
+    np.testing.assert_allclose(noise.std(), 5 * 0.1, rtol=0.03)  # its error is 0.005
 
 
 def test_prior_predictive_of_a_fitted_model_knows_the_units(fitted, campaigns):
     X, y = campaigns
     few = X.iloc[:50]
-    known = fitted.prior_predictive(few, n_samples=2000)
-    again = clone(fitted).prior_predictive(X, y, n_samples=2000)[:50]
+    known = fitted.prior_predictive(few, n_samples=8000)
+    again = clone(fitted).prior_predictive(X, y, n_samples=8000)[:50]
     quartiles = [np.quantile(draws, [0.25, 0.5, 0.75]) for draws in (known, again)]
+    # A quartile's error is 0.015 of the range between them.
     np.testing.assert_allclose(quartiles[0], quartiles[1], atol=0.1 * np.ptp(quartiles[1]))
     unseen = few.assign(country="Atlantis")
     assert np.isfinite(fitted.prior_predictive(unseen, n_samples=10)).all()
@@ -193,12 +195,13 @@ def test_prior_predictive_of_a_fitted_model_knows_the_units(fitted, campaigns):
 
 
 def test_posterior_predictive_check_of_a_right_model(fitted, campaigns):
-    check = fitted.posterior_predictive_check(n_samples=300)
+    check = fitted.posterior_predictive_check(n_samples=1000)
     assert check["statistic"].tolist() == ["mean", "sd", "min", "max", "skewness"]
     assert check["p_value"].between(0.005, 0.995).all()
     np.testing.assert_allclose(check["observed"][0], np.mean(campaigns[1]))
-    given = fitted.posterior_predictive_check(*campaigns, n_samples=300, coverage=0.5)
+    given = fitted.posterior_predictive_check(*campaigns, n_samples=1000, coverage=0.5)
     np.testing.assert_allclose(given["observed"], check["observed"])
+    # A share of 1000 has an error of 0.016.
     np.testing.assert_allclose(given["p_value"], check["p_value"], atol=0.15)
     assert (given["lower"] > check["lower"]).all()
 

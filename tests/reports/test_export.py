@@ -15,6 +15,7 @@ from scipy.stats import kstest, norm
 from scipy.stats import t as student_t
 
 from skhlm import HLMRegressor
+from tests.chance import RATE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +77,7 @@ def test_parameters_have_named_dimensions(data, fitted):
     assert _names(posterior) == {"kappa", "sigma", "nu"} | names
     effects = posterior["delta_region:country"]
     assert effects.dims == ("chain", "draw", "region:country", "coefficient")
-    assert effects.shape[:2] == (4, 1200)
+    assert effects.shape[:2] == (4, fitted.diagnostics_.n_draws)
     for row in fitted.group_effects("region/country").itertuples():
         place = {"region:country": "/".join(row.level), "coefficient": row.coefficient}
         assert_allclose(effects.sel(place).mean(), row.mean, rtol=1e-9)
@@ -122,7 +123,8 @@ def test_statistics_are_the_samplers(data, fitted):
     assert_allclose(statistics["step_size"].isel(draw=0), diagnostics.step_size)
     energy = statistics["energy"].to_numpy()
     assert_allclose(np.square(np.diff(energy)).mean(1) / energy.var(1, ddof=1), diagnostics.e_bfmi)
-    assert statistics["acceptance_rate"].shape == statistics["tree_depth"].shape == (4, 1200)
+    shape = (4, diagnostics.n_draws)
+    assert statistics["acceptance_rate"].shape == statistics["tree_depth"].shape == shape
 
 
 def test_rows_are_those_of_fit(data, campaigns):
@@ -160,7 +162,7 @@ def test_likelihood_and_predictions_are_those_of_each_draw(fitted, campaigns):
     assert_allclose(likelihood, exact.T, rtol=1e-9)
     drawn = data["posterior_predictive"]["y"].to_numpy().reshape(-1, 20).T
     uniform = student_t.cdf((drawn - expected) / posterior.sigma, posterior.nu)
-    assert kstest(uniform.ravel(), "uniform").pvalue > 1e-3
+    assert kstest(uniform.ravel(), "uniform").pvalue > RATE
     assert_allclose(data["observed_data"]["y"], y)
 
 
