@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skhlm._typing import Floats, Ints
 from skhlm.diagnostics import Diagnostics
 from skhlm.diagnostics.checks import Check
 from skhlm.exceptions import ModelFileError
@@ -41,6 +42,8 @@ _REQUIRED = {
     name: {field.name for field in fields(cls) if field.default is field.default_factory is MISSING}
     for name, cls in CLASSES.items()
 }
+# Arrays by our names for them: how numpy spells its own in an annotation differs between versions.
+_DTYPES: dict[Any, np.dtype[Any]] = {Floats: np.dtype(np.float64), Ints: np.dtype(np.int64)}
 _NOT_FINITE = {"inf": inf, "-inf": -inf, "nan": nan}
 
 
@@ -131,14 +134,14 @@ def conforms(value: Any, expected: Any) -> bool:
     origin, args = get_origin(expected), get_args(expected)
     if expected is Any:
         return True
+    if expected in _DTYPES:
+        return isinstance(value, np.ndarray) and value.dtype == _DTYPES[expected]
     if origin is Literal:
         return any(value == arg and type(value) is type(arg) for arg in args)
     if origin in (Union, UnionType):
         return any(conforms(value, arg) for arg in args)
     if origin is tuple:
         return isinstance(value, tuple) and all(conforms(entry, args[0]) for entry in value)
-    if origin is np.ndarray:
-        return isinstance(value, np.ndarray) and value.dtype == get_args(args[1])[0]
     if origin is dict:
         key, entry = args
         return isinstance(value, dict) and all(

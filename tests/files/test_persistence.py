@@ -30,10 +30,11 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import skhlm
 from skhlm import HLMRegressor, PooledRegressor, load, save
+from skhlm._typing import Floats, Ints
 from skhlm.datasets import load_sleepstudy
 from skhlm.exceptions import ModelFileError
 from skhlm.files.archive import MAX_BYTES, read_archive, write_archive
-from skhlm.files.notation import decode, encode
+from skhlm.files.notation import conforms, decode, encode
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -406,7 +407,10 @@ model.compact(8).coefficients()
 """
     package = Path(skhlm.__file__).parents[1]
     subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, check=True, env={"PYTHONPATH": str(package)}
+        [sys.executable, "-B", "-c", script],
+        cwd=tmp_path,
+        check=True,
+        env={"PYTHONPATH": str(package)},
     )
 
 
@@ -702,7 +706,10 @@ assert refused == len(files) > 80, refused
 """
     package = Path(skhlm.__file__).parents[1]
     subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, check=True, env={"PYTHONPATH": str(package)}
+        [sys.executable, "-B", "-c", script],
+        cwd=tmp_path,
+        check=True,
+        env={"PYTHONPATH": str(package)},
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
@@ -829,6 +836,25 @@ def test_values_come_back(value):
 )
 def test_other_collections_of_names_come_back_as_lists(names):
     assert decode(encode(names, "v", {}), "v", {}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "holds"),
+    [
+        (np.zeros(2), Floats, True),
+        (np.zeros((0, 3)), Floats | None, True),
+        ((np.zeros(2), np.zeros(0)), tuple[Floats, ...], True),
+        ({"a": np.arange(2)}, dict[str, Ints], True),
+        (np.arange(2), Floats, False),
+        (np.zeros(2, np.float32), Floats, False),
+        (np.zeros(2), Ints, False),
+        ([0.0], Floats, False),
+        (None, Floats, False),
+    ],
+)
+def test_arrays_are_of_the_type_that_our_name_for_them_says(value, expected, holds):
+    """However the numpy at hand spells its own types: an alias since 2.5, from Python 3.12 on."""
+    assert conforms(value, expected) == holds
 
 
 def test_fields_that_an_older_version_did_not_know_have_defaults():
