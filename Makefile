@@ -1,6 +1,7 @@
 # make demo   install into .venv, then the tour on real data (docs/demo.png is its picture)
 # make test   install into .venv, then lint, types, layers, site, doctests and tests: what CI runs
 # make test-seeds   what depends on draws, from 20 other seeds: SHIFTS="1 2 3" chooses some
+# make test-pythons   every Python at hand, with the newest and the lowest dependencies
 # make docs   the site, into build/site
 # make bench  the sampler against the plain Stan program, results to benchmarks/results
 
@@ -9,7 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE := pyproject.toml $(wildcard stan/* stan/command_line/*)
 
-.PHONY: demo test test-seeds lint types layers docs bench clean
+.PHONY: demo test test-seeds test-pythons lint types layers docs bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m skhlm.demo
@@ -28,6 +29,9 @@ test-seeds: $(VENV)/installed
 	  echo "SKHLM_TEST_SEED=$$shift"; \
 	  SKHLM_TEST_SEED=$$shift $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(DRAWN) || exit 1; \
 	done
+
+test-pythons: $(VENV)/installed
+	$(BIN)/python -m tests.pythons
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
