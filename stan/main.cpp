@@ -13,8 +13,8 @@
 //     window=0                     adapts the step size only: a metric supplied stays as it is
 //     unconstrained_params=FILE    log_prob at many points, "params_r" an array of vectors
 //
-// A run stops before its next iteration when its parent process has died or its output file is
-// gone. If it fails, standard error has one line with the cause, and the exit code is
+// A run stops within moments when its parent process has died or its output file is gone. If it
+// fails, standard error has one line with the cause, and the exit code is
 //
 //      0  success
 //     64  an argument is unknown, malformed or out of range

@@ -143,6 +143,14 @@ inline double number(const std::string& value) {
   return whole ? result : std::numeric_limits<double>::quiet_NaN();
 }
 
+// A value as it stands in a comment: what is not printable ASCII could end the line, or be in no
+// encoding that its reader knows.
+inline std::string printable(std::string value) {
+  for (char& character : value)
+    if (character < ' ' || character > '~') character = '?';
+  return value;
+}
+
 inline bool admits(const Domain& domain, const std::string& value) {
   const double real = number(value);
   switch (domain.kind) {
@@ -276,7 +284,7 @@ class Arguments {
     const std::string& value = text(argument.path);
     const std::string shown = argument.domain.kind == Domain::Kind::flag
                                   ? (flag(argument.path) ? "true" : "false")
-                                  : value;
+                                  : printable(value);
     lines.push_back(std::string(2 * names.size(), ' ') + key + " = " + shown
                     + (value == argument.preset ? " (Default)" : ""));
   }

@@ -270,6 +270,7 @@ inline void sample(const Arguments& given, Model& model, Console& console, Watch
   for (unsigned index = 0; index < count; ++index)
     chains.push_back(open_chain(run, arguments.natural("id") + index));
   watch.keep_eye_on(chains.front().draws->path());
+  const Sentry sentry(watch);
   for (Chain& chain : chains) find_start(run, chain);
   run_chains(run, chains);
 }

@@ -84,8 +84,8 @@ class Watch : public stan::callbacks::interrupt {
   std::optional<Failure> failure_;
 };
 
-// For algorithms that seldom or never ask the watch: asks it ten times a second from a thread of
-// its own and ends the process on the spot.
+// For algorithms that seldom or never ask the watch, and iterations that take long: asks it ten
+// times a second from a thread of its own and ends the process on the spot.
 class Sentry {
  public:
   explicit Sentry(Watch& watch) : thread_([this, &watch] { stand(watch); }) {}
