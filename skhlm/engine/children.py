@@ -1,4 +1,4 @@
-"""Ending the Stan program when nobody waits for it any more."""
+"""The Stan programs that this process has started, killed by the directory they work in."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def _cause(error: Exception, directory: Path) -> str:
         )
     if min(codes, default=0) < 0:
         return _describe_signal(-min(codes))
-    lines = _console_lines(directory) or str(error).splitlines()
+    lines = _console_lines(directory) if any(codes) else []  # else it is cmdstanpy that failed
+    lines = lines or str(error).splitlines()
     return lines[-1].removeprefix("Error: ").rstrip(".")
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.util import Finalize
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +20,11 @@ import pandas as pd
 from sklearn.utils.fixes import parse_version
 
 from skhlm._typing import Floats
+from skhlm.engine.run_directory import OF_CMDSTANPY, run_directory
 
 _LOGGER = logging.getLogger("cmdstanpy")
 _THREADS = "STAN_NUM_THREADS"  # cmdstanpy sets it
+_MAKER = "mkdtemp"  # the function of tempfile
 _READER = "csv_bytes_list_to_numpy"  # the function of cmdstanpy.utils.stancsv that reads draws
 
 
@@ -39,8 +46,9 @@ class _Quiet:
         self._reader: Callable[..., Any] | None = None
 
     def __enter__(self) -> None:
-        stancsv = _stancsv()
         with self._lock:
+            _import_cmdstanpy()
+            stancsv = _stancsv()
             if self._users == 0:
                 self._disabled = _LOGGER.disabled
                 self._threads = os.environ.get(_THREADS)
@@ -57,6 +65,37 @@ class _Quiet:
                 setattr(_stancsv(), _READER, self._reader)
                 os.environ.pop(_THREADS, None)
                 os.environ.update({} if self._threads is None else {_THREADS: self._threads})
+
+
+def _import_cmdstanpy() -> None:
+    """Import it, with the directory that it makes for as long as the process lasts in one of ours.
+
+    Its own would stay for ever where the process is killed, or is a worker of multiprocessing, in
+    which nothing of atexit runs; ours the next run removes.
+    """
+    if "cmdstanpy" in sys.modules:
+        return
+    with ExitStack() as stack:
+        with _temporary_directories_in(stack.enter_context(run_directory(OF_CMDSTANPY))):
+            _stancsv()
+        Finalize(None, stack.pop_all().close, exitpriority=0)
+
+
+@contextmanager
+def _temporary_directories_in(directory: Path) -> Iterator[None]:
+    """Make this thread's temporary directories in another than the usual one."""
+    thread, make = threading.get_ident(), tempfile.mkdtemp
+
+    def mkdtemp(*given: Any, **named: Any) -> Any:
+        if given or named or threading.get_ident() != thread:
+            return make(*given, **named)
+        return make(dir=directory)
+
+    setattr(tempfile, _MAKER, mkdtemp)
+    try:
+        yield
+    finally:
+        setattr(tempfile, _MAKER, make)
 
 
 def _stancsv() -> ModuleType:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skhlm.exceptions import SamplingError
 
-_PREFIX = "skhlm-"
+_RUN = "skhlm-"
+OF_CMDSTANPY = "cmdstanpy-"
 _LOCK = "lock"
-_YOUNG = 60.0  # seconds in which a directory may not have its lock yet
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # of Linux: another one at every start
 
 
 @contextmanager
-def run_directory() -> Iterator[Path]:
+def run_directory(prefix: str = _RUN) -> Iterator[Path]:
     """Make a directory that only this user can read; remove it on every way out of this process.
 
     It holds the training data for as long as the program runs. Where the process itself is killed
@@ -26,7 +27,7 @@ def run_directory() -> Iterator[Path]:
     """
     try:
         _sweep(Path(tempfile.gettempdir()))
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        path = Path(tempfile.mkdtemp(prefix=prefix))
     except OSError as error:
         raise SamplingError(
             f"fit needs a writable temporary directory and found none ({error}). "
@@ -41,14 +42,19 @@ def run_directory() -> Iterator[Path]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, which the system frees when this process ends in any way."""
+    """Hold the directory's lock, which the system frees when this process ends in any way.
+
+    The mark is written when the lock is held: where both can be had, the process has died.
+    """
     try:
         descriptor = os.open(directory / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     except OSError:  # no space for even that: the run will say so
         yield
         return
     try:
-        _lock(descriptor)
+        if _lock(descriptor):
+            with suppress(OSError):
+                os.write(descriptor, _mark())
         yield
     finally:
         os.close(descriptor)
@@ -58,25 +64,37 @@ def _sweep(root: Path) -> None:
     """Remove directories of this user's runs whose process was killed."""
     with suppress(OSError):
         for entry in os.scandir(root):
-            if entry.name.startswith(_PREFIX) and _is_abandoned(entry):
+            if entry.name.startswith((_RUN, OF_CMDSTANPY)) and _is_abandoned(entry):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _is_abandoned(entry: os.DirEntry[str]) -> bool:
-    """Whether a directory is ours, not just made, and its lock is free."""
+    """Whether a directory has our mark, this machine's and this user's, and its lock is free."""
     try:
         status = entry.stat(follow_symlinks=False)
         if not entry.is_dir(follow_symlinks=False) or status.st_uid != os.getuid():
             return False
-        if time.time() - status.st_mtime < _YOUNG:
-            return False
-        descriptor = os.open(Path(entry.path) / _LOCK, os.O_RDWR)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(Path(entry.path) / _LOCK, flags)
     except OSError:  # gone meanwhile, or none of our directories
         return False
     try:
-        return _lock(descriptor)
+        mark = _mark()
+        return os.read(descriptor, len(mark) + 1) == mark and _lock(descriptor)
+    except OSError:  # what is called so is no file
+        return False
     finally:
         os.close(descriptor)
+
+
+def _mark() -> bytes:
+    """What a lock of ours says, with the machine: locks are not seen from another one.
+
+    After a restart of the machine nobody can tell a directory from that of a machine which shares
+    the disk; it stays, for whatever empties the machine's temporary directory.
+    """
+    machine = _BOOT.read_text().strip() if _BOOT.is_file() else platform.node()
+    return f"skhlm removes this directory when the lock is free. Machine: {machine}\n".encode()
 
 
 def _lock(descriptor: int) -> bool:

@@ -5,9 +5,7 @@ A data block goes in, arrays come out. P is the number of the program's paramete
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +14,6 @@ from typing import Any
 
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
-from skhlm.engine.children import kill_programs
 from skhlm.engine.data_block import DataBlock, write_json
 from skhlm.engine.failure import explain_failure
 from skhlm.engine.fit_output import read_columns, read_statistics
@@ -25,6 +22,7 @@ from skhlm.engine.progress import Progress
 from skhlm.engine.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.run_directory import run_directory
 from skhlm.engine.settings import SamplerSettings
+from skhlm.engine.waiting import wait_for
 from skhlm.exceptions import SamplingError
 
 INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
@@ -164,7 +162,7 @@ class _Program:
     progress: Progress
 
     def __call__(self, method: str, **arguments: Any) -> Any:
-        return _interruptible(partial(self._run, method, arguments), self.directory, self.progress)
+        return wait_for(partial(self._run, method, arguments), self.directory, self.progress)
 
     def _run(self, method: str, arguments: Mapping[str, Any]) -> Any:
         from cmdstanpy import CmdStanModel
@@ -207,20 +205,3 @@ def _explained(directory: Path) -> Iterator[None]:
         if isinstance(error, SamplingError):
             raise
         raise explain_failure(error, directory) from error
-
-
-def _interruptible(task: Callable[[], Any], directory: Path, progress: Progress) -> Any:
-    """Run the task in a thread, so that an interrupt reaches us while the program is at work.
-
-    cmdstanpy alone would let every chain run to its end first.
-    """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        future = pool.submit(task)
-        try:
-            while not wait([future], timeout=0.2).done:
-                progress.update(directory)
-        except BaseException:
-            kill_programs(directory)
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        return future.result()

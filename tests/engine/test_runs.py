@@ -21,7 +21,6 @@ from skhlm.engine import runs
 from skhlm.engine.data_block import write_json
 from skhlm.engine.program import PROGRAM
 from skhlm.engine.quiet import read_rows
-from skhlm.engine.run_directory import run_directory
 from skhlm.engine.settings import choose_settings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
@@ -119,39 +118,6 @@ def test_interrupted_while_the_program_is_stopped(long_fit, temporary):
         long_fit()
     thread.join()
     assert_nothing_left(temporary)
-
-
-def test_a_process_that_is_killed_leaves_what_the_next_run_removes(temporary):
-    script = """
-import numpy as np
-from skhlm import HLMRegressor
-X = np.arange(20.0)[:, None]
-HLMRegressor(random_state=0, iter_sampling=10_000_000).fit(X, X[:, 0] % 7)
-"""
-    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
-    while not list(temporary.glob("skhlm-*/*.csv")):
-        time.sleep(0.05)
-    (left,) = temporary.glob("skhlm-*")
-    old = time.time() - 3600
-    os.utime(left, (old, old))
-    with run_directory():
-        assert left.exists()  # somebody works there
-    process.kill()
-    process.wait()
-    with run_directory() as own:
-        assert sorted(temporary.glob("skhlm-*")) == [own]
-    assert not list(temporary.glob("skhlm-*"))
-
-
-def test_foreign_and_young_directories_are_let_alone(temporary):
-    (temporary / "skhlm-notes").mkdir()
-    (temporary / "skhlm-file").write_text("not a directory")
-    (temporary / "skhlm-young").mkdir()
-    (temporary / "skhlm-young" / "lock").touch()
-    with run_directory():
-        pass
-    assert len(list(temporary.glob("skhlm-*"))) == 3
 
 
 def test_fits_in_a_process_that_was_forked_after_a_fit():
