@@ -13,12 +13,13 @@ from skhlm._typing import Floats
 
 def free_names(wanted: Iterable[str], taken: Iterable[str]) -> list[str]:
     """Names for the user's columns, each unlike the others and those taken: "mean" -> "mean_"."""
-    used, found = set(taken), []
+    wanted, used, found = list(wanted), set(taken), []
     for name in wanted:
-        while name in used:
-            name = f"{name}_"
-        used.add(name)
-        found.append(name)
+        free = name
+        while free in used or (free != name and free in wanted):
+            free = f"{free}_"
+        used.add(free)
+        found.append(free)
     return found
 
 

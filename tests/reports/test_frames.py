@@ -8,12 +8,9 @@ from skhlm.reports.frames import frame_along, free_names, repeated_frame
 
 
 def test_names_that_are_taken_get_underscores() -> None:
-    assert free_names(["a", "mean", "mean_", "mean"], ["mean"]) == [
-        "a",
-        "mean_",
-        "mean__",
-        "mean___",
-    ]
+    assert free_names(["a", "row", "mean"], ["row"]) == ["a", "row_", "mean"]
+    wanted = ["a", "mean", "mean_", "mean"]
+    assert free_names(wanted, ["mean"]) == ["a", "mean__", "mean_", "mean___"]
 
 
 def test_results_keep_their_names() -> None:
