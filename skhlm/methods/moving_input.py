@@ -189,15 +189,16 @@ def find_input(route: Route, X: Any, feature: Any) -> MovingInput:
     X = as_table(X)
     columns = columns_of(X)
     position = columns.position(feature, "feature")
-    categories = learned_categories(route.steps, X, position)
-    if categories is not None:
-        known = _categories(categories)
+    learned = learned_categories(route.steps, X, position)
+    possible = possible_values(X, position) or []
+    if learned is not None:  # in the order that the type gives them, if it does
+        categories = _categories([one for one in possible if one in learned] or learned)
     elif numbers_in(X, position) is None:
-        known = _objects(possible_values(X, position) or values_in(X, position))
+        categories = _objects(possible or values_in(X, position))
     else:
-        known = None
-    learned = categories is not None
-    return MovingInput(route, X, position, columns.group_name(position), known, learned)
+        categories = None
+    name = columns.group_name(position)
+    return MovingInput(route, X, position, name, categories, learned is not None)
 
 
 def _categories(values: list[Any]) -> Any:

@@ -258,6 +258,16 @@ def test_booleans_and_types_with_categories(sales):
             response_curve(pipeline, X.head(1), "size", grid)
 
 
+def test_categories_have_the_order_of_their_type(sales):
+    X, y = sales
+    X = X.assign(size=pd.Categorical(["S", "M", "L"] * 80, ["S", "M", "L"], ordered=True))
+    encoder = OneHotEncoder(drop="first", sparse_output=False)
+    steps = make_column_transformer((encoder, ["size"]), ("passthrough", ["shop"]))
+    model = HLMRegressor(-1, varying="intercept", family="normal", algorithm="map", random_state=0)
+    pipeline = make_pipeline(steps, model).fit(X, y)
+    assert response_curve(pipeline, X.head(1), "size")["size"].tolist() == ["S", "M", "L"]
+
+
 def test_where_no_grid_can_be_told(sales):
     X, y = sales
     X = X.assign(text=np.where(X["month"] > 6, "late", "early"))
