@@ -33,7 +33,8 @@ _GOLDEN = (np.sqrt(5) - 1) / 2
 _PILOT = 256  # components that find where to look with all of them
 CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
 _CLOSE, _THERE = 0.02, 1e-9  # in standard normal units: a last step from close is exact to 1e-5
-_SHORT = 0.1  # such a step, of the distance from the middle
+_STRAIGHT = 0.02  # share of that step that is not by Newton's method
+_ROUNDING = 1e-15  # relative width of brackets that hold no other number
 _MAX_STEPS, _BISECT_EVERY = 100, 4
 _TINY = float(np.finfo(np.float64).tiny)
 # P(t) in erfc(x) = t exp(P(t) - x^2), t = 1 / (1 + x / 2), to 1e-7 of its value.
@@ -278,14 +279,15 @@ class _Search:
         low, high = np.full(at.shape, -np.inf), np.full(at.shape, np.inf)
         for n in range(1, _MAX_STEPS):
             x = at[rows]
-            miss, move = self._newton(mixture, rows, x)
+            miss, move, bend = self._newton(mixture, rows, x)
             low[rows] = np.where(miss >= 0, x, low[rows])
             high[rows] = np.where(miss <= 0, x, high[rows])
-            at[rows] = _next(x, miss, move, low[rows], high[rows], n % _BISECT_EVERY == 0)
-            size = 1 + np.abs(x)
-            close = (np.abs(miss) < _CLOSE) & (np.abs(at[rows] - x) < _SHORT * size)
-            there = (np.abs(miss) < _THERE) | (high[rows] - low[rows] < _THERE * size)
-            rows = rows[~(close | there)]
+            close = (np.abs(miss) < _CLOSE) & (np.abs(bend) < _STRAIGHT)
+            others = _next(x, miss, move, low[rows], high[rows], n % _BISECT_EVERY == 0)
+            there = np.abs(miss) < _THERE
+            at[rows] = np.where(close, x + move, np.where(there, x, others))
+            narrow = high[rows] - low[rows] < _ROUNDING * (1 + np.abs(x))
+            rows = rows[~(close | there | narrow)]
             if not len(rows):
                 break
         return at
@@ -294,10 +296,11 @@ class _Search:
         """What lies so far outwards from the middle of some rows."""
         return self.centre[rows] + self.side * self.scale[rows] * x
 
-    def _newton(self, mixture: _Normals, rows: Ints, x: Floats) -> tuple[Floats, Floats]:
+    def _newton(self, mixture: _Normals, rows: Ints, x: Floats) -> tuple[Floats, Floats, Floats]:
         """How much farther out it should be in standard normal units, and the step that goes there.
 
-        Chebyshev's third-order step for g = -ndtri(tail), of which g' = density / phi(g).
+        Chebyshev's third-order step for g = -ndtri(tail), of which g' = density / phi(g). Last the
+        share of it that is due to the bend of g: small where g is nearly straight.
         """
         some = mixture if len(rows) == len(mixture.mean) else mixture.some(rows)
         scale = self.scale[rows]
@@ -308,7 +311,7 @@ class _Search:
             move = (self.target - g) / rise
             bend = 0.5 * move * (slope * scale / density + g * rise)
             move *= 1 - np.where(np.abs(bend) < 0.5, bend, 0.0)
-        return self.target - g, move
+        return self.target - g, move, bend
 
 
 def _next(x: Floats, miss: Floats, move: Floats, low: Floats, high: Floats, bisect: bool) -> Floats:

@@ -126,6 +126,22 @@ def test_quantiles_of_clumps_far_apart():
     np.testing.assert_allclose(found, [0.0, 1.0, 5.0], atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_quantiles_of_few_draws_with_tiny_and_large_residuals(seed):
+    """No regime in which the search ends elsewhere than at the quantile."""
+    rng = np.random.default_rng(seed)
+    n_draws = int(rng.choice([1, 4, 40]))
+    mean = rng.normal(size=(4, n_draws))
+    sigma = 10 ** rng.uniform(-5, 1) * rng.gamma(2, 1, n_draws)
+    p = np.array([1e-4, 0.05, 0.3, 0.5])
+    found = make_mixture(mean, 10 ** rng.uniform(-10, 1), sigma).quantiles(p.tolist())
+    assert (np.diff(found) > 0).all()
+    mixture = make_mixture(mean, 0.0, sigma)
+    for q, goal in zip(mixture.quantiles(p.tolist()).T, p, strict=True):
+        reached = stats.norm.cdf(q[:, None], mean, sigma).mean(axis=1)
+        np.testing.assert_allclose(reached, goal, rtol=1e-3)
+
+
 def test_a_new_level_has_a_distribution_without_residuals():
     spread = Mixture(np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[4.0, 4.0], [0, 0]]), None)
     assert spread.is_smooth.tolist() == [True, False]
