@@ -191,6 +191,8 @@ def _hashable(name: str, data: Any) -> Any:
     arrow: Any = getattr(dtype, "pyarrow_dtype", None)
     if hasattr(arrow, "index_type"):  # a dictionary
         return data.astype(pd.ArrowDtype(arrow.value_type))
+    if getattr(dtype, "numpy_dtype", None) == np.float16:  # of Arrow
+        return np.array([*data.to_numpy(dtype=np.float16, na_value=np.nan)], dtype=object)
     if not isinstance(dtype, np.dtype):
         return data
     if dtype.name in _FINER:
