@@ -214,8 +214,14 @@ def test_hierarchies_may_share_a_column(rows):
 
 @pytest.mark.parametrize(
     "ask",
-    [dict, lambda levels: [levels], lambda levels: pd.DataFrame([levels]), pl.DataFrame],
-    ids=["mapping", "list", "pandas", "polars"],
+    [
+        dict,
+        lambda levels: [levels],
+        lambda levels: pd.DataFrame([levels]),
+        pl.DataFrame,
+        lambda levels: dict(enumerate(levels.values())),
+    ],
+    ids=["mapping", "list", "pandas", "polars", "positions"],
 )
 def test_coefficients_of_levels_asked_for_in_any_form(fitted, campaigns, ask):
     levels = campaigns[0].iloc[0][["region", "country", "industry", "vertical"]].to_dict()

@@ -347,9 +347,9 @@ class InterpretationMixin(Fitted):
         missing = [column for column in moved if column not in X]
         if not missing and (name in known or name not in X):
             return X
-        X = X.copy() if name in known else X.drop(columns=name, errors="ignore")
-        X[missing] = 0.0
-        return X[[column for column in known if column in X]]
+        kept = X if name in known else X.drop(columns=name, errors="ignore")
+        wanted = [column for column in known if column in kept or column in missing]
+        return kept.reindex(columns=wanted, fill_value=0.0)
 
     def _pairs(self, X: Any, reference: Any) -> tuple[_Given, _Given]:
         """Rows of X and of the reference, as many of each."""

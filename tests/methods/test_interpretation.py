@@ -124,6 +124,22 @@ def test_a_feature_that_predictors_are_derived_from(fitted, X):
     assert len(whole) == 250
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of so few levels
+@pytest.mark.parametrize("name", ["self", "class", "a/b", "", " x\ny ", "価格", "x" * 3000])
+def test_any_name_is_one_that_is_derived(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {name: rng.normal(size=30), "other": rng.normal(size=30), "g": list("ab") * 15}
+    )
+    model = HLMRegressor("g", family="normal", algorithm="map", iter_sampling=10, random_state=0)
+    model.fit(X, X[name] + rng.normal(size=30))
+    rows = X[["g", "other"]].head(2)
+    found = model.response_curve(rows, "input", [0.0, 1.0], derive=lambda x: {name: x})
+    itself = model.response_curve(X.head(2), name, [0.0, 1.0])
+    np.testing.assert_array_equal(found["mean"], itself["mean"])
+    assert itself.columns[2] == name
+
+
 def test_rows_with_the_input_instead_of_what_is_derived_from_it(fitted, X):
     def derive(spend):
         return {"spend_1": np.log(spend), "spend_2": np.log(spend) ** 2}
