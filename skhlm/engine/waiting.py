@@ -23,9 +23,11 @@ from skhlm.engine.progress import Progress
 from skhlm.exceptions import SamplingError
 
 _OFTEN = 0.2  # seconds
+_POOL = ThreadPoolExecutor.__module__
 _BEFORE_THREADS_ARE_JOINED = "_register_atexit"  # of threading, as concurrent.futures uses it
 
 _of_daemons: set[Path] = set()  # directories of runs that daemon threads wait for
+_exiting = threading.Event()
 _parent = os.getppid()
 
 
@@ -75,14 +77,14 @@ def _asyncio_futures() -> list[asyncio.Future[Any]]:
     futures: list[asyncio.Future[Any]] = []
     frame = inspect.currentframe()
     while frame is not None:
-        call = getattr(frame.f_locals.get("self"), "future", None)
-        if isinstance(call, Future):
+        if frame.f_globals.get("__name__") == _POOL:
+            call = getattr(frame.f_locals.get("self"), "future", None)
             futures += filter(asyncio.isfuture, _held_by_callbacks(call))
         frame = frame.f_back
     return futures
 
 
-def _held_by_callbacks(call: Future[Any]) -> Iterator[Any]:
+def _held_by_callbacks(call: Future[Any] | None) -> Iterator[Any]:
     """Variables that functions called back with a result have around them."""
     for callback in getattr(call, "_done_callbacks", []):
         if inspect.isfunction(callback):
@@ -93,17 +95,23 @@ def _held_by_callbacks(call: Future[Any]) -> Iterator[Any]:
 def _ended_at_exit(directory: Path) -> Iterator[None]:
     """End the run when Python exits, if a daemon thread waits for it: Python would not.
 
-    Other threads Python waits for, whatever they do.
+    Other threads Python waits for, whatever they do. The daemon ends too, and says nothing.
     """
-    if threading.current_thread().daemon:
+    daemon = threading.current_thread().daemon
+    if daemon:
         _of_daemons.add(directory)
     try:
         yield
+    except Exception as error:
+        if daemon and _exiting.is_set():
+            raise SystemExit from error
+        raise
     finally:
         _of_daemons.discard(directory)
 
 
 def _end_runs_of_daemons() -> None:
+    _exiting.set()
     for directory in list(_of_daemons):
         _end_run(directory)
 

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 
 import numpy as np
 import psutil
 import pytest
 from joblib import Parallel, delayed, parallel_config
+from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMRegressor
 from skhlm.engine import runs
@@ -198,6 +200,20 @@ except SamplingError as error:
     )
     assert f"the temporary directory {tmp_path} is full, or may not take files" in answer.stdout
     assert not list(tmp_path.glob("skhlm-*"))
+
+
+@pytest.mark.parametrize("algorithm", ["nuts", "laplace", "pathfinder", "advi"])
+def test_a_temporary_directory_of_any_name(temporary, monkeypatch, algorithm):
+    """Ends of lines, bytes that are no text, and what shells, CSV and paths give a meaning."""
+    odd = temporary / "a b\n#\r\t'\"\\,=~$*{}% é\udcff.csv (Default) "
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    y = np.sin(np.arange(20.0))
+    model = HLMRegressor(algorithm=algorithm, chains=2, iter_sampling=200, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # these are few draws
+        assert model.fit(np.arange(20.0)[:, None], y).sigma_ > 0
+    assert_nothing_left(odd)
 
 
 def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):

@@ -45,16 +45,21 @@ WORKERS = {
 
 
 @pytest.fixture
-def start(tmp_path):
+def said(tmp_path_factory):
+    """A file with what was said on standard error."""
+    return tmp_path_factory.mktemp("said") / "stderr"
+
+
+@pytest.fixture
+def start(tmp_path, said):
     """Starts Python with a script, all of whose temporary files are in tmp_path."""
     started = []
 
     def start(script):
         environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", f"TEMPORARY = {str(tmp_path)!r}\n{FIT}\n{script}"]
-        started.append(
-            subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL)
-        )
+        with said.open("w") as stderr:
+            started.append(subprocess.Popen(command, env=os.environ | environment, stderr=stderr))
         return started[-1]
 
     yield start
@@ -78,9 +83,10 @@ def wait_until(condition, seconds=60):
 
 
 @pytest.mark.parametrize("script", [AT_EXIT, CANCELLED], ids=["exit", "cancelled"])
-def test_python_exits(start, tmp_path, script):
+def test_python_exits(start, said, tmp_path, script):
     """Neither a daemon thread nor a task that is cancelled keeps it, and nothing is left behind."""
     assert start(script).wait(timeout=120) == 0
+    assert said.read_text() == ""
     wait_until(lambda: not programs(tmp_path))
     assert not list(tmp_path.iterdir())
 
