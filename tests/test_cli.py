@@ -120,6 +120,18 @@ def test_summary(folder, capsys, of):
     assert where.startswith('Numbers are in the units of the data. "Intercept", its effects, tau')
 
 
+def test_summary_tells_levels_apart_that_read_alike(tmp_path):
+    levels = [("a/b", "c"), ("a", "b/c"), ("a", "d")]
+    rows = pd.DataFrame([levels[i % 3] for i in range(60)], columns=["region", "shop"])
+    rows.assign(y=np.arange(60) % 7).to_csv(tmp_path / "data.csv", index=False)
+    how = ("--algorithm", "map", "--family", "normal", "-o", tmp_path / "m.skhlm")
+    run("fit", tmp_path / "data.csv", "--target", "y", "--groups", "region/shop", *how)
+    arguments = ("--of", "group_effects", "--factor", "region/shop", "-o", tmp_path / "s.csv")
+    assert run("summary", tmp_path / "m.skhlm", *arguments) == 0
+    shown = pd.read_csv(tmp_path / "s.csv")["level"].unique()
+    assert set(shown) == {"('a/b', 'c')", "('a', 'b/c')", "a/d"}
+
+
 def test_diagnose_tells_its_verdict(folder, capsys):
     assert run("diagnose", folder / "m.skhlm") == 0
     assert "verdict: pass" in capsys.readouterr().out

@@ -26,7 +26,7 @@ from skhlm.cli.tables import (
 )
 from skhlm.files.persistence import load, save
 from skhlm.inputs.columns import Label, listed
-from skhlm.inputs.labels import path
+from skhlm.inputs.labels import paths
 from skhlm.outputs import is_stream
 from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
@@ -93,7 +93,7 @@ def summary(options: Namespace) -> None:
     arguments = {"factor": options.factor} if options.factor else {}
     table: pd.DataFrame = getattr(model, options.of)(**arguments)
     if "level" in table:
-        table = table.assign(level=table["level"].map(path))
+        table = table.assign(level=paths(table["level"]))
     if options.output:
         write_table(table, options.output)
     else:

@@ -76,14 +76,9 @@ def pairs(n: int) -> tuple[Ints, Ints]:
     return rows.astype(np.int64), columns.astype(np.int64)
 
 
-def path(level: Sequence[Label]) -> str:
-    """A level in a message: its values, coarse to fine."""
-    return "/".join(map(str, level))
-
-
 def paths(levels: Sequence[tuple[Label, ...]]) -> list[str]:
-    """Levels in messages: those of the same `path`, ("a/b", "c") and ("a", "b/c"), in Python's."""
-    joined = list(map(path, levels))
+    """Levels in words, coarse to fine; as tuples where they read alike, ("a/b",) and ("a", "b")."""
+    joined = ["/".join(map(str, level)) for level in levels]
     owners: dict[str, set[tuple[Label, ...]]] = {}
     for name, level in zip(joined, levels, strict=True):
         owners.setdefault(name, set()).add(level)
