@@ -192,7 +192,7 @@ def _hashable(name: str, data: Any) -> Any:
     if hasattr(arrow, "index_type"):  # a dictionary
         return data.astype(pd.ArrowDtype(arrow.value_type))
     if getattr(dtype, "numpy_dtype", None) == np.float16:  # of Arrow
-        return np.array([*data.to_numpy(dtype=np.float16, na_value=np.nan)], dtype=object)
+        return np.array([v if pd.isna(v) else np.float16(v) for v in data], dtype=object)
     if not isinstance(dtype, np.dtype):
         return data
     if dtype.name in _FINER:
