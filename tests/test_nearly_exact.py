@@ -131,4 +131,5 @@ def test_fits_end_in_numbers(algorithm, seed):
         warnings.simplefilter("ignore", UserWarning)  # a RuntimeWarning is none
         model.fit(case.X, case.y, case.sample_weight)
     mean, sd = model.predict(case.X, return_std=True)
-    assert np.isfinite([*mean, *sd, *model.coef_, model.sigma_]).all()
+    assert np.isfinite([*mean, *model.coef_, model.sigma_]).all()
+    assert not np.isnan(sd).any()  # infinite it may be, with a nu of 2 or less
