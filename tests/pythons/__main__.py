@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SMOKE = Path(__file__).with_name("smoke.py")
-SOURCES = ["pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY.md", "skhlm", "stan"]
+BIN = ROOT / "skhlm" / "engine" / "bin"
 MINORS = range(10, 20)  # those that pyproject.toml admits
 LOWEST = ["--resolution", "lowest-direct", "--only-binary", ":all:"]
 SHOWN = ["numpy", "pandas", "scipy", "scikit-learn", "joblib", "tqdm", "cmdstanpy", "matplotlib"]
@@ -39,8 +40,9 @@ class Environment:
     def smoke(self, *words: str | Path) -> bool:
         """Run the script here; whether that went well. Warnings of old dependencies are theirs."""
         strict = [] if "lowest" in self.label else ["-W", "error"]
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         command = [self.python, *strict, SMOKE, *words]
-        answer = subprocess.run(command, cwd=self.directory, check=False)
+        answer = subprocess.run(command, cwd=self.directory, env=environment, check=False)
         return answer.returncode == 0
 
 
@@ -67,11 +69,9 @@ def find_pythons() -> Iterator[Path]:
 
 def make_environments(scratch: Path, pythons: list[Path]) -> Iterator[Environment]:
     """Two for each Python."""
-    wheels: dict[str, Path] = {}
-    for python in pythons:
-        stan = stan_of(python)
-        if stan not in wheels:
-            wheels[stan] = build_wheel(python, scratch / f"stan-{stan}")
+    with program_kept(scratch):
+        builders = {stan_of(python): python for python in pythons}
+        wheels = {s: build_wheel(p, scratch / f"stan-{s}") for s, p in builders.items()}
     for python in pythons:
         own = stan_of(python)
         other = next((stan for stan in wheels if stan != own), own)
@@ -91,10 +91,9 @@ def make_environment(
     lowest = LOWEST if dependencies == "lowest" else []
     uv(*install, *lowest, "-r", ROOT / "pyproject.toml", "--extra", "plot")
     uv(*install, "--no-deps", wheel)
-    frozen = dict(
-        line.split("==") for line in uv("pip", "freeze", "--python", own).split() if "==" in line
-    )
-    return Environment(directory, own, label, " ".join(f"{n} {frozen[n]}" for n in SHOWN))
+    frozen = uv("pip", "freeze", "--python", own).replace("==", " ").splitlines()
+    shown = [line for line in frozen if line.split()[0] in SHOWN]
+    return Environment(directory, own, label, ", ".join(shown))
 
 
 def stan_of(python: Path) -> str:
@@ -109,23 +108,25 @@ def stan_of(python: Path) -> str:
 
 
 def build_wheel(python: Path, directory: Path) -> Path:
-    """A wheel of the sources; what was compiled before is not compiled again."""
-    source = directory / "source"
-    source.mkdir(parents=True)
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("bin"))
-        else:
-            shutil.copy(ROOT / name, source)
-    cache = os.environ.get("SKHLM_BUILD_CACHE", str(ROOT / "build" / "stan"))
-    uv("build", "--wheel", "--python", python, "--out-dir", directory, source, cache=cache)
+    """A wheel of this source tree, where nothing is compiled twice."""
+    uv("build", "--wheel", "--python", python, "--out-dir", directory, ROOT)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
 
-def uv(*words: str | Path, cache: str = "") -> str:
+@contextmanager
+def program_kept(scratch: Path) -> Iterator[None]:
+    """Put back the program of the source tree, which is built into each wheel from there."""
+    kept = shutil.copytree(BIN, scratch / "bin")
+    try:
+        yield
+    finally:
+        shutil.copytree(kept, BIN, dirs_exist_ok=True)
+
+
+def uv(*words: str | Path) -> str:
     """Run uv, which downloads no Python; what it printed."""
-    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "SKHLM_BUILD_CACHE": cache}
+    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
     command = [sys.executable, "-m", "uv", "--quiet", *map(str, words)]
     answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return answer.stdout
