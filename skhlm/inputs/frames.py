@@ -36,7 +36,6 @@ from skhlm.inputs.hierarchy import Hierarchy, parse_groups
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
 _TEMPORAL = re.compile("date|time|duration|period", re.IGNORECASE)  # how such types begin
-_TOO_WIDE = re.compile("u?int128", re.IGNORECASE)  # types of polars that numpy does not have
 
 _KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Complex|Sparse)")
 
@@ -201,14 +200,7 @@ def _check_all_strings(labels: Sequence[Any]) -> None:
 
 
 def _dense(X: Any) -> Any:
-    """A frame without pandas' sparse columns, and whose columns numpy can hold."""
-    wide = [j for j, dtype in enumerate(_dtypes(X)) if _TOO_WIDE.match(dtype)]
-    if wide:
-        raise TypeError(
-            f"These columns of X hold integers of 128 bits, which numpy does not have: "
-            f"{listed(_labels(X)[j] for j in wide)}. Cast them to Int64, or to strings if they "
-            "are identifiers."
-        )
+    """A frame without pandas' sparse columns."""
     if not isinstance(X, pd.DataFrame):
         return X
     sparse = {x: t.subtype for x, t in X.dtypes.items() if isinstance(t, pd.SparseDtype)}
@@ -457,7 +449,8 @@ def _check_not_masked(given: Any, argument: str) -> None:
 
 def _check_not_wide(given: Any, argument: str) -> None:
     """Raise for integers that numpy cannot hold."""
-    if _TOO_WIDE.match(str(getattr(given, "dtype", ""))):
+    dtypes = _dtypes(given) if _is_frame(given) else [getattr(given, "dtype", None)]
+    if any(map(_is_wide, dtypes)):
         raise TypeError(
             f"{argument} holds integers of 128 bits, which numpy does not have: cast it to Int64."
         )
