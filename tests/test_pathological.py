@@ -54,8 +54,8 @@ def test_pathology_is_noticed(name):
 def test_hardly_any_of_fifty_healthy_data_sets_warns():
     """At most four: a fit is taken for a bad one by chance in less than one of 200.
 
-    Of 150, three were, by one to three divergences left in a second run, before that run had
-    shorter steps.
+    Of 150, three were, all with full covariance, by one to three divergences left in a second run;
+    since that run has shorter steps, none of 160 with full covariance.
     """
     noticed = {}
     for seed in range(50):

@@ -93,7 +93,7 @@ def summary(options: Namespace) -> None:
     arguments = {"factor": options.factor} if options.factor else {}
     table: pd.DataFrame = getattr(model, options.of)(**arguments)
     if "level" in table:
-        table = table.assign(level=paths(table["level"]))
+        table = table.assign(level=paths(table["level"].tolist()))
     if options.output:
         write_table(table, options.output)
     else:

@@ -249,7 +249,7 @@ def test_priors_are_told(quick):
 def test_labels_cannot_write_html(tmp_path):
     X = np.column_stack([np.repeat(["<b>bold</b>", "b", "c", "d", "e"], 8)]).astype(object)
     y = np.random.default_rng(0).normal(size=40)
-    model = HLMRegressor(0, algorithm="map", iter_sampling=50, random_state=0).fit(X, y)
+    model = mode(X, y, 0)
     model.report(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     assert "&lt;b&gt;bold" in text
@@ -261,7 +261,7 @@ def test_a_model_without_groups_has_no_sections_on_them(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
     y = X @ [1.0, -1.0] + rng.normal(size=60)
-    model = HLMRegressor(algorithm="map", iter_sampling=100, random_state=0).fit(X, y)
+    model = mode(X, y, None)
     model.report(tmp_path / "r.html")
     found = headings((tmp_path / "r.html").read_text("utf-8"))
     assert found == ["Model", "Data", "Diagnosis", "Parameters", "Response curves"]

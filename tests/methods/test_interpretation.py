@@ -9,6 +9,9 @@ import pytest
 from skhlm import HLMRegressor
 from skhlm.datasets import make_campaigns
 
+# A mode is a model that is fitted soon; how near it is to the posterior is not the question.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 GROUPS = ["region", "country", "industry", "vertical"]
 
 
