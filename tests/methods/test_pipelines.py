@@ -18,13 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from skhlm import HLMRegressor, response_curve
 
-<<<<<<< HEAD
 # The mode is all that these tests look at, whatever the Pareto k of the draws about it.
 pytestmark = pytest.mark.filterwarnings("ignore:algorithm='map' did not")
-=======
-# A mode is a model that is fitted soon; how near it is to the posterior is not the question.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
->>>>>>> 7c80621 (Do not ask of a quick mode how near it is to the posterior)
 
 
 def add_logarithms(X):
