@@ -436,13 +436,17 @@ def student_posterior(
 
 
 def _from_chains(model: Model, kept: list[tuple[Array, ...]]) -> Posterior:
-    """Estimates with errors from the spread of the independent chains' means."""
+    """Estimates with errors from the spread of the independent chains' means.
+
+    So few means leave the error uncertain: it is as much wider as far quantiles of Student-t are.
+    """
     phi, nu, mean, variance = (np.concatenate(part) for part in zip(*kept, strict=True))
     n_draws = len(kept)
+    wider = special.stdtrit(len(phi) / n_draws - 1, 1 - 1e-6) / special.ndtri(1 - 1e-6)
 
     def average(x: Array) -> tuple[Array, Array]:
         by_chain = x.reshape(n_draws, -1, *x.shape[1:]).mean(axis=0)
-        return by_chain.mean(axis=0), by_chain.std(axis=0, ddof=1) / np.sqrt(len(by_chain))
+        return by_chain.mean(axis=0), wider * by_chain.std(axis=0, ddof=1) / np.sqrt(len(by_chain))
 
     result = _posterior(model, average, unpack(model, phi)[0], mean, variance)
     return replace(result, nu=_estimate(average, nu))
