@@ -16,7 +16,7 @@ def test_bars_count_the_ranks_of_each_chain():
     draws = np.random.default_rng(0).normal(size=(2, 3, 400)) + np.arange(3)[:, None]
     display = TraceDisplay(draws=draws, parameters=["a", "b"]).plot()
     for i in range(2):
-        ranks = rankdata(draws[i], method="ordinal").reshape(3, 400) - 1
+        ranks = rankdata(draws[i], method="ordinal").astype(int).reshape(3, 400) - 1
         for c in range(3):
             counts = np.bincount(ranks[c] // 60, minlength=20)
             assert display.counts_[i, c].tolist() == counts.tolist()

@@ -55,7 +55,7 @@ def main() -> int:
         read = [e.smoke("read", scratch) for e in environments]
     for environment, wrote, reads in zip(environments, written, read, strict=True):
         outcome = "passes" if wrote and reads else "FAILS"
-        print(f"{outcome}  {environment.label:42}{environment.versions}")
+        print(f"{outcome}  {environment.label:50}{environment.versions}")
     return 0 if all(written + read) else 1
 
 

@@ -64,7 +64,7 @@ def predictions(model: skhlm.HLMRegressor) -> dict[str, list]:
         "std": std.tolist(),
         "quantiles": model.predict_quantiles(X, [0.1, 0.5, 0.9]).tolist(),
         "effects": model.group_effects()["mean"].tolist(),
-        "shrinkage": model.shrinkage_factors()["factor"].tolist(),
+        "shrinkage": model.shrinkage_factors().select_dtypes("number").to_numpy().tolist(),
         "summary": model.summary()["mean"].tolist(),
         "curve": model.response_curve(X.head(3), feature="days")["mean"].tolist(),
     }
