@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -60,11 +61,16 @@ def programs():
     return [child for child in children if child.name() == "hlm"]
 
 
-def when_running(act):
-    """Do something in a thread once the program has begun to write draws."""
+def when_running(act, method="sample"):
+    """Do something in a thread once a program of this method has begun to write draws."""
+
+    def is_there():
+        with suppress(psutil.NoSuchProcess):  # the one before, which finds the mode, has ended
+            return any(f"method={method}" in program.cmdline() for program in programs())
+        return False
 
     def wait_and_act():
-        while not programs():
+        while not is_there():
             time.sleep(0.01)
         time.sleep(0.5)
         act()
@@ -93,7 +99,7 @@ def test_killed(long_fit, temporary):
 def test_killed_while_it_draws_about_the_mode(campaigns, temporary):
     X, y = campaigns
     model = HLMRegressor("region", algorithm="laplace", iter_sampling=LONG, random_state=0)
-    thread = when_running(lambda: programs()[0].kill())
+    thread = when_running(lambda: programs()[0].kill(), method="laplace")
     with pytest.raises(SamplingError, match=r"killed \(signal 9, SIGKILL\)"):
         model.fit(X[["region", "spend_1"]], y)
     thread.join()
