@@ -1,6 +1,8 @@
-"""One fit for all tests that need a fitted model."""
+"""One fit for all tests that need a fitted model; a directory that should stay empty."""
 
 from __future__ import annotations
+
+import tempfile
 
 import pytest
 
@@ -22,3 +24,12 @@ def fitted(campaigns):
     """A model of them; do not change it."""
     model = HLMRegressor(["region/country", "industry/vertical"], random_state=0)
     return model.fit(*campaigns)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """An empty directory for temporary files."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -29,15 +28,6 @@ from skhlm.priors import Gamma, Normal
 from tests.chance import assert_near
 
 GROUPS = ["region/country", "industry/vertical"]
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """An empty directory for temporary files."""
-    directory = tmp_path / "temporary"
-    directory.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(directory))
-    return directory
 
 
 def small(**parameters):

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 import pytest
 
 from skhlm.engine import run_directory as module
 from skhlm.engine.run_directory import run_directory
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """An empty directory for temporary files."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture

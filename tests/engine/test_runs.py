@@ -33,13 +33,6 @@ LONG = 1_000_000  # iterations that no test waits for
 
 
 @pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """An empty directory for temporary files."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def long_fit(campaigns):
     """A fit that lasts until something stops it."""
     X, y = campaigns
