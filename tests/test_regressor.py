@@ -496,7 +496,7 @@ def test_quantiles_are_the_median_and_the_ends_of_the_interval_by_default(fitted
 def test_levels_spelt_otherwise_are_warned_of_at_the_line_that_predicts(fitted, campaigns):
     X, _ = campaigns
     known = X[:3].assign(country=X["country"][:3].str.upper())
-    with pytest.warns(UserWarning, match="case or white space alone") as caught:
+    with pytest.warns(UserWarning, match="case, white space or Unicode form alone") as caught:
         predicted = fitted.predict(known)
     assert [warning.filename for warning in caught] == [__file__]
     new = fitted.predict(X[:3].assign(country="Atlantis"))  # as whole groups that are held out
