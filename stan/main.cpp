@@ -12,6 +12,7 @@
 //
 //     window=0                     adapts the step size only: a metric supplied stays as it is
 //     unconstrained_params=FILE    log_prob at many points, "params_r" an array of vectors
+//     laplace                      draws also where the mode given is no maximum; laplace.hpp says how
 //
 // A run stops within moments when its parent process has died or its output file is gone. If it
 // fails, standard error has one line with the cause, and the exit code is
@@ -30,6 +31,7 @@
 #include "command_line/console.hpp"
 #include "command_line/failure.hpp"
 #include "command_line/inputs.hpp"
+#include "command_line/laplace.hpp"
 #include "command_line/output.hpp"
 #include "command_line/profile.hpp"
 #include "command_line/sample.hpp"
@@ -57,7 +59,7 @@ void run_method(const Arguments& arguments, stan::model::model_base& model, Watc
     throw Failure(Exit::usage, "the program has no parameters: it can only be sampled");
   if (method == "optimize") return optimize(arguments, model, console, watch);
   if (method == "variational") return variational(arguments, model, console, watch);
-  if (method == "laplace") return laplace(arguments, model, console, watch);
+  if (method == "laplace") return laplace(arguments, model, watch);
   if (method == "pathfinder") return pathfinder(arguments, model, console, watch);
   log_prob(arguments, model, watch);
 }

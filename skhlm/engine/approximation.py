@@ -40,8 +40,8 @@ def run_approximation(
     Raises
     ------
     SamplingError
-        When there is no approximation: the search for the mode failed, or the density is not
-        curved like a maximum there.
+        When there is no approximation: the run failed, or most of its draws lie where the
+        posterior has no density.
     """
     try:
         found = _RUNS[settings.algorithm](target.data_block(), settings, progress)

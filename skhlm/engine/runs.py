@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from skhlm.exceptions import SamplingError
 
 INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
 _SIGNIFICANT = 17  # digits: all of them
+_ATTEMPTS = 3  # of ADVI; one in twenty fails where outcomes are nearly exact
 
 Inits = Mapping[str, Floats]  # a parameter's values by its name; for several chains, one each
 
@@ -92,20 +93,24 @@ def sample(
 def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
     """The mode, from where the coordinates are 0, and the normal distribution about it."""
     with _at_work(data, settings, progress, settings.n_draws) as run:
-        # Where a search ends for want of digits is the mode, or the curvature there tells.
-        mode = run(
-            "optimize",
-            algorithm="lbfgs",
-            jacobian=True,
-            inits=0,
-            history_size=20,
-            require_converged=False,
-        )
-        fit = run("laplace_sample", mode=mode, jacobian=True, draws=settings.n_draws)
-        if len(fit.draws()) < settings.n_draws:  # of this method cmdstanpy ignores the exit code
-            raise RuntimeError(repr(fit._runset))
-        found = mode.optimized_params_np[1:]  # the log density comes first
-        return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
+        return _about_the_mode(run, settings.n_draws)
+
+
+def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
+    """Laplace's method; the standard deviation is 1 where the curvature is not a maximum's."""
+    mode = run(
+        "optimize",
+        algorithm="lbfgs",
+        jacobian=True,
+        inits=0,
+        history_size=20,
+        require_converged=False,  # where a search ends for want of digits is as good a place
+    )
+    fit = run("laplace_sample", mode=mode, jacobian=True, draws=n_draws)
+    if len(fit.draws()) < n_draws:  # of this method cmdstanpy ignores the exit code
+        raise RuntimeError(repr(fit._runset))
+    found = mode.optimized_params_np[1:]  # the log density comes first
+    return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
 
 
 def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
@@ -128,19 +133,29 @@ def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Appr
 
     A full covariance has as many parameters as the square of the coordinates, each found by
     stochastic gradients; in coordinates that are nearly independent it buys noise. The start is
-    not N(0, I): Stan's search for a learning rate gives up where nothing is better.
+    not N(0, I): Stan's search for a learning rate gives up where nothing is better. A rate that
+    seemed the best may lead to where there is no density, and a single draw from there ends a run;
+    another start finds another rate, and if none does, the answer is that of Laplace's method.
     """
     with _at_work(data, settings, progress, settings.n_draws) as run:
-        fit = run(
-            "variational",
-            algorithm="meanfield",
-            inits=INITIAL_RADIUS,
-            grad_samples=10,
-            eval_elbo=50,
-            draws=settings.n_draws,
-            require_converged=False,  # the importance ratios tell more
-        )
-        return _approximation(fit.column_names, fit.variational_sample, "log_p__", "log_g__")
+        for attempt in range(_ATTEMPTS):
+            try:
+                fit = replace(run, seed=settings.seed + attempt)(
+                    "variational",
+                    algorithm="meanfield",
+                    inits=INITIAL_RADIUS,
+                    grad_samples=10,
+                    eval_elbo=50,
+                    draws=settings.n_draws,
+                    require_converged=False,  # the importance ratios tell more
+                )
+            except RuntimeError as error:
+                if isinstance(error, SamplingError):  # the fit was stopped
+                    raise
+            else:
+                table = fit.variational_sample
+                return _approximation(fit.column_names, table, "log_p__", "log_g__")
+        return _about_the_mode(run, settings.n_draws)
 
 
 def _approximation(

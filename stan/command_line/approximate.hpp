@@ -1,28 +1,24 @@
 #ifndef SKHLM_COMMAND_LINE_APPROXIMATE_HPP
 #define SKHLM_COMMAND_LINE_APPROXIMATE_HPP
 
-// Everything that is not sampling: optimize, variational, laplace, pathfinder, log_prob.
+// Everything else that is not sampling: optimize, variational, pathfinder, log_prob.
 
 #include "console.hpp"
 #include "inputs.hpp"
+#include "log_density.hpp"
 #include "output.hpp"
 #include "watch.hpp"
 
 #include <stan/callbacks/structured_writer.hpp>
-#include <stan/model/log_prob_grad.hpp>
 #include <stan/services/experimental/advi/fullrank.hpp>
 #include <stan/services/experimental/advi/meanfield.hpp>
 #include <stan/services/optimize/bfgs.hpp>
-#include <stan/services/optimize/laplace_sample.hpp>
 #include <stan/services/optimize/lbfgs.hpp>
 #include <stan/services/optimize/newton.hpp>
 #include <stan/services/pathfinder/multi.hpp>
 #include <stan/services/pathfinder/single.hpp>
 
-#include <memory>
-#include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 namespace command_line {
@@ -31,19 +27,6 @@ namespace command_line {
 inline void check(int code, const Console& console, const Watch& watch) {
   watch.rethrow();
   if (code != 0) throw Failure(Exit::numerical, console.complaint("the algorithm failed"));
-}
-
-inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments, const Model& model,
-                                              Watch& watch) {
-  auto csv = open_csv(arguments.text("output.file"), arguments, model, watch);
-  watch.keep_eye_on(csv->path());
-  return csv;
-}
-
-// Calls `work` with std::true_type or std::false_type.
-template <class Work>
-auto with_constant(bool value, Work&& work) {
-  return value ? work(std::true_type()) : work(std::false_type());
 }
 
 // When a quasi-Newton search has converged.
@@ -121,29 +104,6 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
         console, watch);
 }
 
-// Stan draws from the Hessian at the mode whether or not it is that of a maximum.
-struct Maximum : stan::callbacks::structured_writer {
-  using structured_writer::write;
-  void write(const std::string& name, const Eigen::MatrixXd& matrix) override {
-    if (name == "Hessian" && (-matrix).llt().info() != Eigen::Success)
-      throw std::domain_error("the Hessian at the mode is not negative definite");
-  }
-};
-
-inline void laplace(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
-  const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
-  const auto csv = open_output(arguments, model, watch);
-  Maximum maximum;
-  const Sentry sentry(watch);
-  const int code = with_constant(arguments.flag("laplace.jacobian"), [&](auto jacobian) {
-    return stan::services::laplace_sample<jacobian.value>(
-        model, mode, arguments.integer("laplace.draws"), arguments.flag("laplace.calculate_lp"),
-        arguments.natural("random.seed"), arguments.integer("output.refresh"), watch, console, *csv,
-        maximum);
-  });
-  check(code, console, watch);
-}
-
 // One path draws from its own approximation; several are pooled and resampled by importance.
 inline void pathfinder(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
   namespace pathfinder = stan::services::pathfinder;
@@ -202,19 +162,13 @@ inline void log_prob(const Arguments& arguments, Model& model, Watch& watch) {
   for (std::string& name : names) name = "g_" + name;
   names.insert(names.begin(), "lp__");
   (*csv)(names);
+  const LogDensity log_density{model, arguments.flag("log_prob.jacobian"), &std::cout};
+  Eigen::VectorXd gradient;
   for (Eigen::Index index = 0; index < points.cols(); ++index) {
     watch();
-    const Eigen::VectorXd point = points.col(index);
-    std::vector<double> values(point.data(), point.data() + point.size());
-    std::vector<double> row;
-    std::vector<int> integers;
-    const double lp = or_fail(Exit::numerical, "no log density at the point given", [&] {
-      return with_constant(arguments.flag("log_prob.jacobian"), [&](auto jacobian) {
-        return stan::model::log_prob_grad<true, jacobian.value>(model, values, integers, row,
-                                                                &std::cout);
-      });
-    });
-    row.insert(row.begin(), lp);
+    std::vector<double> row{or_fail(Exit::numerical, "no log density at the point given",
+                                    [&] { return log_density(points.col(index), gradient); })};
+    row.insert(row.end(), gradient.begin(), gradient.end());
     (*csv)(row);
   }
   watch.rethrow();

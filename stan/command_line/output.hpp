@@ -160,6 +160,14 @@ inline std::unique_ptr<CsvWriter> open_csv(const std::string& path, const Argume
   return csv;
 }
 
+// The one output of a method, without which it need not go on.
+inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments,
+                                              const stan::model::model_base& model, Watch& watch) {
+  auto csv = open_csv(arguments.text("output.file"), arguments, model, watch);
+  watch.keep_eye_on(csv->path());
+  return csv;
+}
+
 // "draws.csv" with the suffix "_2" is "draws_2.csv".
 inline std::string with_suffix(const std::string& path, const std::string& suffix) {
   const std::filesystem::path whole(path);
