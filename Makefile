@@ -20,7 +20,7 @@ test: $(VENV)/installed lint types layers docs
 
 # Whatever fits a model: tests, pages, docstrings. A shift takes about as long as `make test`.
 SHIFTS ?= $(shell seq 1 20)
-DRAWN  := tests/displays tests/engine/test_runs.py tests/files tests/html_report tests/methods \
+DRAWN  := tests/displays tests/engine/program/test_runs.py tests/files tests/html_report tests/methods \
           tests/posterior tests/reports tests/stan/test_command_line.py \
           $(filter-out %build.py %blocks.py %datasets.py %priors.py,$(wildcard tests/test_*.py)) skhlm
 
@@ -56,4 +56,4 @@ $(VENV)/installed: $(SOURCE)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist skhlm/engine/bin docs/_gallery docs/_reference
+	rm -rf $(VENV) build dist skhlm/engine/program/bin docs/_gallery docs/_reference

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.plain import ROOT
-from skhlm.engine.program import PROGRAM
+from skhlm.engine.program.executable import PROGRAM
 
 
 def describe_machine() -> dict[str, str]:

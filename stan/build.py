@@ -7,7 +7,7 @@ CMDSTAN names. The compiler is CXX, else g++ or clang++.
 
 hatchling calls `ProgramBuildHook` for `pip install`; by hand:
 
-    python stan/build.py                                  # skhlm/engine/bin/hlm
+    python stan/build.py                                  # skhlm/engine/program/bin/hlm
     python stan/build.py --stan model.stan --output exe   # any other Stan program
 
 Objects and programs are kept in `build/stan` (or SKHLM_BUILD_CACHE) under a hash of all that goes
@@ -40,7 +40,7 @@ except ModuleNotFoundError:  # run by hand, where hatchling is not needed
 
 STAN = Path(__file__).resolve().parent
 ROOT = STAN.parent
-PROGRAM = ROOT / "skhlm" / "engine" / "bin" / "hlm"
+PROGRAM = ROOT / "skhlm" / "engine" / "program" / "bin" / "hlm"
 
 MACOS = sys.platform == "darwin"
 COMPILE_FLAGS = (

@@ -15,7 +15,7 @@ from skhlm import HLMRegressor
 from skhlm.datasets import load_gapminder
 from skhlm.engine import approximation
 from skhlm.engine.approximation import _resample
-from skhlm.engine.runs import INITIAL_RADIUS
+from skhlm.engine.program.runs import INITIAL_RADIUS
 from skhlm.exceptions import SamplingError
 from skhlm.posterior import Posterior
 from skhlm.preparation import prepare

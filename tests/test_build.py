@@ -238,7 +238,8 @@ class TestWheel:
             for path in (ROOT / "skhlm").rglob("*")
             if path.is_file() and not {"__pycache__", "bin"} & set(path.parts)
         }
-        program = {f"skhlm/engine/bin/{name}" for name in ("hlm", build.find_toolchain().tbb.name)}
+        files = ("hlm", build.find_toolchain().tbb.name)
+        program = {f"skhlm/engine/program/bin/{name}" for name in files}
         assert names == sources | program
         assert all(modes[name] & 0o111 for name in program)
 

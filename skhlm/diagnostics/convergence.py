@@ -17,7 +17,7 @@ from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.blocks import blocks, in_threads
+from skhlm.numerics.blocks import blocks, in_threads
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
 BLOCK_BYTES = 2**21  # of one working array: stays near the cache

@@ -9,11 +9,11 @@ from skhlm.engine.earlier import Earlier
 from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
-from skhlm.engine.progress import Progress
+from skhlm.engine.program.progress import Progress
 from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
-from skhlm.posterior.importance import K_RELIABLE
+from skhlm.numerics.importance import K_RELIABLE
 
 
 def infer(

@@ -9,17 +9,17 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import Draws
-from skhlm.engine.calibration import calibrate
-from skhlm.engine.data_block import DataBlock, build_data_block
 from skhlm.engine.earlier import Earlier
-from skhlm.engine.forest import Forest, learn_forest
-from skhlm.engine.inverse_map import to_coordinates
-from skhlm.engine.output import initial_values, read_coordinates
 from skhlm.engine.problem import Problem
-from skhlm.engine.recalibration import recalibrate
-from skhlm.engine.rows import Rows, learn_rows
-from skhlm.engine.runs import INITIAL_RADIUS, Start
-from skhlm.engine.tree_map import Coordinates, MapConstants, to_draws
+from skhlm.engine.program.columns import initial_values, read_coordinates
+from skhlm.engine.program.data_block import DataBlock, build_data_block
+from skhlm.engine.program.runs import INITIAL_RADIUS, Start
+from skhlm.engine.quick_fit.calibration import calibrate
+from skhlm.engine.quick_fit.evidence import Rows, learn_rows
+from skhlm.engine.quick_fit.recalibration import recalibrate
+from skhlm.engine.tree_map.backward import to_coordinates
+from skhlm.engine.tree_map.forest import Forest, learn_forest
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
 
 
 @dataclass(frozen=True)

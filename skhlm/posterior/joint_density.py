@@ -22,7 +22,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from skhlm._typing import Floats, Ints
-from skhlm.blocks import blocks
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.posterior import JOINT_BYTES, NEW, NO_EFFECT, Coefficients, Posterior
 from skhlm.posterior.scoring import log_density, log_mean_exp
 

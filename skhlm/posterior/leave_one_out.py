@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skhlm._typing import Floats, Ints
 from skhlm.diagnostics.convergence import MIN_DRAWS, ess_mean
 from skhlm.inputs.design import Rows
-from skhlm.posterior.importance import k_threshold, log_sum_exp, smooth
+from skhlm.numerics.importance import k_threshold, log_sum_exp, smooth
 from skhlm.posterior.posterior import Posterior
 from skhlm.posterior.scoring import log_density
 

@@ -21,7 +21,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from scipy.special import erfcx, gammainccinv, gammaincinv, gammaln, ndtri
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.blocks import blocks
+from skhlm.numerics.blocks import blocks
 
 _STEP = 1.3  # of the rule, of the width of the gamma distribution
 _LOST_BELOW, _LOST_ABOVE = 1e-4, 1e-6  # probabilities of lambda beyond all nodes

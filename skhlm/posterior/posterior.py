@@ -18,9 +18,9 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from skhlm._typing import Floats, Ints
-from skhlm.blocks import blocks
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.mixtures import Mixture, Residuals
 
 NEW, NO_EFFECT = -1, -2

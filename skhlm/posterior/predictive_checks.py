@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats, Ints
-from skhlm.blocks import blocks
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.posterior import JOINT_BYTES, Posterior, central, quantiles_of
 
 Statistic = Callable[[Floats], Floats]  # along the first axis: (n, ...) -> (...)

@@ -7,7 +7,7 @@ from scipy.special import betaln, gammaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
-from skhlm.blocks import blocks
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.mixtures import CHUNK, Mixture, normal_tail
 from skhlm.posterior.posterior import Posterior
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.blocks import blocks
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.posterior import BLOCK_BYTES, NEW, NO_EFFECT, Posterior
 
 

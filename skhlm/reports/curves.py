@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.blocks import blocks
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.design import Ranges
+from skhlm.numerics.blocks import blocks
 from skhlm.posterior.mixtures import Mixture
 from skhlm.posterior.posterior import (
     BLOCK_BYTES,

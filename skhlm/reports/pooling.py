@@ -11,10 +11,10 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.blocks import blocks
-from skhlm.engine.small_matrices import cholesky, inverse_lower, product
 from skhlm.inputs.design import Rows
 from skhlm.inputs.hierarchy import Groups
+from skhlm.numerics.blocks import blocks
+from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
 from skhlm.posterior.posterior import (
     BLOCK_BYTES,
     JOINT_BYTES,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skhlm.engine.forest import Forest
 from skhlm.engine.problem import Covariance, Family, LocationScale, Priors, Problem
-from skhlm.engine.tree_map import Coordinates
+from skhlm.engine.tree_map.forest import Forest
+from skhlm.engine.tree_map.forward import Coordinates
 
 
 def location_scale(n: int, df: float, loc: float, scale: float) -> LocationScale:

@@ -1,0 +1,1 @@
+"""All that knows Stan: data block, runs of the program, what it wrote."""

@@ -1,0 +1,165 @@
+"""A problem and the constants of its map -> the data block of ``stan/hlm.stan``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.engine.problem import LocationScale, Problem
+from skhlm.engine.quick_fit.evidence import Rows
+from skhlm.engine.tree_map.forest import Forest
+from skhlm.engine.tree_map.forward import MapConstants
+
+DataBlock = dict[str, Any]
+
+
+def build_data_block(
+    problem: Problem, forest: Forest, rows: Rows, constants: MapConstants
+) -> DataBlock:
+    """Everything the Stan program reads, under the names of its data block."""
+    return {
+        **_sizes(problem, forest),
+        **_structure(problem, forest),
+        **_rows(rows),
+        **_information(problem, forest, constants),
+        **_scale_maps(forest, constants),
+        **_priors(problem, forest),
+    }
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write the JSON that Stan reads, data or starting values; infinities as Stan spells them."""
+    path.write_text(json.dumps(values, default=lambda array: array.tolist()), encoding="ascii")
+
+
+def _sizes(problem: Problem, forest: Forest) -> DataBlock:
+    """Numbers that shape everything else, and the two choices of model."""
+    return {
+        "K": problem.X.shape[1],
+        "C": len(problem.codes),
+        "G": len(problem.n_levels),
+        "T": len(forest.chains),
+        "student": int(problem.family == "student_t"),
+        "full": int(problem.covariance == "full"),
+    }
+
+
+def _structure(problem: Problem, forest: Forest) -> DataBlock:
+    """Factors tree by tree, each level's parent, and the leaf of each cell in each tree."""
+    offset = _level_offsets(problem, forest)
+    leaves = [chain[-1] for chain in forest.chains]
+    cell_leaves = problem.codes[:, leaves] + 1 + np.array([offset[g] for g in leaves], dtype=int)
+    return {
+        "J": [problem.n_levels[g] for g in forest.order],
+        "n_varying": [len(problem.varying[g]) for g in forest.order],
+        "varying": _join(problem.varying[g] + 1 for g in forest.order),
+        "tree": [t + 1 for t, chain in enumerate(forest.chains) for _ in chain],
+        "is_leaf": [int(g == chain[-1]) for chain in forest.chains for g in chain],
+        "parent": _join(_parent_numbers(forest, offset, chain) for chain in forest.chains),
+        "leaf": cell_leaves.ravel(),
+    }
+
+
+def _level_offsets(problem: Problem, forest: Forest) -> dict[int, int]:
+    """Levels that come before each factor's own, in tree order."""
+    sizes = [problem.n_levels[g] for g in forest.order]
+    return dict(zip(forest.order, np.cumsum([0, *sizes]).tolist(), strict=False))
+
+
+def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ...]) -> Ints:
+    """Running number, from 1, of each level's parent along one chain; 0 at its top."""
+    top = np.zeros_like(forest.parents[chain[0]])
+    below = [forest.parents[g] + offset[parent] + 1 for parent, g in pairwise(chain)]
+    return np.concatenate([top, *below])
+
+
+def _rows(rows: Rows) -> DataBlock:
+    """Rows of the likelihood, and where each cell's begin."""
+    return {
+        "N": len(rows.y),
+        "X": rows.X,
+        "y": rows.y,
+        "weight": rows.weight,
+        "start": 1 + np.searchsorted(rows.cell, np.arange(rows.n_cells + 1)),
+        "n_obs": rows.n_obs,
+        "rss": rows.rss,
+    }
+
+
+def _information(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
+    """Information, score and contrast weights by level (zero away from the leaves) and by root."""
+    K = problem.X.shape[1]
+    leaf_of = {chain[-1]: t for t, chain in enumerate(forest.chains)}
+
+    def by_level(of_leaf: tuple[Floats, ...], *shape: int) -> Floats:
+        return np.concatenate(
+            [np.zeros((0, *shape))]
+            + [
+                of_leaf[leaf_of[g]] if g in leaf_of else np.zeros((problem.n_levels[g], *shape))
+                for g in forest.order
+            ]
+        )
+
+    return {
+        "leaf_information": _side_by_side(by_level(constants.leaf_information, K, K)),
+        "leaf_score": by_level(constants.leaf_score, K).T,
+        "contrast_weight": _side_by_side(by_level(constants.contrast_weight, K, K)),
+        "auxiliary_information": _side_by_side(constants.auxiliary_information),
+        "auxiliary_mean": constants.auxiliary_mean.T,
+        "root_information": constants.root_information,
+        "root_score": constants.root_score,
+        "prior_precision": constants.prior_precision,
+        "prior_score": constants.prior_score,
+    }
+
+
+def _side_by_side(blocks: Floats) -> Floats:
+    """(J, K, K) -> (K, J K), block j in columns j K, ..., j K + K - 1."""
+    n_blocks, n_rows, n_columns = blocks.shape
+    return blocks.transpose(1, 0, 2).reshape(n_rows, n_blocks * n_columns)
+
+
+def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
+    """How the sampler's coordinates become log tau, log sigma, log(nu - 1) and c."""
+    log_tau = [np.zeros((3, 0))] + [constants.log_tau[g] for g in forest.order]
+    return {
+        "log_tau": np.concatenate(log_tau, axis=1),
+        "log_sigma": constants.log_sigma,
+        "log_nu": constants.log_nu,
+        "log_c": constants.log_c,
+    }
+
+
+def _priors(problem: Problem, forest: Forest) -> DataBlock:
+    """Prior numbers; those of tau factor by factor in tree order."""
+    priors, sigma = problem.priors, problem.priors.sigma
+    tau = [priors.tau[g] for g in forest.order]
+    return {
+        **_location_scale("kappa", [priors.kappa]),
+        **_location_scale("tau", tau),
+        "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
+        "sigma_min": problem.sigma_min,
+        "nu_prior": list(priors.nu),
+        "lkj_shape": priors.lkj,
+    }
+
+
+def _location_scale(name: str, priors: list[LocationScale]) -> DataBlock:
+    """The three vectors of the student_t priors of one kind of parameter."""
+    return {
+        f"{name}_df": _join(prior.df for prior in priors),
+        f"{name}_loc": _join(prior.loc for prior in priors),
+        f"{name}_scale": _join(prior.scale for prior in priors),
+    }
+
+
+def _join(arrays: Iterable[Floats] | Iterable[Ints]) -> Any:
+    """One array of all; empty where there is none."""
+    parts = list(arrays)
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=int)

@@ -1,0 +1,222 @@
+"""Runs of the Stan program, a function for each of Stan's methods. The user of cmdstanpy.
+
+A data block goes in, arrays come out. P is the number of the program's parameters, S that of draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from skhlm._typing import Floats
+from skhlm.draws import SamplerStatistics
+from skhlm.engine.program.data_block import DataBlock, write_json
+from skhlm.engine.program.executable import find_program
+from skhlm.engine.program.failure import explain_failure
+from skhlm.engine.program.fit_output import read_columns, read_statistics
+from skhlm.engine.program.progress import Progress
+from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
+from skhlm.engine.program.run_directory import run_directory
+from skhlm.engine.program.waiting import wait_for
+from skhlm.engine.settings import SamplerSettings
+from skhlm.exceptions import SamplingError
+
+INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
+_SIGNIFICANT = 17  # digits: all of them
+_ATTEMPTS = 3  # of ADVI; one in twenty fails where outcomes are nearly exact
+
+Inits = Mapping[str, Floats]  # a parameter's values by its name; for several chains, one each
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: the parameters of each chain, and the first step size tried."""
+
+    inits: tuple[Inits, ...]
+    step_size: float | None
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """Independent draws from an approximation q of the posterior p.
+
+    ===============  =======  =====================================================================
+    ``columns``      (S, P)   the draws
+    ``log_ratio``    (S,)     log p - log q, up to a constant
+    ``mode``         (P,)     where p is largest, if that was looked for
+    ===============  =======  =====================================================================
+    """
+
+    columns: Floats
+    log_ratio: Floats
+    mode: Floats | None = None
+
+
+def sample(
+    data: DataBlock, settings: SamplerSettings, progress: Progress, start: Start | None = None
+) -> tuple[Floats, SamplerStatistics]:
+    """NUTS: draws of the parameters (chains, draws, P) and the sampler's own record.
+
+    All chains run in one process; the metric is the identity, so that warm-up adapts the step size
+    alone.
+
+    Raises
+    ------
+    ProgramError
+        When the program is missing or does not start.
+    SamplingError
+        When the run fails; nothing is left behind.
+    """
+    iterations = settings.iter_warmup + settings.iter_sampling
+    with _at_work(data, settings, progress, settings.chains * iterations) as run:
+        fit = run(
+            "sample",
+            chains=settings.chains,
+            parallel_chains=settings.parallel_chains,
+            iter_warmup=settings.iter_warmup,
+            iter_sampling=settings.iter_sampling,
+            adapt_delta=settings.adapt_delta,
+            max_treedepth=settings.max_treedepth,
+            metric="unit_e",
+            step_size=None if start is None else start.step_size,
+            inits=INITIAL_RADIUS if start is None else _write_inits(start, run.directory),
+            refresh=max(1, iterations // 20),
+            show_progress=False,
+        )
+        return read_columns(fit), read_statistics(fit, settings.max_treedepth)
+
+
+def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+    """The mode, from where the coordinates are 0, and the normal distribution about it."""
+    with _at_work(data, settings, progress, settings.n_draws) as run:
+        return _about_the_mode(run, settings.n_draws)
+
+
+def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
+    """Laplace's method; the standard deviation is 1 where the curvature is not a maximum's."""
+    mode = run(
+        "optimize",
+        algorithm="lbfgs",
+        jacobian=True,
+        inits=0,
+        history_size=20,
+        require_converged=False,  # where a search ends for want of digits is as good a place
+    )
+    fit = run("laplace_sample", mode=mode, jacobian=True, draws=n_draws)
+    if len(fit.draws()) < n_draws:  # of this method cmdstanpy ignores the exit code
+        raise RuntimeError(repr(fit._runset))
+    found = mode.optimized_params_np[1:]  # the log density comes first
+    return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
+
+
+def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+    """Normal distributions along paths to the mode, one path a chain; all draws of all paths."""
+    with _at_work(data, settings, progress, settings.n_draws) as run:
+        fit = run(
+            "pathfinder",
+            num_paths=settings.chains,
+            num_single_draws=settings.iter_sampling,
+            psis_resample=False,
+            num_threads=settings.parallel_chains,
+            inits=INITIAL_RADIUS,
+            history_size=20,
+        )
+        return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
+
+
+def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+    """Independent normal distributions.
+
+    A full covariance has as many parameters as the square of the coordinates, each found by
+    stochastic gradients; in coordinates that are nearly independent it buys noise. The start is
+    not N(0, I): Stan's search for a learning rate gives up where nothing is better. A rate that
+    seemed the best may lead to where there is no density, and a single draw from there ends a run;
+    another start finds another rate, and if none does, the answer is that of Laplace's method.
+    """
+    with _at_work(data, settings, progress, settings.n_draws) as run:
+        for attempt in range(_ATTEMPTS):
+            try:
+                fit = replace(run, seed=settings.seed + attempt)(
+                    "variational",
+                    algorithm="meanfield",
+                    inits=INITIAL_RADIUS,
+                    grad_samples=10,
+                    eval_elbo=50,
+                    draws=settings.n_draws,
+                    require_converged=False,  # the importance ratios tell more
+                )
+            except RuntimeError as error:
+                if isinstance(error, SamplingError):  # the fit was stopped
+                    raise
+            else:
+                table = fit.variational_sample
+                return _approximation(fit.column_names, table, "log_p__", "log_g__")
+        return _about_the_mode(run, settings.n_draws)
+
+
+def _approximation(
+    names: tuple[str, ...], table: Floats, p: str, q: str, mode: Floats | None = None
+) -> Approximation:
+    """The columns of a table (S, ...), those that end in __ apart."""
+    n_statistics = sum(name.endswith("__") for name in names)
+    log_ratio = table[:, names.index(p)] - table[:, names.index(q)]
+    return Approximation(table[:, n_statistics:], log_ratio, mode)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """The program in its directory; called, it runs one of the methods of cmdstanpy's model."""
+
+    path: Path
+    directory: Path
+    seed: int
+    progress: Progress
+
+    def __call__(self, method: str, **arguments: Any) -> Any:
+        return wait_for(partial(self._run, method, arguments), self.directory, self.progress)
+
+    def _run(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        from cmdstanpy import CmdStanModel
+
+        return getattr(CmdStanModel(exe_file=self.path), method)(
+            data=str(self.directory / "data.json"),
+            seed=self.seed,
+            output_dir=str(self.directory),
+            sig_figs=_SIGNIFICANT,
+            **arguments,
+        )
+
+
+@contextmanager
+def _at_work(
+    data: DataBlock, settings: SamplerSettings, progress: Progress, iterations: int
+) -> Iterator[_Program]:
+    """The program beside its data, for as long as they are needed."""
+    with run_directory() as directory, progress.run(iterations):
+        program = find_program(directory)
+        with _explained(directory), CMDSTANPY_IS_QUIET:
+            write_json(data, directory / "data.json")
+            yield _Program(program, directory, settings.seed, progress)
+
+
+def _write_inits(start: Start, directory: Path) -> str:
+    """A file for each chain, and one for what runs but once."""
+    for chain, inits in enumerate(start.inits, start=1):
+        write_json(inits, directory / f"inits_{chain}.json")
+    write_json(start.inits[0], directory / "inits.json")
+    return str(directory / "inits.json")
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn what goes wrong in a run into an error that says why."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        if isinstance(error, SamplingError):
+            raise
+        raise explain_failure(error, directory) from error

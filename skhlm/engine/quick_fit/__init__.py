@@ -1,0 +1,1 @@
+"""The quick fit that the tree map is calibrated at."""

@@ -1,0 +1,204 @@
+"""Constants of the tree map from the draws of a first run, for a second one.
+
+Where the first map was right its coordinates are N(0, I). The scales' maps are matched to the
+draws' own 5/50/95% points; each leaf level's information is changed until its z would have unit
+covariance,
+
+    F0 + P = R C^-1 R',   F0_old + P = R R',  C = cov(z), shrunk to I,
+
+and its score until the mean of its effects' draws d is the conditional mean: its gradient is P d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.draws import Draws
+from skhlm.engine.problem import Problem
+from skhlm.engine.quick_fit.expansion import Expansion, ScaleMaps, to_constants, to_rooted_constants
+from skhlm.engine.tree_map.forest import Forest
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants
+from skhlm.engine.tree_map.trees import Tree, leaf_effects, learn_trees
+from skhlm.numerics.grids import TAILS
+from skhlm.numerics.scale_maps import log_information, match_quantiles
+
+_PRIOR_DRAWS = 20  # draws' worth of the identity in the covariance of z
+_NARROWEST = 0.05  # of the old width: what a chain that hardly moved may shrink a scale's map to
+_LEAST_INFORMATION = 1e-3  # of the old, in every direction
+
+
+def recalibrate(
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    coordinates: Coordinates,
+    draws: Draws,
+) -> MapConstants:
+    """The map's constants at the draws of a run that used ``constants``, which stay if that fails.
+
+    Draws of a chain that went far astray may have no numbers to offer.
+    """
+    try:
+        with np.errstate(all="ignore"):  # the outcome tells
+            found = _learned(problem, forest, constants, coordinates, draws)
+    except np.linalg.LinAlgError:
+        return constants
+    return found if found.is_finite else constants
+
+
+def _learned(
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    coordinates: Coordinates,
+    draws: Draws,
+) -> MapConstants:
+    """The constants, finite or not."""
+    scales = _scale_maps(constants, draws, problem.sigma_min)
+    kappa, prior = _mean(draws.kappa), problem.priors.kappa
+    trees = learn_trees(problem, forest)
+    growth = float(np.exp(scales.log_c - constants.log_c))
+    if not forest.chains:
+        expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
+        return to_rooted_constants(trees, [expansion], kappa, prior, scales)
+    delta = [_mean(d) for d in draws.delta]
+    z = _leaf_coordinates(coordinates, problem, forest)
+    old = _old_expansions(constants, growth, trees, delta, kappa)
+    expansions = []
+    for t, chain in enumerate(forest.chains):
+        leaf = chain[-1]
+        P = _prior_precision(draws, leaf)
+        expansions.append(_matched(old[t], problem.varying[leaf], P, delta[leaf], z[t]))
+    return to_constants(trees, expansions, kappa, prior, scales)
+
+
+def _mean(draws: Floats) -> Floats:
+    """Mean over chains and draws."""
+    mean: Floats = draws.mean(axis=(0, 1))
+    return mean
+
+
+def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest) -> list[Floats]:
+    """Coordinates z of each tree's leaf factor, (D, J, K_g)."""
+    flat = coordinates.z_delta.reshape(coordinates.z_sigma.size, -1)
+    shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
+    ends = np.cumsum([J * K_g for J, K_g in shapes])
+    blocks = [
+        block.reshape(len(flat), *shape)
+        for block, shape in zip(np.split(flat, ends[:-1], axis=1), shapes, strict=True)
+    ]
+    return [blocks[forest.order.index(chain[-1])] for chain in forest.chains]
+
+
+def _prior_precision(draws: Draws, g: int) -> Floats:
+    """P (K_g, K_g) at the median scales and mean correlations of factor g."""
+    tau = np.median(draws.tau[g], axis=(0, 1))
+    omega = _mean(draws.omega[g]) if draws.omega else np.eye(len(tau))
+    precision: Floats = np.linalg.inv(omega) / np.outer(tau, tau)
+    return precision
+
+
+def _old_expansions(
+    constants: MapConstants,
+    growth: float,
+    trees: Sequence[Tree],
+    delta: Sequence[Floats],
+    kappa: Floats,
+) -> list[Expansion]:
+    """The old constants about the mean effects G x (J_g, K_g), at the new c."""
+    transposed = [d.T for d in delta]
+    effects = [leaf_effects(tree, transposed, len(kappa)).T for tree in trees]
+    root = kappa + sum(map(_contrast, constants.contrast_weight, effects))
+    expansions = []
+    for t, (T, F, s) in enumerate(
+        zip(effects, constants.leaf_information, constants.leaf_score, strict=True)
+    ):
+        at = T + root if t == 0 else T
+        gradient = s - np.einsum("lij,lj->li", F, at)
+        expansions.append(Expansion(T, growth * F, growth * gradient))
+    return expansions
+
+
+def _contrast(weight: Floats, effects: Floats) -> Floats:
+    """Sum of W_l T_l (K,)."""
+    total: Floats = np.einsum("lij,lj->i", weight, effects)
+    return total
+
+
+def _matched(old: Expansion, a: Ints, P: Floats, effect: Floats, z: Floats) -> Expansion:
+    """The expansion with the part of the varying coefficients ``a`` matched to the draws.
+
+    These are the mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g).
+    """
+    information, gradient = old.information.copy(), old.gradient.copy()
+    block = information[:, a[:, None], a]
+    information[:, a[:, None], a] = _matched_precision(block + P, z) - P
+    gradient[:, a] = effect @ P
+    return Expansion(old.effects, _bounded_below(information, old.information), gradient)
+
+
+def _matched_precision(precision: Floats, z: Floats) -> Floats:
+    """R C^-1 R' (J, k, k), from R R' and draws of z (D, J, k)."""
+    n_draws, _, k = z.shape
+    centred = z - z.mean(axis=0)
+    C = np.einsum("dli,dlj->lij", centred, centred) + _PRIOR_DRAWS * np.eye(k)
+    R = np.linalg.cholesky(precision)
+    C_inverse_R = np.linalg.solve(C / (n_draws + _PRIOR_DRAWS), R.swapaxes(1, 2))
+    return np.asarray(R @ C_inverse_R, dtype=np.float64)
+
+
+def _bounded_below(information: Floats, old: Floats) -> Floats:
+    """Information (J, K, K) lifted to a small share of the old in every direction."""
+    diagonal = np.einsum("lii->li", old)
+    size = np.sqrt(diagonal + _LEAST_INFORMATION * diagonal.mean(axis=0))
+    scaled = information / size[:, :, None] / size[:, None, :]
+    values, vectors = np.linalg.eigh(0.5 * (scaled + scaled.swapaxes(1, 2)))
+    lifted = (vectors * np.maximum(values, _LEAST_INFORMATION)[:, None]) @ vectors.swapaxes(1, 2)
+    bounded: Floats = lifted * size[:, :, None] * size[:, None, :]
+    return bounded
+
+
+def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Floats) -> Expansion:
+    """The root's own expansion, matched to kappa's mean (K,) and coordinates (chains, draws, K)."""
+    prior = np.diag(constants.prior_precision)
+    old = growth * constants.root_information[None]
+    precision = _matched_precision(old + prior, z.reshape(z.shape[0] * z.shape[1], 1, len(kappa)))
+    gradient = constants.prior_precision * kappa - constants.prior_score
+    information = _bounded_below(precision - prior, old)
+    return Expansion(np.zeros((1, len(kappa))), information, gradient[None])
+
+
+def _scale_maps(constants: MapConstants, draws: Draws, sigma_min: float) -> ScaleMaps:
+    """Maps of the scales matched to their draws."""
+    log_sigma, log_nu = (np.log(draws.sigma), None if draws.nu is None else np.log(draws.nu - 1))
+    log_excess = np.log(np.maximum(draws.sigma - sigma_min, np.finfo(float).tiny))
+    centre_nu = None if log_nu is None else np.median(log_nu)
+    nu_map = constants.log_nu if log_nu is None else _match(log_nu, constants.log_nu)
+    pairs = zip(draws.tau, constants.log_tau, strict=True)
+    return ScaleMaps(
+        log_tau=tuple(_match(np.log(tau), old) for tau, old in pairs),
+        log_sigma=_match_sigma(log_excess, log_nu, constants.log_sigma, nu_map),
+        log_nu=nu_map,
+        log_c=float(log_information(np.median(log_sigma), centre_nu)),
+    )
+
+
+def _match(log_scale: Floats, old: Floats) -> Floats:
+    """Bent map (3, ...) through the quantiles of draws (chains, draws, ...)."""
+    matched = match_quantiles(np.quantile(log_scale, TAILS, axis=(0, 1)))
+    matched[1] = np.maximum(matched[1], _NARROWEST * old[1])
+    return matched
+
+
+def _match_sigma(log_excess: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats) -> Floats:
+    """Slanted map (3,) with the draws' median, sd given nu, and regression on log(nu - 1)."""
+    lean = 0.0
+    if log_nu is not None and np.ptp(log_nu) > 0:
+        centred = log_nu - log_nu.mean()
+        lean = np.mean(centred * log_excess) / np.mean(np.square(centred))
+        log_excess = log_excess - lean * (log_nu - np.median(log_nu))
+    spread = max(log_excess.std(), _NARROWEST * old[1])
+    return np.array([np.median(log_excess), spread, lean * nu_map[1]])

@@ -1,0 +1,95 @@
+"""Marginals of each log tau, the effects of its tree and the root integrated out exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from skhlm._typing import Floats
+from skhlm.engine.problem import LocationScale, Priors
+from skhlm.engine.tree_map.messages import (
+    Factor,
+    Message,
+    condition,
+    condition_root,
+    integrate,
+    log_integral,
+)
+from skhlm.engine.tree_map.trees import Tree
+from skhlm.numerics.grids import log_prior, tails
+from skhlm.numerics.small_matrices import diagonal
+
+RootPrior = tuple[Floats, Floats]  # precision (K,) and score (K,)
+
+
+@dataclass(frozen=True)
+class Collapsed:
+    """The scales of one factor of a tree, with everything else integrated out or fixed."""
+
+    factor: Factor
+    below: Message  # what the data and the finer factors say about its levels
+    log_tau: Floats  # (K_g,) where its scales are
+    above: tuple[tuple[Factor, Floats], ...]  # coarser factors, the next one first; precisions
+    root: RootPrior
+    prior: LocationScale  # of tau
+
+
+def kappa_stand_in(prior: LocationScale, about: Floats | float = 0.0) -> RootPrior:
+    """Normal stand-in for kappa's prior, of the same information, for kappa - ``about``."""
+    share = np.array([1.0 if np.isinf(df) else (df + 1) / (df + 3) for df in prior.df])
+    precision = share / np.square(prior.scale)
+    return precision, precision * (prior.loc - about)
+
+
+def diagonal_precision(log_tau: Floats) -> Floats:
+    """diag(tau^-2), (K_g, K_g, 1, 1) from (K_g,) or (K_g, K_g, 1, D) from (K_g, D)."""
+    columns = log_tau[:, None] if log_tau.ndim == 1 else log_tau
+    return diagonal(np.exp(-2 * columns))[:, :, None]
+
+
+def marginal_scales(
+    message: Message, tree: Tree, priors: Priors, root: RootPrior, log_tau: Sequence[Floats], n: int
+) -> tuple[Floats, ...]:
+    """5/50/95% points (3, K_g) of each log tau of the tree, the other scales at their medians.
+
+    Coefficient by coefficient, the finest factor first, on grids of ``n`` points laid out by the
+    present points ``log_tau``, G x (3, K_g). The message comes from the leaf levels.
+    """
+    updated = list(log_tau)
+    for i in reversed(range(len(tree.members))):
+        g = tree.members[i]
+        above = tuple(
+            (factor, diagonal_precision(log_tau[h][1]))
+            for h, factor in zip(tree.members[:i], tree.factors[:i], strict=True)
+        )
+        collapsed = Collapsed(
+            tree.factors[i], message, log_tau[g][1], above[::-1], root, priors.tau[g]
+        )
+        updated[g] = _factor_scales(collapsed, log_tau[g], n)
+        message = integrate(condition(tree.factors[i], message, diagonal_precision(updated[g][1])))
+    return tuple(updated)
+
+
+def _factor_scales(collapsed: Collapsed, guess: Floats, n: int) -> Floats:
+    """5/50/95% points (3, K_g) of one factor's scales, one after the other."""
+    found = guess.copy()
+    for k in range(found.shape[1]):
+        present = replace(collapsed, log_tau=found[1])
+        found[:, k] = tails(partial(log_marginal, k=k, collapsed=present), guess[:, k], n)
+    return found
+
+
+def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
+    """Log density (D,) of one log tau at the points (D,), up to a constant."""
+    log_tau = np.repeat(collapsed.log_tau[:, None], len(log_tau_k), axis=1)
+    log_tau[k] = log_tau_k
+    conditional = condition(collapsed.factor, collapsed.below, diagonal_precision(log_tau))
+    density = log_integral(conditional) - len(collapsed.factor.parents) * log_tau_k
+    for factor, precision in collapsed.above:
+        conditional = condition(factor, integrate(conditional), precision)
+        density = density + log_integral(conditional)
+    root = condition_root(integrate(conditional), *collapsed.root)
+    return density + log_integral(root) + log_prior(collapsed.prior, log_tau_k, k)

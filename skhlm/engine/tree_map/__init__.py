@@ -1,0 +1,1 @@
+"""The tree map: no Stan, no family."""

@@ -1,0 +1,281 @@
+"""The tree map: from the sampler's coordinates z, near N(0, I), to draws of the model's parameters.
+
+Each tree is a chain of nested factors. Its effects, and its root q, follow the exact Gaussian
+conditional of a fixed approximation to the likelihood (`MapConstants`), with the current tau,
+Omega, sigma and nu in it. The first root carries kappa; any other tree t enters by its contrasts,
+
+    kappa = q_1 - sum_{t >= 2} (a_t - q_t),   a_t - q_t = sum over its leaf levels W_l (B_l - q_t).
+
+Whatever the constants, the map is a change of variables of the same posterior: bad ones cost speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import numpy as np
+
+from skhlm._typing import Floats
+from skhlm.draws import Draws
+from skhlm.engine.problem import Problem
+from skhlm.engine.tree_map.forest import Forest
+from skhlm.engine.tree_map.messages import (
+    Conditional,
+    Message,
+    condition_root,
+    effects,
+    root_value,
+    upward,
+)
+from skhlm.engine.tree_map.trees import learn_trees
+from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.scale_maps import bent, log_information, slanted
+from skhlm.numerics.small_matrices import gram, inverse_lower
+
+_CHUNK = 1 << 18  # numbers in the largest array of one chunk of draws: stays near the cache
+
+
+@dataclass(frozen=True)
+class MapConstants:
+    """Constants of the tree map. Trees and factors as in `Forest`; J is a leaf factor's n_levels.
+
+    =========================  ==================  ================================================
+    field                      shape               what it is
+    =========================  ==================  ================================================
+    ``leaf_information``       T x (J, K, K)       F0 of each leaf level, at c = 1
+    ``leaf_score``             T x (J, K)          s0 of each leaf level, at c = 1
+    ``contrast_weight``        T x (J, K, K)       W; zeros for the first tree
+    ``auxiliary_information``  (R, K, K)           of the other trees' roots, R = max(T, 1)
+    ``auxiliary_mean``         (R, K)              of the other trees' roots
+    ``root_information``       (K, K)              what reaches the first root without a factor
+    ``root_score``             (K,)                likewise: zeros when there is a factor
+    ``prior_precision``        (K,)                Gaussian stand-in for the first root's prior
+    ``prior_score``            (K,)                precision x location
+    ``log_tau``                G x (3, K_g)        a, b, c of `bent`, factors in the user's order
+    ``log_sigma``              (3,)                of `slanted`
+    ``log_nu``                 (3,)                a, b, c of `bent`, for log(nu - 1)
+    ``log_c``                  ()                  log information of a row at the centre
+    =========================  ==================  ================================================
+    """
+
+    leaf_information: tuple[Floats, ...]
+    leaf_score: tuple[Floats, ...]
+    contrast_weight: tuple[Floats, ...]
+    auxiliary_information: Floats
+    auxiliary_mean: Floats
+    root_information: Floats
+    root_score: Floats
+    prior_precision: Floats
+    prior_score: Floats
+    log_tau: tuple[Floats, ...]
+    log_sigma: Floats
+    log_nu: Floats
+    log_c: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of them are numbers."""
+        arrays = chain.from_iterable(
+            value if isinstance(value, tuple) else (value,) for value in vars(self).values()
+        )
+        return all(np.isfinite(array).all() for array in arrays)
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """The sampler's coordinates; leading axes ``(chains, draws)``, S and E sum K_g and J_g K_g.
+
+    ===========  ===========  =====================================================================
+    field        shape        order
+    ===========  ===========  =====================================================================
+    ``z_tau``    (..., S)     factors in tree order
+    ``z_sigma``  (...)
+    ``z_nu``     (...)        None for the normal family
+    ``z_omega``  (..., n)     factors in tree order, strict lower triangles row by row; n = 0 for a
+                              diagonal covariance
+    ``z_root``   (..., K, R)
+    ``z_delta``  (..., E)     factors in tree order, level by level, coefficient fastest
+    ===========  ===========  =====================================================================
+    """
+
+    z_tau: Floats
+    z_sigma: Floats
+    z_nu: Floats | None
+    z_omega: Floats
+    z_root: Floats
+    z_delta: Floats
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """Everything but the coefficients."""
+
+    tau: tuple[Floats, ...]  # (K_g, D) of each factor
+    L: tuple[Floats, ...]  # (K_g, K_g, D) of each factor, Omega = L L'
+    sigma: Floats  # (D,)
+    log_nu: Floats | None  # (D,), log(nu - 1)
+    c: Floats  # (D,) information of a row against the centre's
+
+
+def to_draws(
+    coordinates: Coordinates,
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    n_threads: int = 1,
+) -> Draws:
+    """Draws of the model's own parameters, factors in the user's order; threads share chunks."""
+    shape = coordinates.z_sigma.shape
+    n_draws, K = coordinates.z_sigma.size, problem.X.shape[1]
+    step = max(1, _CHUNK // (max((1, *problem.n_levels)) * max(1, K**2)))
+    flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
+
+    def piece(chunk: slice) -> Draws:
+        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants)
+
+    return _joined(in_threads(piece, blocks(n_draws, step), n_threads), shape)
+
+
+def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) -> Coordinates:
+    """The same coordinates with ``function`` applied to every array."""
+    return Coordinates(
+        z_tau=function(coordinates.z_tau),
+        z_sigma=function(coordinates.z_sigma),
+        z_nu=None if coordinates.z_nu is None else function(coordinates.z_nu),
+        z_omega=function(coordinates.z_omega),
+        z_root=function(coordinates.z_root),
+        z_delta=function(coordinates.z_delta),
+    )
+
+
+def _draws_last(flat: Coordinates, chunk: slice) -> Coordinates:
+    """Some of the draws (D, ...), as (..., D)."""
+    return _map_arrays(flat, lambda z: np.ascontiguousarray(np.moveaxis(z[chunk], 0, -1)))
+
+
+def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
+    """Pieces with the draws last, (..., D) each, as one with the axes (chains, draws, ...)."""
+
+    def join(arrays: Sequence[Floats]) -> Floats:
+        joined = np.concatenate([np.ascontiguousarray(np.moveaxis(a, -1, 0)) for a in arrays])
+        return joined.reshape(*shape, *joined.shape[1:])
+
+    nus = [piece.nu for piece in pieces if piece.nu is not None]
+    return Draws(
+        kappa=join([piece.kappa for piece in pieces]),
+        delta=tuple(map(join, zip(*(piece.delta for piece in pieces), strict=True))),
+        tau=tuple(map(join, zip(*(piece.tau for piece in pieces), strict=True))),
+        omega=tuple(map(join, zip(*(piece.omega for piece in pieces), strict=True))),
+        sigma=join([piece.sigma for piece in pieces]),
+        nu=join(nus) if nus else None,
+    )
+
+
+def _map_chunk(z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants) -> Draws:
+    """One chunk of draws, from coordinates (..., D) to parameters (..., D)."""
+    scales = _scales(z, problem, forest, constants)
+    kappa, delta = _coefficients(z, scales, problem, forest, constants)
+    full = problem.covariance == "full"
+    return Draws(
+        kappa=kappa,
+        delta=tuple(delta[g].swapaxes(0, 1) for g in sorted(delta)),
+        tau=scales.tau,
+        omega=tuple(gram(L.swapaxes(0, 1)) for L in scales.L) if full else (),
+        sigma=scales.sigma,
+        nu=None if scales.log_nu is None else 1 + np.exp(scales.log_nu),
+    )
+
+
+def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants) -> _Scales:
+    """All scales and correlations of some draws."""
+    sizes = {g: len(problem.varying[g]) for g in forest.order}
+    full = problem.covariance == "full"
+    z_tau = _by_factor(z.z_tau, sizes)
+    z_omega = _by_factor(z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()})
+    sigma = problem.sigma_min + np.exp(slanted(constants.log_sigma, z.z_sigma, z.z_nu))
+    log_nu = None if z.z_nu is None else bent(constants.log_nu, z.z_nu)
+    return _Scales(
+        tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
+        L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
+        sigma=sigma,
+        log_nu=log_nu,
+        c=np.exp(log_information(np.log(sigma), log_nu) - constants.log_c),
+    )
+
+
+def _by_factor(values: Floats, sizes: dict[int, int]) -> dict[int, Floats]:
+    """Consecutive blocks (size, D) of ``values``, one a factor in tree order."""
+    ends = np.cumsum([0, *sizes.values()])
+    return {g: values[i:j] for g, (i, j) in zip(sizes, pairwise(ends), strict=True)}
+
+
+def _correlation_factor(z: Floats, n: int) -> Floats:
+    """Cholesky factor (n, n, D) with partial correlations tanh(z); the identity if z is empty."""
+    L = np.zeros((n, n, z.shape[-1]))
+    partial = iter(np.tanh(z))
+    for i in range(n):
+        room = np.ones(z.shape[-1])  # 1 - sum of the row's squares so far
+        for j, p in zip(range(i), partial, strict=False):
+            L[i, j] = p * np.sqrt(room)
+            room = room * (1 - p**2)
+        L[i, i] = np.sqrt(room)
+    return L
+
+
+def _coefficients(
+    z: Coordinates, scales: _Scales, problem: Problem, forest: Forest, constants: MapConstants
+) -> tuple[Floats, dict[int, Floats]]:
+    """Population-level coefficients (K, D) and each factor's effects (K_g, J_g, D)."""
+    n_draws = len(scales.c)
+    shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
+    blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
+    z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()}
+    P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
+    kappa = np.zeros((problem.X.shape[1], n_draws))
+    delta: dict[int, Floats] = {}
+    for t, tree in enumerate(learn_trees(problem, forest)):
+        leaf = leaf_message(constants, t, scales.c)
+        conditionals, message = upward(leaf, tree.factors, [P[g] for g in tree.members])
+        q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])
+        d, B = _downward(conditionals, q, [z_delta[g] for g in tree.members])
+        delta.update(zip(tree.members, d, strict=True))
+        kappa += q[:, 0] if t == 0 else -contrast(constants.contrast_weight[t], B - q)
+    return kappa, delta
+
+
+def prior_precision(tau: Floats, L: Floats) -> Floats:
+    """P = Sigma^-1 (K_g, K_g, 1, D) of Sigma = diag(tau) L L' diag(tau)."""
+    return gram(inverse_lower(L) / tau)[:, :, None]
+
+
+def leaf_message(constants: MapConstants, t: int, c: Floats) -> Message:
+    """What the data say about the totals of a tree's leaf levels, (J, K, K) as (K, K, J, D)."""
+    F0 = (constants.leaf_information or (constants.root_information[None],))[t]
+    s0 = (constants.leaf_score or (constants.root_score[None],))[t]
+    return Message(c * np.moveaxis(F0, 0, -1)[..., None], c * s0.T[..., None])
+
+
+def root_conditional(message: Message, constants: MapConstants, t: int) -> Conditional:
+    """Conditional of a tree's root; kappa's prior belongs to the first one."""
+    first = float(t == 0)
+    return condition_root(message, first * constants.prior_precision, first * constants.prior_score)
+
+
+def _downward(
+    conditionals: Sequence[Conditional], q: Floats, z: Sequence[Floats]
+) -> tuple[list[Floats], Floats]:
+    """Effects (K_g, J, D) of a chain's factors, coarse to fine, and the leaf totals B (K, J, D)."""
+    delta, B = [], q
+    for conditional, z_g in zip(conditionals, z, strict=True):
+        B = B[:, conditional.factor.parents]
+        delta.append(effects(conditional, B, z_g))
+        B[conditional.factor.varying] += delta[-1]
+    return delta, B
+
+
+def contrast(W: Floats, T: Floats) -> Floats:
+    """Sum over leaf levels of W_l T_l: (J, K, K) and (K, J, D) to (K, D)."""
+    total: Floats = np.einsum("lij,jld->id", W, T)
+    return total

@@ -1,0 +1,91 @@
+"""Densities of one or two scales on a grid that homes in on them, and the priors of scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.interpolate import Akima1DInterpolator
+
+from skhlm._typing import Floats
+from skhlm.engine.problem import LocationScale
+from skhlm.numerics.scale_maps import bent, bent_slope, match_quantiles
+
+TAILS = (0.05, 0.5, 0.95)
+_DEPTH = 7.0  # log density below the maximum at which a point no longer counts
+_MAX_ROUNDS = 80
+_EPS = 64 * np.finfo(np.float64).eps
+_FINE = 801
+_REACH = 4.5  # of a grid, in sds
+_FARTHEST = 150.0  # logarithm of the largest scale whose square and inverse square are numbers
+
+Interval = tuple[float, float]
+
+
+def log_prior(prior: LocationScale, log_scale: Floats, k: int = 0) -> Floats:
+    """Log density of a log scale under entry k of the scale's prior, up to a constant."""
+    z2 = np.square((np.exp(log_scale) - prior.loc[k]) / prior.scale[k])
+    df = prior.df[k]
+    log_density: Floats = -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)
+    return log_density + log_scale
+
+
+def home_in(
+    log_density: Callable[..., Floats], box: Sequence[Interval], n: int
+) -> tuple[list[Floats], Floats]:
+    """Axes (n,) of a grid on which the density is resolved, and the log density on it.
+
+    The grid is moved, widened and refined until on every axis at least half of the points carry
+    the density and its ends do not. ``log_density`` takes one broadcasting array for each axis.
+    """
+    for _ in range(_MAX_ROUNDS):
+        axes = [np.linspace(low, high, n) for low, high in box]
+        values = log_density(*np.meshgrid(*axes, indexing="ij", sparse=True))
+        ends = _ends_of_mass(values)
+        if all(i > 0 and j < n - 1 and j - i + 1 >= n // 2 for i, j in ends):
+            break
+        box = [_around(axis, i, j) for axis, (i, j) in zip(axes, ends, strict=True)]
+        if any(high - low <= n * _EPS * max(abs(low), abs(high)) for low, high in box):
+            break
+    return axes, values
+
+
+def _ends_of_mass(values: Floats) -> list[tuple[int, int]]:
+    """First and last index on each axis at which the density counts."""
+    counts = np.argwhere(values >= values.max() - _DEPTH)
+    return list(zip(counts.min(axis=0).tolist(), counts.max(axis=0).tolist(), strict=True))
+
+
+def _around(axis: Floats, first: int, last: int) -> Interval:
+    """The interval one step wider than the points that count, or much wider at the grid's end."""
+    step, span = axis[1] - axis[0], axis[-1] - axis[0]
+    low = axis[first] - (step if first > 0 else span)
+    high = axis[last] + (step if last < len(axis) - 1 else span)
+    return float(low), float(high)
+
+
+def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Floats:
+    """5%, 50% and 95% points (3,) of a density on n points, laid out by a guess (3,) of them.
+
+    The grid is even in the coordinate of the bent map through the guess, in which a skewed density
+    is nearly normal: with a good guess a dozen points are enough.
+    """
+    coefficients = match_quantiles(guess)
+
+    def log_density_of_z(z: Floats) -> Floats:
+        x = bent(coefficients, z)
+        density = log_density(np.clip(x, -_FARTHEST, _FARTHEST))
+        density += np.log(bent_slope(coefficients, z))
+        return np.where(np.abs(x) <= _FARTHEST, density, -np.inf)
+
+    (z,), density = home_in(log_density_of_z, [(-_REACH, _REACH)], n)
+    return bent(coefficients, quantiles(z, density))
+
+
+def quantiles(x: Floats, log_density: Floats) -> Floats:
+    """5%, 50% and 95% points (3,) of a density known on a grid that resolves it."""
+    fine = np.linspace(x[0], x[-1], _FINE)
+    curve = Akima1DInterpolator(x, np.maximum(log_density - log_density.max(), -4 * _DEPTH))
+    mass = np.exp(np.minimum(curve(fine), 1.0))
+    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (mass[1:] + mass[:-1]))])
+    return np.interp(TAILS, cumulative / cumulative[-1], fine)

@@ -1,0 +1,76 @@
+"""A program that is missing, damaged, for another machine or not executable."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from skhlm.engine.program.executable import executable
+from skhlm.exceptions import ProgramError, SamplingError
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A copy of the installed program that a test may damage."""
+    copy = Path(shutil.copytree(executable.PROGRAM.parent, tmp_path / "package" / "bin"))
+    monkeypatch.setattr(executable, "PROGRAM", copy / executable.PROGRAM.name)
+    return copy
+
+
+def find(tmp_path):
+    run_directory = tmp_path / "run"
+    run_directory.mkdir()
+    return executable.find_program(run_directory)
+
+
+def test_runs_in_place(install, tmp_path):
+    assert find(tmp_path) == install / "hlm"
+
+
+def test_without_execute_bit_a_copy_beside_the_data_runs(install, tmp_path):
+    (install / "hlm").chmod(0o400)
+    found = find(tmp_path)
+    assert found == tmp_path / "run" / "bin" / "hlm"
+    assert found.stat().st_mode & 0o777 == 0o700
+    assert (install / "hlm").stat().st_mode & 0o777 == 0o400
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_space_for_the_copy(install, tmp_path, monkeypatch, number):
+    def copy(_source, target):
+        raise OSError(number, os.strerror(number), target)
+
+    (install / "hlm").chmod(0o400)
+    monkeypatch.setattr(shutil, "copy", copy)
+    with pytest.raises(SamplingError, match=rf"temporary directory {tmp_path} is full.*TMPDIR"):
+        find(tmp_path)
+
+
+def test_missing(install, tmp_path):
+    (install / "hlm").unlink()
+    with pytest.raises(ProgramError, match=r"missing at .*hlm\. Install skhlm again"):
+        find(tmp_path)
+
+
+def test_for_another_machine(install, tmp_path):
+    executable = bytearray((install / "hlm").read_bytes())
+    executable[18:20] = b"\xf3\x00"  # the ELF header's machine: RISC-V
+    (install / "hlm").write_bytes(executable)
+    with pytest.raises(ProgramError, match=r"cannot be started on this machine: Exec format error"):
+        find(tmp_path)
+
+
+def test_a_pointer_file_instead_of_the_program(install, tmp_path):
+    (install / "hlm").write_text("version https://example.org/spec/v1\nsize 3000000\n")
+    with pytest.raises(ProgramError, match=r"cannot be started"):
+        find(tmp_path)
+
+
+def test_without_its_library(install, tmp_path):
+    (install / "libtbb.so.2").unlink()
+    with pytest.raises(ProgramError, match=r"does not run: .*libtbb"):
+        find(tmp_path)

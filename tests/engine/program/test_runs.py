@@ -1,0 +1,324 @@
+"""What can go wrong while the Stan program runs, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import psutil
+import pytest
+from cmdstanpy import CmdStanModel
+from joblib import Parallel, delayed, parallel_config
+from sklearn.exceptions import ConvergenceWarning
+
+from skhlm import HLMRegressor
+from skhlm.engine.program import runs
+from skhlm.engine.program.data_block import write_json
+from skhlm.engine.program.executable import PROGRAM
+from skhlm.engine.program.progress import Progress
+from skhlm.engine.program.quiet import read_rows
+from skhlm.engine.settings import choose_settings
+from skhlm.engine.target import build_target
+from skhlm.exceptions import SamplingError
+from tests.engine.problems import make_problem
+
+LONG = 1_000_000  # iterations that no test waits for
+
+
+@pytest.fixture
+def long_fit(campaigns):
+    """A fit that lasts until something stops it."""
+    X, y = campaigns
+    model = HLMRegressor("region", chains=2, iter_sampling=LONG, random_state=0)
+    return lambda: model.fit(X[["region", "spend_1"]], y)
+
+
+@pytest.fixture
+def interrupts():
+    """Interrupts are raised, whatever those who run the tests have made of them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def programs():
+    """Running Stan programs that this process started."""
+    children = psutil.Process().children()
+    return [child for child in children if child.name() == "hlm"]
+
+
+def when_running(act, method="sample"):
+    """Do something in a thread once a program of this method has begun to write draws."""
+
+    def is_there():
+        with suppress(psutil.NoSuchProcess):  # the one before, which finds the mode, has ended
+            return any(f"method={method}" in program.cmdline() for program in programs())
+        return False
+
+    def wait_and_act():
+        while not is_there():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def assert_nothing_left(temporary):
+    assert not list(temporary.glob("skhlm-*"))
+    deadline = time.monotonic() + 60
+    while programs() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not programs()
+
+
+def test_killed(long_fit, temporary):
+    thread = when_running(lambda: programs()[0].kill())
+    with pytest.raises(SamplingError, match=r"killed \(signal 9, SIGKILL\), probably .* memory"):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_killed_while_it_draws_about_the_mode(campaigns, temporary):
+    X, y = campaigns
+    model = HLMRegressor("region", algorithm="laplace", iter_sampling=LONG, random_state=0)
+    thread = when_running(lambda: programs()[0].kill(), method="laplace")
+    with pytest.raises(SamplingError, match=r"killed \(signal 9, SIGKILL\)"):
+        model.fit(X[["region", "spend_1"]], y)
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_interrupted(long_fit, temporary):
+    thread = when_running(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_interrupted_while_the_program_is_stopped(long_fit, temporary):
+    def stop_and_interrupt():
+        programs()[0].suspend()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = when_running(stop_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_fits_in_a_process_that_was_forked_after_a_fit():
+    script = """
+import os, numpy as np
+from skhlm import HLMRegressor
+before = dict(os.environ)
+X = np.random.default_rng(0).normal(size=(40, 1))
+fit = lambda: HLMRegressor(chains=2, iter_sampling=300, random_state=0).fit(X, X[:, 0])
+import warnings; warnings.simplefilter("ignore")
+first = fit().coef_
+assert dict(os.environ) == before
+child = os.fork()
+if child == 0:
+    os._exit(0 if (fit().coef_ == first).all() else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert answer.stdout.strip() == "0"
+
+
+def test_rows_are_read_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((200, 7)) * 10.0 ** rng.integers(-300, 300, (200, 7))
+    rows[3, 2], rows[5, 1] = np.inf, np.nan
+    lines = [(",".join(map(repr, row.tolist())) + "\n").encode() for row in rows]
+    np.testing.assert_array_equal(read_rows(lines), rows)
+    assert read_rows([]).shape == (0, 0)
+
+
+def test_its_directory_removed(long_fit, temporary):
+    def remove():
+        for directory in temporary.glob("skhlm-*"):
+            directory.rename(temporary / "elsewhere")
+
+    thread = when_running(remove)
+    with pytest.raises(SamplingError, match=r"was removed while it ran"):
+        long_fit()
+    thread.join()
+    assert_nothing_left(temporary)
+
+
+def test_no_space_for_the_data(long_fit, temporary, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(runs, "write_json", refuse)
+    with pytest.raises(SamplingError, match=r"disk of the temporary directory .* is full"):
+        long_fit()
+    assert_nothing_left(temporary)
+
+
+def test_no_space_for_the_draws(tmp_path):
+    script = """
+import resource, signal
+import numpy as np
+from skhlm import HLMRegressor
+from skhlm.exceptions import SamplingError
+from tests.engine.problems import make_problem
+model = HLMRegressor(random_state=0, iter_sampling=100_000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    model.fit(np.arange(20.0)[:, None], np.arange(20.0) % 7)
+except SamplingError as error:
+    print(error)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"the temporary directory {tmp_path} is full, or may not take files" in answer.stdout
+    assert not list(tmp_path.glob("skhlm-*"))
+
+
+@pytest.mark.parametrize("algorithm", ["nuts", "laplace", "pathfinder", "advi"])
+def test_a_temporary_directory_of_any_name(temporary, monkeypatch, algorithm):
+    """Ends of lines, bytes that are no text, and what shells, CSV and paths give a meaning."""
+    odd = temporary / "a b\n#\r\t'\"\\,=~$*{}% é\udcff.csv (Default) "
+    odd.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    y = np.sin(np.arange(20.0))
+    model = HLMRegressor(algorithm=algorithm, chains=2, iter_sampling=200, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # these are few draws
+        assert model.fit(np.arange(20.0)[:, None], y).sigma_ > 0
+    assert_nothing_left(odd)
+
+
+def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(SamplingError, match=r"writable temporary directory .* TMPDIR"):
+        long_fit()
+
+
+def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
+    """Far from all rows a Student-t density is convex; there, draws have a standard deviation of 1.
+
+    That of 1,000 draws has an error of 0.022; all coordinates but the last hardly take part.
+    """
+    rng = np.random.default_rng(0)
+    problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
+    z = {"z_tau": [], "z_sigma": 0, "z_nu": [0], "z_omega": [], "z_root": [[99]], "z_delta": []}
+    write_json(build_target(problem).data_block(), tmp_path / "data.json")
+    write_json(z, tmp_path / "mode.json")
+    words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.json"]
+    subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=True)
+    lines = (tmp_path / "draws.csv").read_text().splitlines()
+    rows = [line for line in lines if not line.startswith("#")]
+    assert rows[0] == "log_p__,log_q__,z_sigma,z_nu.1,z_root.1.1"
+    log_p, _, *draws = np.loadtxt(rows[1:], delimiter=",").T
+    assert np.isfinite(log_p).all()
+    assert np.mean(draws[2]) == pytest.approx(99, abs=0.2)
+    assert np.std(draws[2]) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(("n_failures", "seeds"), [(0, [1]), (2, [1, 2, 3]), (99, [1, 2, 3])])
+def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch):
+    tried = []
+    variational = CmdStanModel.variational
+
+    def fail(self, *, seed, **arguments):
+        tried.append(seed)
+        if len(tried) <= n_failures:
+            raise RuntimeError("Variational algorithm gradient calculation failed.")
+        return variational(self, seed=seed, **arguments)
+
+    monkeypatch.setattr(CmdStanModel, "variational", fail)
+    problem = make_problem(np.ones((20, 1)), np.sin(np.arange(20)), [])
+    settings = settings_for(problem, algorithm="advi", iter_sampling=10)
+    found = runs.advi(build_target(problem).data_block(), settings, Progress(0))
+    assert tried == seeds
+    assert found.columns.shape == (40, 2)
+    assert np.isfinite(found.log_ratio).all()
+    assert (found.mode is None) == (n_failures < 3)
+
+
+def settings_for(problem, **chosen):
+    gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None, "fallback": None}
+    rest = {
+        "algorithm": "nuts",
+        "chains": 4,
+        "iter_sampling": 1,
+        "max_treedepth": 10,
+        "seed": 1,
+        "verbose": 0,
+    }
+    return choose_settings(problem, **(gaps | rest | chosen))
+
+
+def parallel_chains(**chosen):
+    problem = make_problem(np.ones((3, 1)), [1, 2, 4], [])
+    return settings_for(problem, **chosen).parallel_chains
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("n_jobs", [None, 2, -1])
+def test_one_chain_at_a_time_inside_joblib(backend, n_jobs):
+    inside = Parallel(2, backend=backend)(delayed(parallel_chains)(n_jobs=n_jobs) for _ in range(2))
+    assert inside == [1, 1]
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(1, 1), (2, 2), (-1, 3), (-2, 2), (8, 3)])
+def test_chains_at_a_time_as_joblib_is_configured(monkeypatch, n_jobs, expected):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    with parallel_config(n_jobs=n_jobs):
+        assert parallel_chains() == expected
+        assert parallel_chains(n_jobs=2) == 2
+    with parallel_config(backend="threading"):
+        assert parallel_chains() == 3
+
+
+def test_chains_at_a_time(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    assert [parallel_chains(n_jobs=n_jobs) for n_jobs in (None, -1, -2, -9, 1, 8)] == [
+        3,
+        3,
+        2,
+        1,
+        1,
+        3,
+    ]
+    assert parallel_chains(chains=2) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_levels", "covariance", "expected"),
+    [(20, "diagonal", 0.6), (10, "diagonal", 0.8), (20, "full", 0.8)],
+)
+def test_steps_are_careful_where_long_ones_diverge(n_levels, covariance, expected):
+    level = np.arange(40) % n_levels
+    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], covariance=covariance)
+    assert settings_for(problem).adapt_delta == expected
+    assert settings_for(problem, adapt_delta=0.9).adapt_delta == 0.9

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from skhlm.engine.quick_fit.evidence import cell_information, cell_score, learn_rows, to_leaves
+from skhlm.engine.quick_fit.tau_marginals import (
+    Collapsed,
+    diagonal_precision,
+    kappa_stand_in,
+    log_marginal,
+    marginal_scales,
+)
+from skhlm.engine.tree_map.forest import learn_forest
+from skhlm.engine.tree_map.messages import Message, condition, integrate
+from skhlm.engine.tree_map.trees import learn_trees
+from skhlm.numerics.grids import TAILS, log_prior, tails
+from tests.engine.problems import location_scale, make_problem
+
+N, SIGMA = 24, 0.7
+RNG = np.random.default_rng(3)
+COUNTRY = np.arange(N) % 6
+REGION = COUNTRY // 2
+X = np.column_stack([np.ones(N), RNG.normal(size=N)])
+Y = X @ [2, 1] + RNG.normal(size=6)[COUNTRY] + SIGMA * RNG.normal(size=N)
+GRID = np.linspace(-5, 3, 9)
+LOG_TAU = (np.log([0.8, 0.3]), np.log([0.5, 1.2]))
+
+
+def tree_message(varying=None, about=0.0):
+    """The problem, its tree, and the message of normal rows about kappa = ``about``."""
+    prior = location_scale(2, np.inf, 0.5, 3)
+    problem = make_problem(X, Y, [REGION, COUNTRY], varying=varying, kappa=prior)
+    (tree,) = learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
+    rows = learn_rows(problem)
+    precision = rows.weight / SIGMA**2
+    score = cell_score(rows, precision * (rows.y - about * rows.X.sum(axis=0)))
+    message = Message(to_leaves(cell_information(rows, precision), tree), to_leaves(score, tree))
+    return problem, tree, message
+
+
+def dense_log_evidence(problem, log_tau):
+    """log p(y | tau, sigma) with kappa and all effects integrated out."""
+    prior = problem.priors.kappa
+    covariance = problem.X @ np.diag(prior.scale**2) @ problem.X.T + SIGMA**2 * np.eye(N)
+    for g, a in enumerate(problem.varying):
+        level = problem.codes[problem.cell, g]
+        same = level[:, None] == level
+        Z = problem.X[:, a] * np.exp(log_tau[g])
+        covariance += same * (Z @ Z.T)
+    return stats.multivariate_normal(problem.X @ prior.loc, covariance).logpdf(problem.y)
+
+
+@pytest.mark.parametrize("about", [0.0, 1.3])
+@pytest.mark.parametrize("varying", [[[0, 1], [0, 1]], [[1], [0, 1]], [[0], [1]]])
+@pytest.mark.parametrize("g", [0, 1])
+def test_marginal_is_the_dense_evidence(g, varying, about):
+    problem, tree, message = tree_message(varying, about)
+    fixed = [log_tau[np.array(a)] for log_tau, a in zip(LOG_TAU, varying, strict=True)]
+    root = kappa_stand_in(problem.priors.kappa, about)
+    below, above = message, ((tree.factors[0], diagonal_precision(fixed[0])),)
+    if g == 0:
+        leaf = condition(tree.factors[1], message, diagonal_precision(fixed[1]))
+        below, above = integrate(leaf), ()
+    collapsed = Collapsed(tree.factors[g], below, fixed[g], above, root, problem.priors.tau[g])
+    for k in range(len(fixed[g])):
+        found = log_marginal(GRID, k, collapsed) - log_prior(problem.priors.tau[g], GRID, k)
+        expected = []
+        for x in GRID:
+            trial = [log_tau.copy() for log_tau in fixed]
+            trial[g][k] = x
+            expected.append(dense_log_evidence(problem, trial))
+        np.testing.assert_allclose(found - found[0], np.array(expected) - expected[0], atol=1e-8)
+
+
+def test_quantiles_by_brute_force():
+    problem, tree, message = tree_message()
+    root = kappa_stand_in(problem.priors.kappa)
+    start = tuple(x + np.array([[-1.0], [0.0], [0.75]]) for x in LOG_TAU)
+    for _ in range(2):
+        found = marginal_scales(message, tree, problem.priors, root, start, 25)
+        start = found
+    x = np.linspace(-9, 5, 1401)
+    for k in range(2):
+        trial = [found[0][1].copy(), found[1][1].copy()]
+        density = []
+        for value in x:
+            trial[0][k] = value
+            density.append(dense_log_evidence(problem, trial))
+        density = np.array(density) + log_prior(problem.priors.tau[0], x, k)
+        mass = np.cumsum(np.exp(density - density.max()))
+        expected = np.interp(TAILS, mass / mass[-1], x)
+        if k == 1:  # the last one updated: all others are where they were
+            np.testing.assert_allclose(found[0][:, k], expected, atol=0.03)
+        np.testing.assert_allclose(found[0][:, k], expected, atol=0.2)
+
+
+def test_tails_follow_the_density_wherever_it_is():
+    for loc, scale in [(0.0, 1.0), (40.0, 1e-6), (-30.0, 5.0)]:
+        found = tails(stats.norm(loc, scale).logpdf, np.array([-1.0, 0.0, 1.0]), 13)
+        expected = stats.norm(loc, scale).ppf(TAILS)
+        np.testing.assert_allclose(found, expected, atol=0.01 * scale)
+
+
+def test_tails_of_a_skewed_density():
+    density = stats.gumbel_l(1.0, 0.8)  # long to the left, as log tau near zero
+    guess = density.ppf(TAILS) + np.array([0.2, -0.2, 0.1])
+    np.testing.assert_allclose(tails(density.logpdf, guess, 25), density.ppf(TAILS), atol=0.01)
+
+
+@pytest.mark.parametrize("df", [1.0, 4.0, np.inf])
+def test_log_prior(df):
+    prior = location_scale(2, df, 0.4, 1.7)
+    density = stats.norm(0.4, 1.7) if np.isinf(df) else stats.t(df, 0.4, 1.7)
+    expected = density.logpdf(np.exp(GRID)) + GRID
+    found = log_prior(prior, GRID, 1)
+    np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-12)
