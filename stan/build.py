@@ -192,7 +192,7 @@ def make(target: Path, command: Iterable[str | Path], complaint: str) -> Path:
 
 def compile_main(tools: Toolchain, cache: Path) -> Path:
     """Object of the command line, shared by all programs."""
-    sources = [STAN / "main.cpp", *sorted((STAN / "command_line").glob("*.hpp"))]
+    sources = [STAN / "main.cpp", *sorted((STAN / "command_line").rglob("*.hpp"))]
     flags = [MAIN_OPTIMISATION, *COMPILE_FLAGS]
     name = f"main-{fingerprint(tools.identity, flags, *sources)}.o"
     return make(
@@ -205,7 +205,7 @@ def compile_model(tools: Toolchain, cache: Path, source: Path, user_header: Path
     flags = [MODEL_OPTIMISATION, *COMPILE_FLAGS]
     headers: list[Path] = []
     if user_header is not None:
-        headers = sorted(user_header.parent.glob("*.hpp"))
+        headers = sorted(user_header.parent.rglob("*.hpp"))
         flags += ["-include", str(user_header)]
     name = f"{source.stem}-{fingerprint(tools.identity, flags, *headers)}.o"
     return make(

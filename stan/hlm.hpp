@@ -1,11 +1,13 @@
 #ifndef HLM_HPP
 #define HLM_HPP
 
+#include "families/families.hpp"
 #include "rows.hpp"
 #include "tree_map.hpp"
 
 #include <stan/math/rev.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <ostream>
 #include <stdexcept>
@@ -14,7 +16,7 @@
 /*
  * The function that hlm.stan declares and does not define: everything between the scales and the
  * log density, fused, with its gradient written by hand. tree_map.hpp takes z to coefficients and
- * effects, rows.hpp takes those to the likelihood, and each hands back the adjoints.
+ * effects, rows.hpp and families/ take those to the likelihood, and each hands back the adjoints.
  */
 namespace hlm {
 
@@ -39,54 +41,53 @@ struct KappaPrior {
   }
 };
 
-/** Derivatives of the fused log density by its six arguments. */
+/** Derivatives of the fused log density by its four arguments. */
 struct Gradient {
-  MapAdjoint map;
-  double sigma, nu;
+  MapAdjoint map;  // and by c, which the auxiliary parameters' hold already
+  double aux[MAX_AUX];
 };
 
 /** Value of the fused log density and, if asked for, its gradient. */
 inline double log_density(const double* z_root, const double* z_delta, const double* precision,
-                          double c, double sigma, double nu, const Forest& forest,
-                          const MapConstants& constants, const Rows& rows, bool student,
+                          const double* aux, double log_c, const Forest& forest,
+                          const MapConstants& constants, const Rows& rows, int family,
                           const KappaPrior& prior, Gradient* gradient) {
   static thread_local TreeMap map;  // kept for its memory only
   static thread_local std::vector<double> d_kappa, d_shift;
   d_kappa.resize(rows.n_coefficients);
   d_shift.resize(rows.n_coefficients);
   map.set_up(forest, constants);
-  double value = map.forward(z_root, z_delta, precision, c);
-  value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());
-  const auto add_rows = [&](auto family) {
-    return sweep_rows(rows, family, map.shift(), map.total(), map.n_totals(), d_shift.data(),
-                      map.d_total());
-  };
-  const RowsResult result = !student        ? add_rows(Normal(sigma))
-                            : rows.weighted ? add_rows(StudentT<true>(nu, sigma))
-                                            : add_rows(StudentT<false>(nu, sigma));
-  value += result.log_density;
-  if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
-  if (gradient) {
-    gradient->sigma = result.d_sigma;
-    gradient->nu = result.d_nu;
-    map.reverse(d_kappa.data(), d_shift.data(), gradient->map);
-  }
-  return value;
+  return with_family(family, aux, rows.weighted, [&](const auto& likelihood) {
+    const double unit = std::exp(-log_c);
+    double value = map.forward(z_root, z_delta, precision, likelihood.information() * unit);
+    value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());
+    const RowsResult result = sweep_rows(rows, likelihood, map.shift(), map.total(),
+                                         map.n_totals(), d_shift.data(), map.d_total());
+    value += result.log_density;
+    if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
+    if (gradient) {
+      map.reverse(d_kappa.data(), d_shift.data(), gradient->map);
+      std::copy(result.d_aux, result.d_aux + MAX_AUX, gradient->aux);
+      likelihood.add_d_information(gradient->map.c * unit, gradient->aux);
+    }
+    return value;
+  });
 }
 
 }  // namespace hlm
 
 /**
  * hlm.stan's log density of rows, group effects, population-level coefficients and auxiliary roots
- * with the map's log Jacobian; see there for the arguments. The first six share one scalar type
+ * with the map's log Jacobian; see there for the arguments. The first four share one scalar type
  * Real: double where only the value is asked for, else var. Parameters are matrices in Stan 2.35
  * and maps of the sampler's memory in later versions.
  */
 template <class Roots, class Deltas, class Real, class RowMatrix, class RowVector, class KMatrix,
           class KVector>
 Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
-                     const Eigen::Matrix<Real, -1, 1>& precision, const Real& c,
-                     const Real& sigma, const Real& nu, const std::vector<int>& n_levels,
+                     const Eigen::Matrix<Real, -1, 1>& precision,
+                     const Eigen::Matrix<Real, -1, 1>& aux, double log_c,
+                     const std::vector<int>& n_levels,
                      const std::vector<int>& n_varying, const std::vector<int>& varying,
                      const std::vector<int>& tree, const std::vector<int>& is_leaf,
                      const std::vector<int>& parent, const KMatrix& leaf_information,
@@ -96,7 +97,7 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                      const KVector& prior_precision, const KVector& prior_score,
                      const std::vector<int>& leaf, const std::vector<int>& start,
                      const RowMatrix& X, const RowVector& y, const RowVector& weight,
-                     int weighted, double n_obs, double rss, int student,
+                     int weighted, double n_obs, double rss, int family,
                      const KVector& kappa_df, const KVector& kappa_loc,
                      const KVector& kappa_scale, std::ostream*) {
   using stan::math::value_of;
@@ -111,31 +112,33 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                        y.data(), weight.data(), weighted != 0, n_obs, rss};
   const hlm::KappaPrior prior{kappa_df.data(), kappa_loc.data(), kappa_scale.data()};
   const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,
-                            const Eigen::VectorXd& P, hlm::Gradient* gradient) {
-    return hlm::log_density(root.data(), delta.data(), P.data(), value_of(c), value_of(sigma),
-                            value_of(nu), forest, constants, rows, student != 0, prior, gradient);
+                            const Eigen::VectorXd& P, const Eigen::VectorXd& auxiliary,
+                            hlm::Gradient* gradient) {
+    return hlm::log_density(root.data(), delta.data(), P.data(), auxiliary.data(), log_c, forest,
+                            constants, rows, family, prior, gradient);
   };
   if constexpr (std::is_same<Real, double>::value) {
-    return evaluate(z_root, z_delta, precision, nullptr);
+    return evaluate(z_root, z_delta, precision, aux, nullptr);
   } else {
     using stan::arena_t;
     arena_t<Eigen::MatrixXd> d_root(z_root.rows(), z_root.cols());
     arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
-    hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, 0, 0};
-    const double value = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), &d);
+    arena_t<Eigen::VectorXd> d_aux(aux.size());
+    hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, {}};
+    const double value
+        = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), value_of(aux), &d);
+    d_aux = Eigen::Map<const Eigen::VectorXd>(d.aux, aux.size());
     if (!(d_root.allFinite() && d_delta.allFinite() && d_precision.allFinite()
-          && std::isfinite(d.map.c + d.sigma + d.nu)))
+          && d_aux.allFinite()))
       throw std::domain_error("hlm: gradient is not finite");
     arena_t<Eigen::Matrix<Real, -1, -1>> roots = z_root;
-    arena_t<Eigen::Matrix<Real, -1, 1>> deltas = z_delta, precisions = precision;
+    arena_t<Eigen::Matrix<Real, -1, 1>> deltas = z_delta, precisions = precision, scales = aux;
     return stan::math::make_callback_var(value, [=](auto& result) mutable {
       const double adjoint = result.adj();
       roots.adj() += adjoint * d_root;
       deltas.adj() += adjoint * d_delta;
       precisions.adj() += adjoint * d_precision;
-      c.adj() += adjoint * d.map.c;
-      sigma.adj() += adjoint * d.sigma;
-      nu.adj() += adjoint * d.nu;
+      scales.adj() += adjoint * d_aux;
     });
   }
 }

@@ -7,19 +7,20 @@
  *   beta_i = kappa + sum_g delta_{g, level of row i in factor g}
  *   delta_{g,l} ~ MVN(0, Sigma_g),  Sigma_g = diag(tau_g) Omega_g diag(tau_g),  Omega_g = I or
  *                                   LKJ(lkj_shape); delta_g has the K_g coefficients that vary by g
- *   kappa_k ~ student_t(df, loc, scale);  tau_gk likewise, cut at 0;  sigma, cut at sigma_min;
- *   nu ~ gamma, cut at 1
+ *   kappa_k ~ student_t(df, loc, scale);  tau_gk likewise, cut at 0
+ *   the family's auxiliary parameters, sigma and nu: student_t(df, loc, scale) or gamma(shape, rate),
+ *   cut at aux_min
  *
  * MAP. The parameters below are z, near N(0, I) under the posterior. Constants in the data block
  * describe a quick first fit; whatever they are, the posterior of the model is exact.
  *
- *   log tau, log(nu - 1):  a + b z + c (sqrt(1 + z^2) - 1),      |c| < b: increasing
- *   log(sigma - sigma_min) = s1 + s2 z_sigma + s3 z_nu
+ *   log tau, log(aux - aux_min):  a + b z + c (sqrt(1 + z^2) - 1),      |c| < b: increasing;
+ *   an auxiliary parameter leans on those after it, + lean z
  *   Omega_g by its canonical partial correlations tanh(z_omega)
  *
  *   Factors form trees, each a chain of nested factors, coarse to fine. With P_g = Sigma_g^-1, A_g
- *   the selection of the K_g coefficients, and c = c(sigma, nu) / c(first fit),
- *   c(sigma, nu) = (nu + 1) / ((nu + 3) sigma^2)  or  1 / sigma^2:
+ *   the selection of the K_g coefficients, and c = c(aux) / c(first fit), c(aux) the expected
+ *   information of a row (families/):
  *
  *   up, children first: F = c leaf_information, s = c leaf_score at the leaves, sums of messages
  *   above:    A F A' + P = R R',  Q = R^-1,  M = I - F A' Q'Q A,  message M F and M s
@@ -42,7 +43,7 @@
  */
 functions {
   // Everything between the scales and the log density, with its gradient: hlm.hpp.
-  real hlm_log_density(matrix z_root, vector z_delta, vector precision, real c, real sigma, real nu,
+  real hlm_log_density(matrix z_root, vector z_delta, vector precision, vector aux, data real log_c,
                        data array[] int J, data array[] int n_varying, data array[] int varying,
                        data array[] int tree, data array[] int is_leaf, data array[] int parent,
                        data matrix leaf_information, data matrix leaf_score,
@@ -51,7 +52,7 @@ functions {
                        data vector root_score, data vector prior_precision,
                        data vector prior_score, data array[] int leaf, data array[] int start,
                        data matrix X, data vector y, data vector weight, data int weighted,
-                       data real n_obs, data real rss, data int student, data vector kappa_df,
+                       data real n_obs, data real rss, data int family, data vector kappa_df,
                        data vector kappa_loc, data vector kappa_scale);
 
   // a + b z + c (sqrt(1 + z^2) - 1), elementwise: a line bent at 0, with slope b + c z/sqrt(1 + z^2)
@@ -116,7 +117,8 @@ data {
   matrix[K, N] X; // a column is a row of the data
   vector[N] y;
   vector<lower=0>[N] weight;
-  int<lower=0, upper=1> student; // family: 1 student_t, 0 normal
+  int<lower=0> family; // its number in families/families.hpp
+  int<lower=0> n_aux; // its auxiliary parameters
   int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
   real<lower=0> n_obs; // sum of the weights
   real<lower=0> rss; // normal family: squares already integrated out of the rows
@@ -132,9 +134,9 @@ data {
   vector[K] prior_precision; // Gaussian stand-in for the prior of kappa
   vector[K] prior_score;
   matrix[3, sum(n_varying)] log_tau; // a, b, c of log tau
-  vector[3] log_sigma; // s1, s2, s3 of log(sigma - sigma_min)
-  vector[3] log_nu; // a, b, c of log(nu - 1)
-  real log_c; // log c(sigma, nu) of the first fit
+  matrix[3, n_aux] log_aux; // a, b, c of log(aux - aux_min)
+  matrix[n_aux, n_aux] aux_lean; // its slope on the z of those that come later, above the diagonal
+  real log_c; // log c(aux) of the first fit
 
   // Priors
   vector<lower=0>[K] kappa_df;
@@ -143,9 +145,12 @@ data {
   vector<lower=0>[sum(n_varying)] tau_df;
   vector[sum(n_varying)] tau_loc;
   vector<lower=0>[sum(n_varying)] tau_scale;
-  vector[3] sigma_prior; // df, loc, scale
-  real<lower=0> sigma_min; // where sigma is cut: an exact fit would have none
-  vector<lower=0>[2] nu_prior; // shape, rate
+  vector<lower=0>[n_aux] aux_min; // where they are cut
+  vector<lower=0>[n_aux] aux_df; // student_t(df, loc, scale), or where df is 0
+  vector[n_aux] aux_loc;
+  vector<lower=0>[n_aux] aux_scale;
+  vector<lower=0>[n_aux] aux_shape; // gamma(shape, rate)
+  vector<lower=0>[n_aux] aux_rate;
   real<lower=0> lkj_shape;
 }
 transformed data {
@@ -175,8 +180,7 @@ transformed data {
 }
 parameters {
   vector[sum(n_varying)] z_tau;
-  real z_sigma;
-  array[student] real z_nu;
+  vector[n_aux] z_aux;
   vector[sum(n_omega)] z_omega; // factor by factor, strict lower triangle row by row
   matrix[K, max(T, 1)] z_root;
   vector[n_delta] z_delta; // factor by factor, level by level, coefficient fastest
@@ -186,22 +190,19 @@ model {
   target += location_scale_lpdf(tau | tau_df, tau_loc, tau_scale);
   target += bend_log_derivative(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
 
-  real log_excess = log_sigma[1] + log_sigma[2] * z_sigma;
-  real nu = 1;
-  real information = 1; // c(sigma, nu) sigma^2
-  if (student) {
-    vector[1] z = to_vector(z_nu);
-    vector[1] log_nu_1 = bend(z, log_nu[{1}], log_nu[{2}], log_nu[{3}]);
-    nu = 1 + exp(log_nu_1[1]);
-    target += gamma_lpdf(nu | nu_prior[1], nu_prior[2]);
-    target += bend_log_derivative(z, log_nu[{2}], log_nu[{3}]) + log_nu_1[1];
-    log_excess += log_sigma[3] * z[1];
-    information = (nu + 1) / (nu + 3);
+  vector[n_aux] aux;
+  for (j in 1 : n_aux) { // the last first: the others lean on it
+    int i = n_aux + 1 - j;
+    real log_excess = bend(z_aux[{i}], log_aux[1, {i}]', log_aux[2, {i}]', log_aux[3, {i}]')[1]
+                      + dot_product(tail(aux_lean[i], n_aux - i), tail(z_aux, n_aux - i));
+    aux[i] = aux_min[i] + exp(log_excess);
+    target += aux_df[i] == 0
+              ? gamma_lpdf(aux[i] | aux_shape[i], aux_rate[i])
+              : location_scale_lpdf(aux[{i}] | aux_df[{i}], aux_loc[{i}], aux_scale[{i}]);
+    target += log_aux[3, i] == 0 // a straight map: its slope is a constant
+              ? log_excess
+              : bend_log_derivative(z_aux[{i}], log_aux[2, {i}]', log_aux[3, {i}]') + log_excess;
   }
-  real sigma = sigma_min + exp(log_excess);
-  target += location_scale_lpdf([sigma]' | sigma_prior[{1}], sigma_prior[{2}], sigma_prior[{3}]);
-  target += log_excess;
-  real c = information / square(sigma) * exp(-log_c);
 
   // log sech(z)^2 = log 4 + log inv_logit(2z) + log(1 - inv_logit(2z))
   target += dot_product(omega_power,
@@ -223,9 +224,9 @@ model {
     }
   }
 
-  target += hlm_log_density(z_root, z_delta, precision, c, sigma, nu, J, n_varying, varying, tree,
+  target += hlm_log_density(z_root, z_delta, precision, aux, log_c, J, n_varying, varying, tree,
                             is_leaf, parent, leaf_information, leaf_score, contrast_weight,
                             auxiliary_information, auxiliary_mean, root_information, root_score,
                             prior_precision, prior_score, leaf, start, X, y, weight, weighted,
-                            n_obs, rss, student, kappa_df, kappa_loc, kappa_scale);
+                            n_obs, rss, family, kappa_df, kappa_loc, kappa_scale);
 }

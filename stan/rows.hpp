@@ -1,8 +1,6 @@
 #ifndef HLM_ROWS_HPP
 #define HLM_ROWS_HPP
 
-#include "log_product.hpp"
-
 #include <stan/math/rev.hpp>  // before Eigen, which it extends
 
 #include <cmath>
@@ -10,16 +8,18 @@
 #include <vector>
 
 /*
- * The rows: log p(y | coefficients, sigma, nu) and its gradient, in one pass over the data.
+ * The rows: log p(y | coefficients, auxiliary parameters) and its gradient, in one pass over the data.
  *
  * Rows of one cell (one combination of levels) follow each other and share their coefficients
  *
- *     beta = shift + sum_t total[leaf_t],      eta_i = x_i' beta,      e_i = y_i - eta_i
+ *     beta = shift + sum_t total[leaf_t],      eta_i = x_i' beta
  *
  * so that what a row leaves behind is its score, the derivative of its log density by eta_i; a
  * cell's scores are summed as sum_i score_i x_i and then handed to the leaf of every tree.
  */
 namespace hlm {
+
+constexpr int MAX_AUX = 2;  // auxiliary parameters of a family
 
 /** The data rows, sorted by cell. Pointers and references only: nothing is copied. */
 struct Rows {
@@ -35,91 +35,10 @@ struct Rows {
   double rss;                     // normal family: squares already integrated out of the rows
 };
 
-/**
- * Student-t rows. With q_i = 1 + e_i^2 / (nu sigma^2) and h = (nu + 1)/2,
- *
- *     log p = -sum_i w_i [ log B(1/2, nu/2) + log(nu)/2 + log sigma + h log q_i ]
- *
- *     d/d eta_i = 2 h / (nu sigma^2) w_i e_i / q_i
- *     d/d sigma = -n / sigma + 2 h / (nu sigma^3) sum_i w_i e_i^2 / q_i
- *     d/d nu    = n/2 [digamma(h) - digamma(nu/2) - 1/nu] - 1/2 sum_i w_i log q_i
- *                 + h / (nu^2 sigma^2) sum_i w_i e_i^2 / q_i
- *
- * where n = sum w_i. The product of the q_i gives the sum of their logs; only rows that are weighted
- * need a logarithm of their own, and where none is, not even a branch is spent on them.
- */
-template <bool Weighted>
-class StudentT {
- public:
-  StudentT(double nu, double sigma) : nu_(nu), sigma_(sigma), inverse_(1 / (nu * sigma * sigma)) {}
-
-  /** Takes in one residual; returns w e / q, its score but for `score_scale`. */
-  double add(double residual, double weight) {
-    const double q = 1 + residual * residual * inverse_;
-    q_.times(q);
-    if (Weighted && weight != 1) rest_ += (weight - 1) * std::log(q);
-    const double score = (Weighted ? weight * residual : residual) / q;
-    squares_ += residual * score;
-    return score;
-  }
-  double score_scale() const { return (nu_ + 1) * inverse_; }
-  double log_density(const Rows& rows) const {
-    return -rows.n_obs * (stan::math::lbeta(0.5, 0.5 * nu_) + 0.5 * std::log(nu_) + std::log(sigma_))
-           - 0.5 * (nu_ + 1) * sum_log_q();
-  }
-  double d_sigma(const Rows& rows) const {
-    return ((nu_ + 1) * inverse_ * squares_ - rows.n_obs) / sigma_;
-  }
-  double d_nu(const Rows& rows) const {
-    using stan::math::digamma;
-    const double h = 0.5 * (nu_ + 1);
-    return 0.5 * rows.n_obs * (digamma(h) - digamma(0.5 * nu_) - 1 / nu_) - 0.5 * sum_log_q()
-           + h * inverse_ * squares_ / nu_;
-  }
-
- private:
-  double sum_log_q() const { return q_.log() + rest_; }
-
-  double nu_, sigma_, inverse_;
-  LogProduct q_;
-  double rest_ = 0;     // sum (w - 1) log q
-  double squares_ = 0;  // sum w e^2 / q
-};
-
-/**
- * Normal rows, or fewer rows with the same squares: with S = rss + sum_i w_i e_i^2,
- *
- *     log p = -n log sigma - S / (2 sigma^2),   d/d eta_i = w_i e_i / sigma^2,
- *     d/d sigma = -n / sigma + S / sigma^3
- *
- * (sqrt(2 pi) left out).
- */
-class Normal {
- public:
-  explicit Normal(double sigma) : sigma_(sigma) {}
-
-  double add(double residual, double weight) {
-    const double score = weight * residual;
-    squares_ += residual * score;
-    return score;
-  }
-  double score_scale() const { return 1 / (sigma_ * sigma_); }
-  double log_density(const Rows& rows) const {
-    return -rows.n_obs * std::log(sigma_) - 0.5 * (rows.rss + squares_) * score_scale();
-  }
-  double d_sigma(const Rows& rows) const {
-    return ((rows.rss + squares_) * score_scale() - rows.n_obs) / sigma_;
-  }
-  double d_nu(const Rows&) const { return 0; }
-
- private:
-  double sigma_;
-  double squares_ = 0;  // sum w e^2
-};
-
-/** What the rows report: the log density and its derivatives by the scales. */
+/** What the rows report: the log density and its derivatives by the auxiliary parameters. */
 struct RowsResult {
-  double log_density, d_sigma, d_nu;
+  double log_density;
+  double d_aux[MAX_AUX];
 };
 
 /** The pass over the rows for K coefficients, K known to the compiler or Eigen::Dynamic. */
@@ -143,13 +62,15 @@ RowsResult sweep(const Rows& rows, Family family, const double* shift_, const do
     for (int t = 0; t < rows.n_trees; ++t) beta += total.col(leaf[t] - 1);
     score.setZero();
     for (int i = rows.start[c] - 1; i < rows.start[c + 1] - 1; ++i)
-      score += family.add(rows.y[i] - X.col(i).dot(beta), rows.weight[i]) * X.col(i);
+      score += family.add(rows.y[i], X.col(i).dot(beta), rows.weight[i]) * X.col(i);
     for (int t = 0; t < rows.n_trees; ++t) d_total.col(leaf[t] - 1) += score;
     sum_of_scores += score;
   }
   d_total *= family.score_scale();
   d_shift = sum_of_scores * family.score_scale();
-  return {family.log_density(rows), family.d_sigma(rows), family.d_nu(rows)};
+  RowsResult result{family.log_density(rows), {}};
+  family.d_aux(rows, result.d_aux);
+  return result;
 }
 
 /** The pass over the rows: fills d_shift (K) and d_total (K x n_totals) with the scores' sums. */
