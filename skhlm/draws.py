@@ -28,8 +28,7 @@ class Draws:
     ``delta``    (J_g, K_g) each         group effects
     ``tau``      (K_g,) each             sd of the group effects
     ``omega``    (K_g, K_g) each         their correlations; empty tuple for a diagonal covariance
-    ``sigma``    ()                      residual scale
-    ``nu``       ()                      degrees of freedom; None for the normal family
+    ``auxiliary``  () each               the family's parameters, by name
     ===========  ======================  ==================================================
     """
 
@@ -37,13 +36,12 @@ class Draws:
     delta: tuple[Floats, ...]
     tau: tuple[Floats, ...]
     omega: tuple[Floats, ...]
-    sigma: Floats
-    nu: Floats | None
+    auxiliary: dict[str, Floats]
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of chains and of draws in each."""
-        chains, draws = self.sigma.shape
+        chains, draws = self.kappa.shape[:2]
         return chains, draws
 
     def map(self, function: Callable[[Floats], Floats]) -> Draws:
@@ -54,8 +52,7 @@ class Draws:
             delta=tuple(map(function, self.delta)),
             tau=tuple(map(function, self.tau)),
             omega=tuple(map(function, self.omega)),
-            sigma=function(self.sigma),
-            nu=None if self.nu is None else function(self.nu),
+            auxiliary={name: function(values) for name, values in self.auxiliary.items()},
         )
 
     def followed_by(self, other: Draws) -> Draws:
@@ -65,8 +62,10 @@ class Draws:
             delta=tuple(map(_joined, self.delta, other.delta)),
             tau=tuple(map(_joined, self.tau, other.tau)),
             omega=tuple(map(_joined, self.omega, other.omega)),
-            sigma=_joined(self.sigma, other.sigma),
-            nu=None if self.nu is None or other.nu is None else _joined(self.nu, other.nu),
+            auxiliary={
+                name: _joined(values, other.auxiliary[name])
+                for name, values in self.auxiliary.items()
+            },
         )
 
 

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine import Problem
+from skhlm.families import find_family
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.design import (
     Ranges,
@@ -27,7 +28,8 @@ from skhlm.inputs.design import (
 from skhlm.inputs.frames import check_fit_data, check_predict_data, name_of_outcome
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
-from skhlm.priors import Priors, build_priors
+from skhlm.inputs.priors import build_priors
+from skhlm.priors import Priors
 from skhlm.reports.pooling import LevelData
 
 
@@ -131,12 +133,14 @@ def prepare(
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
     groups = learn_groups(data.hierarchies, data.groups)
     groups.warn_of_twins(data.groups)
+    family = find_family(model.family)
     priors = build_priors(
         model.priors,
         columns=data.columns,
         hierarchies=data.hierarchies,
         coefficients=names,
         varying=varying,
+        family=family,
     )
     codes = groups.codes(data.groups, len(data.y))
     rows = canonical_rows(data.predictors, data.y, data.weight, codes)
@@ -144,14 +148,18 @@ def prepare(
         rows, data.predictor_names, autoscale=model.autoscale, fit_intercept=model.fit_intercept
     )
     problem = Problem(
-        X=units.predictors(rows.X),
-        y=units.outcome(rows.y),
-        weight=rows.weight,
-        cell=rows.cell,
+        evidence=family.evidence(
+            units.predictors(rows.X),
+            units.outcome(rows.y),
+            rows.weight,
+            rows.cell,
+            len(rows.codes),
+            priors.auxiliary,
+        ),
         codes=rows.codes,
         n_levels=groups.n_levels,
         varying=varying,
-        family=model.family,
+        family=family,
         covariance=model.covariance,
         priors=priors,
     )

@@ -20,12 +20,12 @@ from skhlm.engine import (
     Algorithm,
     Covariance,
     Earlier,
-    Family,
     Problem,
     SamplerSettings,
     choose_settings,
     infer,
 )
+from skhlm.families import FAMILIES
 from skhlm.html_report import ReportMixin
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.methods.continuation import continue_from
@@ -201,7 +201,7 @@ class HLMRegressor(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "groups": [None, str, Integral, tuple, list, Hidden("array-like")],  # fit says more
         "varying": [StrOptions({"all", "intercept"}), list, Mapping, Hidden("array-like")],
-        "family": [StrOptions({"student_t", "normal"})],
+        "family": [StrOptions(set(FAMILIES))],
         "covariance": [StrOptions({"diagonal", "full"})],
         "fit_intercept": ["boolean"],
         "autoscale": ["boolean"],
@@ -229,7 +229,7 @@ class HLMRegressor(
         groups: Any = None,
         *,
         varying: Any = "all",
-        family: Family = "student_t",
+        family: str = "student_t",
         covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,

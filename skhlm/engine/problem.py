@@ -5,43 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+from skhlm._typing import Ints
+from skhlm.families import Evidence, Family
+from skhlm.priors import Priors
 
-from skhlm._typing import Floats, Ints
-from skhlm.priors import LocationScale, Priors
-
-__all__ = ["Covariance", "Family", "LocationScale", "Priors", "Problem"]
-
-Family = Literal["student_t", "normal"]
 Covariance = Literal["diagonal", "full"]
-
-_SMALLEST = 1e-8
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows in canonical order (sorted by cell), the cells' levels, and the model to fit to them.
+    """What the likelihood sees of the rows, the cells' levels, and the model to fit to them.
 
     ============  ===========  ===================================================================
     field         shape        what it is
     ============  ===========  ===================================================================
-    ``X``         (N, K)       predictors as the model sees them, the intercept's ones included
-    ``y``         (N,)         outcome as the model sees it
-    ``weight``    (N,)         frequency weights, > 0
-    ``cell``      (N,)         cell of each row: 0, ..., C - 1, non-decreasing, none left out
+    ``evidence``               the rows, predictors and outcome as the model sees them, the
+                               intercept's ones included, as few as the family needs
     ``codes``     (C, G)       level of each cell in each factor, from 0; every level occurs
     ``n_levels``  G numbers    J_g
-    ``varying``   G x (K_g,)   which coefficients vary by the factor (columns of X), increasing
+    ``varying``   G x (K_g,)   which coefficients vary by the factor (predictors), increasing
     ============  ===========  ===================================================================
 
     A cell is a distinct combination of levels. Without grouping factors there is one cell and
     ``codes`` has shape (1, 0).
     """
 
-    X: Floats
-    y: Floats
-    weight: Floats
-    cell: Ints
+    evidence: Evidence
     codes: Ints
     n_levels: tuple[int, ...]
     varying: tuple[Ints, ...]
@@ -50,12 +39,11 @@ class Problem:
     priors: Priors
 
     @property
-    def sigma_min(self) -> float:
-        """Where sigma is cut, far below what data tell: 1e-8 sd(y), or of its prior's scale.
+    def n_coefficients(self) -> int:
+        """K."""
+        return self.evidence.n_coefficients
 
-        Where the model fits every row exactly (a constant y; repeated rows and more coefficients
-        than distinct ones) the posterior would otherwise pile up without end at sigma = 0.
-        """
-        mean = np.average(self.y, weights=self.weight)
-        variance = np.average(np.square(self.y - mean), weights=self.weight)
-        return _SMALLEST * float(np.sqrt(variance) or self.priors.sigma.scale[0])
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """How far above its bound each auxiliary parameter stays."""
+        return self.family.cuts(self.evidence)

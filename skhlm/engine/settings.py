@@ -75,7 +75,7 @@ def _adapt_delta(problem: Problem) -> float:
     so long that the tails of sigma and nu are missed, while careful ones cost little.
     """
     n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
-    few = problem.X.shape[1] + n_effects < _FEW
+    few = problem.n_coefficients + n_effects < _FEW
     return _CAREFUL if few or problem.covariance == "full" else _BOLD
 
 

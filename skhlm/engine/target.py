@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from skhlm.engine.program.columns import initial_values, read_coordinates
 from skhlm.engine.program.data_block import DataBlock, build_data_block
 from skhlm.engine.program.runs import INITIAL_RADIUS, Start
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.quick_fit.evidence import Rows, learn_rows
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.engine.tree_map.forest import Forest, learn_forest
@@ -24,16 +22,15 @@ from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
 
 @dataclass(frozen=True)
 class Target:
-    """A problem, its rows as the likelihood reads them, and the map to its parameters."""
+    """A problem, and the map to its parameters."""
 
     problem: Problem
     forest: Forest
-    rows: Rows
     constants: MapConstants
 
     def data_block(self) -> DataBlock:
         """What the Stan program reads."""
-        return build_data_block(self.problem, self.forest, self.rows, self.constants)
+        return build_data_block(self.problem, self.forest, self.constants)
 
     def coordinates(self, columns: Floats) -> Coordinates:
         """Coordinates from the columns of the program's output, (chains, draws, P)."""
@@ -52,9 +49,7 @@ class Target:
         """
         with np.errstate(all="ignore"):
             z = to_coordinates(earlier.last, self.problem, self.forest, self.constants)
-        near: dict[str, Any] = {
-            name: None if at is None else _drawn_in(at) for name, at in vars(z).items()
-        }
+        near = {name: _drawn_in(at) for name, at in vars(z).items()}
         return Start(initial_values(Coordinates(**near)), earlier.step_size)
 
     def recalibrated(self, coordinates: Coordinates, draws: Draws) -> Target:
@@ -70,5 +65,5 @@ def _drawn_in(z: Floats) -> Floats:
 
 def build_target(problem: Problem) -> Target:
     """The problem with a map from a quick fit."""
-    forest, rows = learn_forest(problem.codes, problem.n_levels), learn_rows(problem)
-    return Target(problem, forest, rows, calibrate(problem, forest, rows))
+    forest = learn_forest(problem.codes, problem.n_levels)
+    return Target(problem, forest, calibrate(problem, forest))

@@ -1,4 +1,4 @@
-"""Densities of one or two scales on a grid that homes in on them, and the priors of scales."""
+"""Densities of one or two scales on a grid that homes in on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 
 from skhlm._typing import Floats
-from skhlm.engine.problem import LocationScale
 from skhlm.numerics.scale_maps import bent, bent_slope, match_quantiles
 
 TAILS = (0.05, 0.5, 0.95)
@@ -20,14 +19,6 @@ _REACH = 4.5  # of a grid, in sds
 _FARTHEST = 150.0  # logarithm of the largest scale whose square and inverse square are numbers
 
 Interval = tuple[float, float]
-
-
-def log_prior(prior: LocationScale, log_scale: Floats, k: int = 0) -> Floats:
-    """Log density of a log scale under entry k of the scale's prior, up to a constant."""
-    z2 = np.square((np.exp(log_scale) - prior.loc[k]) / prior.scale[k])
-    df = prior.df[k]
-    log_density: Floats = -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)
-    return log_density + log_scale
 
 
 def home_in(

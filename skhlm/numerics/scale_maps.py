@@ -1,7 +1,6 @@
-"""One-dimensional maps of the scales: from a coordinate z, near N(0, 1), to log tau, sigma and nu.
+"""Maps from a coordinate z, near N(0, 1), to the logarithm of a scale, which may be skewed.
 
-bent      a + b z + c (sqrt(1 + z^2) - 1)      log tau and log(nu - 1), which are skewed
-slanted   s1 + s2 z_sigma + s3 z_nu            log(sigma - sigma_min), which leans on nu
+bent    a + b z + c (sqrt(1 + z^2) - 1),    a straight line where c = 0
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ def bent_slope(coefficients: Floats, z: Floats) -> Floats:
     return slope
 
 
-def unbent(coefficients: Floats, value: Floats) -> Floats:
-    """The z at which the bent map has a value (..., D).
+def unbent(coefficients: Floats, value: Floats, lean: Floats | float = 0.0) -> Floats:
+    """The z at which the bent map has a value (..., D) less ``lean``.
 
-    With u = value - a + c it solves u - b z = c sqrt(1 + z^2).
+    With u = value - lean - a + c it solves u - b z = c sqrt(1 + z^2).
     """
     a, b, c = coefficients[..., None]
-    u = value - a + c
+    u = value - a - lean + c
     width = b**2 - c**2
-    z: Floats = (u * b - c * np.sqrt(u**2 + width)) / width
+    z: Floats = np.where(c == 0, u / b, (u * b - c * np.sqrt(u**2 + width)) / width)
     return z
 
 
@@ -48,26 +47,3 @@ def match_quantiles(quantiles: Floats) -> Floats:
     b = np.maximum((high - low) / (2 * TAIL), NARROWEST)
     c = (high + low - 2 * middle) / (2 * _BEND_AT_TAIL)
     return np.stack([middle, b, np.clip(c, -_STEEPEST_BEND * b, _STEEPEST_BEND * b)])
-
-
-def slanted(coefficients: Floats, z_sigma: Floats, z_nu: Floats | None) -> Floats:
-    """The slanted map, coefficients (3,); without a nu its z_nu is None."""
-    lean = 0.0 if z_nu is None else coefficients[2] * z_nu
-    value: Floats = coefficients[0] + coefficients[1] * z_sigma + lean
-    return value
-
-
-def unslanted(coefficients: Floats, value: Floats, z_nu: Floats | None) -> Floats:
-    """The z_sigma at which the slanted map has a value (D,)."""
-    lean = 0.0 if z_nu is None else coefficients[2] * z_nu
-    z: Floats = (value - coefficients[0] - lean) / coefficients[1]
-    return z
-
-
-def log_information(log_sigma: Floats, log_nu: Floats | None) -> Floats:
-    """Expected information of a row, x x' aside, as log c(sigma, nu); log_nu is log(nu - 1)."""
-    if log_nu is None:
-        return -2 * log_sigma
-    nu = 1 + np.exp(log_nu)
-    information: Floats = np.log((nu + 1) / (nu + 3)) - 2 * log_sigma
-    return information

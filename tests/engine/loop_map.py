@@ -12,8 +12,7 @@ from numpy.linalg import inv
 class Mapped:
     """One draw; q (R, K) are the roots, ``c`` the information of a row against the centre's."""
 
-    sigma: float = 0.0
-    nu: float | None = None
+    auxiliary: dict = field(default_factory=dict)
     c: float = 0.0
     tau: dict = field(default_factory=dict)
     omega: dict = field(default_factory=dict)
@@ -29,7 +28,7 @@ class Mapped:
 
 def loop_map(z, problem, forest, constants):
     """Coordinates of one draw, a dict of arrays, through the map."""
-    K, m = problem.X.shape[1], Mapped()
+    K, m = problem.n_coefficients, Mapped()
     map_scales(m, z, problem, forest, constants)
     m.q, m.kappa = np.zeros((max(1, len(forest.chains)), K)), np.zeros(K)
     for t, chain in enumerate(forest.chains or ((),)):
@@ -49,12 +48,11 @@ def loop_map(z, problem, forest, constants):
 
 def map_scales(m, z, problem, forest, constants):
     """All scales, and each factor's own coordinates."""
-    log_sigma, share = constants.log_sigma[0] + constants.log_sigma[1] * z["z_sigma"], 1.0
-    if problem.family == "student_t":
-        m.nu = 1 + np.exp(bent(constants.log_nu, z["z_nu"]))
-        log_sigma, share = log_sigma + constants.log_sigma[2] * z["z_nu"], (m.nu + 1) / (m.nu + 3)
-    m.sigma = problem.sigma_min + np.exp(log_sigma)
-    m.c = share / m.sigma**2 / np.exp(constants.log_c)
+    parameters = problem.family.auxiliary
+    for i, (parameter, cut) in enumerate(zip(parameters, problem.cuts, strict=True)):
+        excess = bent(constants.log_aux[:, i], z["z_aux"][i]) + constants.aux_lean[i] @ z["z_aux"]
+        m.auxiliary[parameter.name] = parameter.lower + cut + np.exp(excess)
+    m.c = problem.family.information(0.0, m.auxiliary) / np.exp(constants.log_c)
     z_tau, z_omega, z_delta = iter(z["z_tau"]), iter(z["z_omega"]), iter(z["z_delta"])
     for g in forest.order:
         J, k = problem.n_levels[g], len(problem.varying[g])
@@ -72,7 +70,7 @@ def collect(m, t, chain, problem, forest, constants):
     if not chain:
         return m.c * constants.root_information, m.c * constants.root_score
     m.below[chain[-1]] = m.c * constants.leaf_information[t], m.c * constants.leaf_score[t]
-    K = problem.X.shape[1]
+    K = problem.n_coefficients
     for depth in reversed(range(len(chain))):
         g, n_parents = chain[depth], problem.n_levels[chain[depth - 1]] if depth else 1
         A = np.eye(K)[problem.varying[g]]
@@ -92,7 +90,7 @@ def distribute(m, t, chain, problem, forest):
     """Effects down the chain, and the leaf levels' totals."""
     B = m.q[t][None]
     for g in chain:
-        A = np.eye(problem.X.shape[1])[problem.varying[g]]
+        A = np.eye(problem.n_coefficients)[problem.varying[g]]
         B, m.delta[g] = B[forest.parents[g]], np.zeros_like(m.z[g])
         for level, (F, s) in enumerate(zip(*m.below[g], strict=True)):
             Q = inv(np.linalg.cholesky(A @ F @ A.T + m.P[g]))

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from skhlm.engine.problem import Covariance, Family, LocationScale, Priors, Problem
+from skhlm.engine.problem import Covariance, Problem
 from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import Coordinates
+from skhlm.families import find_family
+from skhlm.priors import Gamma, LocationScale, Priors
+
+
+@dataclass(frozen=True)
+class RawProblem(Problem):
+    """A problem with its rows as they were, for oracles."""
+
+    X: Any  # (N, K)
+    y: Any
+    weight: Any
+    cell: Any
 
 
 def location_scale(n: int, df: float, loc: float, scale: float) -> LocationScale:
@@ -21,12 +34,12 @@ def make_problem(
     X: Any,
     y: Any,
     factors: Sequence[Any],
-    family: Family = "normal",
+    family: str = "normal",
     covariance: Covariance = "diagonal",
     varying: Sequence[Sequence[int]] | None = None,
     weight: Any = None,
     **priors: Any,
-) -> Problem:
+) -> RawProblem:
     """A problem with the default priors, but for those given, and rows sorted by cell."""
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     K = X.shape[1]
@@ -39,21 +52,25 @@ def make_problem(
     default = {
         "kappa": location_scale(K, np.inf, 0, 10),
         "tau": tuple(location_scale(len(a), 1, 0, 2.5) for a in subsets),
-        "sigma": location_scale(1, 1, 0, 2.5),
-        "nu": (2.0, 0.1),
         "lkj": 2.0,
     }
-    return Problem(
-        X=X[order],
-        y=y[order],
-        weight=np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)[order],
-        cell=cell.ravel()[order],
+    auxiliary = {"sigma": location_scale(1, 1, 0, 2.5), "nu": Gamma(2.0, 0.1)}
+    auxiliary = {name: priors.pop(name, prior) for name, prior in auxiliary.items()}
+    known = find_family(family)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    rows = (X[order], y[order], weight[order], cell.ravel()[order])
+    return RawProblem(
+        evidence=known.evidence(*rows, len(codes), auxiliary),
         codes=codes,
         n_levels=tuple(int(column.max()) + 1 for column in codes.T),
         varying=subsets,
-        family=family,
+        family=known,
         covariance=covariance,
-        priors=Priors(**{**default, **priors}),
+        priors=Priors(
+            **{**default, **priors},
+            auxiliary={a.name: auxiliary[a.name] for a in known.auxiliary},
+        ),
+        **dict(zip(("X", "y", "weight", "cell"), rows, strict=True)),
     )
 
 
@@ -68,8 +85,7 @@ def n_coordinates(problem: Problem, forest: Forest) -> dict[str, tuple[int, ...]
     correlations = sum(k * (k - 1) // 2 for k in sizes) * (problem.covariance == "full")
     return {
         "z_tau": (sum(sizes),),
-        "z_sigma": (),
-        "z_nu": (),
+        "z_aux": (len(problem.cuts),),
         "z_omega": (correlations,),
         "z_root": (K, max(1, len(forest.chains))),
         "z_delta": (sum(J * k for J, k in zip(problem.n_levels, sizes, strict=True)),),
@@ -83,8 +99,6 @@ def normal_coordinates(
     rng = np.random.default_rng(seed)
     shapes = n_coordinates(problem, forest)
     z = {name: rng.normal(size=(2, n_draws, *shape)) for name, shape in shapes.items()}
-    if problem.family == "normal":
-        return Coordinates(**{**z, "z_nu": None})
     return Coordinates(**z)
 
 
@@ -96,7 +110,7 @@ def simulate(
     industries: int,
     verticals: int,
     seed: int,
-    family: Family = "student_t",
+    family: str = "student_t",
 ) -> tuple[Problem, dict[str, Any]]:
     """country/region x vertical/industry with Student-t(5) noise of scale one, and the truth."""
     rng = np.random.default_rng(seed)

@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.engine.problem import LocationScale, Problem
-from skhlm.engine.quick_fit.evidence import Rows
+from skhlm.engine.problem import Problem
 from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.families import Evidence
+from skhlm.priors import Gamma, LocationScale
 
 DataBlock = dict[str, Any]
 
 
-def build_data_block(
-    problem: Problem, forest: Forest, rows: Rows, constants: MapConstants
-) -> DataBlock:
+def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
     """Everything the Stan program reads, under the names of its data block."""
     return {
         **_sizes(problem, forest),
         **_structure(problem, forest),
-        **_rows(rows),
+        **_rows(problem.evidence),
         **_information(problem, forest, constants),
         **_scale_maps(forest, constants),
         **_priors(problem, forest),
@@ -41,11 +40,12 @@ def write_json(values: Mapping[str, Any], path: Path) -> None:
 def _sizes(problem: Problem, forest: Forest) -> DataBlock:
     """Numbers that shape everything else, and the two choices of model."""
     return {
-        "K": problem.X.shape[1],
+        "K": problem.n_coefficients,
         "C": len(problem.codes),
         "G": len(problem.n_levels),
         "T": len(forest.chains),
-        "student": int(problem.family == "student_t"),
+        "family": problem.family.code,
+        "n_aux": len(problem.family.auxiliary),
         "full": int(problem.covariance == "full"),
     }
 
@@ -79,7 +79,7 @@ def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ..
     return np.concatenate([top, *below])
 
 
-def _rows(rows: Rows) -> DataBlock:
+def _rows(rows: Evidence) -> DataBlock:
     """Rows of the likelihood, and where each cell's begin."""
     return {
         "N": len(rows.y),
@@ -94,7 +94,7 @@ def _rows(rows: Rows) -> DataBlock:
 
 def _information(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
     """Information, score and contrast weights by level (zero away from the leaves) and by root."""
-    K = problem.X.shape[1]
+    K = problem.n_coefficients
     leaf_of = {chain[-1]: t for t, chain in enumerate(forest.chains)}
 
     def by_level(of_leaf: tuple[Floats, ...], *shape: int) -> Floats:
@@ -126,28 +126,40 @@ def _side_by_side(blocks: Floats) -> Floats:
 
 
 def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
-    """How the sampler's coordinates become log tau, log sigma, log(nu - 1) and c."""
+    """How the sampler's coordinates become tau, the auxiliary parameters, and c."""
     log_tau = [np.zeros((3, 0))] + [constants.log_tau[g] for g in forest.order]
     return {
         "log_tau": np.concatenate(log_tau, axis=1),
-        "log_sigma": constants.log_sigma,
-        "log_nu": constants.log_nu,
+        "log_aux": constants.log_aux,
+        "aux_lean": constants.aux_lean,
         "log_c": constants.log_c,
     }
 
 
 def _priors(problem: Problem, forest: Forest) -> DataBlock:
     """Prior numbers; those of tau factor by factor in tree order."""
-    priors, sigma = problem.priors, problem.priors.sigma
+    priors = problem.priors
     tau = [priors.tau[g] for g in forest.order]
     return {
         **_location_scale("kappa", [priors.kappa]),
         **_location_scale("tau", tau),
-        "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
-        "sigma_min": problem.sigma_min,
-        "nu_prior": list(priors.nu),
+        **_auxiliary(problem),
         "lkj_shape": priors.lkj,
     }
+
+
+def _auxiliary(problem: Problem) -> DataBlock:
+    """Where the auxiliary parameters are cut; their priors, gamma where df is 0."""
+    parameters = problem.family.auxiliary
+    numbers = np.zeros((5, len(parameters)))
+    for j, prior in enumerate(problem.priors.auxiliary[a.name] for a in parameters):
+        if isinstance(prior, Gamma):
+            numbers[3:, j] = prior.shape, prior.rate
+        else:
+            numbers[:3, j] = prior.df[0], prior.loc[0], prior.scale[0]
+    names = ("aux_df", "aux_loc", "aux_scale", "aux_shape", "aux_rate")
+    cuts = zip(parameters, problem.cuts, strict=True)
+    return {"aux_min": [a.lower + cut for a, cut in cuts], **dict(zip(names, numbers, strict=True))}
 
 
 def _location_scale(name: str, priors: list[LocationScale]) -> DataBlock:

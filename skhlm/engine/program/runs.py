@@ -14,10 +14,10 @@ from typing import Any
 
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
+from skhlm.engine.program.columns import read_columns, read_statistics
 from skhlm.engine.program.data_block import DataBlock, write_json
 from skhlm.engine.program.executable import find_program
 from skhlm.engine.program.failure import explain_failure
-from skhlm.engine.program.fit_output import read_columns, read_statistics
 from skhlm.engine.program.progress import Progress
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory

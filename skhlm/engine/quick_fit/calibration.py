@@ -1,7 +1,7 @@
 """Constants of the tree map from the empirical-Bayes start.
 
 Leaf information is the expected one, F0 = c sum w x x', and its score is one Fisher-scoring step
-from the effects, s0 = F0 B + sum w psi(r) x, so that neither inherits the scales' estimates.
+from the effects, s0 = F0 B + sum w score x, so that neither inherits the scales' estimates.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.error_scale import ErrorScale, median_nu, nu_map
-from skhlm.engine.quick_fit.evidence import Rows, cell_information, cell_score, to_leaves
 from skhlm.engine.quick_fit.expansion import (
     Expansion,
     ScaleMaps,
@@ -21,42 +19,45 @@ from skhlm.engine.quick_fit.expansion import (
     to_constants,
     to_rooted_constants,
 )
-from skhlm.engine.quick_fit.sweeps import Estimate, empirical_bayes, fit_error, residuals
+from skhlm.engine.quick_fit.sums import cell_information, cell_score, to_leaves
+from skhlm.engine.quick_fit.sweeps import Estimate, empirical_bayes, fit_auxiliary, residuals
 from skhlm.engine.quick_fit.tau_marginals import kappa_stand_in, marginal_scales
 from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.engine.tree_map.messages import Message
 from skhlm.engine.tree_map.trees import Tree, leaf_effects, learn_trees
-from skhlm.numerics.scale_maps import log_information, match_quantiles
+from skhlm.families.family import AuxiliaryFit
+from skhlm.numerics.scale_maps import match_quantiles
 
-_TAU_GRID, _ERROR_GRID = 25, 25
+_TAU_GRID, _AUX_GRID = 25, 25
 
 
-def calibrate(problem: Problem, forest: Forest, rows: Rows) -> MapConstants:
+def calibrate(problem: Problem, forest: Forest) -> MapConstants:
     """A quick fit of the problem, and the map's constants at it."""
     trees = learn_trees(problem, forest)
-    estimate = empirical_bayes(rows, trees, problem)
-    error = fit_error(rows, problem, estimate, _ERROR_GRID)
-    expansions = _expand(rows, trees, estimate, error)
+    estimate = empirical_bayes(problem, trees)
+    aux = fit_auxiliary(problem, estimate, _AUX_GRID)
+    expansions = _expand(problem, trees, estimate, aux)
+    log_aux, aux_lean = aux.maps()
     scales = ScaleMaps(
         log_tau=_tau_maps(trees, problem, expansions, estimate),
-        log_sigma=error.log_sigma,
-        log_nu=nu_map(error),
-        log_c=float(log_information(error.centre, median_nu(error))),
+        log_aux=log_aux,
+        aux_lean=aux_lean,
+        log_c=float(problem.family.log_information(aux.logs)),
     )
     build = to_constants if forest.chains else to_rooted_constants
     return build(trees, expansions, estimate.kappa, problem.priors.kappa, scales)
 
 
 def _expand(
-    rows: Rows, trees: Sequence[Tree], estimate: Estimate, error: ErrorScale
+    problem: Problem, trees: Sequence[Tree], estimate: Estimate, aux: AuxiliaryFit
 ) -> list[Expansion]:
     """The log likelihood about the estimate, for the effects of each tree in turn."""
-    log_sigma, log_nu = error.centre, median_nu(error)
-    expected = np.full(len(rows.y), np.exp(log_information(log_sigma, log_nu)))
-    psi = influence(residuals(rows, trees, estimate), log_sigma, log_nu)
+    rows, family = problem.evidence, problem.family
+    expected = np.full(len(rows.y), np.exp(family.log_information(aux.logs)))
+    score = family.working_score(residuals(problem, trees, estimate), aux)
     information = cell_information(rows, rows.weight * expected)
-    gradient = cell_score(rows, rows.weight * psi)
+    gradient = cell_score(rows, rows.weight * score)
     return [
         Expansion(
             effects=leaf_effects(tree, estimate.delta, len(rows.X)).T,
@@ -77,13 +78,3 @@ def _tau_maps(
         message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
         log_tau = marginal_scales(message, tree, problem.priors, root, log_tau, _TAU_GRID)
     return tuple(match_quantiles(tails) for tails in log_tau)
-
-
-def influence(residual: Floats, log_sigma: Floats, log_nu: Floats | None) -> Floats:
-    """psi(r), the derivative of a row's log likelihood by its expected value."""
-    variance = np.exp(2 * log_sigma)
-    if log_nu is None:
-        return residual / variance
-    nu = 1 + np.exp(log_nu)
-    psi: Floats = (nu + 1) * residual / (nu * variance + np.square(residual))
-    return psi

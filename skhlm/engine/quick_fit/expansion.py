@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.problem import LocationScale
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in
 from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.engine.tree_map.messages import Message, upward
 from skhlm.engine.tree_map.trees import Tree
 from skhlm.numerics.small_matrices import cholesky, inverse_lower
+from skhlm.priors import LocationScale
 
 _SMALLEST_EIGENVALUE = 1e-8  # of a tree's total information, its diagonal scaled to one
 
@@ -32,8 +32,8 @@ class ScaleMaps:
     """The map's constants that concern scales, as in `MapConstants`."""
 
     log_tau: tuple[Floats, ...]
-    log_sigma: Floats
-    log_nu: Floats
+    log_aux: Floats
+    aux_lean: Floats
     log_c: float
 
 

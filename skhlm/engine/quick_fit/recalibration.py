@@ -23,7 +23,7 @@ from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants
 from skhlm.engine.tree_map.trees import Tree, leaf_effects, learn_trees
 from skhlm.numerics.grids import TAILS
-from skhlm.numerics.scale_maps import log_information, match_quantiles
+from skhlm.numerics.scale_maps import match_quantiles
 
 _PRIOR_DRAWS = 20  # draws' worth of the identity in the covariance of z
 _NARROWEST = 0.05  # of the old width: what a chain that hardly moved may shrink a scale's map to
@@ -57,7 +57,7 @@ def _learned(
     draws: Draws,
 ) -> MapConstants:
     """The constants, finite or not."""
-    scales = _scale_maps(constants, draws, problem.sigma_min)
+    scales = _scale_maps(problem, constants, draws)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
     trees = learn_trees(problem, forest)
     growth = float(np.exp(scales.log_c - constants.log_c))
@@ -83,7 +83,7 @@ def _mean(draws: Floats) -> Floats:
 
 def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest) -> list[Floats]:
     """Coordinates z of each tree's leaf factor, (D, J, K_g)."""
-    flat = coordinates.z_delta.reshape(coordinates.z_sigma.size, -1)
+    flat = coordinates.z_delta.reshape(-1, coordinates.z_delta.shape[-1])
     shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
     ends = np.cumsum([J * K_g for J, K_g in shapes])
     blocks = [
@@ -171,19 +171,36 @@ def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Fl
     return Expansion(np.zeros((1, len(kappa))), information, gradient[None])
 
 
-def _scale_maps(constants: MapConstants, draws: Draws, sigma_min: float) -> ScaleMaps:
+def _scale_maps(problem: Problem, constants: MapConstants, draws: Draws) -> ScaleMaps:
     """Maps of the scales matched to their draws."""
-    log_sigma, log_nu = (np.log(draws.sigma), None if draws.nu is None else np.log(draws.nu - 1))
-    log_excess = np.log(np.maximum(draws.sigma - sigma_min, np.finfo(float).tiny))
-    centre_nu = None if log_nu is None else np.median(log_nu)
-    nu_map = constants.log_nu if log_nu is None else _match(log_nu, constants.log_nu)
     pairs = zip(draws.tau, constants.log_tau, strict=True)
+    log_aux, aux_lean = _auxiliary_maps(problem, constants.log_aux, draws)
+    parameters = problem.family.auxiliary
+    logs = [np.median(np.log(draws.auxiliary[a.name] - a.lower)) for a in parameters]
     return ScaleMaps(
         log_tau=tuple(_match(np.log(tau), old) for tau, old in pairs),
-        log_sigma=_match_sigma(log_excess, log_nu, constants.log_sigma, nu_map),
-        log_nu=nu_map,
-        log_c=float(log_information(np.median(log_sigma), centre_nu)),
+        log_aux=log_aux,
+        aux_lean=aux_lean,
+        log_c=float(problem.family.log_information(logs)),
     )
+
+
+def _auxiliary_maps(problem: Problem, old: Floats, draws: Draws) -> tuple[Floats, Floats]:
+    """Maps (3, n_aux) of the auxiliary parameters, and their slopes on those after them."""
+    parameters = problem.family.auxiliary
+    maps, lean = old.copy(), np.zeros((len(parameters), len(parameters)))
+    excess: list[Floats] = []  # of those after the present one
+    for i in reversed(range(len(parameters))):
+        value = draws.auxiliary[parameters[i].name]
+        least = parameters[i].lower + problem.cuts[i]
+        log_excess = np.log(np.maximum(value - least, np.finfo(float).tiny))
+        if parameters[i].skewed:
+            maps[:, i] = _match(log_excess, old[:, i])
+        else:
+            maps[:, i], slopes = _straight(log_excess, excess, old[:, i])
+            lean[i, i + 1 :] = slopes * maps[1, i + 1 :]
+        excess.insert(0, log_excess)
+    return maps, lean
 
 
 def _match(log_scale: Floats, old: Floats) -> Floats:
@@ -193,12 +210,13 @@ def _match(log_scale: Floats, old: Floats) -> Floats:
     return matched
 
 
-def _match_sigma(log_excess: Floats, log_nu: Floats | None, old: Floats, nu_map: Floats) -> Floats:
-    """Slanted map (3,) with the draws' median, sd given nu, and regression on log(nu - 1)."""
-    lean = 0.0
-    if log_nu is not None and np.ptp(log_nu) > 0:
-        centred = log_nu - log_nu.mean()
-        lean = np.mean(centred * log_excess) / np.mean(np.square(centred))
-        log_excess = log_excess - lean * (log_nu - np.median(log_nu))
-    spread = max(log_excess.std(), _NARROWEST * old[1])
-    return np.array([np.median(log_excess), spread, lean * nu_map[1]])
+def _straight(log_scale: Floats, later: Sequence[Floats], old: Floats) -> tuple[Floats, Floats]:
+    """Straight map (3,) with the draws' median and sd given the later ones; slopes on those."""
+    slopes = np.zeros(len(later))
+    for j, other in enumerate(later):
+        if np.ptp(other) > 0:
+            centred = other - other.mean()
+            slopes[j] = np.mean(centred * log_scale) / np.mean(np.square(centred))
+            log_scale = log_scale - slopes[j] * (other - np.median(other))
+    spread = max(log_scale.std(), _NARROWEST * old[1])
+    return np.array([np.median(log_scale), spread, 0.0]), slopes

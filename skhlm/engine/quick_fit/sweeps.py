@@ -2,41 +2,39 @@
 
 A sweep takes each tree in turn, kappa at its root and the other trees' effects as known: each tau
 becomes the median of its collapsed marginal, then root and effects their conditional means. Then
-sigma and nu follow from the residuals, widened for the effects' uncertainty.
+the family's auxiliary parameters follow from the residuals and the effects' uncertainty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.error_scale import (
-    ErrorScale,
-    SquaredErrors,
-    bin_errors,
-    error_scale,
-    vague_scale,
-)
-from skhlm.engine.quick_fit.evidence import (
-    Rows,
+from skhlm.engine.quick_fit.sums import (
     cell_information,
     cell_score,
     linear_predictor,
     to_leaves,
 )
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in, marginal_scales
-from skhlm.engine.quick_fit.widening import degrees_of_freedom, leaf_conditionals, widen
+from skhlm.engine.quick_fit.uncertainty import (
+    degrees_of_freedom,
+    leaf_conditionals,
+    row_variance,
+)
 from skhlm.engine.tree_map.messages import Message, condition_root, effects, root_value, upward
 from skhlm.engine.tree_map.trees import Tree, leaf_effects
+from skhlm.families import Evidence
+from skhlm.families.family import AuxiliaryFit, Residuals
 
 _MAX_SWEEPS = 40
-_TAU_GRID, _ERROR_GRID = 17, 13  # points an axis; fewer, and a skewed tau never settles
-_SETTLED, _SETTLED_SIGMA = 0.2, 0.01
-_NORMAL_MAD = 1.4826  # sd of a normal distribution over its median absolute deviation
+_TAU_GRID, _AUX_GRID = 17, 13  # points an axis; fewer, and a skewed tau never settles
+_SETTLED = 0.2  # of a sd
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,9 @@ class Estimate:
     ``delta``    G x (K_g, J_g)      group effects
     ``sd``       G x (K_g, J_g)      their conditional sds
     ``log_tau``  G x (3, K_g)        5/50/95% points of each marginal
-    ``squared``  (N,)                squared residuals, widened for a Student-t family
+    ``errors``   (N,)                what the family makes of the residuals
     ``dof``      ()                  rows less the effective number of parameters
-    ``error``                        sigma and nu
+    ``aux``                          the family's auxiliary parameters
     ===========  ==================  ===============================================================
     """
 
@@ -60,46 +58,46 @@ class Estimate:
     delta: tuple[Floats, ...]
     sd: tuple[Floats, ...]
     log_tau: tuple[Floats, ...]
-    squared: Floats
+    errors: Floats
     dof: float
-    error: ErrorScale
+    aux: AuxiliaryFit
 
 
-def empirical_bayes(rows: Rows, trees: Sequence[Tree], problem: Problem) -> Estimate:
-    """Sweep until effects, tau and sigma have settled."""
-    estimate = first_estimate(rows, problem)
+def empirical_bayes(problem: Problem, trees: Sequence[Tree]) -> Estimate:
+    """Sweep until effects, tau and the auxiliary parameters have settled."""
+    estimate = first_estimate(problem)
     for _ in range(_MAX_SWEEPS):
-        previous, estimate = estimate, sweep(rows, trees, problem, estimate)
+        previous, estimate = estimate, sweep(problem, trees, estimate)
         if has_settled(previous, estimate):
             break
     return estimate
 
 
-def first_estimate(rows: Rows, problem: Problem) -> Estimate:
+def first_estimate(problem: Problem) -> Estimate:
     """Complete pooling, and scales of the size of its residuals."""
-    size = _spread(rows, rows.y)
+    rows = problem.evidence
+    size = rows.size(rows.y)
     information = cell_information(rows, rows.weight / size**2).sum(axis=-1)[..., None, None]
     score = cell_score(rows, rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
     root = condition_root(Message(information, score), *kappa_stand_in(problem.priors.kappa))
     kappa = root_value(root)[:, 0, 0]
     residual = rows.y - kappa @ rows.X
-    spread = _spread(rows, residual)
-    student = problem.family == "student_t"
-    sigma = max(_NORMAL_MAD * _median_size(rows, residual), 1e-3 * spread) if student else spread
+    aux, errors = problem.family.first_fit(rows, residual, problem.cuts)
     shapes = [(len(a), J) for a, J in zip(problem.varying, problem.n_levels, strict=True)]
     return Estimate(
         kappa=kappa,
         delta=tuple(np.zeros(shape) for shape in shapes),
         sd=tuple(np.zeros(shape) for shape in shapes),
-        log_tau=_first_scales(rows, problem, spread),
-        squared=np.full(len(rows.y), sigma**2),
+        log_tau=_first_scales(problem, rows.size(residual)),
+        errors=errors,
         dof=rows.n_obs,
-        error=vague_scale(sigma, student, problem.sigma_min),
+        aux=aux,
     )
 
 
-def _first_scales(rows: Rows, problem: Problem, spread: float) -> tuple[Floats, ...]:
+def _first_scales(problem: Problem, spread: float) -> tuple[Floats, ...]:
     """Wide marginals (3, K_g) around half of what would explain the residuals alone."""
+    rows = problem.evidence
     size = np.sqrt(np.square(rows.X) @ rows.weight / rows.n_obs)
     scales = []
     for a, prior in zip(problem.varying, problem.priors.tau, strict=True):
@@ -109,22 +107,8 @@ def _first_scales(rows: Rows, problem: Problem, spread: float) -> tuple[Floats, 
     return tuple(scales)
 
 
-def _spread(rows: Rows, residual: Floats) -> float:
-    """Weighted root mean square of the residuals, never zero."""
-    mean = (rows.rss + rows.weight @ np.square(residual)) / rows.n_obs
-    return float(np.sqrt(mean + rows.rounding**2))
-
-
-def _median_size(rows: Rows, values: Floats) -> float:
-    """Weighted median of the absolute values."""
-    size = np.abs(values)
-    order = np.argsort(size, kind="stable")
-    below = np.cumsum(rows.weight[order])
-    return float(size[order[np.searchsorted(below, 0.5 * below[-1])]])
-
-
 def has_settled(before: Estimate, after: Estimate) -> bool:
-    """Whether nothing moved by much: effects and log tau in units of their sds, sigma relative."""
+    """Whether nothing moved by much: effects and log tau in units of their sds."""
     moved = zip(before.delta, after.delta, after.sd, strict=True)
     scaled = zip(before.log_tau, after.log_tau, strict=True)
     return (
@@ -132,13 +116,13 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
         and all(
             np.all(np.abs(new[1] - old[1]) < _SETTLED * (new[2] - new[0])) for old, new in scaled
         )
-        and bool(abs(after.error.centre - before.error.centre) < _SETTLED_SIGMA)
+        and after.aux.is_near(before.aux)
     )
 
 
-def sweep(rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimate) -> Estimate:
-    """Every tree's scales, root and effects once, then the error's scale."""
-    precision = rows.weight * em_precision(estimate)
+def sweep(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Estimate:
+    """Every tree's scales, root and effects once, then the auxiliary parameters."""
+    rows, precision = problem.evidence, working_precision(problem, estimate)
     information = cell_information(rows, precision)
     for tree in trees:
         others = [other for other in trees if other is not tree]
@@ -146,16 +130,14 @@ def sweep(rows: Rows, trees: Sequence[Tree], problem: Problem, estimate: Estimat
         score = cell_score(rows, precision * (rows.y - linear_predictor(rows, known)))
         message = Message(to_leaves(information, tree), to_leaves(score, tree))
         estimate = update_tree(message, tree, problem, estimate)
-    return update_error(rows, trees, problem, information, estimate)
+    return update_auxiliary(problem, trees, information, estimate)
 
 
-def em_precision(estimate: Estimate) -> Floats:
-    """Expected precision of each row given its residual: (nu + 1)/(nu sigma^2 + r^2), 1/sigma^2."""
-    variance = np.exp(2 * estimate.error.centre)
-    if estimate.error.log_nu is None:
-        return np.full_like(estimate.squared, 1 / variance)
-    nu = 1 + np.exp(estimate.error.log_nu[1])
-    precision: Floats = (nu + 1) / (nu * variance + estimate.squared)
+def working_precision(problem: Problem, estimate: Estimate) -> Floats:
+    """Weighted precision (N,) of each row's outcome as a Gaussian one."""
+    precision: Floats = problem.evidence.weight * problem.family.working_precision(
+        estimate.errors, estimate.aux
+    )
     return precision
 
 
@@ -184,7 +166,7 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
     )
 
 
-def cell_effects(rows: Rows, trees: Sequence[Tree], delta: Sequence[Floats]) -> Floats:
+def cell_effects(rows: Evidence, trees: Sequence[Tree], delta: Sequence[Floats]) -> Floats:
     """Summed effects (K, C) of some trees in each cell."""
     total = np.zeros((len(rows.X), rows.n_cells))
     for tree in trees:
@@ -192,33 +174,35 @@ def cell_effects(rows: Rows, trees: Sequence[Tree], delta: Sequence[Floats]) -> 
     return total
 
 
-def residuals(rows: Rows, trees: Sequence[Tree], estimate: Estimate) -> Floats:
+def residuals(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Floats:
     """Residuals y - eta (N,)."""
+    rows = problem.evidence
     coefficients = estimate.kappa[:, None] + cell_effects(rows, trees, estimate.delta)
     return rows.y - linear_predictor(rows, coefficients)
 
 
-def update_error(
-    rows: Rows, trees: Sequence[Tree], problem: Problem, information: Floats, estimate: Estimate
+def update_auxiliary(
+    problem: Problem, trees: Sequence[Tree], information: Floats, estimate: Estimate
 ) -> Estimate:
-    """New sigma and nu from the residuals; cell information (K, K, C) at the present weights."""
+    """New auxiliary parameters from the residuals; cell information (K, K, C) as it was."""
+    rows = problem.evidence
     leaves = leaf_conditionals(trees, information, estimate.log_tau)
     dof = degrees_of_freedom(rows, leaves)
-    residual = residuals(rows, trees, estimate)
-    if problem.family == "student_t":
-        squared = widen(rows, residual, dof, trees, leaves)
-    else:
-        squared = np.square(residual)
-    estimate = replace(estimate, squared=squared, dof=dof)
-    return replace(estimate, error=fit_error(rows, problem, estimate, _ERROR_GRID))
+    seen = Residuals(
+        residuals(problem, trees, estimate), dof, partial(row_variance, rows, trees, leaves)
+    )
+    estimate = replace(estimate, errors=problem.family.errors(rows, seen), dof=dof)
+    return replace(estimate, aux=fit_auxiliary(problem, estimate, _AUX_GRID))
 
 
-def fit_error(rows: Rows, problem: Problem, estimate: Estimate, n: int) -> ErrorScale:
-    """Posterior of sigma and nu at the estimate, on a grid of n points an axis."""
-    student = problem.family == "student_t"
-    if student:
-        errors = bin_errors(estimate.squared, rows.weight, rows.rounding**2)
-    else:
-        mean = (rows.rss + estimate.squared.sum()) / estimate.dof
-        errors = SquaredErrors(np.array([mean + rows.rounding**2]), np.array([estimate.dof]))
-    return error_scale(errors, problem.priors, student, estimate.error, n)
+def fit_auxiliary(problem: Problem, estimate: Estimate, n: int) -> AuxiliaryFit:
+    """Posterior of the auxiliary parameters at the estimate, on a grid of n points an axis."""
+    fit: AuxiliaryFit = problem.family.fit(
+        problem.evidence,
+        estimate.errors,
+        estimate.dof,
+        problem.priors.auxiliary,
+        estimate.aux,
+        n,
+    )
+    return fit

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.problem import LocationScale, Priors
 from skhlm.engine.tree_map.messages import (
     Factor,
     Message,
@@ -19,8 +18,9 @@ from skhlm.engine.tree_map.messages import (
     log_integral,
 )
 from skhlm.engine.tree_map.trees import Tree
-from skhlm.numerics.grids import log_prior, tails
+from skhlm.numerics.grids import tails
 from skhlm.numerics.small_matrices import diagonal
+from skhlm.priors import LocationScale, Priors
 
 RootPrior = tuple[Floats, Floats]  # precision (K,) and score (K,)
 
@@ -92,4 +92,4 @@ def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
         conditional = condition(factor, integrate(conditional), precision)
         density = density + log_integral(conditional)
     root = condition_root(integrate(conditional), *collapsed.root)
-    return density + log_integral(root) + log_prior(collapsed.prior, log_tau_k, k)
+    return density + log_integral(root) + collapsed.prior.log_density_of_log(log_tau_k, k)

@@ -22,7 +22,7 @@ from skhlm.engine.tree_map.forward import (
 )
 from skhlm.engine.tree_map.messages import standardised, upward
 from skhlm.engine.tree_map.trees import Tree, learn_trees
-from skhlm.numerics.scale_maps import log_information, unbent, unslanted
+from skhlm.numerics.scale_maps import unbent
 from skhlm.numerics.small_matrices import cholesky
 
 _SMALLEST = 1e-12  # excess of sigma over its smallest value, of sigma
@@ -35,8 +35,6 @@ def to_coordinates(
     """Coordinates that the tree map takes to these draws."""
     shape = draws.shape
     flat = draws.map(lambda x: np.moveaxis(x.reshape(-1, *x.shape[2:]), 0, -1))
-    z_nu = None if flat.nu is None else unbent(constants.log_nu, np.log(flat.nu - 1))
-    log_excess = np.log(np.maximum(flat.sigma - problem.sigma_min, _SMALLEST * flat.sigma))
     z_tau = [unbent(constants.log_tau[g], np.log(flat.tau[g])) for g in forest.order]
     L = [cholesky(omega) for omega in flat.omega]
     z_root, z_delta = _whitened(flat, L, problem, forest, constants)
@@ -46,17 +44,27 @@ def to_coordinates(
 
     return Coordinates(
         z_tau=draws_first(_stacked(z_tau, flat)),
-        z_sigma=draws_first(unslanted(constants.log_sigma, log_excess, z_nu)),
-        z_nu=None if z_nu is None else draws_first(z_nu),
+        z_aux=draws_first(_auxiliary(flat, problem, constants)),
         z_omega=draws_first(_stacked([_partial(L[g]) for g in forest.order if L], flat)),
         z_root=draws_first(z_root),
         z_delta=draws_first(z_delta),
     )
 
 
+def _auxiliary(flat: Draws, problem: Problem, constants: MapConstants) -> Floats:
+    """Coordinates of the auxiliary parameters (n_aux, D), the last first: the others lean on it."""
+    z = np.zeros((len(problem.cuts), flat.kappa.shape[-1]))
+    for i in reversed(range(len(z))):
+        parameter = problem.family.auxiliary[i]
+        value, least = flat.auxiliary[parameter.name], parameter.lower + problem.cuts[i]
+        log_excess = np.log(np.maximum(value - least, _SMALLEST * value))
+        z[i] = unbent(constants.log_aux[:, i], log_excess, constants.aux_lean[i] @ z)
+    return z
+
+
 def _stacked(blocks: list[Floats], flat: Draws) -> Floats:
     """Blocks (n, D) under each other; (0, D) where there are none."""
-    return np.concatenate([np.zeros((0, len(flat.sigma))), *blocks])
+    return np.concatenate([np.zeros((0, flat.kappa.shape[-1])), *blocks])
 
 
 def _partial(L: Floats) -> Floats:
@@ -74,8 +82,8 @@ def _whitened(
     flat: Draws, L: list[Floats], problem: Problem, forest: Forest, constants: MapConstants
 ) -> tuple[Floats, Floats]:
     """Coordinates of the roots (K, R, D) and of the effects (E, D), from draws (..., D)."""
-    log_nu = None if flat.nu is None else np.log(flat.nu - 1)
-    c = np.exp(log_information(np.log(flat.sigma), log_nu) - constants.log_c)
+    logs = [np.log(flat.auxiliary[a.name] - a.lower) for a in problem.family.auxiliary]
+    c = np.exp(problem.family.log_information(logs) - constants.log_c)
     delta = [effects.swapaxes(0, 1) for effects in flat.delta]  # (K_g, J_g, D)
     trees = learn_trees(problem, forest)
     totals = [_totals(tree, delta, flat) for tree in trees]

@@ -2,7 +2,8 @@
 
 Each tree is a chain of nested factors. Its effects, and its root q, follow the exact Gaussian
 conditional of a fixed approximation to the likelihood (`MapConstants`), with the current tau,
-Omega, sigma and nu in it. The first root carries kappa; any other tree t enters by its contrasts,
+Omega and auxiliary parameters in it. The first root carries kappa; any other tree t enters by its
+contrasts,
 
     kappa = q_1 - sum_{t >= 2} (a_t - q_t),   a_t - q_t = sum over its leaf levels W_l (B_l - q_t).
 
@@ -31,7 +32,7 @@ from skhlm.engine.tree_map.messages import (
 )
 from skhlm.engine.tree_map.trees import learn_trees
 from skhlm.numerics.blocks import blocks, in_threads
-from skhlm.numerics.scale_maps import bent, log_information, slanted
+from skhlm.numerics.scale_maps import bent
 from skhlm.numerics.small_matrices import gram, inverse_lower
 
 _CHUNK = 1 << 18  # numbers in the largest array of one chunk of draws: stays near the cache
@@ -54,8 +55,8 @@ class MapConstants:
     ``prior_precision``        (K,)                Gaussian stand-in for the first root's prior
     ``prior_score``            (K,)                precision x location
     ``log_tau``                G x (3, K_g)        a, b, c of `bent`, factors in the user's order
-    ``log_sigma``              (3,)                of `slanted`
-    ``log_nu``                 (3,)                a, b, c of `bent`, for log(nu - 1)
+    ``log_aux``                (3, n_aux)          a, b, c of `bent`, for the auxiliary parameters
+    ``aux_lean``               (n_aux, n_aux)      their slopes on the z of those after them
     ``log_c``                  ()                  log information of a row at the centre
     =========================  ==================  ================================================
     """
@@ -70,8 +71,8 @@ class MapConstants:
     prior_precision: Floats
     prior_score: Floats
     log_tau: tuple[Floats, ...]
-    log_sigma: Floats
-    log_nu: Floats
+    log_aux: Floats
+    aux_lean: Floats
     log_c: float
 
     @property
@@ -91,8 +92,7 @@ class Coordinates:
     field        shape        order
     ===========  ===========  =====================================================================
     ``z_tau``    (..., S)     factors in tree order
-    ``z_sigma``  (...)
-    ``z_nu``     (...)        None for the normal family
+    ``z_aux``    (..., n)     the family's auxiliary parameters
     ``z_omega``  (..., n)     factors in tree order, strict lower triangles row by row; n = 0 for a
                               diagonal covariance
     ``z_root``   (..., K, R)
@@ -101,8 +101,7 @@ class Coordinates:
     """
 
     z_tau: Floats
-    z_sigma: Floats
-    z_nu: Floats | None
+    z_aux: Floats
     z_omega: Floats
     z_root: Floats
     z_delta: Floats
@@ -114,8 +113,7 @@ class _Scales:
 
     tau: tuple[Floats, ...]  # (K_g, D) of each factor
     L: tuple[Floats, ...]  # (K_g, K_g, D) of each factor, Omega = L L'
-    sigma: Floats  # (D,)
-    log_nu: Floats | None  # (D,), log(nu - 1)
+    aux: Floats  # (n_aux, D)
     c: Floats  # (D,) information of a row against the centre's
 
 
@@ -127,8 +125,8 @@ def to_draws(
     n_threads: int = 1,
 ) -> Draws:
     """Draws of the model's own parameters, factors in the user's order; threads share chunks."""
-    shape = coordinates.z_sigma.shape
-    n_draws, K = coordinates.z_sigma.size, problem.X.shape[1]
+    shape = coordinates.z_aux.shape[:2]
+    n_draws, K = shape[0] * shape[1], problem.n_coefficients
     step = max(1, _CHUNK // (max((1, *problem.n_levels)) * max(1, K**2)))
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
 
@@ -142,8 +140,7 @@ def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) 
     """The same coordinates with ``function`` applied to every array."""
     return Coordinates(
         z_tau=function(coordinates.z_tau),
-        z_sigma=function(coordinates.z_sigma),
-        z_nu=None if coordinates.z_nu is None else function(coordinates.z_nu),
+        z_aux=function(coordinates.z_aux),
         z_omega=function(coordinates.z_omega),
         z_root=function(coordinates.z_root),
         z_delta=function(coordinates.z_delta),
@@ -162,14 +159,14 @@ def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
         joined = np.concatenate([np.ascontiguousarray(np.moveaxis(a, -1, 0)) for a in arrays])
         return joined.reshape(*shape, *joined.shape[1:])
 
-    nus = [piece.nu for piece in pieces if piece.nu is not None]
     return Draws(
         kappa=join([piece.kappa for piece in pieces]),
         delta=tuple(map(join, zip(*(piece.delta for piece in pieces), strict=True))),
         tau=tuple(map(join, zip(*(piece.tau for piece in pieces), strict=True))),
         omega=tuple(map(join, zip(*(piece.omega for piece in pieces), strict=True))),
-        sigma=join([piece.sigma for piece in pieces]),
-        nu=join(nus) if nus else None,
+        auxiliary={
+            name: join([piece.auxiliary[name] for piece in pieces]) for name in pieces[0].auxiliary
+        },
     )
 
 
@@ -183,8 +180,7 @@ def _map_chunk(z: Coordinates, problem: Problem, forest: Forest, constants: MapC
         delta=tuple(delta[g].swapaxes(0, 1) for g in sorted(delta)),
         tau=scales.tau,
         omega=tuple(gram(L.swapaxes(0, 1)) for L in scales.L) if full else (),
-        sigma=scales.sigma,
-        nu=None if scales.log_nu is None else 1 + np.exp(scales.log_nu),
+        auxiliary={a.name: x for a, x in zip(problem.family.auxiliary, scales.aux, strict=True)},
     )
 
 
@@ -194,15 +190,30 @@ def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapCons
     full = problem.covariance == "full"
     z_tau = _by_factor(z.z_tau, sizes)
     z_omega = _by_factor(z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()})
-    sigma = problem.sigma_min + np.exp(slanted(constants.log_sigma, z.z_sigma, z.z_nu))
-    log_nu = None if z.z_nu is None else bent(constants.log_nu, z.z_nu)
+    log_excess = _log_excess(z.z_aux, constants)
+    logs, aux = _auxiliary(log_excess, problem)
     return _Scales(
         tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
         L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
-        sigma=sigma,
-        log_nu=log_nu,
-        c=np.exp(log_information(np.log(sigma), log_nu) - constants.log_c),
+        aux=aux,
+        c=np.exp(problem.family.log_information(logs) - constants.log_c),
     )
+
+
+def _log_excess(z: Floats, constants: MapConstants) -> Floats:
+    """Logarithms of the auxiliary parameters above their cuts, (n_aux, D)."""
+    values = bent(constants.log_aux, z)
+    for i, j in zip(*np.nonzero(constants.aux_lean), strict=True):
+        values[i] = values[i] + constants.aux_lean[i, j] * z[j]
+    return values
+
+
+def _auxiliary(log_excess: Floats, problem: Problem) -> tuple[list[Floats], Floats]:
+    """Auxiliary parameters, and their logarithms above their bounds, from those above the cuts."""
+    cut = np.array(problem.cuts)[:, None]
+    bound = np.array([a.lower for a in problem.family.auxiliary])[:, None]
+    excess = np.exp(log_excess)
+    return list(np.where(cut > 0, np.log(cut + excess), log_excess)), (bound + cut) + excess
 
 
 def _by_factor(values: Floats, sizes: dict[int, int]) -> dict[int, Floats]:
@@ -233,7 +244,7 @@ def _coefficients(
     blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
     z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()}
     P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
-    kappa = np.zeros((problem.X.shape[1], n_draws))
+    kappa = np.zeros((problem.n_coefficients, n_draws))
     delta: dict[int, Floats] = {}
     for t, tree in enumerate(learn_trees(problem, forest)):
         leaf = leaf_message(constants, t, scales.c)

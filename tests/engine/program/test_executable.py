@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skhlm.engine.program.executable import executable
+from skhlm.engine.program import executable
 from skhlm.exceptions import ProgramError, SamplingError
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skhlm.engine.problem import LocationScale
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.quick_fit.evidence import learn_rows
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import to_draws
+from skhlm.priors import Gamma, LocationScale
 from tests.engine.problems import location_scale, make_problem, normal_coordinates, simulate
 
 RNG = np.random.default_rng(2)
@@ -21,7 +20,7 @@ Y = 1 + X[:, 1] + RNG.normal(size=5)[LEVEL] + 0.5 * RNG.normal(size=N)
 
 
 def constants_of(problem):
-    return calibrate(problem, learn_forest(problem.codes, problem.n_levels), learn_rows(problem))
+    return calibrate(problem, learn_forest(problem.codes, problem.n_levels))
 
 
 def arrays_of(constants):
@@ -41,11 +40,13 @@ def test_scales_are_near_the_truth(family, seed):
     for (a, b, _), tau in zip(constants.log_tau, truth["tau"], strict=True):
         assert np.all(np.abs(a - np.log(tau)) < 4 * b)
     if family == "student_t":
-        a, b, _ = constants.log_nu
+        a, b, _ = constants.log_aux[:, 1]
         assert abs(a - np.log(truth["nu"] - 1)) < 4 * b
-        assert abs(constants.log_sigma[0]) < 4 * np.hypot(*constants.log_sigma[1:])
+        assert abs(constants.log_aux[0, 0]) < 4 * np.hypot(
+            constants.log_aux[1, 0], constants.aux_lean[0, 1]
+        )
     else:  # the sd of t(5) noise of scale one, itself estimated with heavy tails
-        assert constants.log_sigma[0] == pytest.approx(0.5 * np.log(5 / 3), abs=0.1)
+        assert constants.log_aux[0, 0] == pytest.approx(0.5 * np.log(5 / 3), abs=0.1)
 
 
 def test_leaf_information_is_the_expected_one():
@@ -57,8 +58,8 @@ def test_leaf_information_is_the_expected_one():
         rows = problem.X[leaf == level]
         expected = np.exp(constants.log_c) * rows.T @ rows
         np.testing.assert_allclose(constants.leaf_information[1][level], expected, rtol=1e-9)
-    nu, excess = 1 + np.exp(constants.log_nu[0]), np.exp(constants.log_sigma[0])
-    sigma = problem.sigma_min + excess
+    nu, excess = 1 + np.exp(constants.log_aux[0, 1]), np.exp(constants.log_aux[0, 0])
+    sigma = problem.cuts[0] + excess
     assert np.exp(constants.log_c) == pytest.approx((nu + 1) / (nu + 3) / sigma**2)
     total = constants.leaf_information[1].sum(axis=0)
     np.testing.assert_allclose(constants.auxiliary_information[1], total, rtol=1e-9)
@@ -82,7 +83,7 @@ def test_the_map_at_zero_is_a_good_fit():
         normal_coordinates(problem, forest, 100),
         problem,
         forest,
-        calibrate(problem, forest, learn_rows(problem)),
+        calibrate(problem, forest),
     )
     levels = problem.codes[problem.cell]
     beta = draws.kappa[:, :, None] + sum(d[:, :, levels[:, g]] for g, d in enumerate(draws.delta))
@@ -99,18 +100,18 @@ def test_the_map_at_zero_is_a_good_fit():
 def test_tight_priors_are_homed_in_on(family, loc, scale):
     spike = LocationScale(np.array([np.inf, np.inf]), np.full(2, loc), np.full(2, scale))
     sigma = LocationScale(np.array([np.inf]), np.array([loc]), np.array([scale]))
-    problem = make_problem(X, Y, [LEVEL], family, tau=(spike,), sigma=sigma, nu=(2e6, 1e5))
+    problem = make_problem(X, Y, [LEVEL], family, tau=(spike,), sigma=sigma, nu=Gamma(2e6, 1e5))
     constants = constants_of(problem)
     relative = scale / loc
     slack = 1e-3 * relative + 1e-13
-    excess = np.log(loc - problem.sigma_min)
-    assert constants.log_sigma[0] == pytest.approx(excess, abs=0.1 * relative + slack)
-    assert constants.log_sigma[1] == pytest.approx(relative, rel=0.05)
+    excess = np.log(loc - problem.cuts[0])
+    assert constants.log_aux[0, 0] == pytest.approx(excess, abs=0.1 * relative + slack)
+    assert constants.log_aux[1, 0] == pytest.approx(relative, rel=0.05)
     np.testing.assert_allclose(constants.log_tau[0][0], np.log(loc), atol=0.1 * relative + slack)
     if relative > 1e-11:  # a few units in the last place of log tau
         np.testing.assert_allclose(constants.log_tau[0][1], relative, rtol=0.05)
     if family == "student_t":
-        assert 1 + np.exp(constants.log_nu[0]) == pytest.approx(20, rel=1e-3)
+        assert 1 + np.exp(constants.log_aux[0, 1]) == pytest.approx(20, rel=1e-3)
 
 
 def test_kappa_stand_in_has_the_priors_information():
@@ -147,8 +148,9 @@ def test_nothing_depends_on_units(family):
     shift = np.log(unit)
     for a, b in zip(one.log_tau, other.log_tau, strict=True):
         np.testing.assert_allclose(b - [[shift], [0], [0]], a, atol=1e-6)
-    np.testing.assert_allclose(other.log_sigma - [shift, 0, 0], one.log_sigma, atol=1e-6)
-    np.testing.assert_allclose(other.log_nu, one.log_nu, atol=1e-6)
+    other.log_aux[0, 0] -= shift
+    np.testing.assert_allclose(other.log_aux, one.log_aux, atol=1e-6)
+    np.testing.assert_allclose(other.aux_lean, one.aux_lean, atol=1e-6)
     for F, S in zip(one.leaf_information, other.leaf_information, strict=True):
         np.testing.assert_allclose(unit**2 * S, F, rtol=1e-6)
     for s, u in zip(one.leaf_score, other.leaf_score, strict=True):
@@ -208,10 +210,13 @@ def test_constants_stay_sane(data, family):
     problem = make_problem(*data, family)
     forest = learn_forest(problem.codes, problem.n_levels)
     with np.errstate(divide="raise", over="raise", invalid="raise"):
-        constants = calibrate(problem, forest, learn_rows(problem))
+        constants = calibrate(problem, forest)
         draws = to_draws(normal_coordinates(problem, forest, 20), problem, forest, constants)
     assert all(np.isfinite(a).all() for a in arrays_of(constants))
-    assert all(np.isfinite(a).all() for a in [draws.kappa, draws.sigma, *draws.delta, *draws.tau])
+    assert all(
+        np.isfinite(a).all()
+        for a in [draws.kappa, draws.auxiliary["sigma"], *draws.delta, *draws.tau]
+    )
     for _, b, c in constants.log_tau:
         assert np.all(b > 0)
         assert np.all(np.abs(c) <= 0.8 * b)

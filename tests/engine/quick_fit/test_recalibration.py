@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.quick_fit.evidence import learn_rows
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
@@ -32,7 +31,7 @@ CASES = {
 def build(family, factors, **options):
     problem = make_problem(X, Y, factors, family, **options)
     forest = learn_forest(problem.codes, problem.n_levels)
-    return problem, forest, calibrate(problem, forest, learn_rows(problem))
+    return problem, forest, calibrate(problem, forest)
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])
@@ -46,9 +45,9 @@ def test_a_perfect_run_changes_little(case, family):
     for old, new in zip(constants.log_tau, again.log_tau, strict=True):
         np.testing.assert_allclose(new[0], old[0], atol=0.25 * old[1].max())
         np.testing.assert_allclose(new[1], old[1], rtol=0.2)
-    np.testing.assert_allclose(again.log_sigma[0], constants.log_sigma[0], atol=0.02)
-    np.testing.assert_allclose(again.log_sigma[1], constants.log_sigma[1], rtol=0.15)
-    np.testing.assert_allclose(again.log_nu[:2], constants.log_nu[:2], rtol=0.2, atol=0.2)
+    np.testing.assert_allclose(again.log_aux[0, 0], constants.log_aux[0, 0], atol=0.02)
+    np.testing.assert_allclose(again.log_aux[1, 0], constants.log_aux[1, 0], rtol=0.15)
+    np.testing.assert_allclose(again.log_aux[:2], constants.log_aux[:2], rtol=0.2, atol=0.2)
     assert again.log_c == pytest.approx(constants.log_c, abs=0.04)
     for t, chain in enumerate(forest.chains):
         old, new = constants.leaf_information[t], again.leaf_information[t]
@@ -68,7 +67,7 @@ def test_a_bad_map_is_repaired():
     coordinates are N(0, I) again."""
     problem, forest, good = build("normal", [LEVEL])
     good = replace(good, log_tau=(good.log_tau[0] * [[1], [1e-3], [0]],))
-    good = replace(good, log_sigma=good.log_sigma * [1, 1e-3, 0])  # scales all but fixed
+    good = replace(good, log_aux=good.log_aux * [[1], [1e-3], [0]])  # scales all but fixed
     wrong = replace(
         good,
         leaf_information=(3 * good.leaf_information[0],),
@@ -113,7 +112,7 @@ def test_a_stuck_run_gives_sane_constants(case, family):
     for old, (_, b, c) in zip(constants.log_tau, again.log_tau, strict=True):
         assert np.all(b >= 0.04 * old[1])
         assert np.all(np.abs(c) <= 0.8 * b)
-    assert again.log_sigma[1] >= 0.04 * constants.log_sigma[1]
+    assert again.log_aux[1, 0] >= 0.04 * constants.log_aux[1, 0]
     for F in again.leaf_information:
         assert np.linalg.eigvalsh(F).min() > 0
 
@@ -121,28 +120,33 @@ def test_a_stuck_run_gives_sane_constants(case, family):
 def test_scales_follow_the_draws():
     problem, _ = simulate(500, 2, 3, 10, 3, 8, 0)
     forest = learn_forest(problem.codes, problem.n_levels)
-    constants = calibrate(problem, forest, learn_rows(problem))
+    constants = calibrate(problem, forest)
     z = normal_coordinates(problem, forest, N_DRAWS)
-    shifted = replace(z, z_tau=0.5 * z.z_tau + 1, z_sigma=z.z_sigma - 2, z_nu=2 * z.z_nu)
+    shifted = replace(z, z_tau=0.5 * z.z_tau + 1, z_aux=[1, 2] * z.z_aux - [2, 0])
     draws = to_draws(shifted, problem, forest, constants)
     again = recalibrate(problem, forest, constants, shifted, draws)
     for g, (a, b, _) in enumerate(again.log_tau):
         np.testing.assert_allclose(a, np.median(np.log(draws.tau[g]), axis=(0, 1)))
         np.testing.assert_allclose(b, np.log(draws.tau[g]).std(axis=(0, 1)), rtol=0.15)
-    assert again.log_nu[1] == pytest.approx(np.log(draws.nu - 1).std(), rel=0.1)
-    total = np.hypot(*again.log_sigma[1:])
-    assert total == pytest.approx(np.log(draws.sigma).std(), rel=0.05)
-    assert again.log_sigma[0] == pytest.approx(np.median(np.log(draws.sigma)), abs=0.02)
+    assert again.log_aux[1, 1] == pytest.approx(np.log(draws.auxiliary["nu"] - 1).std(), rel=0.1)
+    total = np.hypot(again.log_aux[1, 0], again.aux_lean[0, 1])
+    log_sigma = np.log(draws.auxiliary["sigma"])
+    assert total == pytest.approx(log_sigma.std(), rel=0.05)
+    assert again.log_aux[0, 0] == pytest.approx(np.median(log_sigma), abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("kappa", np.inf), ("tau", 0.0), ("sigma", np.nan), ("omega", 1.0)]
+    ("name", "value"), [("kappa", np.inf), ("tau", 0.0), ("auxiliary", np.nan), ("omega", 1.0)]
 )
 def test_a_run_that_went_astray_leaves_the_first_map(name, value):
     problem, forest, constants = build("student_t", [LEVEL, OTHER], covariance="full")
     z = normal_coordinates(problem, forest, 10)
     draws = to_draws(z, problem, forest, constants)
-    there = getattr(draws, name)
-    lost = tuple(np.full_like(part, value) for part in there)
-    astray = replace(draws, **{name: lost if isinstance(there, tuple) else np.stack(lost)})
+
+    def lost(part):
+        if isinstance(part, dict):
+            return {key: lost(value) for key, value in part.items()}
+        return tuple(map(lost, part)) if isinstance(part, tuple) else np.full_like(part, value)
+
+    astray = replace(draws, **{name: lost(getattr(draws, name))})
     assert recalibrate(problem, forest, constants, z, astray) is constants

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skhlm.engine.quick_fit.evidence import cell_information, cell_score, learn_rows, to_leaves
+from skhlm.engine.quick_fit.sums import cell_information, cell_score, to_leaves
 from skhlm.engine.quick_fit.tau_marginals import (
     Collapsed,
     diagonal_precision,
@@ -15,7 +15,7 @@ from skhlm.engine.quick_fit.tau_marginals import (
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.messages import Message, condition, integrate
 from skhlm.engine.tree_map.trees import learn_trees
-from skhlm.numerics.grids import TAILS, log_prior, tails
+from skhlm.numerics.grids import TAILS, tails
 from tests.engine.problems import location_scale, make_problem
 
 N, SIGMA = 24, 0.7
@@ -33,7 +33,7 @@ def tree_message(varying=None, about=0.0):
     prior = location_scale(2, np.inf, 0.5, 3)
     problem = make_problem(X, Y, [REGION, COUNTRY], varying=varying, kappa=prior)
     (tree,) = learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
-    rows = learn_rows(problem)
+    rows = problem.evidence
     precision = rows.weight / SIGMA**2
     score = cell_score(rows, precision * (rows.y - about * rows.X.sum(axis=0)))
     message = Message(to_leaves(cell_information(rows, precision), tree), to_leaves(score, tree))
@@ -65,7 +65,7 @@ def test_marginal_is_the_dense_evidence(g, varying, about):
         below, above = integrate(leaf), ()
     collapsed = Collapsed(tree.factors[g], below, fixed[g], above, root, problem.priors.tau[g])
     for k in range(len(fixed[g])):
-        found = log_marginal(GRID, k, collapsed) - log_prior(problem.priors.tau[g], GRID, k)
+        found = log_marginal(GRID, k, collapsed) - problem.priors.tau[g].log_density_of_log(GRID, k)
         expected = []
         for x in GRID:
             trial = [log_tau.copy() for log_tau in fixed]
@@ -88,7 +88,7 @@ def test_quantiles_by_brute_force():
         for value in x:
             trial[0][k] = value
             density.append(dense_log_evidence(problem, trial))
-        density = np.array(density) + log_prior(problem.priors.tau[0], x, k)
+        density = np.array(density) + problem.priors.tau[0].log_density_of_log(x, k)
         mass = np.cumsum(np.exp(density - density.max()))
         expected = np.interp(TAILS, mass / mass[-1], x)
         if k == 1:  # the last one updated: all others are where they were
@@ -114,5 +114,5 @@ def test_log_prior(df):
     prior = location_scale(2, df, 0.4, 1.7)
     density = stats.norm(0.4, 1.7) if np.isinf(df) else stats.t(df, 0.4, 1.7)
     expected = density.logpdf(np.exp(GRID)) + GRID
-    found = log_prior(prior, GRID, 1)
+    found = prior.log_density_of_log(GRID, 1)
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-12)

@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.quick_fit.evidence import learn_rows
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
 from tests.engine.loop_map import loop_map
@@ -53,7 +52,7 @@ def build(case, family="normal"):
     options = dict(case)
     problem = make_problem(X[:, : options.pop("K", 3)], Y, family=family, **options)
     forest = learn_forest(problem.codes, problem.n_levels)
-    return problem, forest, calibrate(problem, forest, learn_rows(problem))
+    return problem, forest, calibrate(problem, forest)
 
 
 def scrambled(constants, seed=0):
@@ -72,7 +71,7 @@ def scrambled(constants, seed=0):
         auxiliary_information=spd(constants.auxiliary_information.shape),
         auxiliary_mean=rng.normal(size=constants.auxiliary_mean.shape),
         root_score=rng.normal(size=constants.root_score.shape) * (constants.root_score != 0),
-        log_nu=np.array([1.0, 0.3, 0.1]),
+        log_aux=np.array([[-0.2, 1.0], [0.2, 0.3], [0.0, 0.1]])[:, : constants.log_aux.shape[1]],
         log_c=0.3,
     )
 
@@ -92,14 +91,14 @@ def test_the_formulas_one_draw_at_a_time(case, family):
         expected = loop_map(one_draw(z, chain, draw), problem, forest, constants)
         close = {"rtol": 1e-8, "atol": 1e-8}
         np.testing.assert_allclose(draws.kappa[chain, draw], expected.kappa, **close)
-        np.testing.assert_allclose(draws.sigma[chain, draw], expected.sigma, **close)
         for g in range(len(problem.n_levels)):
             np.testing.assert_allclose(draws.delta[g][chain, draw], expected.delta[g], **close)
             np.testing.assert_allclose(draws.tau[g][chain, draw], expected.tau[g], **close)
             if problem.covariance == "full":
                 np.testing.assert_allclose(draws.omega[g][chain, draw], expected.omega[g], **close)
-        if family == "student_t":
-            np.testing.assert_allclose(draws.nu[chain, draw], expected.nu, **close)
+        assert draws.auxiliary.keys() == expected.auxiliary.keys()
+        for name, value in draws.auxiliary.items():
+            np.testing.assert_allclose(value[chain, draw], expected.auxiliary[name], **close)
 
 
 def test_shapes_are_the_users():
@@ -125,7 +124,7 @@ def test_chunks_and_threads_do_not_matter(monkeypatch):
 
 
 def arrays(draws):
-    return [draws.kappa, *draws.delta, *draws.tau, draws.sigma, draws.nu]
+    return [draws.kappa, *draws.delta, *draws.tau, *draws.auxiliary.values()]
 
 
 def test_correlations_follow_the_lkj_transform():
@@ -146,11 +145,10 @@ def at_fixed_scales(problem, forest, points, seed=3):
     K, R = shapes["z_root"]
     fixed = {
         name: np.broadcast_to(0.6 * rng.normal(size=shapes[name]), (1, n, *shapes[name]))
-        for name in ("z_tau", "z_sigma", "z_omega")
+        for name in ("z_tau", "z_aux", "z_omega")
     }
     return Coordinates(
         **fixed,
-        z_nu=None,
         z_root=points[:, : K * R].reshape(1, n, K, R),
         z_delta=points[:, K * R :][None],
     )
@@ -172,7 +170,7 @@ def dense_posterior(problem, draws):
         omega = draws.omega[g][0, 0] if draws.omega else np.eye(len(a))
         Sigma = omega * np.outer(draws.tau[g][0, 0], draws.tau[g][0, 0])
         prior += [Sigma] * problem.n_levels[g]
-    D, sigma = np.hstack(design), draws.sigma[0, 0]
+    D, sigma = np.hstack(design), draws.auxiliary["sigma"][0, 0]
     size = sum(map(len, prior))
     covariance, loc, start = np.zeros((size, size)), np.zeros(size), 0
     for block in prior:
@@ -244,7 +242,7 @@ def log_density(z, draws, problem, forest, constants):
         omega = draws.omega[g][0, 0] if draws.omega else np.eye(len(a))
         effects = stats.multivariate_normal(np.zeros(len(a)), omega * np.outer(tau, tau))
         total += effects.logpdf(delta).reshape(n, -1).sum(axis=1)
-    noise = stats.norm(0, draws.sigma[0, 0] / np.sqrt(problem.weight))
+    noise = stats.norm(0, draws.auxiliary["sigma"][0, 0] / np.sqrt(problem.weight))
     total += noise.logpdf((problem.y[:, None] - eta).T).sum(axis=1)
     at = [loop_map(one_draw(z, 0, d), problem, forest, constants) for d in range(n)]
     return total + np.array([m.log_jacobian + m.log_auxiliary for m in at])
@@ -270,8 +268,8 @@ def test_memory_is_bounded_by_the_draws_themselves():
         prior_precision=np.ones(K),
         prior_score=np.zeros(K),
         log_tau=(np.tile([[0.0], [1.0], [0.0]], 5),) * 2,
-        log_sigma=np.array([0.0, 0.1, 0.0]),
-        log_nu=np.array([0.0, 1.0, 0.0]),
+        log_aux=np.array([[0.0], [0.1], [0.0]]),
+        aux_lean=np.zeros((1, 1)),
         log_c=0.0,
     )
     z = normal_coordinates(problem, forest, 150)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from skhlm.engine.quick_fit.evidence import cell_information, learn_rows
+
 from skhlm.engine.tree_map.messages import Factor, Message, upward
 from tests.engine.problems import make_problem
 

@@ -1,9 +1,4 @@
-"""Squared errors from residuals, widened for the effects' uncertainty.
-
-Raw residuals of many effects fitted to few rows are too small, and those of a Student-t family
-would drive nu to one. With few parameters a row they are widened by N/(N - p), p the effective
-number of parameters; with many, half of that gives way to each row's own variance x'V x.
-"""
+"""How uncertain the effects are: degrees of freedom, and the variance of each row's eta."""
 
 from __future__ import annotations
 
@@ -12,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.quick_fit.evidence import Rows, to_leaves
+from skhlm.engine.quick_fit.sums import to_leaves
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision
 from skhlm.engine.tree_map.messages import Conditional, Message, condition
 from skhlm.engine.tree_map.trees import Tree
+from skhlm.families import Evidence
 
 _FEWEST_DOF = 0.2  # of the rows: what sigma keeps however many effects there are
-_MANY_PARAMETERS = 0.1  # a row: from here on the widening turns to the rows' variances
 
 
 def leaf_conditionals(
@@ -34,7 +29,7 @@ def leaf_conditionals(
     return conditionals
 
 
-def degrees_of_freedom(rows: Rows, leaves: Sequence[Conditional]) -> float:
+def degrees_of_freedom(rows: Evidence, leaves: Sequence[Conditional]) -> float:
     """Rows less the effective number of parameters, kappa and the leaves' tr(V A F A')."""
     effective = float(len(rows.X))
     for leaf in leaves:
@@ -43,18 +38,7 @@ def degrees_of_freedom(rows: Rows, leaves: Sequence[Conditional]) -> float:
     return max(rows.n_obs - effective, _FEWEST_DOF * rows.n_obs)
 
 
-def widen(
-    rows: Rows, residual: Floats, dof: float, trees: Sequence[Tree], leaves: Sequence[Conditional]
-) -> Floats:
-    """Squared errors (N,) of Student-t rows."""
-    squared, inflation = np.square(residual), rows.n_obs / dof - 1
-    crowding = (1 - dof / rows.n_obs) / _MANY_PARAMETERS
-    blend = 1 - 0.5 * float(np.clip(crowding - 1, 0, 1))
-    widened = squared * (1 + blend * inflation)
-    return widened if blend == 1 else widened + (1 - blend) * row_variance(rows, trees, leaves)
-
-
-def row_variance(rows: Rows, trees: Sequence[Tree], leaves: Sequence[Conditional]) -> Floats:
+def row_variance(rows: Evidence, trees: Sequence[Tree], leaves: Sequence[Conditional]) -> Floats:
     """Sum over trees of x'V x (N,), V the conditional variance of the row's leaf effects."""
     K = len(rows.X)
     V = np.zeros((K, K, rows.n_cells))

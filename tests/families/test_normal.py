@@ -3,10 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhlm.engine.quick_fit.sufficient import compress_cells
 from tests.engine.problems import make_problem
 
 RNG = np.random.default_rng(1)
+
+
+def compressed(problem):
+    """X (M, K), y, first row of each cell and rss of the problem's evidence."""
+    rows = problem.evidence
+    np.testing.assert_array_equal(rows.weight, 1)
+    start = np.searchsorted(rows.cell, np.arange(rows.n_cells + 1))
+    return rows.X.T, rows.y, start, rows.rss
 
 
 def cell_squares(X, y, start, b):
@@ -23,7 +30,7 @@ def test_every_coefficient_sees_the_same_squares(K, weighted):
     X = np.column_stack([np.ones(n), RNG.normal(size=(n, K - 1))])
     weight = RNG.uniform(0.2, 5, n) if weighted else None
     problem = make_problem(X, RNG.normal(size=n), [cell], weight=weight)
-    Z, u, start, rss = compress_cells(problem)
+    Z, u, start, rss = compressed(problem)
     size = np.bincount(problem.cell)
     np.testing.assert_array_equal(np.diff(start), np.minimum(size, K))
     rows = np.concatenate([[0], np.cumsum(size)])
@@ -36,7 +43,7 @@ def test_every_coefficient_sees_the_same_squares(K, weighted):
 
 def test_differences_between_coefficients_agree_cell_by_cell():
     problem = make_problem(RNG.normal(size=(200, 3)), RNG.normal(size=200), [np.arange(200) % 7])
-    Z, u, start, _ = compress_cells(problem)
+    Z, u, start, _ = compressed(problem)
     rows = np.concatenate([[0], np.cumsum(np.bincount(problem.cell))])
     b, other = RNG.normal(size=(2, 7, 3))
     expected = cell_squares(problem.X, problem.y, rows, b) - cell_squares(
@@ -48,7 +55,7 @@ def test_differences_between_coefficients_agree_cell_by_cell():
 
 def test_small_cells_keep_their_rows():
     problem = make_problem(RNG.normal(size=(6, 3)), RNG.normal(size=6), [np.arange(6) // 2])
-    X, y, start, rss = compress_cells(problem)
+    X, y, start, rss = compressed(problem)
     np.testing.assert_array_equal(X, problem.X)
     np.testing.assert_array_equal(y, problem.y)
     np.testing.assert_array_equal(start, [0, 2, 4, 6])
@@ -58,7 +65,7 @@ def test_small_cells_keep_their_rows():
 def test_rank_deficient_cells():
     X = np.column_stack([np.ones(40), np.arange(40) // 10, np.zeros(40)])  # constant within a cell
     problem = make_problem(X, RNG.normal(size=40), [np.arange(40) // 10])
-    Z, u, _, rss = compress_cells(problem)
+    Z, u, _, rss = compressed(problem)
     b = RNG.normal(size=3)
     expected = np.square(problem.y - problem.X @ b).sum()
     assert rss + np.square(u - Z @ b).sum() == pytest.approx(expected, rel=1e-12)
@@ -66,8 +73,33 @@ def test_rank_deficient_cells():
 
 def test_no_predictors():
     problem = make_problem(np.zeros((5, 0)), np.arange(5.0), [], weight=np.full(5, 2.0))
-    X, y, start, rss = compress_cells(problem)
+    X, y, start, rss = compressed(problem)
     assert X.shape == (0, 0)
     assert y.shape == (0,)
     np.testing.assert_array_equal(start, [0, 0])
     assert rss == pytest.approx(60)
+
+
+@pytest.mark.parametrize("family", ["normal", "student_t"])
+def test_evidence_of_two_parts_is_that_of_the_whole(family):
+    n, cell = 400, RNG.integers(7, size=400)
+    cell[:7] = np.arange(7)  # every part has every cell
+    cell[-7:] = np.arange(7)
+    X, y = np.column_stack([np.ones(n), RNG.normal(size=(n, 2))]), 50 + RNG.normal(size=n)
+    weight = RNG.uniform(0.2, 5, n)
+    parts = [
+        make_problem(X[i], y[i], [cell[i]], family, weight=weight[i])
+        for i in (np.s_[:150], np.s_[150:])
+    ]
+    whole = make_problem(X, y, [cell], family, weight=weight).evidence
+    merged = parts[0].family.merge(*(part.evidence for part in parts))
+    for name in ("n_obs", "rss", "mean", "variance", "largest", "rounding"):
+        assert getattr(merged, name) == pytest.approx(getattr(whole, name), rel=1e-11)
+    b = RNG.normal(size=(7, 3))
+    squares = [
+        np.bincount(rows.cell, rows.weight * (rows.y - (rows.X.T * b[rows.cell]).sum(axis=1)) ** 2)
+        for rows in (merged, whole)
+    ]
+    np.testing.assert_allclose(squares[0].sum() + merged.rss, squares[1].sum() + whole.rss)
+    information = [np.einsum("in,jn,n->ij", r.X, r.X, r.weight) for r in (merged, whole)]
+    np.testing.assert_allclose(*information, rtol=1e-11)

@@ -1,0 +1,19 @@
+"""The distribution of the outcome: a file a family. Nobody outside asks which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Auxiliary, Family
+from skhlm.families.normal import Normal
+from skhlm.families.student_t import StudentT
+
+__all__ = ["FAMILIES", "Auxiliary", "Evidence", "Family", "Normal", "StudentT", "find_family"]
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (StudentT(), Normal())}
+
+
+def find_family(name: str) -> Family:
+    """The family of this name."""
+    return FAMILIES[name]

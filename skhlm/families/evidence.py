@@ -1,0 +1,110 @@
+"""What the likelihood sees of the rows: the waist between the data and the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+
+_NEGLIGIBLE = 1e-6  # of the outcome's spread
+_LOST = 1e-8  # of the outcome itself: squared, what double precision loses
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows sorted by cell, as few as a family needs; what they stand for beside them.
+
+    A family makes it (`Family.compress`), and the evidence of two parts of the rows is that of the
+    whole (`Family.merge`).
+
+    ============  ======  ==========================================================================
+    field         shape   what it is
+    ============  ======  ==========================================================================
+    ``X``         (K, N)  predictors, a row for each
+    ``y``         (N,)    outcome
+    ``weight``    (N,)    frequency weights, > 0
+    ``cell``      (N,)    cell of each row: 0, ..., C - 1, non-decreasing
+    ``n_cells``   ()      C
+    ``n_obs``     ()      sum of the original weights
+    ``rss``       ()      squares that no coefficient can change, lost by the compression
+    ``mean``      ()      weighted mean of the original outcomes
+    ``variance``  ()      their weighted variance
+    ``largest``   ()      the largest of their absolute values
+    ``unit``      ()      the spread to think of where all outcomes are equal
+    ============  ======  ==========================================================================
+    """
+
+    X: Floats
+    y: Floats
+    weight: Floats
+    cell: Ints
+    n_cells: int
+    n_obs: float
+    rss: float
+    mean: float
+    variance: float
+    largest: float
+    unit: float = 1.0
+
+    @classmethod
+    def of_rows(
+        cls, X: Floats, y: Floats, weight: Floats, cell: Ints, n_cells: int, unit: float = 1.0
+    ) -> Evidence:
+        """Rows (N, K) as they are, sorted by cell."""
+        mean = np.average(y, weights=weight)
+        return cls(
+            X=np.ascontiguousarray(X.T),
+            y=y,
+            weight=weight,
+            cell=cell,
+            n_cells=n_cells,
+            n_obs=float(weight.sum()),
+            rss=0.0,
+            mean=float(mean),
+            variance=float(np.average(np.square(y - mean), weights=weight)),
+            largest=float(np.abs(y).max()),
+            unit=unit,
+        )
+
+    @property
+    def n_coefficients(self) -> int:
+        """K."""
+        return len(self.X)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the outcome, > 0."""
+        return float(np.sqrt(self.variance) or self.unit)
+
+    @property
+    def rounding(self) -> float:
+        """Size of residuals that mean nothing, > 0: a fixed share of the outcome's spread."""
+        size = max(_NEGLIGIBLE * np.sqrt(self.variance), _LOST * self.largest)
+        return float(size) or _NEGLIGIBLE * self.unit
+
+    def size(self, residual: Floats) -> float:
+        """Weighted root mean square of residuals (N,), > 0, the lost squares included."""
+        mean = (self.rss + self.weight @ np.square(residual)) / self.n_obs
+        return float(np.sqrt(mean + self.rounding**2))
+
+    def joined(self, other: Evidence) -> Evidence:
+        """The rows of both, sorted by cell: two parts of the same cells' rows."""
+        order = np.argsort(np.concatenate([self.cell, other.cell]), kind="stable")
+        n_obs = self.n_obs + other.n_obs
+        share, step = other.n_obs / n_obs, other.mean - self.mean
+        within = (1 - share) * self.variance + share * other.variance
+        return Evidence(
+            X=np.concatenate([self.X, other.X], axis=1)[:, order],
+            y=np.concatenate([self.y, other.y])[order],
+            weight=np.concatenate([self.weight, other.weight])[order],
+            cell=np.concatenate([self.cell, other.cell])[order],
+            n_cells=self.n_cells,
+            n_obs=n_obs,
+            rss=self.rss + other.rss,
+            mean=self.mean + share * step,
+            variance=within + share * (1 - share) * step**2,
+            largest=max(self.largest, other.largest),
+            unit=self.unit,
+        )

@@ -1,0 +1,207 @@
+"""What the package asks of the distribution of an outcome y given eta = x' beta."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from skhlm._typing import Floats, Ints
+from skhlm.families.evidence import Evidence
+from skhlm.families.links import IDENTITY, Link
+from skhlm.priors import Gamma, Location, LocationScale, Prior
+
+_CUT = 1e-8  # of the outcome's spread: far below what data tell
+
+PriorNumbers = LocationScale | Gamma  # of one parameter
+Aux = Mapping[str, Floats]  # auxiliary parameters by name, draws along the last axis
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """A parameter of the outcome's distribution beside eta, such as sigma or nu.
+
+    ``name`` is its key in priors, draws, tables, files and ArviZ. ``lower`` is its bound; a
+    parameter that is ``cut`` stays a little above it, by 1e-8 of the outcome's spread, since an
+    exact fit would have none. One in ``units_of_outcome`` is multiplied back when the outcome was
+    scaled. A ``skewed`` one has a bent map to the sampler's coordinate, another a straight one
+    that leans on the parameters after it.
+    """
+
+    name: str
+    meaning: str
+    prior: Prior
+    lower: float = 0.0
+    cut: bool = False
+    units_of_outcome: bool = False
+    skewed: bool = False
+
+    def numbers(self, given: object) -> PriorNumbers:
+        """Numbers of the prior that a user gave, or an error that says which are possible."""
+        if isinstance(self.prior, Gamma):
+            if not isinstance(given, Gamma):
+                raise TypeError(
+                    f"priors: the prior of {self.name} is Gamma(shape, rate) from skhlm.priors, "
+                    f"got {given!r}."
+                )
+            return Gamma(float(given.shape), float(given.rate))
+        return LocationScale.of([check_location(given, self.name)])
+
+
+def check_location(prior: object, argument: str) -> Location:
+    """The prior of a location or scale that a user gave, or an error that says what it may be."""
+    if not isinstance(prior, Location):
+        raise TypeError(
+            f"priors: the prior of {argument} is Normal(loc, scale), StudentT(df, loc, scale) or "
+            f"Cauchy(loc, scale) from skhlm.priors, got {prior!r}."
+        )
+    return prior
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What the quick fit knows of the rows' errors when the auxiliary parameters are due.
+
+    ================  =====  ======================================================================
+    ``residual``      (N,)   outcome minus eta
+    ``dof``           ()     rows less the effective number of parameters
+    ``eta_variance``         a function that returns the variances (N,) of eta; costly
+    ================  =====  ======================================================================
+    """
+
+    residual: Floats
+    dof: float
+    eta_variance: Callable[[], Floats]
+
+
+class AuxiliaryFit(Protocol):
+    """Posterior of the auxiliary parameters in the quick fit.
+
+    ``logs`` are the logarithms of each above its bound at the centre, in the family's order.
+    """
+
+    @property
+    def logs(self) -> Sequence[Floats]:
+        """In the family's order, () each."""
+        ...
+
+    def maps(self) -> tuple[Floats, Floats]:
+        """``log_aux`` (3, n_aux) and ``aux_lean`` (n_aux, n_aux) of the tree map."""
+        ...
+
+    def is_near(self, other: Any) -> bool:
+        """Whether the sweeps may end: their centres hardly differ."""
+        ...
+
+
+class Family(ABC):
+    """A distribution of the outcome. Arrays broadcast; draws are their last axis."""
+
+    name: ClassVar[str]
+    code: ClassVar[int]  # its case in stan/families/families.hpp
+    link: ClassVar[Link] = IDENTITY
+    auxiliary: ClassVar[tuple[Auxiliary, ...]] = ()
+
+    # words
+    noun: ClassVar[str]  # "Student-t residuals"
+    formula: ClassVar[str]  # "student_t(nu, eta, sigma)"
+
+    # -- the likelihood --------------------------------------------------------------------------
+
+    @abstractmethod
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """log p(y | eta), with its constants."""
+
+    @abstractmethod
+    def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Derivative of the log density by eta."""
+
+    @abstractmethod
+    def information(self, eta: Floats, aux: Aux) -> Floats:
+        """Expected square of the score, given eta."""
+
+    @abstractmethod
+    def log_information(self, logs: Sequence[Floats]) -> Floats:
+        """log c: that of a row, where it is the same for all; from the `AuxiliaryFit`'s logs.
+
+        Zero for a family whose information differs from row to row.
+        """
+
+    # -- the outcome -----------------------------------------------------------------------------
+
+    def mean(self, eta: Floats, aux: Aux) -> Floats:
+        """Expected outcome."""
+        del aux
+        return self.link.inverse(eta)
+
+    @abstractmethod
+    def variance(self, eta: Floats, aux: Aux) -> Floats:
+        """Variance of the outcome given eta; infinite where there is none."""
+
+    @abstractmethod
+    def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Probability of an outcome of at most y."""
+
+    @abstractmethod
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """The smallest outcome with probability p at or below it."""
+
+    # -- what the likelihood needs of the rows ---------------------------------------------------
+
+    def compress(self, evidence: Evidence) -> Evidence:
+        """Fewer rows with the same likelihood, up to a constant; by default these."""
+        return evidence
+
+    def evidence(
+        self,
+        X: Floats,
+        y: Floats,
+        weight: Floats,
+        cell: Ints,
+        n_cells: int,
+        priors: Mapping[str, Any],
+    ) -> Evidence:
+        """What the likelihood sees of rows (N, K) that are sorted by cell."""
+        unit = next((priors[a.name].scale[0] for a in self.auxiliary if a.units_of_outcome), 1.0)
+        return self.compress(Evidence.of_rows(X, y, weight, cell, n_cells, float(unit)))
+
+    def merge(self, first: Evidence, second: Evidence) -> Evidence:
+        """The evidence of two parts of the rows, numbered by the same cells."""
+        return self.compress(first.joined(second))
+
+    def cuts(self, evidence: Evidence) -> tuple[float, ...]:
+        """How far above its bound each auxiliary parameter stays."""
+        return tuple(_CUT * evidence.spread if a.cut else 0.0 for a in self.auxiliary)
+
+    # -- the quick fit ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def first_fit(
+        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
+    ) -> tuple[Any, Floats]:
+        """An `AuxiliaryFit` and `errors` to begin with: orders of magnitude in residuals (N,)."""
+
+    @abstractmethod
+    def errors(self, evidence: Evidence, residuals: Residuals) -> Floats:
+        """What `working_precision` and `fit` need of the residuals, (N,)."""
+
+    @abstractmethod
+    def working_precision(self, errors: Floats, fit: Any) -> Floats:
+        """Precision of each row's outcome as a Gaussian one, (N,)."""
+
+    @abstractmethod
+    def working_score(self, residual: Floats, fit: Any) -> Floats:
+        """Derivative of each row's log density by eta at the centre of the fit, (N,)."""
+
+    @abstractmethod
+    def fit(
+        self,
+        evidence: Evidence,
+        errors: Floats,
+        dof: float,
+        priors: Mapping[str, Any],
+        start: Any,
+        n: int,
+    ) -> Any:
+        """The `AuxiliaryFit` given the errors, on a grid of n points an axis around ``start``."""

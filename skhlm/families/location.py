@@ -1,0 +1,113 @@
+"""Families of y = eta + an error of scale sigma: the base of normal and student_t."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skhlm._typing import Floats
+from skhlm.families.family import Aux, Auxiliary, Family
+from skhlm.numerics.grids import Interval
+from skhlm.numerics.scale_maps import match_quantiles
+from skhlm.priors import Cauchy, LocationScale
+
+_SETTLED = 0.01  # of log sigma
+
+SIGMA = Auxiliary(
+    name="sigma",
+    meaning="residual scale",
+    prior=Cauchy(0, 2.5),
+    cut=True,
+    units_of_outcome=True,
+)
+
+
+@dataclass(frozen=True)
+class ErrorScale:
+    """Posterior of log(sigma - cut), and of log(nu - 1) where there is a nu.
+
+    ``log_sigma`` (3,) is its mean at the median nu, its sd given nu, its slope on nu's coordinate;
+    ``log_nu`` (3,) the 5/50/95% points, or None.
+    """
+
+    log_sigma: Floats
+    log_nu: Floats | None
+    cut: float
+
+    @property
+    def centre(self) -> Floats:
+        """log sigma at the centre of its map, ()."""
+        centre: Floats = np.log(self.cut + np.exp(self.log_sigma[0]))
+        return centre
+
+    @property
+    def variance(self) -> Floats:
+        """sigma^2 there."""
+        variance: Floats = np.exp(2 * self.centre)
+        return variance
+
+    @classmethod
+    def vague(cls, sigma: float, log_nu: Floats | None, cut: float) -> ErrorScale:
+        """Nothing known but the order of magnitude of sigma, and of nu."""
+        return cls(np.array([np.log(sigma), 0.5, 0.0]), log_nu, cut)
+
+    @property
+    def logs(self) -> tuple[Floats, ...]:
+        """log sigma and log(nu - 1) at the centre."""
+        return (self.centre,) if self.log_nu is None else (self.centre, self.log_nu[1])
+
+    def maps(self) -> tuple[Floats, Floats]:
+        """A straight map for sigma, which leans on nu; a bent one for nu."""
+        middle, sd, lean = self.log_sigma
+        columns = [np.array([middle, sd, 0.0])]
+        if self.log_nu is not None:
+            columns.append(match_quantiles(self.log_nu))
+        slopes = np.zeros((len(columns), len(columns)))
+        slopes[0, 1:] = lean
+        return np.stack(columns, axis=1), slopes
+
+    def is_near(self, other: ErrorScale) -> bool:
+        """Whether log sigma differs by less than 0.01."""
+        return bool(abs(self.centre - other.centre) < _SETTLED)
+
+    @property
+    def box(self) -> Interval:
+        """Six sds of log(sigma - cut) about its mean."""
+        middle, sd, lean = self.log_sigma
+        reach = 6 * float(np.hypot(sd, lean))
+        return float(middle) - reach, float(middle) + reach
+
+    def moved_to(self, log_sigma: Sequence[float], log_nu: Floats | None) -> ErrorScale:
+        """The same with other numbers."""
+        return replace(self, log_sigma=np.array(log_sigma), log_nu=log_nu)
+
+
+class LocationFamily(Family):
+    """y = eta + error; density, score and quantile are those of the error."""
+
+    @abstractmethod
+    def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
+        """log p(error)."""
+
+    @abstractmethod
+    def error_quantile(self, p: Floats, aux: Aux) -> Floats:
+        """Quantile of the error."""
+
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """log p(y - eta)."""
+        return self.log_density_of_error(y - eta, aux)
+
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Quantile of eta + error."""
+        return eta + self.error_quantile(p, aux)
+
+
+def log_prior_of_excess(
+    log_excess: Floats, log_sigma: Floats, priors: Mapping[str, LocationScale]
+) -> Floats:
+    """Log density of log(sigma - cut) under the prior of sigma."""
+    density: Floats = priors["sigma"].log_density_of_log(log_sigma) + log_excess - log_sigma
+    return density

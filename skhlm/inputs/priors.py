@@ -1,0 +1,135 @@
+"""The priors that a user gives -> the numbers of every parameter's prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from skhlm._typing import Ints
+from skhlm.families import FAMILIES, Family
+from skhlm.families.family import check_location
+from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
+from skhlm.inputs.hierarchy import Hierarchy, find_factor
+from skhlm.priors import Cauchy, Location, LocationScale, Normal, Priors
+
+_DEFAULT_SCALE = Cauchy(0, 2.5)
+_DEFAULT_KAPPA = Normal(0, 10)
+_LKJ_SHAPE = 2.0
+_AUXILIARY = {a.name: a for family in FAMILIES.values() for a in family.auxiliary}
+_PARAMETERS = (*reversed(_AUXILIARY), "tau", "kappa")
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What priors can be about, and how the user may refer to it."""
+
+    columns: Columns
+    hierarchies: Sequence[Hierarchy]
+    coefficients: Sequence[str]
+
+    @property
+    def factors(self) -> list[str]:
+        """Names of the grouping factors."""
+        return [name for hierarchy in self.hierarchies for name in hierarchy.factors]
+
+    def coefficient(self, key: object, argument: str) -> str:
+        """Name of the coefficient that a name or position means."""
+        name = self._name(key, f"priors: {argument}")
+        if name not in self.coefficients:
+            raise ValueError(
+                f"priors: {argument} has no coefficient {key!r}. Its coefficients are "
+                f"{listed(self.coefficients)}.{suggestion(key, self.coefficients)}"
+            )
+        return name
+
+    def factor_or_coefficient(self, key: object) -> str:
+        """Name of the grouping factor, in any spelling, or of the coefficient that a key means."""
+        factor = find_factor(key, self.columns, self.hierarchies, "priors['tau']")
+        name = factor or self._name(key, "priors['tau']")
+        if factor is None and name not in self.coefficients:
+            known = (*self.factors, *self.coefficients)
+            raise ValueError(
+                f"priors['tau']: {key!r} is neither a grouping factor nor a coefficient. The "
+                f"factors are {listed(self.factors)}, the coefficients "
+                f"{listed(self.coefficients)}.{suggestion(key, known)}"
+            )
+        return name
+
+    def _name(self, key: object, argument: str) -> str:
+        """A name as it is, a position as the name of its predictor."""
+        if isinstance(key, (str, tuple)):
+            return str(key)
+        return self.columns.predictor_name(self.columns.position(key, argument))
+
+
+def build_priors(
+    priors: object,
+    *,
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
+    coefficients: Sequence[str],
+    varying: Sequence[Ints],
+    family: Family,
+) -> Priors:
+    """Numbers of the priors a user gave; what is left out keeps its default.
+
+    ``varying`` says which of the K ``coefficients`` vary by each factor of the ``hierarchies``. A
+    prior of something that the model knows but does not use, such as nu of a normal family or tau
+    of a coefficient that does not vary, is checked and not used: searches over models need it.
+    """
+    given = _check_mapping(priors)
+    terms = _Terms(columns, hierarchies, coefficients)
+    kappa = _per_coefficient(given.get("kappa", {}), "kappa", terms)
+    by_factor, everywhere = _split_tau(given.get("tau", {}), terms)
+    tau = []
+    for factor, chosen in zip(terms.factors, varying, strict=True):
+        names = [coefficients[k] for k in chosen]
+        own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", terms)
+        tau.append(LocationScale.of([own.get(k, everywhere.get(k, _DEFAULT_SCALE)) for k in names]))
+    auxiliary = {
+        name: parameter.numbers(given.get(name, parameter.prior))
+        for name, parameter in _AUXILIARY.items()
+    }
+    return Priors(
+        kappa=LocationScale.of([kappa.get(name, _DEFAULT_KAPPA) for name in coefficients]),
+        tau=tuple(tau),
+        auxiliary={parameter.name: auxiliary[parameter.name] for parameter in family.auxiliary},
+        lkj=_LKJ_SHAPE,
+    )
+
+
+def _check_mapping(priors: object) -> Mapping[str, object]:
+    """The user's ``priors`` with known keys only."""
+    if priors is None:
+        return {}
+    if not isinstance(priors, Mapping):
+        raise TypeError(
+            f"priors: got {priors!r}; it is a mapping such as {{'sigma': Normal(0, 1)}} with any "
+            f"of the keys {listed(_PARAMETERS)}."
+        )
+    for key in priors:
+        if key not in _PARAMETERS:
+            raise ValueError(
+                f"priors: there is no parameter {key!r}. The parameters are "
+                f"{listed(_PARAMETERS)}.{suggestion(key, _PARAMETERS)}"
+            )
+    return priors
+
+
+def _split_tau(value: object, terms: _Terms) -> tuple[dict[str, object], dict[str, Location]]:
+    """The entries of ``tau`` that are about one factor, and those about a coefficient in all."""
+    if not isinstance(value, Mapping):
+        return {}, _per_coefficient(value, "tau", terms)
+    named = by_meaning(value, terms.factor_or_coefficient, "priors['tau']")
+    by_factor = {key: entry for key, entry in named.items() if key in terms.factors}
+    rest = {key: entry for key, entry in named.items() if key not in terms.factors}
+    return by_factor, _per_coefficient(rest, "tau", terms)
+
+
+def _per_coefficient(value: object, argument: str, terms: _Terms) -> dict[str, Location]:
+    """Priors by coefficient, from one prior for all or from a mapping that may leave some out."""
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(terms.coefficients, check_location(value, argument))
+    named = by_meaning(value, partial(terms.coefficient, argument=argument), f"priors: {argument}")
+    return {key: check_location(entry, f"{argument}[{key!r}]") for key, entry in named.items()}
