@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
-from skhlm.engine.problem import Family
 
 XY = tuple[pd.DataFrame, "pd.Series[float]"]
 
@@ -33,7 +32,7 @@ class DataSet:
     """
 
     name: str
-    family: Family
+    family: str
     groups: tuple[str, ...]
     load: Callable[[], XY]
     plain: PlainRun | None = PlainRun()

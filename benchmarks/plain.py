@@ -1,13 +1,13 @@
 """The plain program, ``stan/hlm_plain.stan``: the data block it reads, and its draws as `Draws`.
 
-It is the model as a statistician would write it, and the yardstick of benchmarks and tests.
+It is the model as a statistician would write it, and the yardstick of benchmarks.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.priors import LocationScale
+from skhlm.engine.program.data_block import prior_numbers
+from skhlm.inputs.design import Rows, Units
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,51 +37,24 @@ def build_plain_program() -> Path:
     return program
 
 
-def build_plain_data(problem: Problem) -> dict[str, Any]:
+def build_plain_data(problem: Problem, rows: Rows, units: Units) -> dict[str, Any]:
     """Everything the plain program reads, under the names of its data block."""
-    n_rows, n_coefficients = problem.X.shape
     return {
-        "N": n_rows,
-        "K": n_coefficients,
+        "N": len(rows.y),
+        "K": problem.n_coefficients,
         "G": len(problem.n_levels),
         "J": list(problem.n_levels),
         "n_varying": [len(columns) for columns in problem.varying],
-        "varying": _join(columns + 1 for columns in problem.varying),
-        "level": problem.codes[problem.cell] + 1,
-        "X": problem.X,
-        "y": problem.y,
-        "weight": problem.weight,
-        "student": int(problem.family == "student_t"),
+        "varying": np.concatenate([np.zeros(0, dtype=np.int64), *problem.varying]) + 1,
+        "level": rows.codes[rows.cell] + 1,
+        "X": units.predictors(rows.X),
+        "y": units.outcome(rows.y),
+        "weight": rows.weight,
+        "family": problem.family.code,
+        "n_aux": len(problem.family.auxiliary),
         "full": int(problem.covariance == "full"),
-        **_priors(problem),
+        **prior_numbers(problem, range(len(problem.n_levels))),
     }
-
-
-def _priors(problem: Problem) -> dict[str, Any]:
-    """Prior numbers, those of tau factor by factor."""
-    priors, sigma = problem.priors, problem.priors.sigma
-    return {
-        **_location_scale("kappa", [priors.kappa]),
-        **_location_scale("tau", priors.tau),
-        "sigma_prior": [sigma.df.item(), sigma.loc.item(), sigma.scale.item()],
-        "sigma_min": problem.sigma_min,
-        "nu_prior": list(priors.nu),
-        "lkj_shape": priors.lkj,
-    }
-
-
-def _location_scale(name: str, priors: Sequence[LocationScale]) -> dict[str, Any]:
-    """The three vectors of the student_t priors of one kind of parameter."""
-    return {
-        f"{name}_{part}": _join(getattr(prior, part) for prior in priors)
-        for part in ("df", "loc", "scale")
-    }
-
-
-def _join(arrays: Iterable[Any]) -> Any:
-    """One array of all; empty where there is none."""
-    parts = list(arrays)
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def read_plain_draws(columns: Floats, problem: Problem) -> Draws:
@@ -88,17 +62,16 @@ def read_plain_draws(columns: Floats, problem: Problem) -> Draws:
 
     delta_{g,l} = diag(tau_g) L_g z_{g,l} with L_g L_g' = Omega_g.
     """
-    student, full = problem.family == "student_t", problem.covariance == "full"
+    full, parameters = problem.covariance == "full", problem.family.auxiliary
     sizes = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
     n_pairs = sizes * (sizes - 1) // 2 * full
     n_effects = sizes * np.array(problem.n_levels, dtype=np.int64)
-    kappa, taus, sigma, nu, partials, z = _split(
+    kappa, taus, aux, partials, z = _split(
         columns,
         [
-            problem.X.shape[1],
+            problem.n_coefficients,
             sizes.sum(),
-            1,
-            int(student),
+            len(parameters),
             n_pairs.sum(),
             n_effects.sum(),
         ],
@@ -117,8 +90,7 @@ def read_plain_draws(columns: Floats, problem: Problem) -> Draws:
         delta=tuple(delta),
         tau=tuple(tau),
         omega=tuple(L @ L.swapaxes(-1, -2) for L in factors) if full else (),
-        sigma=sigma[..., 0],
-        nu=nu[..., 0] if student else None,
+        auxiliary={a.name: aux[..., i] for i, a in enumerate(parameters)},
     )
 
 

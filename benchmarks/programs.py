@@ -23,6 +23,7 @@ from skhlm.engine.inference import Diagnose
 from skhlm.engine.program.columns import read_columns, read_statistics
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.target import build_target
+from skhlm.inputs.design import Rows, Units
 
 MAX_TREEDEPTH = 10
 RESOLVED = 0.3  # CPU seconds that are measured well
@@ -34,6 +35,8 @@ class Task:
     """What `HLMRegressor.fit` hands to the engine."""
 
     problem: Problem
+    rows: Rows
+    units: Units
     settings: SamplerSettings
     diagnose: Diagnose
 
@@ -41,8 +44,9 @@ class Task:
 def prepare(data_set: DataSet) -> Task:
     """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
     model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
-    problem, spec, _ = preparation.prepare(model, *data_set.load(), None)
-    return Task(problem, model._settings(problem), partial(diagnose, labels=spec.labels))
+    problem, spec, rows = preparation.prepare(model, *data_set.load(), None)
+    settings, judge = model._settings(problem), partial(diagnose, labels=spec.labels)
+    return Task(problem, rows, spec.units, settings, judge)
 
 
 def run_tree_map(task: Task) -> Measures:
@@ -57,7 +61,7 @@ def run_tree_map(task: Task) -> Measures:
 
 def run_plain(task: Task, run: PlainRun) -> Measures:
     """The plain program with Stan's defaults: diagonal metric, adapt_delta 0.8."""
-    program, data = build_plain_program(), build_plain_data(task.problem)
+    program, data = build_plain_program(), build_plain_data(task.problem, task.rows, task.units)
     with TemporaryDirectory() as directory:
         start = time.perf_counter()
         fit = _model(program).sample(

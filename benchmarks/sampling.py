@@ -51,8 +51,8 @@ def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
     default_fit_seconds = time_default_fit(data_set)
     return Result(
         data_set=data_set.key,
-        n_rows=len(task.problem.y),
-        n_coefficients=task.problem.X.shape[1],
+        n_rows=len(task.rows.y),
+        n_coefficients=task.problem.n_coefficients,
         n_levels=task.problem.n_levels,
         tree_map=tree_map,
         plain=choose_plain(data_set, options, task),

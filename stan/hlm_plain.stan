@@ -11,8 +11,9 @@
  *   delta_{g,l} ~ MVN(0, Sigma_g),    Sigma_g = diag(tau_g) Omega_g diag(tau_g)
  *   Omega_g = I  (diagonal covariance)   or   Omega_g ~ LKJ(lkj_shape)  (full)
  *
- *   kappa_k ~ student_t(df, loc, scale);   tau_gk likewise, cut at 0, sigma at sigma_min
- *   nu ~ gamma(shape, rate), cut at 1, so that the expected value exists
+ *   kappa_k ~ student_t(df, loc, scale);   tau_gk likewise, cut at 0
+ *   sigma ~ student_t(df, loc, scale), cut at aux_min, and nu ~ gamma(shape, rate), cut at 1, so that
+ *   the expected value exists: the family's auxiliary parameters
  *
  * df infinite means normal. Only the coefficients listed in `varying` vary by a factor; the other
  * entries of its delta are 0. A nested factor is a factor like any other: its levels are whole paths.
@@ -20,6 +21,13 @@
  * This program is what tests and benchmarks measure hlm.stan against. It is not the one that runs.
  */
 functions {
+  // The families: log p(y | eta), where aux are sigma (and nu).
+  real outcome_lpdf(vector y, int family, vector eta, vector aux) {
+    if (family == 0) return normal_lpdf(y | eta, aux[1]);
+    if (family == 1) return student_t_lpdf(y | aux[2], eta, aux[1]);
+    reject("no family has the number ", family);
+  }
+
   // Independent student_t(df, loc, scale) densities; df infinite is normal.
   real location_scale_lpdf(vector x, vector df, vector loc, vector scale) {
     real log_density = 0;
@@ -71,7 +79,8 @@ data {
   matrix[N, K] X;
   vector[N] y;
   vector<lower=0>[N] weight;
-  int<lower=0, upper=1> student; // family: 1 student_t, 0 normal
+  int<lower=0> family; // 0 normal, 1 student_t
+  int<lower=0> n_aux; // its auxiliary parameters
   int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
   vector<lower=0>[K] kappa_df;
   vector[K] kappa_loc;
@@ -79,9 +88,12 @@ data {
   vector<lower=0>[sum(n_varying)] tau_df;
   vector[sum(n_varying)] tau_loc;
   vector<lower=0>[sum(n_varying)] tau_scale;
-  vector[3] sigma_prior; // df, loc, scale
-  real<lower=0> sigma_min;
-  vector<lower=0>[2] nu_prior; // shape, rate
+  vector[n_aux] aux_min; // where they are cut
+  vector<lower=0>[n_aux] aux_df; // student_t(df, loc, scale), or where df is 0
+  vector[n_aux] aux_loc;
+  vector<lower=0>[n_aux] aux_scale;
+  vector<lower=0>[n_aux] aux_shape; // gamma(shape, rate)
+  vector<lower=0>[n_aux] aux_rate;
   real<lower=0> lkj_shape;
 }
 transformed data {
@@ -96,16 +108,17 @@ transformed data {
 parameters {
   vector[K] kappa;
   vector<lower=0>[sum(n_varying)] tau;
-  real<lower=sigma_min> sigma;
-  array[student] real<lower=1> nu;
+  vector<lower=aux_min>[n_aux] aux;
   vector<lower=-1, upper=1>[sum(n_partial)] partial; // partial correlations, factor by factor
   vector[n_delta] z_delta; // standardised effects: factor by factor, level by level
 }
 model {
   kappa ~ location_scale(kappa_df, kappa_loc, kappa_scale);
   tau ~ location_scale(tau_df, tau_loc, tau_scale);
-  [sigma]' ~ location_scale(sigma_prior[{1}], sigma_prior[{2}], sigma_prior[{3}]);
-  nu ~ gamma(nu_prior[1], nu_prior[2]);
+  for (i in 1 : n_aux) {
+    if (aux_df[i] == 0) aux[i] ~ gamma(aux_shape[i], aux_rate[i]);
+    else aux[{i}] ~ location_scale(aux_df[{i}], aux_loc[{i}], aux_scale[{i}]);
+  }
   z_delta ~ std_normal();
 
   matrix[K, N] beta = rep_matrix(kappa, N);
@@ -129,14 +142,9 @@ model {
   }
 
   vector[N] eta = rows_dot_product(X, beta');
-  if (unweighted && student) {
-    y ~ student_t(nu[1], eta, sigma);
-  } else if (unweighted) {
-    y ~ normal(eta, sigma);
+  if (unweighted) {
+    y ~ outcome(family, eta, aux);
   } else {
-    for (i in 1 : N) {
-      target += weight[i] * (student ? student_t_lpdf(y[i] | nu[1], eta[i], sigma)
-                             : normal_lpdf(y[i] | eta[i], sigma));
-    }
+    for (i in 1 : N) target += weight[i] * outcome_lpdf(y[{i}] | family, eta[{i}], aux);
   }
 }

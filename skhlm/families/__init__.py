@@ -9,9 +9,21 @@ from skhlm.families.family import Auxiliary, Family
 from skhlm.families.normal import Normal
 from skhlm.families.student_t import StudentT
 
-__all__ = ["FAMILIES", "Auxiliary", "Evidence", "Family", "Normal", "StudentT", "find_family"]
+__all__ = [
+    "AUXILIARY",
+    "FAMILIES",
+    "Auxiliary",
+    "Evidence",
+    "Family",
+    "Normal",
+    "StudentT",
+    "find_family",
+]
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in (StudentT(), Normal())}
+AUXILIARY: Mapping[str, Auxiliary] = {
+    parameter.name: parameter for family in FAMILIES.values() for parameter in family.auxiliary
+}
 
 
 def find_family(name: str) -> Family:

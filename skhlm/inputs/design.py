@@ -11,6 +11,7 @@ import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.draws import Draws
+from skhlm.families import AUXILIARY
 from skhlm.inputs.columns import Columns, as_list, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
@@ -190,8 +191,10 @@ class Units:
             delta=tuple(d * s for d, s in zip(draws.delta, scales, strict=True)),
             tau=tuple(t * s for t, s in zip(draws.tau, scales, strict=True)),
             omega=draws.omega,
-            sigma=draws.sigma * self.y_scale,
-            nu=draws.nu,
+            auxiliary={
+                name: values * self.y_scale if AUXILIARY[name].units_of_outcome else values
+                for name, values in draws.auxiliary.items()
+            },
         )
 
     def _with_ones(self, X: Floats) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from skhlm._typing import Ints
-from skhlm.families import FAMILIES, Family
+from skhlm.families import AUXILIARY, Family
 from skhlm.families.family import check_location
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
@@ -16,8 +16,7 @@ from skhlm.priors import Cauchy, Location, LocationScale, Normal, Priors
 _DEFAULT_SCALE = Cauchy(0, 2.5)
 _DEFAULT_KAPPA = Normal(0, 10)
 _LKJ_SHAPE = 2.0
-_AUXILIARY = {a.name: a for family in FAMILIES.values() for a in family.auxiliary}
-_PARAMETERS = (*reversed(_AUXILIARY), "tau", "kappa")
+_PARAMETERS = (*reversed(AUXILIARY), "tau", "kappa")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def build_priors(
         tau.append(LocationScale.of([own.get(k, everywhere.get(k, _DEFAULT_SCALE)) for k in names]))
     auxiliary = {
         name: parameter.numbers(given.get(name, parameter.prior))
-        for name, parameter in _AUXILIARY.items()
+        for name, parameter in AUXILIARY.items()
     }
     return Priors(
         kappa=LocationScale.of([kappa.get(name, _DEFAULT_KAPPA) for name in coefficients]),

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skhlm.families import FAMILIES, Family
+
 Array = NDArray[Any]
 
 
@@ -32,6 +34,16 @@ class Model:
         return self[name][:, K * i : K * (i + 1)]
 
     @property
+    def family(self) -> Family:
+        """The family of the outcome."""
+        return next(known for known in FAMILIES.values() if known.code == self["family"])
+
+    @property
+    def auxiliary(self) -> list[str]:
+        """Names of its auxiliary parameters."""
+        return [parameter.name for parameter in self.family.auxiliary]
+
+    @property
     def n_roots(self) -> int:
         """One root a tree, and one where there is no tree."""
         return max(self["T"], 1)
@@ -50,8 +62,7 @@ class Coordinates:
     """One point z, cut into the parameters of hlm.stan."""
 
     tau: Array
-    sigma: Any
-    nu: Any
+    aux: Array
     omega: Array
     root: Array
     delta: Array
@@ -62,15 +73,15 @@ class Coordinates:
         m, J = model["n_varying"], model["J"]
         omega = model["full"] * int((m * (m - 1) // 2).sum())
         return [
-            int(m.sum()), 1, model["student"], omega, model["K"] * model.n_roots, int((J * m).sum())
+            int(m.sum()), model["n_aux"], omega, model["K"] * model.n_roots, int((J * m).sum())
         ]  # fmt: skip
 
     @classmethod
     def cut(cls, z: Array, model: Model) -> Coordinates:
         """From the program's unconstrained parameters."""
-        tau, sigma, nu, omega, root, delta = np.split(z, np.cumsum(cls.sizes(model))[:-1])
+        tau, aux, omega, root, delta = np.split(z, np.cumsum(cls.sizes(model))[:-1])
         root = root.reshape(model["K"], model.n_roots, order="F")
-        return cls(tau, sigma[0], nu[0] if nu.size else None, omega, root, delta)
+        return cls(tau, aux, omega, root, delta)
 
 
 @dataclass
@@ -79,8 +90,7 @@ class Parameters:
 
     kappa: Array
     log_tau: Array
-    log_excess: Any
-    log_nu: Any  # log(nu - 1), None for the normal family
+    log_excess: Array  # of the auxiliary parameters above aux_min
     omega: Array  # atanh of the partial correlations
     auxiliary: Array  # (K, R - 1): roots of all trees but the first
     auxiliary_offset: Array  # their conditional means minus them
@@ -94,8 +104,7 @@ class Parameters:
             np.linalg.solve(L, d).ravel(order="F")
             for L, d in zip(self.covariance_cholesky, self.delta, strict=True)
         ]
-        log_nu = [] if self.log_nu is None else [self.log_nu]
-        scales = [*self.log_tau, self.log_excess, *log_nu, *(2 * self.omega)]
+        scales = [*self.log_tau, *self.log_excess, *(2 * self.omega)]
         return np.concatenate([self.kappa, scales, *standardised])
 
 
@@ -135,17 +144,13 @@ def push(z: Array, model: Model) -> Parameters:
     """Map one point z, real or complex."""
     at = Coordinates.cut(z, model)
     log_tau = bend(at.tau, model["log_tau"])
-    log_nu = None if at.nu is None else bend(at.nu, model["log_nu"])
-    s1, s2, s3 = model["log_sigma"]
-    log_excess = s1 + s2 * at.sigma + (0 if at.nu is None else s3 * at.nu)
-    sigma = model["sigma_min"] + np.exp(log_excess)
-    nu = None if log_nu is None else 1 + np.exp(log_nu)
-    information = 1.0 if nu is None else (nu + 1) / (nu + 3)
-    c = information / sigma**2 * np.exp(-model["log_c"])
+    log_excess = bend(at.aux, model["log_aux"]) + model["aux_lean"] @ at.aux
+    aux = dict(zip(model.auxiliary, model["aux_min"] + np.exp(log_excess), strict=True))
+    c = model.family.information(0.0, aux) * np.exp(-model["log_c"])
     L = covariance_choleskys(log_tau, at.omega, model)
     kappa, auxiliary, offset, delta = coefficients(at, c, L, model)
     return Parameters(
-        kappa, log_tau, log_excess, log_nu, at.omega, auxiliary, offset, c, L, delta
+        kappa, log_tau, log_excess, at.omega, auxiliary, offset, c, L, delta
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from skhlm.families import FAMILIES, Evidence, find_family
+from skhlm.priors import Cauchy, Gamma, LocationScale
 from tests.stan.reference_map import Coordinates, Model, log_auxiliary, log_jacobian, push
 
 Array = NDArray[Any]
@@ -41,7 +43,7 @@ class Case:
     name: str
     K: int
     factors: tuple[Factor, ...] = ()
-    student: bool = True
+    family: str = "student_t"
     full: bool = False
     weighted: bool = False
     kappa_prior: tuple[float, float, float] = (INFINITE, 0.3, 2.0)
@@ -66,7 +68,7 @@ CROSSED = (Factor(1, 4, ALL2), Factor(2, 5, ALL2), Factor(3, 3, ALL2))
 NESTED = (Factor(1, 3, ALL2), Factor(1, 7, ALL2), Factor(2, 2, ALL2), Factor(2, 5, ALL2))
 CASES = (
     Case("no_factor", 3),
-    Case("no_factor_many_predictors", 12, student=False, kappa_prior=(4.0, 0.1, 1.0)),
+    Case("no_factor_many_predictors", 12, family="normal", kappa_prior=(4.0, 0.1, 1.0)),
     Case("one_coefficient", 1, (Factor(1, 4, (1,)), Factor(2, 3, (1,)))),
     Case("varying_intercept", 3, (Factor(1, 5, (1,)),)),
     Case("crossed", 2, CROSSED),
@@ -80,8 +82,11 @@ CASES = (
     Case("full_covariance_of_four", 4, (Factor(1, 6, (1, 2, 3, 4)),), full=True, tau_df=INFINITE),
     Case("full_where_one_varies", 3, (Factor(1, 4, ALL3), Factor(2, 3, (2,))), full=True),
     Case("full_where_one_varies_by_each", 2, (Factor(1, 4, (1,)), Factor(2, 3, (2,))), full=True),
-    Case("normal_family", 2, NESTED, student=False),
-    Case("normal_family_weighted", 2, CROSSED, student=False, weighted=True, full=True),
+    *(Case(f"{name}_family", 2, NESTED, family=name) for name in FAMILIES),
+    *(
+        Case(f"{name}_family_weighted", 2, CROSSED, family=name, weighted=True, full=True)
+        for name in FAMILIES
+    ),
     Case("weighted", 2, NESTED, weighted=True, tau_df=3.0),
     Case("student_prior", 2, CROSSED, kappa_prior=(3.0, 0.5, 1.5)),
     Case("flat_prior", 2, CROSSED, kappa_prior=(INFINITE, 0.0, 1e8)),
@@ -148,22 +153,12 @@ class Rows:
         new = (self.leaf[1:] != self.leaf[:-1]).any(axis=1)
         return np.concatenate([[0], np.flatnonzero(new) + 1, [len(self.y)]])
 
-    def reduced(self) -> tuple[Rows, float]:
-        """At most K + 1 rows a cell with the same weighted squares for every coefficient vector."""
-        pieces, rss = [], 0.0
-        for i, j in zip(self.start[:-1], self.start[1:], strict=True):
-            root = np.sqrt(self.weight[i:j, None])
-            R = np.linalg.qr(root * np.column_stack([self.X[i:j], self.y[i:j]]), mode="r")
-            K = self.X.shape[1]
-            rss += float((R[K:, K] ** 2).sum())
-            rows = R[:K]
-            leaf = self.leaf[[i] * len(rows)]
-            pieces.append(Rows(rows[:, :K], rows[:, K], np.ones(len(rows)), leaf))
-        joined = [
-            np.concatenate([getattr(piece, name) for piece in pieces])
-            for name in ("X", "y", "weight", "leaf")
-        ]
-        return Rows(*joined), rss
+    def evidence(self, case: Case) -> Evidence:
+        """What the likelihood sees of them."""
+        cell = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        family = find_family(case.family)
+        unit = {a.name: LocationScale.of([Cauchy()]) for a in family.auxiliary}
+        return family.evidence(self.X, self.y, self.weight, cell, len(self.start) - 1, unit)
 
 
 def shared_data(case: Case) -> dict[str, Any]:
@@ -176,7 +171,7 @@ def shared_data(case: Case) -> dict[str, Any]:
         "J": [factor.n_levels for factor in case.factors],
         "n_varying": [len(factor.varying) for factor in case.factors],
         "varying": [column for factor in case.factors for column in factor.varying],
-        "student": int(case.student),
+        "family": find_family(case.family).code,
         "full": int(case.full),
         "kappa_df": np.full(case.K, df),
         "kappa_loc": np.full(case.K, loc),
@@ -184,10 +179,23 @@ def shared_data(case: Case) -> dict[str, Any]:
         "tau_df": np.full(n_scales, case.tau_df),
         "tau_loc": np.full(n_scales, 0.2),
         "tau_scale": np.linspace(0.5, 2.5, n_scales),
-        "sigma_prior": [4.0, 0.1, 2.0],
-        "sigma_min": 0.3,
-        "nu_prior": [2.0, 0.1],
         "lkj_shape": 1.5,
+        **auxiliary_data(case),
+    }
+
+
+def auxiliary_data(case: Case) -> dict[str, Any]:
+    """Bounds and priors of the family's auxiliary parameters: gamma, or student_t."""
+    parameters = find_family(case.family).auxiliary
+    gamma = np.array([isinstance(parameter.prior, Gamma) for parameter in parameters])
+    return {
+        "n_aux": len(parameters),
+        "aux_min": [parameter.lower + 0.3 * parameter.cut for parameter in parameters],
+        "aux_df": 4.0 * ~gamma,
+        "aux_loc": 0.1 * ~gamma,
+        "aux_scale": 2.0 * ~gamma,
+        "aux_shape": 2.0 * gamma,
+        "aux_rate": 0.1 * gamma,
     }
 
 
@@ -210,6 +218,7 @@ def constants(case: Case, forest: Forest, rng: np.random.Generator) -> dict[str,
         )
     b = rng.uniform(0.3, 0.6, n_scales)
     c = rng.uniform(-0.2, 0.2, n_scales)
+    parameters = find_family(case.family).auxiliary
     return {
         "leaf_information": spd(rng, K, n_levels) * np.repeat(leaf, K),
         "leaf_score": rng.normal(size=(K, n_levels)) * leaf,
@@ -221,8 +230,10 @@ def constants(case: Case, forest: Forest, rng: np.random.Generator) -> dict[str,
         "prior_precision": rng.uniform(0.1, 1, K),
         "prior_score": rng.normal(size=K),
         "log_tau": np.array([rng.normal(-0.5, 0.5, n_scales), b, c]),
-        "log_sigma": [0.4, 0.2, -0.1],
-        "log_nu": [1.2, 0.5, 0.2],
+        "log_aux": np.array(
+            [(0.4 + 0.8 * i, 0.2 + 0.3 * i, 0.2 * a.skewed) for i, a in enumerate(parameters)]
+        ).T,
+        "aux_lean": -0.1 * np.triu(np.ones((len(parameters), len(parameters))), 1),
         "log_c": -0.7,
     }
 
@@ -279,21 +290,21 @@ def prepare(case: Case, build_program: Callable[[str], Path], directory: Path) -
         "weight": rows.weight,
         **shared,
     }
-    kept, rss = (rows, 0.0) if case.student else rows.reduced()
+    kept = rows.evidence(case)
     hlm_data = {
         "N": len(kept.y),
-        "C": len(kept.start) - 1,
+        "C": kept.n_cells,
         "T": case.n_trees,
         "tree": [factor.tree for factor in case.factors],
         "is_leaf": [int(case.is_leaf(g)) for g in range(len(case.factors))],
         "parent": forest.parent,
-        "leaf": kept.leaf[kept.start[:-1]].ravel(),
-        "start": kept.start + 1,
-        "X": kept.X.T,
+        "leaf": rows.leaf[rows.start[:-1]].ravel(),
+        "start": 1 + np.searchsorted(kept.cell, np.arange(kept.n_cells + 1)),
+        "X": kept.X,
         "y": kept.y,
         "weight": kept.weight,
-        "n_obs": rows.weight.sum(),
-        "rss": rss,
+        "n_obs": kept.n_obs,
+        "rss": kept.rss,
         **shared,
         **constants(case, forest, rng),
     }
@@ -334,7 +345,7 @@ def test_gradient_is_that_of_the_value(programs):
         np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-8 * abs(gradient).max())
 
 
-@pytest.mark.parametrize("parameter", ["tau", "sigma", "nu", "omega", "root", "delta"])
+@pytest.mark.parametrize("parameter", ["tau", "aux", "omega", "root", "delta"])
 @pytest.mark.parametrize("value", [-1e5, 1e200])
 def test_numerical_failure_is_an_error_not_a_number(parameter, value, build_program, tmp_path):
     case = Case("overflow", 2, NESTED, full=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) 
         **_rows(problem.evidence),
         **_information(problem, forest, constants),
         **_scale_maps(forest, constants),
-        **_priors(problem, forest),
+        **prior_numbers(problem, forest.order),
     }
 
 
@@ -136,13 +136,12 @@ def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
     }
 
 
-def _priors(problem: Problem, forest: Forest) -> DataBlock:
-    """Prior numbers; those of tau factor by factor in tree order."""
+def prior_numbers(problem: Problem, order: Sequence[int]) -> DataBlock:
+    """Numbers of all priors; those of tau factor by factor in this order."""
     priors = problem.priors
-    tau = [priors.tau[g] for g in forest.order]
     return {
         **_location_scale("kappa", [priors.kappa]),
-        **_location_scale("tau", tau),
+        **_location_scale("tau", [priors.tau[g] for g in order]),
         **_auxiliary(problem),
         "lkj_shape": priors.lkj,
     }

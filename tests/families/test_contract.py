@@ -1,0 +1,132 @@
+"""What every family promises, whichever it is."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import integrate
+
+from skhlm.families import AUXILIARY, FAMILIES
+
+STEP = 1e-5
+ETA = np.array([-0.7, 0.0, 1.3])
+P = np.array([0.001, 0.05, 0.3, 0.5, 0.9, 0.9999])
+
+
+@pytest.fixture(params=FAMILIES.values(), ids=FAMILIES.keys())
+def family(request):
+    """Each family in turn."""
+    return request.param
+
+
+def auxiliary_of(family, distance=1.7):
+    """A value of every auxiliary parameter, well above its bound; later ones are larger."""
+    return {
+        parameter.name: np.float64(parameter.lower + distance * (i + 1))
+        for i, parameter in enumerate(family.auxiliary)
+    }
+
+
+def outcomes(family, eta, aux):
+    """Outcomes from the middle to far out."""
+    return family.quantile(P, eta, aux)
+
+
+def expectation(family, function, eta, aux):
+    """E f(y) given eta, by quadrature over the probabilities of y: exact for any distribution."""
+    value, error = integrate.quad(
+        lambda p: float(function(family.quantile(p, eta, aux))), 0, 1, limit=500, epsabs=1e-9
+    )
+    assert error < 1e-5
+    return value
+
+
+def test_names_and_numbers_tell_families_apart():
+    assert all(known.name == name for name, known in FAMILIES.items())
+    codes = [known.code for known in FAMILIES.values()]
+    assert len(set(codes)) == len(codes)
+
+
+def test_a_name_means_one_parameter():
+    for known in FAMILIES.values():
+        for parameter in known.auxiliary:
+            assert parameter == AUXILIARY[parameter.name]
+
+
+def test_a_family_is_one_and_the_same_after_a_pickle(family):
+    copy = pickle.loads(pickle.dumps(family))
+    assert (type(copy), copy.name) == (type(family), family.name)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_score_is_the_derivative_of_the_log_density(family, eta):
+    aux = auxiliary_of(family)
+    y = outcomes(family, eta, aux)
+    above, below = (family.log_density(y, eta + step, aux) for step in (STEP, -STEP))
+    numerical = (above - below) / (2 * STEP)
+    np.testing.assert_allclose(family.score(y, eta, aux), numerical, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_information_is_the_expected_square_of_the_score(family, eta):
+    aux = auxiliary_of(family)
+    expected = expectation(family, lambda y: family.score(y, eta, aux) ** 2, eta, aux)
+    assert family.information(eta, aux) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_quick_fit_has_the_same_information(family):
+    aux = auxiliary_of(family)
+    logs = [np.log(aux[parameter.name] - parameter.lower) for parameter in family.auxiliary]
+    information = family.information(0.0, aux)
+    assert np.exp(family.log_information(logs)) == pytest.approx(information, rel=1e-12)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_the_density_is_that_of_the_distribution_function(family, eta):
+    aux = auxiliary_of(family)
+    y = outcomes(family, eta, aux)
+    for low, high in zip(y[:-1], y[1:], strict=True):
+        mass, _ = integrate.quad(lambda x: np.exp(family.log_density(x, eta, aux)), low, high)
+        between = family.cdf(high, eta, aux) - family.cdf(low, eta, aux)
+        assert mass == pytest.approx(between, abs=1e-9)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_quantiles_invert_the_distribution_function(family, eta):
+    aux = auxiliary_of(family)
+    np.testing.assert_allclose(family.cdf(outcomes(family, eta, aux), eta, aux), P, rtol=1e-9)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_mean_and_variance_are_those_of_the_distribution(family, eta):
+    aux = auxiliary_of(family, distance=4.0)  # both exist
+    mean = expectation(family, lambda y: y, eta, aux)
+    assert family.mean(eta, aux) == pytest.approx(mean, rel=1e-4, abs=1e-6)
+    variance = expectation(family, lambda y: (y - mean) ** 2, eta, aux)
+    assert family.variance(eta, aux) == pytest.approx(variance, rel=1e-3)
+
+
+def test_draws_are_the_last_axis(family):
+    n, S = 5, 7
+    aux = {name: np.full(S, value) for name, value in auxiliary_of(family).items()}
+    y, eta = np.linspace(-1, 1, n)[:, None], np.linspace(-1, 1, n * S).reshape(n, S)
+    for method in (family.log_density, family.score, family.cdf):
+        assert method(y, eta, aux).shape == (n, S)
+    assert family.quantile(np.full((n, 1), 0.3), eta, aux).shape == (n, S)
+    assert np.broadcast_shapes(np.shape(family.information(eta, aux)), (n, S)) == (n, S)
+    assert np.broadcast_shapes(np.shape(family.variance(eta, aux)), (n, S)) == (n, S)
+
+
+def test_every_parameter_has_a_prior_that_can_be_set(family):
+    for parameter in family.auxiliary:
+        parameter.numbers(parameter.prior)
+        with pytest.raises(TypeError, match=f"prior of {parameter.name} is "):
+            parameter.numbers(0.5)
+
+
+def test_words(family):
+    assert family.noun
+    assert "eta" in family.formula
+    assert all(parameter.meaning for parameter in family.auxiliary)
