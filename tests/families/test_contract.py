@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_the_quick_fit_has_the_same_information(family):
 def test_the_density_is_that_of_the_distribution_function(family, eta):
     aux = auxiliary_of(family)
     y = outcomes(family, eta, aux)
-    for low, high in zip(y[:-1], y[1:], strict=True):
+    for low, high in pairwise(y):
         mass, _ = integrate.quad(lambda x: np.exp(family.log_density(x, eta, aux)), low, high)
         between = family.cdf(high, eta, aux) - family.cdf(low, eta, aux)
         assert mass == pytest.approx(between, abs=1e-9)
