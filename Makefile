@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SOURCE := pyproject.toml $(wildcard stan/* stan/command_line/*)
+SOURCE := pyproject.toml $(shell find stan -name "*.stan" -o -name "*.hpp" -o -name "*.cpp" -o -name build.py)
 
 .PHONY: demo test test-seeds test-pythons lint types layers docs bench clean
 
