@@ -9,9 +9,10 @@ from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
+from skhlm.families import Auxiliary, Family
 from skhlm.inputs.design import Units
 from skhlm.posterior.posterior import Kind, Posterior
-from skhlm.priors import LocationScale, Priors
+from skhlm.priors import Gamma, LocationScale, Priors
 
 
 def prior_predictive(
@@ -38,7 +39,7 @@ def draw_priors(
     n_draws: int,
     rng: np.random.Generator,
     *,
-    family: str,
+    family: Family,
     covariance: str,
 ) -> Draws:
     """Independent draws of every parameter from its prior, in the units of the priors.
@@ -50,7 +51,7 @@ def draw_priors(
         J_g, levels of each factor.
     n_draws : int
     rng : numpy.random.Generator
-    family : {"student_t", "normal"}
+    family : Family
     covariance : {"diagonal", "full"}
 
     Returns
@@ -72,8 +73,10 @@ def draw_priors(
         delta=delta,
         tau=tau,
         omega=omega if covariance == "full" else (),
-        sigma=_above_zero(priors.sigma, n_draws, rng)[:, 0],
-        nu=_above_one(*priors.nu, n_draws, rng) if family == "student_t" else None,
+        auxiliary={
+            parameter.name: _auxiliary(priors.auxiliary[parameter.name], parameter, n_draws, rng)
+            for parameter in family.auxiliary
+        },
     )
     return draws.map(lambda values: values[None])
 
@@ -90,10 +93,14 @@ def _above_zero(prior: LocationScale, n_draws: int, rng: np.random.Generator) ->
     return np.maximum(2 * prior.loc - _quantile(prior, tail), np.finfo(np.float64).tiny)
 
 
-def _above_one(shape: float, rate: float, n_draws: int, rng: np.random.Generator) -> Floats:
-    """Draws of gamma(shape, rate) cut at one, (n_draws,)."""
-    tail = rng.random(n_draws) * gammaincc(shape, rate)
-    drawn: Floats = np.maximum(gammainccinv(shape, tail) / rate, 1.0)
+def _auxiliary(
+    prior: LocationScale | Gamma, parameter: Auxiliary, n_draws: int, rng: np.random.Generator
+) -> Floats:
+    """Draws of a parameter of the family above its bound, (n_draws,)."""
+    if isinstance(prior, LocationScale):
+        return _above_zero(prior, n_draws, rng)[:, 0]
+    tail = rng.random(n_draws) * gammaincc(prior.shape, prior.rate * parameter.lower)
+    drawn: Floats = np.maximum(gammainccinv(prior.shape, tail) / prior.rate, parameter.lower)
     return drawn
 
 
