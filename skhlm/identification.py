@@ -15,7 +15,7 @@ from skhlm.diagnostics.checks import Check, judge
 from skhlm.engine import Problem
 from skhlm.exceptions import IdentificationWarning
 from skhlm.inputs.columns import listed
-from skhlm.inputs.design import ROUNDING, Rows
+from skhlm.inputs.design import ROUNDING, Rows, Units
 from skhlm.inputs.labels import Labels
 from skhlm.priors import LocationScale
 
@@ -47,7 +47,9 @@ SEVERE = (
 )
 
 
-def check_identification(problem: Problem, rows: Rows, labels: Labels) -> tuple[Check, ...]:
+def check_identification(
+    problem: Problem, rows: Rows, units: Units, labels: Labels
+) -> tuple[Check, ...]:
     """Find what the data do not identify, and inputs whose scale is a trap.
 
     Parameters
@@ -56,6 +58,8 @@ def check_identification(problem: Problem, rows: Rows, labels: Labels) -> tuple[
         What the engine fits: levels, what varies, priors.
     rows : Rows
         The same rows in the user's units.
+    units : Units
+        From those to the problem's.
     labels : Labels
         What messages call columns, factors and levels.
 
@@ -71,7 +75,7 @@ def check_identification(problem: Problem, rows: Rows, labels: Labels) -> tuple[
     The cost is a few passes over the rows and one eigendecomposition of the predictors'
     correlations. Rows count by their weight, so weight 2 is the same as the row given twice.
     """
-    data = _Data(problem, rows, labels)
+    data = _Data(problem, rows, units, labels)
     return (*_about_predictors(data), *_about_factors(data), *_about_scales(data))
 
 
@@ -111,6 +115,7 @@ class _Data:
 
     problem: Problem
     rows: Rows
+    units: Units
     labels: Labels
 
     @cached_property
@@ -479,14 +484,18 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
     |mean(y)| + sd(y) for kappa of the intercept.
     """
     problem, priors, labels = data.problem, data.problem.priors, data.labels.where_fitted
-    sd_y = _sd(data, problem.y)
-    sd_x = np.array([_sd(data, x) for x in problem.X.T])
+    y, X = data.units.outcome(data.rows.y), data.units.predictors(data.rows.X)
+    sd_y = _sd(data, y)
+    sd_x = np.array([_sd(data, x) for x in X.T])
     sd_x[np.r_[[True] * data.has_intercept, data.constant].astype(bool)] = 1.0
     suggested = sd_y / sd_x
-    yield "sigma", float(_reach(priors.sigma)[0] / sd_y)
+    for parameter in problem.family.auxiliary:
+        prior = priors.auxiliary[parameter.name]
+        if parameter.units_of_outcome and isinstance(prior, LocationScale):
+            yield parameter.name, float(_reach(prior)[0] / sd_y)
     typical = suggested.copy()
     if data.has_intercept:
-        typical[0] += abs(float(data.share @ problem.y))
+        typical[0] += abs(float(data.share @ y))
     for name, ratio in zip(labels.coefficients, _reach(priors.kappa) / typical, strict=True):
         yield f"kappa[{name}]", float(ratio)
     for g, columns in enumerate(problem.varying):

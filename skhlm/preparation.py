@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine import Problem
-from skhlm.families import find_family
+from skhlm.families import Family, find_family
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.design import (
     Ranges,
@@ -64,7 +64,7 @@ class ModelSpec:
     outcome_name: str | None = None
     priors: Any = None
 
-    def build_priors(self) -> Priors:
+    def build_priors(self, family: Family) -> Priors:
         """The priors of the fit, in the model's units, gaps filled in."""
         return build_priors(
             self.priors,
@@ -72,6 +72,7 @@ class ModelSpec:
             hierarchies=self.groups.hierarchies,
             coefficients=self.labels.coefficients,
             varying=self.labels.varying,
+            family=family,
         )
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:

@@ -315,7 +315,7 @@ class HLMRegressor(
                 unsaid = warn_unless_identified(self.diagnostics_.checks)
                 warn_unless_converged(replace(self.diagnostics_, checks=unsaid))
                 return self
-            checks = check_identification(problem, rows, spec.labels)
+            checks = check_identification(problem, rows, spec.units, spec.labels)
             unsaid = warn_unless_identified(checks)
             found = infer(
                 problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier

@@ -38,7 +38,7 @@ NAMES = [
 def checks(X, y, sample_weight=None, **parameters) -> dict[str, Check]:
     """All checks by name, without a fit."""
     problem, spec, rows = prepare(HLMRegressor(**parameters), X, y, sample_weight)
-    found = check_identification(problem, rows, spec.labels)
+    found = check_identification(problem, rows, spec.units, spec.labels)
     assert [check.name for check in found] == NAMES
     assert all((check.advice == "") == (check.verdict == "pass") for check in found)
     return {check.name: check for check in found}

@@ -94,9 +94,8 @@ def _blocks(draws: Draws, labels: Labels) -> Iterator[_Block]:
     """All parameters of the model, leaving out what is constant by definition."""
     if draws.kappa.shape[2]:
         yield draws.kappa, lambda i: f"kappa[{labels.coefficients[i]}]"
-    yield draws.sigma[:, :, None], lambda _: "sigma"
-    if draws.nu is not None:
-        yield draws.nu[:, :, None], lambda _: "nu"
+    for name, values in draws.auxiliary.items():
+        yield values[:, :, None], lambda _, name=name: name
     for g in range(len(labels.factors)):
         yield from _blocks_of_factor(draws, labels, g)
 

@@ -16,7 +16,7 @@ from skhlm.priors import Cauchy, Location, LocationScale, Normal, Priors
 _DEFAULT_SCALE = Cauchy(0, 2.5)
 _DEFAULT_KAPPA = Normal(0, 10)
 _LKJ_SHAPE = 2.0
-_PARAMETERS = (*reversed(AUXILIARY), "tau", "kappa")
+_PARAMETERS = (*reversed([*AUXILIARY]), "tau", "kappa")
 
 
 @dataclass(frozen=True)
