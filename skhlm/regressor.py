@@ -10,7 +10,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
 import joblib
-import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
@@ -25,7 +24,7 @@ from skhlm.engine import (
     choose_settings,
     infer,
 )
-from skhlm.families import FAMILIES
+from skhlm.families import AUXILIARY, FAMILIES
 from skhlm.html_report import ReportMixin
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.methods.continuation import continue_from
@@ -324,6 +323,7 @@ class HLMRegressor(
                 found.draws,
                 problem.varying,
                 spec.units,
+                problem.family,
                 mode=found.mode,
                 n_chains=found.n_chains,
             )
@@ -365,7 +365,9 @@ class HLMRegressor(
         """Set the attributes that scikit-learn's users look at first: posterior means, or modes."""
         posterior, labels = self._posterior, self._spec.labels
         if mode is not None:
-            posterior = Posterior.from_draws(mode, posterior.varying, posterior.units)
+            posterior = Posterior.from_draws(
+                mode, posterior.varying, posterior.units, posterior.family
+            )
         kappa = posterior.kappa_at_zero().mean(axis=-1)
         taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
         self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0
@@ -374,8 +376,9 @@ class HLMRegressor(
             factor: dict(zip(labels.varying_names(g), means.tolist(), strict=True))
             for g, (factor, means) in enumerate(zip(labels.factors, taus, strict=True))
         }
-        self.sigma_ = float(posterior.sigma.mean())
-        self.nu_ = np.inf if posterior.nu is None else float(posterior.nu.mean())
+        for name, parameter in AUXILIARY.items():
+            draws = posterior.auxiliary.get(name)
+            setattr(self, f"{name}_", parameter.absent if draws is None else float(draws.mean()))
         self.groups_ = labels.factors
 
 

@@ -95,7 +95,7 @@ def _blocks(draws: Draws, labels: Labels) -> Iterator[_Block]:
     if draws.kappa.shape[2]:
         yield draws.kappa, lambda i: f"kappa[{labels.coefficients[i]}]"
     for name, values in draws.auxiliary.items():
-        yield values[:, :, None], lambda _, name=name: name
+        yield values[:, :, None], [name].__getitem__
     for g in range(len(labels.factors)):
         yield from _blocks_of_factor(draws, labels, g)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Auxiliary, Family
+from skhlm.families.location import LocationFamily
 from skhlm.families.normal import Normal
 from skhlm.families.student_t import StudentT
 
@@ -15,17 +16,18 @@ __all__ = [
     "Auxiliary",
     "Evidence",
     "Family",
+    "LocationFamily",
     "Normal",
     "StudentT",
     "find_family",
 ]
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (StudentT(), Normal())}
+FAMILIES: Mapping[str, LocationFamily] = {family.name: family for family in (StudentT(), Normal())}
 AUXILIARY: Mapping[str, Auxiliary] = {
     parameter.name: parameter for family in FAMILIES.values() for parameter in family.auxiliary
 }
 
 
-def find_family(name: str) -> Family:
+def find_family(name: str) -> LocationFamily:
     """The family of this name."""
     return FAMILIES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any, ClassVar, Protocol
 
 from skhlm._typing import Floats, Ints
@@ -26,7 +27,7 @@ class Auxiliary:
     parameter that is ``cut`` stays a little above it, by 1e-8 of the outcome's spread, since an
     exact fit would have none. One in ``units_of_outcome`` is multiplied back when the outcome was
     scaled. A ``skewed`` one has a bent map to the sampler's coordinate, another a straight one
-    that leans on the parameters after it.
+    that leans on the parameters after it. ``absent`` is what stands for it in families without.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Auxiliary:
     cut: bool = False
     units_of_outcome: bool = False
     skewed: bool = False
+    absent: float = nan
 
     def numbers(self, given: object) -> PriorNumbers:
         """Numbers of the prior that a user gave, or an error that says which are possible."""
@@ -60,7 +62,7 @@ def check_location(prior: object, argument: str) -> Location:
 
 
 @dataclass(frozen=True)
-class Residuals:
+class RowErrors:
     """What the quick fit knows of the rows' errors when the auxiliary parameters are due.
 
     ================  =====  ======================================================================
@@ -106,6 +108,16 @@ class Family(ABC):
     # words
     noun: ClassVar[str]  # "Student-t residuals"
     formula: ClassVar[str]  # "student_t(nu, eta, sigma)"
+
+    is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
+
+    def __eq__(self, other: object) -> bool:
+        """A family has no state: one of a kind is as good as another."""
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        """Of the class."""
+        return hash(type(self))
 
     # -- the likelihood --------------------------------------------------------------------------
 
@@ -183,7 +195,7 @@ class Family(ABC):
         """An `AuxiliaryFit` and `errors` to begin with: orders of magnitude in residuals (N,)."""
 
     @abstractmethod
-    def errors(self, evidence: Evidence, residuals: Residuals) -> Floats:
+    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
         """What `working_precision` and `fit` need of the residuals, (N,)."""
 
     @abstractmethod

@@ -10,6 +10,7 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.families.family import Aux, Auxiliary, Family
+from skhlm.families.residuals import Residuals
 from skhlm.numerics.grids import Interval
 from skhlm.numerics.scale_maps import match_quantiles
 from skhlm.priors import Cauchy, LocationScale
@@ -95,6 +96,26 @@ class LocationFamily(Family):
     @abstractmethod
     def error_quantile(self, p: Floats, aux: Aux) -> Floats:
         """Quantile of the error."""
+
+    @abstractmethod
+    def draw_errors(self, aux: Aux, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+        """Independent errors."""
+
+    @abstractmethod
+    def residuals(self, aux: Aux) -> Residuals:
+        """Distribution of the errors of S draws."""
+
+    @abstractmethod
+    def typical_variance(self, aux: Aux) -> float:
+        """One number for the variance of the error, from S draws."""
+
+    @abstractmethod
+    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
+        """Weights of rows with errors sigma z, by how much less than normal ones they tell."""
+
+    @abstractmethod
+    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
+        """The same on average where z is small."""
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """log p(y - eta)."""

@@ -11,8 +11,9 @@ from scipy.special import ndtr, ndtri
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Residuals
+from skhlm.families.family import Aux, RowErrors
 from skhlm.families.location import SIGMA, ErrorScale, LocationFamily
+from skhlm.families.residuals import NormalResiduals
 from skhlm.numerics.grids import home_in, quantiles
 from skhlm.numerics.scale_maps import match_quantiles
 
@@ -25,6 +26,7 @@ class Normal(LocationFamily):
     auxiliary = (SIGMA,)
     noun = "normal residuals"
     formula = "normal(eta, sigma)"
+    is_gaussian = True
 
     def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
         """-(error / sigma)^2 / 2 - log sigma - log(2 pi) / 2."""
@@ -60,6 +62,29 @@ class Normal(LocationFamily):
         """Sigma times the standard normal quantile."""
         quantile: Floats = aux["sigma"] * ndtri(p)
         return quantile
+
+    def draw_errors(self, aux: Aux, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+        """Sigma times standard normal numbers."""
+        errors: Floats = aux["sigma"] * rng.standard_normal(shape)
+        return errors
+
+    def residuals(self, aux: Aux) -> NormalResiduals:
+        """Normal ones."""
+        return NormalResiduals(aux["sigma"])
+
+    def typical_variance(self, aux: Aux) -> float:
+        """Mean of sigma^2."""
+        return float(np.mean(aux["sigma"] ** 2))
+
+    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
+        """The weights themselves."""
+        del z, aux
+        return weight
+
+    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
+        """The weights themselves."""
+        del aux
+        return robust
 
     def compress(self, evidence: Evidence) -> Evidence:
         """Replace each cell's weighted rows by the first K rows of the R factor of its (X, y).
@@ -97,10 +122,10 @@ class Normal(LocationFamily):
         sigma = evidence.size(residual)
         return ErrorScale.vague(sigma, None, cuts[0]), np.full(len(residual), sigma**2)
 
-    def errors(self, evidence: Evidence, residuals: Residuals) -> Floats:
+    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
         """Squared residuals."""
         del evidence
-        return np.square(residuals.residual)
+        return np.square(seen.residual)
 
     def working_precision(self, errors: Floats, fit: ErrorScale) -> Floats:
         """1 / sigma^2."""

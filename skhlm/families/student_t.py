@@ -10,8 +10,9 @@ from scipy.special import gammaln, logsumexp, stdtr, stdtrit
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary, Residuals
+from skhlm.families.family import Aux, Auxiliary, RowErrors
 from skhlm.families.location import SIGMA, ErrorScale, LocationFamily, log_prior_of_excess
+from skhlm.families.student_t_residuals import StudentTResiduals
 from skhlm.numerics.grids import home_in, quantiles
 from skhlm.numerics.scale_maps import NARROWEST, TAIL
 from skhlm.priors import Gamma
@@ -27,6 +28,7 @@ NU = Auxiliary(
     meaning="degrees of freedom",
     prior=Gamma(2, 0.1),
     lower=1.0,  # so that the expected outcome exists
+    absent=np.inf,
     skewed=True,
 )
 
@@ -83,6 +85,34 @@ class StudentT(LocationFamily):
         quantile: Floats = aux["sigma"] * stdtrit(aux["nu"], p)
         return quantile
 
+    def draw_errors(self, aux: Aux, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+        """Sigma times numbers from t."""
+        errors: Floats = aux["sigma"] * rng.standard_t(aux["nu"], shape)
+        return errors
+
+    def residuals(self, aux: Aux) -> StudentTResiduals:
+        """Student-t ones."""
+        return StudentTResiduals(aux["sigma"], aux["nu"])
+
+    def typical_variance(self, aux: Aux) -> float:
+        """Median of sigma^2 nu / (nu - 2), infinite where nu <= 2.
+
+        Its mean over a posterior that reaches down to nu = 2 is infinite however small that part:
+        the median is what the data say. It is infinite when at least half of the draws have
+        nu <= 2; intervals are finite always.
+        """
+        variance = np.sort(self.variance(np.zeros(1), aux))
+        n = len(variance)
+        return float(variance[[(n - 1) // 2, n // 2]].mean())
+
+    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
+        """(nu + 1) / (nu + z^2)."""
+        return weight * (aux["nu"] + 1) / (aux["nu"] + z**2)
+
+    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
+        """Times nu / (nu + 3): the expected information of a row in the middle."""
+        return robust * aux["nu"] / (aux["nu"] + 3)
+
     def first_fit(
         self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
     ) -> tuple[ErrorScale, Floats]:
@@ -92,18 +122,18 @@ class StudentT(LocationFamily):
         fit = ErrorScale.vague(sigma, np.log(_VAGUE_NU), cuts[0])
         return fit, np.full(len(residual), sigma**2)
 
-    def errors(self, evidence: Evidence, residuals: Residuals) -> Floats:
+    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
         """Squared residuals, widened for the effects' uncertainty.
 
         Raw residuals of many effects fitted to few rows are too small, and would drive nu to one.
         With few parameters a row they are widened by N/(N - p), p the effective number of
         parameters; with many, half of that gives way to each row's own variance of eta.
         """
-        squared, dof, n_obs = np.square(residuals.residual), residuals.dof, evidence.n_obs
+        squared, dof, n_obs = np.square(seen.residual), seen.dof, evidence.n_obs
         inflation, crowding = n_obs / dof - 1, (1 - dof / n_obs) / _MANY_PARAMETERS
         blend = 1 - 0.5 * float(np.clip(crowding - 1, 0, 1))
         widened = squared * (1 + blend * inflation)
-        return widened if blend == 1 else widened + (1 - blend) * residuals.eta_variance()
+        return widened if blend == 1 else widened + (1 - blend) * seen.eta_variance()
 
     def working_precision(self, errors: Floats, fit: ErrorScale) -> Floats:
         """(nu + 1) / (nu sigma^2 + e^2), the expected precision of EM."""

@@ -20,6 +20,7 @@ from skhlm._typing import Floats
 from skhlm._version import __version__
 from skhlm.diagnostics import Diagnostics
 from skhlm.exceptions import ModelFileError
+from skhlm.families import AUXILIARY
 from skhlm.files.archive import read_archive, require, write_archive
 from skhlm.files.notation import Array, conforms, encode
 from skhlm.files.restoration import Contents, read_posterior, read_spec
@@ -32,8 +33,7 @@ ATTRIBUTES: Mapping[str, Any] = {
     "intercept_": float,
     "coef_": Floats,
     "tau_": dict[str, dict[str, float]],
-    "sigma_": float,
-    "nu_": float,
+    **{f"{name}_": float for name in AUXILIARY},
     "diagnostics_": Diagnostics,
 }
 
@@ -180,6 +180,7 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "fingerprint": spec.fingerprint,
         "outcome_name": spec.outcome_name,
         "priors": spec.priors,
+        "family": model._posterior.family.name,
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
     }
     arrays |= _common_arrays(model)
@@ -208,10 +209,9 @@ def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
         "combinations": model._spec.combinations,
         "kappa": posterior.draws.kappa,
         "mean": posterior.mean.kappa[:, 0],
-        "sigma": posterior.sigma,
         "noise": posterior.noise,
     }
-    return found | ({} if posterior.nu is None else {"nu": posterior.nu})
+    return found | posterior.auxiliary
 
 
 def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:

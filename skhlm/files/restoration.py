@@ -12,6 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.exceptions import ModelFileError
+from skhlm.families import FAMILIES, LocationFamily, find_family
 from skhlm.files.archive import require
 from skhlm.files.notation import Array, conforms, decode
 from skhlm.inputs.columns import Columns, Label, kind
@@ -36,12 +37,14 @@ _TYPES: Mapping[str, Any] = {
     "fingerprint": str,
     "outcome_name": str | None,
     "priors": dict[str, Any] | None,
+    "family": str,
     "attributes": dict[str, Any],
 }
 _LATER: Mapping[str, Any] = {  # what older files lack
     "fingerprint": "",
     "outcome_name": None,
     "priors": None,
+    "family": "",
 }
 _FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
@@ -157,8 +160,9 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     Posterior
     """
     varying = spec.labels.varying
-    sigma = contents.floats("sigma", -1, least=0.0)
-    S, K = len(sigma), len(spec.labels.coefficients)
+    family = read_family(contents)
+    kappa = contents.floats("kappa", len(spec.labels.coefficients), -1)
+    S = kappa.shape[1]
     n_chains = contents["n_chains"]
     require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
     full = "factor0.omega" in contents.arrays
@@ -168,19 +172,34 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     ]
     return Posterior(
         draws=Coefficients(
-            contents.floats("kappa", K, S),
+            kappa,
             tuple(_delta(contents, g, J, K_g, S) for g, J, K_g in sizes),
             varying,
         ),
         mean=_mean(contents, spec),
         tau=tuple(contents.floats(f"factor{g}.tau", K_g, S, least=0.0) for g, _, K_g in sizes),
         omega=tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
-        sigma=sigma,
-        nu=contents.floats("nu", S, least=0.0) if "nu" in contents.arrays else None,
+        auxiliary={a.name: contents.floats(a.name, S, least=a.lower) for a in family.auxiliary},
+        family=family,
         noise=contents.floats("noise", -1, S),
         units=spec.units,
         n_chains=n_chains,
     )
+
+
+def read_family(contents: Contents) -> LocationFamily:
+    """The distribution of the outcome; older files tell it by its parameters."""
+    if name := contents["family"]:
+        require(name in FAMILIES, "family: there is none of this name")
+        return find_family(name)
+    told = [known for known in FAMILIES.values() if _has_draws(known, contents)]
+    require(told, "family: the draws of its parameters are missing")
+    return max(told, key=lambda known: len(known.auxiliary))
+
+
+def _has_draws(family: LocationFamily, contents: Contents) -> bool:
+    """Whether there are draws of all its parameters."""
+    return all(parameter.name in contents.arrays for parameter in family.auxiliary)
 
 
 def _with_priors(spec: ModelSpec, contents: Contents) -> ModelSpec:
@@ -188,7 +207,7 @@ def _with_priors(spec: ModelSpec, contents: Contents) -> ModelSpec:
     if not contents.knows_priors:
         return replace(spec, priors=contents["parameters"].get("priors"))
     try:
-        spec.build_priors()
+        spec.build_priors(read_family(contents))
     except (TypeError, ValueError) as error:
         raise ModelFileError("priors: not those of a model") from error
     return spec

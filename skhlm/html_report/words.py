@@ -6,25 +6,20 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
+from skhlm.families import Family
 from skhlm.inputs.columns import listed
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
-from skhlm.priors import LocationScale, Priors
+from skhlm.priors import Gamma, LocationScale, Priors
 from skhlm.reports.parameters import where_in_words
-
-_NOISE = {
-    "student_t": "y_i ~ student_t(nu, x_i' beta_i, sigma)",
-    "normal": "y_i ~ normal(x_i' beta_i, sigma)",
-}
 
 
 def in_words(model: Any) -> list[str]:
     """What was fitted, a sentence for each part."""
     labels, posterior = model._spec.labels, model._posterior
-    noise = "Student-t residuals" if posterior.family == "student_t" else "normal residuals"
     return [
-        f"Linear regression with {noise} on {len(labels.coefficients)} coefficients: "
-        f"{_names(labels.coefficients)}.",
+        f"Linear regression with {posterior.family.noun} on {len(labels.coefficients)} "
+        f"coefficients: {_names(labels.coefficients)}.",
         *(_varies(labels, g) for g in range(len(labels.factors))),
         *([_covariance(posterior.structure, labels)] if labels.factors else []),
         f"Fitted by {model.diagnostics_.algorithm}. {where_in_words(labels)}",
@@ -34,17 +29,13 @@ def in_words(model: Any) -> list[str]:
 def priors_in_words(model: Any) -> list[str]:
     """Every prior, a sentence for each parameter, and the units they are in."""
     spec, posterior = model._spec, model._posterior
-    priors, labels = spec.build_priors(), spec.labels.where_fitted
+    priors, labels = spec.build_priors(posterior.family), spec.labels.where_fitted
     correlated = posterior.structure == "full" and any(len(k) > 1 for k in labels.varying)
     return [
         f"Prior of the population-level coefficients: {_each(priors.kappa, labels.coefficients)}.",
         *_of_effects(priors, labels),
         *(["Prior of their correlations: LKJ(2)."] * correlated),
-        f"Prior of the residual scale sigma: {_each(priors.sigma, ['sigma'])}, cut at 0.",
-        *(
-            [f"Prior of the degrees of freedom nu: gamma({_numbers(*priors.nu)}), cut at 1."]
-            * (posterior.family == "student_t")
-        ),
+        *_of_family(priors, posterior.family),
         f"They hold for the outcome and the predictors {_scaled(spec.units)}"
         + ("; that of the intercept at the predictors' means." if labels.centred else "."),
     ]
@@ -55,7 +46,8 @@ def in_symbols(model: Any) -> str:
     labels, posterior = model._spec.labels.where_fitted, model._posterior
     effects = "".join(f" + delta[{factor}]" for factor in labels.factors)
     centred = ["x_i: the predictors, less their training means"] * labels.centred
-    lines = [_NOISE[posterior.family], *centred, f"beta_i = kappa{effects}"]
+    outcome = posterior.family.formula.replace("eta", "x_i' beta_i")
+    lines = [f"y_i ~ {outcome}", *centred, f"beta_i = kappa{effects}"]
     for g, factor in enumerate(labels.factors):
         spread = "Sigma" if posterior.structure == "full" else "diag(tau^2)"
         lines.append(
@@ -77,6 +69,18 @@ def _of_effects(priors: Priors, labels: Labels) -> Iterator[str]:
     for g, factor in enumerate(labels.factors):
         words = _each(priors.tau[g], labels.varying_names(g))
         yield f"Prior of the standard deviations tau of effects of {factor}: {words}, cut at 0."
+
+
+def _of_family(priors: Priors, family: Family) -> Iterator[str]:
+    """Priors of the family's own parameters, a sentence for each."""
+    for parameter in family.auxiliary:
+        prior = priors.auxiliary[parameter.name]
+        if isinstance(prior, Gamma):
+            words = f"gamma({_numbers(prior.shape, prior.rate)})"
+        else:
+            words = _each(prior, [parameter.name])
+        what = f"{parameter.meaning} {parameter.name}"
+        yield f"Prior of the {what}: {words}, cut at {parameter.lower:g}."
 
 
 def _each(priors: LocationScale, names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws
 from skhlm.engine import Earlier, Problem
+from skhlm.families import AUXILIARY
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
 from skhlm.posterior import Posterior
@@ -52,7 +53,7 @@ def _is_same_model(
         labels.coefficients == new_labels.coefficients
         and labels.factors == new_labels.factors
         and all(np.array_equal(old, new) for old, new in varying)
-        and (posterior.nu is not None) == (problem.family == "student_t")
+        and posterior.family == problem.family
         and bool(posterior.omega) == (problem.covariance == "full" and bool(labels.factors))
     )
 
@@ -82,8 +83,10 @@ def _in_units(posterior: Posterior, old: Units, new: Units) -> Draws:
         delta=delta,
         tau=tuple(t / scale[columns, None] for t, columns in tau),
         omega=posterior.omega,
-        sigma=posterior.sigma / new.y_scale,
-        nu=posterior.nu,
+        auxiliary={
+            name: draws / new.y_scale if AUXILIARY[name].units_of_outcome else draws
+            for name, draws in posterior.auxiliary.items()
+        },
     )
 
 

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
+from skhlm.families import LocationFamily
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.design import Rows, canonical_rows
 from skhlm.inputs.frames import check_observed, check_weight
@@ -439,7 +440,7 @@ class CriticismMixin(Fitted):
 def _prior_predictive(
     model: Any,
     spec: ModelSpec,
-    assumed: tuple[str, str],
+    assumed: tuple[LocationFamily, str],
     X: Any,
     n_samples: int,
     rng: np.random.Generator,
@@ -452,9 +453,11 @@ def _prior_predictive(
     n_levels, levels = _only_present(levels)
     family, covariance = assumed
     draws = draw_priors(
-        spec.build_priors(), n_levels, n_samples, rng, family=family, covariance=covariance
+        spec.build_priors(family), n_levels, n_samples, rng, family=family, covariance=covariance
     )
-    return prior_predictive(draws, spec.labels.varying, spec.units, predictors, levels, rng, kind)
+    return prior_predictive(
+        draws, spec.labels.varying, spec.units, family, predictors, levels, rng, kind
+    )
 
 
 def _only_present(levels: Ints) -> tuple[list[int], Ints]:

@@ -22,9 +22,10 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from skhlm._typing import Floats, Ints
+from skhlm.families.location import LocationFamily
 from skhlm.numerics.blocks import blocks
 from skhlm.posterior.posterior import JOINT_BYTES, NEW, NO_EFFECT, Coefficients, Posterior
-from skhlm.posterior.scoring import log_density, log_mean_exp
+from skhlm.posterior.scoring import log_mean_exp
 
 _N_POINTS = 16  # of the importance sampler, from each of its two proposals
 _N_STEPS = 10  # towards the mode that centres one of them
@@ -76,8 +77,8 @@ def joint_log_density(
     rng = np.random.default_rng(0)
     result = np.empty(posterior.n_draws)
     for draws in blocks(posterior.n_draws, JOINT_BYTES // (8 * _size(len(X), parts, posterior))):
-        nu = None if posterior.nu is None else posterior.nu[draws]
-        noise = _Noise(posterior.sigma[draws], nu)
+        some = {name: values[draws] for name, values in posterior.auxiliary.items()}
+        noise = _Noise(posterior.family, some)
         residual = y[:, None] - _some(posterior.draws, draws).expected_value(Z, known)
         total = np.zeros(residual.shape[1])
         alone = np.ones(len(y), dtype=bool)
@@ -118,23 +119,27 @@ class _Component:
 
 @dataclass(frozen=True)
 class _Noise:
-    """Residuals of some draws: ``sigma`` (S,), and ``nu`` (S,) or None for normal ones."""
+    """Residuals of some draws: the family's parameters, (S,) each."""
 
-    sigma: Floats
-    nu: Floats | None
+    family: LocationFamily
+    auxiliary: dict[str, Floats]
+
+    def _beside(self, n_axes: int) -> dict[str, Floats]:
+        """The parameters beside arrays whose first axis of so many is that of the draws."""
+        ahead = (slice(None), *(None,) * (n_axes - 1))
+        return {name: values[ahead] for name, values in self.auxiliary.items()}
 
     def log_likelihood(self, residual: Floats, weight: Floats) -> Floats:
         """Sum over rows of w_i log p(r_i): (S, ..., m) -> (S, ...)."""
-        ahead = (slice(None), *(None,) * (residual.ndim - 1))
-        nu = None if self.nu is None else self.nu[ahead]
-        total: Floats = log_density(residual, self.sigma[ahead], nu) @ weight
+        aux = self._beside(residual.ndim)
+        total: Floats = self.family.log_density_of_error(residual, aux) @ weight
         return total
 
     def integral(
         self, B: Floats, residual: Floats, weight: Floats, rng: np.random.Generator
     ) -> Floats:
         """Log integral of prod_i p(r_i - b_i' v)^w_i dN(v; 0, I), (S,): B (S, m, q), r (S, m)."""
-        if self.nu is None:
+        if self.family.is_gaussian:
             return self._exactly(B, residual, weight)
         return self._by_importance(B, residual, weight, rng)
 
@@ -150,7 +155,7 @@ class _Noise:
 
     def _newton(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Cholesky factor of H = I + B' W B / sigma^2, and H^-1 c with c = B' W r / sigma^2."""
-        scaled = B * (weight / self.sigma[:, None] ** 2)[:, :, None]
+        scaled = B * (weight / self.auxiliary["sigma"][:, None] ** 2)[:, :, None]
         H = np.eye(B.shape[2]) + _T(scaled) @ B
         c = np.einsum("smq,sm->sq", scaled, residual)
         L = np.linalg.cholesky(H).astype(np.float64, copy=False)
@@ -173,16 +178,16 @@ class _Noise:
     def _laplace(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Root of the precision about the mode of v, and the mode, by reweighted least squares.
 
-        A row's weight (nu + 1) / (nu + z^2) times nu / (nu + 3) is its expected information where
-        z is small, and nearly nothing for an outlier.
+        The weights at the end are rows' expected information where z is small, and nearly nothing
+        for an outlier.
         """
-        nu = np.asarray(self.nu)[:, None]
+        aux = self._beside(2)
         mode = np.zeros((len(B), B.shape[2]))
         for _ in range(_N_STEPS):
-            z = (residual - np.einsum("smq,sq->sm", B, mode)) / self.sigma[:, None]
-            robust = weight * (nu + 1) / (nu + z**2)
+            z = (residual - np.einsum("smq,sq->sm", B, mode)) / aux["sigma"]
+            robust = self.family.robust_weight(weight, z, aux)
             _, mode = self._newton(B, residual, robust)
-        L, _ = self._newton(B, residual, robust * nu / (nu + 3))
+        L, _ = self._newton(B, residual, self.family.expected_weight(robust, aux))
         return L, mode
 
 
@@ -253,7 +258,7 @@ def _T(matrices: Floats) -> Floats:
 
 def _size(n_rows: int, parts: Sequence[_Component], posterior: Posterior) -> int:
     """Numbers that one draw keeps in memory."""
-    n_points = 1 if posterior.nu is None else 2 * _N_POINTS
+    n_points = 1 if posterior.family.is_gaussian else 2 * _N_POINTS
     largest = max((_size_of(part, n_points) for part in parts), default=0)
     return 3 * n_rows + largest + 1
 

@@ -15,7 +15,6 @@ from skhlm.diagnostics.convergence import MIN_DRAWS, ess_mean
 from skhlm.inputs.design import Rows
 from skhlm.numerics.importance import k_threshold, log_sum_exp, smooth
 from skhlm.posterior.posterior import Posterior
-from skhlm.posterior.scoring import log_density
 
 ROWS_FOR_EFFICIENCY = 100
 _SAME = 1e-6  # relative difference that float32 may make
@@ -233,8 +232,8 @@ def log_likelihood(
 ) -> Iterator[tuple[Ints, Floats]]:
     """Which rows, (b,), and log p(y_i | draw), (b, S), a block at a time; width as in `blocks`."""
     for chosen, expected in posterior.blocks(rows.X, rows.codes[rows.cell], width):
-        residual = rows.y[chosen, None] - expected
-        yield chosen, log_density(residual, posterior.sigma, posterior.nu)
+        y = rows.y[chosen, None]
+        yield chosen, posterior.family.log_density(y, expected, posterior.auxiliary)
 
 
 def relative_efficiency(posterior: Posterior, rows: Rows) -> float:

@@ -9,19 +9,21 @@ any other (its effect is N(0, Sigma_g)), `NO_EFFECT` to leave the factor out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
+from skhlm.families.location import LocationFamily
+from skhlm.families.residuals import Residuals
 from skhlm.inputs.design import Units
 from skhlm.numerics.blocks import blocks
-from skhlm.posterior.mixtures import Mixture, Residuals
+from skhlm.posterior.mixtures import Mixture
 
 NEW, NO_EFFECT = -1, -2
 BLOCK_BYTES = 2**22  # of one working array of row-wise draws: what a processor's cache holds
@@ -86,10 +88,10 @@ class Posterior:
         Standard deviations of the group effects.
     omega : G arrays of shape (K_g, K_g, S)
         Their correlations; empty for a diagonal covariance.
-    sigma : ndarray of shape (S,)
-        Residual scale.
-    nu : ndarray of shape (S,) or None
-        Degrees of freedom; None for the normal family.
+    auxiliary : dict of str to ndarray of shape (S,)
+        Parameters of the family, such as sigma.
+    family : LocationFamily
+        Distribution of the outcome.
     noise : ndarray of shape (M, S)
         M residuals for each draw, common to all rows: a sample of them, stratified.
     units : Units
@@ -102,8 +104,8 @@ class Posterior:
     mean: Coefficients
     tau: tuple[Floats, ...]
     omega: tuple[Floats, ...]
-    sigma: Floats
-    nu: Floats | None
+    auxiliary: dict[str, Floats]
+    family: LocationFamily
     noise: Floats
     units: Units
     n_chains: int
@@ -114,6 +116,7 @@ class Posterior:
         draws: Draws,
         varying: Sequence[Ints],
         units: Units,
+        family: LocationFamily,
         *,
         mode: Draws | None = None,
         n_chains: int | None = None,
@@ -125,6 +128,7 @@ class Posterior:
         draws : Draws
         varying : G arrays of shape (K_g,)
         units : Units
+        family : LocationFamily
         mode : Draws or None, default=None
             One draw to take for the posterior mean.
         n_chains : int or None, default=None
@@ -137,9 +141,9 @@ class Posterior:
             mean=_posterior_mean(centre),
             tau=flat.tau,
             omega=flat.omega,
-            sigma=flat.sigma,
-            nu=flat.nu,
-            noise=_noise(flat.sigma, flat.nu),
+            auxiliary=flat.auxiliary,
+            family=family,
+            noise=_noise(family, flat.auxiliary, flat.kappa.shape[-1]),
             units=units,
             n_chains=draws.shape[0] if n_chains is None else n_chains,
         )
@@ -162,15 +166,14 @@ class Posterior:
         delta = tuple(np.take(effects, picks, axis=-1) for effects in self.draws.delta)
         for g, effects in enumerate(delta):
             effects[NEW] = _new_level(g, tau[g], _root(omega, g))
-        sigma, nu = self.sigma[picks], None if self.nu is None else self.nu[picks]
+        auxiliary = {name: values[picks] for name, values in self.auxiliary.items()}
         return replace(
             self,
             draws=Coefficients(np.take(self.draws.kappa, picks, axis=-1), delta, self.varying),
             tau=tau,
             omega=omega,
-            sigma=sigma,
-            nu=nu,
-            noise=_noise(sigma, nu),
+            auxiliary=auxiliary,
+            noise=_noise(self.family, auxiliary, len(picks)),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -180,7 +183,7 @@ class Posterior:
     @property
     def n_draws(self) -> int:
         """S, the number of draws of all chains together."""
-        return len(self.sigma)
+        return int(self.draws.kappa.shape[-1])
 
     @property
     def n_levels(self) -> tuple[int, ...]:
@@ -273,7 +276,7 @@ class Posterior:
     @cached_property
     def residuals(self) -> Residuals:
         """Distribution of a residual in each draw."""
-        return Residuals(self.sigma, self.nu)
+        return self.family.residuals(self.auxiliary)
 
     def variance_of_new(self, Z: Floats, codes: Ints) -> Floats:
         """Variance that new levels add to z' beta in each draw, (n, S), for rows Z (n, K)."""
@@ -311,19 +314,8 @@ class Posterior:
 
     @property
     def residual_variance(self) -> float:
-        """Variance of the noise: the mean of sigma^2, or the median of sigma^2 nu / (nu - 2).
-
-        Student-t noise has a finite variance only if nu > 2, and its mean over a posterior that
-        reaches down to 2 is infinite however small that part: the median is what the data say. It
-        is infinite when at least half of the draws have nu <= 2; intervals are finite always.
-        """
-        if self.nu is None:
-            return float(np.mean(self.sigma**2))
-        finite = self.nu > 2
-        ratio = np.full(self.n_draws, np.inf)
-        ratio[finite] = self.nu[finite] / (self.nu[finite] - 2)
-        middle = np.sort(self.sigma**2 * ratio)[[(self.n_draws - 1) // 2, self.n_draws // 2]]
-        return float(middle.mean())
+        """Variance of the noise, as the family sums it up."""
+        return self.family.typical_variance(self.auxiliary)
 
     def joint_draws(
         self,
@@ -369,11 +361,6 @@ class Posterior:
             if kind == "outcome":
                 result[:, block] += self._fresh_noise(pick, len(X), rng)
         return result
-
-    @property
-    def family(self) -> str:
-        """The distribution of the residuals that was fitted, as `HLMRegressor` calls it."""
-        return "normal" if self.nu is None else "student_t"
 
     @property
     def structure(self) -> str:
@@ -479,10 +466,8 @@ class Posterior:
 
     def _fresh_noise(self, picks: Ints, n_rows: int, rng: np.random.Generator) -> Floats:
         """Independent residuals of some draws, (n_rows, number of picks)."""
-        shape = (n_rows, len(picks))
-        if self.nu is None:
-            return self.sigma[picks] * rng.standard_normal(shape)
-        return self.sigma[picks] * rng.standard_t(self.nu[picks], shape)
+        some = {name: values[picks] for name, values in self.auxiliary.items()}
+        return self.family.draw_errors(some, (n_rows, len(picks)), rng)
 
 
 def central(coverage: float) -> tuple[float, float]:
@@ -593,13 +578,11 @@ def _new_level(g: int, tau: Floats, root: Floats | None) -> Floats:
     return tau * _apply(root, z)
 
 
-def _noise(sigma: Floats, nu: Floats | None) -> Floats:
-    """Residuals sigma^s t_nu^s, (M, S), stratified over all of them."""
-    n_draws = len(sigma)
+def _noise(family: LocationFamily, auxiliary: Mapping[str, Floats], n_draws: int) -> Floats:
+    """Residuals of each draw, (M, S), stratified over all of them."""
     n_each = -(-MIN_PREDICTIVE_DRAWS // n_draws)
     u = _stratified(np.random.default_rng(0), (n_each * n_draws,)).reshape(n_each, n_draws)
-    noise: Floats = sigma * (ndtri(u) if nu is None else stdtrit(nu, u))
-    return noise
+    return family.error_quantile(u, auxiliary)
 
 
 def _stratified(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:

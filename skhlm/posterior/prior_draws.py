@@ -9,7 +9,7 @@ from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
-from skhlm.families import Auxiliary, Family
+from skhlm.families import Auxiliary, Family, LocationFamily
 from skhlm.inputs.design import Units
 from skhlm.posterior.posterior import Kind, Posterior
 from skhlm.priors import Gamma, LocationScale, Priors
@@ -19,6 +19,7 @@ def prior_predictive(
     draws: Draws,
     varying: Sequence[Ints],
     units: Units,
+    family: LocationFamily,
     X: Floats,
     codes: Ints,
     rng: np.random.Generator,
@@ -28,7 +29,7 @@ def prior_predictive(
 
     In the user's units; ``draws`` are in the model's, as `draw_priors` makes them.
     """
-    prior = Posterior.from_draws(draws, varying, units)
+    prior = Posterior.from_draws(draws, varying, units, family)
     new_levels = np.full_like(codes, -1)
     return prior.joint_draws(X, codes, new_levels, prior.n_draws, rng, kind)
 

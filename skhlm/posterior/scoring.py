@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln, gammaln
+from scipy.special import betaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
@@ -40,7 +40,7 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
 
 def _log_density(mixture: Mixture, y: Floats, posterior: Posterior) -> Floats:
     """Log density of each row and draw, (b, S)."""
-    density = log_density(y[:, None] - mixture.mean, posterior.sigma, posterior.nu)
+    density = posterior.family.log_density(y[:, None], mixture.mean, posterior.auxiliary)
     new = mixture.has_new
     density[new] = mixture.some(new).log_density(y[new])
     return density
@@ -154,14 +154,3 @@ def log_mean_exp(values: Floats) -> Floats:
     with np.errstate(divide="ignore"):  # a density of zero in every draw
         logs: Floats = np.log(np.exp(values - shift[..., None]).mean(axis=-1)) + shift
     return logs
-
-
-def log_density(residual: Floats, sigma: Floats, nu: Floats | None) -> Floats:
-    """Log density of residuals (..., S) under normal or Student-t noise of S draws."""
-    z = residual / sigma
-    if nu is None:
-        normal: Floats = -0.5 * z**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
-        return normal
-    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(sigma)
-    density: Floats = constant - (nu + 1) / 2 * np.log1p(z**2 / nu)
-    return density

@@ -17,7 +17,6 @@ from skhlm.draws import SamplerStatistics
 from skhlm.inputs.columns import Label
 from skhlm.inputs.labels import Labels, pairs, paths
 from skhlm.posterior import Posterior
-from skhlm.posterior.scoring import log_density
 
 _Array = NDArray[Any]
 
@@ -60,9 +59,8 @@ def add_parameters(groups: Groups, posterior: Posterior, labels: Labels) -> None
     groups.add("posterior", "kappa", _by_chain(posterior.kappa_at_zero(), posterior), _COEFFICIENT)
     for g, name in enumerate(_free_names(labels.factors)):
         _add_factor(groups, posterior, labels, g, name)
-    groups.add("posterior", "sigma", _by_chain(posterior.sigma, posterior))
-    if posterior.nu is not None:
-        groups.add("posterior", "nu", _by_chain(posterior.nu, posterior))
+    for name, draws in posterior.auxiliary.items():
+        groups.add("posterior", name, _by_chain(draws, posterior))
 
 
 def add_statistics(
@@ -101,8 +99,8 @@ def add_log_likelihood(groups: Groups, posterior: Posterior, observed: Observed)
     """The group "log_likelihood": log p(y_i | draw)."""
     values = np.empty((len(observed.y), posterior.n_draws))
     for rows, expected in posterior.blocks(observed.X, observed.codes, width=4):
-        residual = observed.y[rows, None] - expected
-        values[rows] = log_density(residual, posterior.sigma, posterior.nu)
+        y = observed.y[rows, None]
+        values[rows] = posterior.family.log_density(y, expected, posterior.auxiliary)
     groups.add("log_likelihood", "y", _by_chain(values, posterior), _ROW)
 
 
@@ -110,10 +108,8 @@ def add_predictive(
     groups: Groups, posterior: Posterior, observed: Observed, rng: np.random.Generator
 ) -> None:
     """The group "posterior_predictive": an outcome of each row for each draw of the parameters."""
-    values = rng.standard_normal((len(observed.y), posterior.n_draws))
-    if posterior.nu is not None:
-        values /= np.sqrt(rng.chisquare(posterior.nu, values.shape) / posterior.nu)
-    values *= posterior.sigma
+    shape = (len(observed.y), posterior.n_draws)
+    values = posterior.family.draw_errors(posterior.auxiliary, shape, rng)
     for rows, expected in posterior.blocks(observed.X, observed.codes):
         values[rows] += expected
     groups.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)

@@ -167,14 +167,14 @@ class Parameter(NamedTuple):
     @property
     def name(self) -> str:
         """All in one: "tau[region, Intercept]"."""
-        if self.parameter in ("sigma", "nu"):
+        if not self.coefficient:
             return self.parameter
         place = f"{self.factor}, " if self.parameter != "kappa" else ""
         return f"{self.parameter}[{place}{self.coefficient}]"
 
 
 def population_parameters(posterior: Posterior, labels: Labels) -> Iterator[Parameter]:
-    """Everything but the group effects, intercepts at x = 0: kappa, tau, omega, sigma, nu."""
+    """Everything but the group effects, intercepts at x = 0: kappa, tau, omega, the family's."""
     for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
         yield Parameter("kappa", "", name, kappa)
     for g, factor in enumerate(labels.factors):
@@ -184,9 +184,8 @@ def population_parameters(posterior: Posterior, labels: Labels) -> Iterator[Para
         omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
         for name, draws in zip(labels.pair_names(g), omega, strict=True):
             yield Parameter("omega", labels.factors[g], name, draws)
-    yield Parameter("sigma", "", "", posterior.sigma)
-    if posterior.nu is not None:
-        yield Parameter("nu", "", "", posterior.nu)
+    for name, draws in posterior.auxiliary.items():
+        yield Parameter(name, "", "", draws)
 
 
 def find_factor(factor: str, labels: Labels) -> int:

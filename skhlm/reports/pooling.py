@@ -247,14 +247,14 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
     With Sigma = T R R' T, T = diag(tau):  B_kk = [R (1 + R' T I T R)^-1 R']_kk, which needs no
     inverse of Sigma.
     """
-    tau, nu = posterior.tau[g], posterior.nu
-    c = 1.0 if nu is None else (nu + 1) / (nu + 3)
+    tau = posterior.tau[g]
+    c = posterior.family.information(np.zeros(1), posterior.auxiliary)
     root = cholesky(posterior.omega[g]) if posterior.omega else None
     one = np.eye(len(tau))[:, :, None, None]
     mean = np.empty((len(information), len(tau)))
     for levels in blocks(len(mean), BLOCK_BYTES // (8 * posterior.n_draws * one.size)):
         of_levels = np.moveaxis(information[levels], 0, -1)[..., None]
-        A = of_levels * (tau[:, None] * tau * (c / posterior.sigma**2))[:, :, None]
+        A = of_levels * (tau[:, None] * tau * c)[:, :, None]
         if root is None:
             Q = inverse_lower(cholesky(one + A))
         else:

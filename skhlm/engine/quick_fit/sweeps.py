@@ -30,7 +30,7 @@ from skhlm.engine.quick_fit.uncertainty import (
 from skhlm.engine.tree_map.messages import Message, condition_root, effects, root_value, upward
 from skhlm.engine.tree_map.trees import Tree, leaf_effects
 from skhlm.families import Evidence
-from skhlm.families.family import AuxiliaryFit, Residuals
+from skhlm.families.family import AuxiliaryFit, RowErrors
 
 _MAX_SWEEPS = 40
 _TAU_GRID, _AUX_GRID = 17, 13  # points an axis; fewer, and a skewed tau never settles
@@ -188,7 +188,7 @@ def update_auxiliary(
     rows = problem.evidence
     leaves = leaf_conditionals(trees, information, estimate.log_tau)
     dof = degrees_of_freedom(rows, leaves)
-    seen = Residuals(
+    seen = RowErrors(
         residuals(problem, trees, estimate), dof, partial(row_variance, rows, trees, leaves)
     )
     estimate = replace(estimate, errors=problem.family.errors(rows, seen), dof=dof)
