@@ -13,6 +13,7 @@ from skhlm.cli import commands
 from skhlm.cli.prior_terms import read_prior
 from skhlm.cli.tables import STANDARD, check_output
 from skhlm.exceptions import SkhlmError
+from skhlm.families import FAMILIES
 
 _CODES = """\
 exit codes:
@@ -144,7 +145,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     )
     model = parser.add_argument_group("model", argument_default=argparse.SUPPRESS)
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
-    model.add_argument("--family", choices=["student_t", "normal"])
+    model.add_argument("--family", choices=list(FAMILIES))
     model.add_argument("--covariance", choices=["diagonal", "full"])
     model.add_argument(
         "--prior",
