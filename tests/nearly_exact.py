@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from skhlm import HLMRegressor
 from skhlm.draws import Draws
-from skhlm.engine.inverse_map import to_coordinates
+from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.engine.settings import Algorithm
 from skhlm.engine.target import build_target
 from skhlm.preparation import prepare
