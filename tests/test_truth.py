@@ -162,7 +162,7 @@ def _chains(fitted: HLMRegressor) -> Iterator[tuple[tuple, np.ndarray]]:
     def key(parameter: str, coefficient: str, g: int | None = None, level: tuple = ()) -> tuple:
         return parameter, "" if g is None else labels.factors[g], level, coefficient
 
-    draws = {key("sigma", ""): posterior.sigma, key("nu", ""): posterior.nu}
+    draws = {key(name, ""): values for name, values in posterior.auxiliary.items()}
     draws |= {
         key("kappa", name): kappa
         for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True)
@@ -177,8 +177,7 @@ def _chains(fitted: HLMRegressor) -> Iterator[tuple[tuple, np.ndarray]]:
             for i in range(k) if omega is not None else ():
                 draws[key("omega", f"{names[i]}, {name}", g)] = omega[i, k]
     for name, chain_by_chain in draws.items():
-        if chain_by_chain is not None:
-            yield name, chain_by_chain.reshape(posterior.n_chains, -1)
+        yield name, chain_by_chain.reshape(posterior.n_chains, -1)
 
 
 def _estimate(row: Any, chains: np.ndarray) -> oracle.Estimate:

@@ -14,6 +14,7 @@ from skhlm.diagnostics import Diagnostics, diagnose, warn_unless_converged
 from skhlm.diagnostics.checks import Check
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.labels import Labels
+from tests.draws import auxiliary
 
 CHAINS, DRAWS = 4, 500
 LABELS = Labels(
@@ -38,8 +39,9 @@ def make_draws(
         delta=(rng.normal(size=(*shape, 2, 2)), rng.normal(size=(*shape, 3, 2))),
         tau=(rng.gamma(2, size=(*shape, 2)), rng.gamma(2, size=(*shape, 2))),
         omega=(omega, omega[::-1]) if full else (),
-        sigma=rng.gamma(2, size=shape),
-        nu=rng.gamma(2, size=shape) if student else None,
+        auxiliary=auxiliary(
+            rng.gamma(2, size=shape), rng.gamma(2, size=shape) if student else None
+        ),
     )
 
 
@@ -78,6 +80,11 @@ def spoilt(x: Floats, *index: int, by: str) -> Floats:
     return x
 
 
+def spoilt_auxiliary(draws: Draws, name: str, by: str) -> dict[str, Floats]:
+    """The family's parameters, of which one has gone wrong."""
+    return {**draws.auxiliary, name: spoilt(draws.auxiliary[name], by=by)}
+
+
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("student", [True, False])
 def test_healthy_run_passes_in_silence(full: bool, student: bool) -> None:
@@ -96,12 +103,11 @@ def test_healthy_run_passes_in_silence(full: bool, student: bool) -> None:
 def cases() -> list[tuple[str, Draws]]:
     """One parameter of each kind with chains apart, and what it is called."""
     good = make_draws()
-    assert good.nu is not None
     by = "apart"
     return [
         ("kappa[spend]", replace(good, kappa=spoilt(good.kappa, 1, by=by))),
-        ("sigma", replace(good, sigma=spoilt(good.sigma, by=by))),
-        ("nu", replace(good, nu=spoilt(good.nu, by=by))),
+        ("sigma", replace(good, auxiliary=spoilt_auxiliary(good, "sigma", by=by))),
+        ("nu", replace(good, auxiliary=spoilt_auxiliary(good, "nu", by=by))),
         (
             "tau[region/country, price]",
             replace(good, tau=(good.tau[0], spoilt(good.tau[1], 1, by=by))),
@@ -147,7 +153,7 @@ def test_degrees_of_trouble(by: str, verdict: str) -> None:
 @pytest.mark.parametrize("chains", [1, 4])
 def test_what_never_moves_or_is_not_finite_fails(by: str, chains: int) -> None:
     good = make_draws(chains=chains)
-    bad = replace(good, sigma=spoilt(good.sigma, by=by))
+    bad = replace(good, auxiliary=spoilt_auxiliary(good, "sigma", by=by))
     found = judge(bad, make_statistics(chains))
     assert (found.verdict, found.max_rhat, found.worst_parameter) == ("fail", np.inf, "sigma")
     assert found.min_ess_bulk == found.min_ess_tail == 0

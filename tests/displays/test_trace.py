@@ -41,8 +41,8 @@ def test_divergent_draws_are_marked_at_their_ranks():
 
 def test_traces_are_the_draws(fitted):
     display = TraceDisplay.from_estimator(fitted, ["sigma", "nu"], kind="trace")
-    posterior = fitted._posterior
-    for i, draws in enumerate([posterior.sigma, posterior.nu]):
+    auxiliary = fitted._posterior.auxiliary
+    for i, draws in enumerate([auxiliary["sigma"], auxiliary["nu"]]):
         for line, chain in zip(display.lines_[i], np.split(draws, 4), strict=True):
             assert line.get_ydata().tolist() == chain.tolist()
     assert display.bars_ is None

@@ -20,6 +20,7 @@ from skhlm.inputs.design import (
     parse_varying,
 )
 from skhlm.inputs.hierarchy import parse_groups
+from tests.draws import auxiliary
 
 
 def make_rows(rng, n=60, levels=(2, 4), ties=True):
@@ -246,8 +247,7 @@ def test_the_model_predicts_the_same_in_both_units():
         delta=(rng.normal(size=(*shape, 4, 2)), rng.normal(size=(*shape, 3, 1))),
         tau=(rng.random((*shape, 2)), rng.random((*shape, 1))),
         omega=(),
-        sigma=rng.random(shape),
-        nu=rng.random(shape) + 1,
+        auxiliary=auxiliary(rng.random(shape), rng.random(shape) + 1),
     )
     user = UNITS.draws(model, varying)
     X = rng.normal(size=(7, 2))
@@ -262,8 +262,8 @@ def test_the_model_predicts_the_same_in_both_units():
     in_model = UNITS.y_center + UNITS.y_scale * expected(model, UNITS.predictors(X))
     np.testing.assert_allclose(expected(user, UNITS.centred(X)), in_model, rtol=1e-13)
     np.testing.assert_allclose(user.tau[0] / model.tau[0], np.broadcast_to([4, 0.5], (2, 5, 2)))
-    np.testing.assert_allclose(user.sigma, 4 * model.sigma)
-    np.testing.assert_array_equal(user.nu, model.nu)
+    np.testing.assert_allclose(user.auxiliary["sigma"], 4 * model.auxiliary["sigma"])
+    np.testing.assert_array_equal(user.auxiliary["nu"], model.auxiliary["nu"])
 
 
 def test_names_of_coefficients():

@@ -15,6 +15,7 @@ from skhlm.inputs.design import Units
 from skhlm.posterior import NEW, Posterior
 from skhlm.posterior.joint_density import joint_log_density
 from skhlm.posterior.scoring import log_predictive_density
+from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 LEVELS = (3, 4)
 VARYING = (np.array([0, 1]), np.array([0]))
@@ -36,10 +37,12 @@ def make_posterior(
         delta=tuple(rng.normal(size=(*shape, J, k)) for J, k in zip(LEVELS, sizes, strict=True)),
         tau=tuple(tau * rng.gamma(9, 1 / 9, size=(*shape, k)) for k in sizes),
         omega=tuple(omega),
-        sigma=rng.gamma(20, 0.05, size=shape),
-        nu=2.5 + rng.gamma(2, 2, size=shape) if student else None,
+        auxiliary=auxiliary(
+            rng.gamma(20, 0.05, size=shape),
+            2.5 + rng.gamma(2, 2, size=shape) if student else None,
+        ),
     )
-    return Posterior.from_draws(draws, varying, UNITS)
+    return posterior_of(draws, varying, UNITS)
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def dense_normal(posterior: Posterior, X: Floats, codes: Ints, new: Ints, y: Flo
     result = []
     for s in range(posterior.n_draws):
         beta = np.tile(posterior.draws.kappa[:, s], (len(X), 1))
-        covariance = posterior.sigma[s] ** 2 * np.eye(len(X))
+        covariance = posterior.auxiliary["sigma"][s] ** 2 * np.eye(len(X))
         for g, columns in enumerate(posterior.varying):
             seen = codes[:, g] != NEW
             beta[np.ix_(seen, columns)] += posterior.draws.delta[g][codes[seen, g], :, s]
@@ -115,8 +118,8 @@ def test_without_new_levels_rows_are_independent_given_the_draw(rows, student) -
 
 
 def test_a_model_without_factors() -> None:
-    draws = Draws(np.ones((1, 1, 2)), (), (), (), np.ones((1, 1)), None)
-    posterior = Posterior.from_draws(draws, (), UNITS)
+    draws = Draws(np.ones((1, 1, 2)), (), (), (), auxiliary([[1.0]]))
+    posterior = posterior_of(draws, (), UNITS)
     none = np.empty((3, 0), dtype=np.int64)
     found = joint_log_density(
         posterior, np.full((3, 1), 2.0), none, none, np.array([1.0, 0, 2]), np.ones(3)
@@ -133,8 +136,8 @@ def by_quadrature(posterior: Posterior, X: Floats, code: int, y: Floats) -> floa
     for s in range(posterior.n_draws):
         kappa = posterior.draws.kappa[:, s]
         expected = kappa[0] + (X[:, 0] - 2) * kappa[1] + posterior.draws.delta[1][code, 0, s]
-        tau, sigma, nu = posterior.tau[0][0, s], posterior.sigma[s], posterior.nu[s]
-
+        tau = posterior.tau[0][0, s]
+        sigma, nu = (posterior.auxiliary[name][s] for name in ("sigma", "nu"))
         u = np.linspace(-9 * tau, 9 * tau, 20001)
         t = stats.t.logpdf((y - expected - u[:, None]) / sigma, nu) - np.log(sigma)
         log_density = t.sum(axis=1) + stats.norm.logpdf(u, scale=tau)
@@ -157,7 +160,7 @@ def test_student_t_density_is_the_quadratures(y) -> None:
 
 def test_student_t_with_many_degrees_of_freedom_is_normal(rows) -> None:
     normal = make_posterior(400)
-    posterior = Posterior(**{**vars(normal), "nu": np.full(400, 1e9)})
+    posterior = with_auxiliary(normal, nu=np.full(400, 1e9))
     assert score(posterior, rows) == pytest.approx(score(normal, rows), abs=0.02)
 
 
@@ -189,4 +192,4 @@ def simulate(posterior: Posterior, n: int, times: int, rng: np.random.Generator)
     """Outcomes of a new level of factor 0, known level 0 of factor 1, at x = 2: (times, n)."""
     u = rng.normal(size=(times, 1)) * posterior.tau[0][0, 0]
     mean = posterior.draws.kappa[0, 0] + posterior.draws.delta[1][0, 0, 0]
-    return mean + u + rng.normal(size=(times, n)) * posterior.sigma[0]
+    return mean + u + rng.normal(size=(times, n)) * posterior.auxiliary["sigma"][0]

@@ -16,13 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm.draws import Draws
 from skhlm.inputs.design import Rows, Units
-from skhlm.posterior import Posterior
 from skhlm.posterior.leave_one_out import (
     compare_loo,
     leave_one_out,
     log_likelihood,
     relative_efficiency,
 )
+from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 _UNITS = Units(True, 0.0, 1.0, np.zeros(0), np.ones(0))
 
@@ -35,10 +35,9 @@ def _mean_only(mu, sigma, nu=None):
         delta=(),
         tau=(),
         omega=(),
-        sigma=np.full(shape, sigma),
-        nu=None if nu is None else np.full(shape, nu),
+        auxiliary=auxiliary(np.full(shape, sigma), nu),
     )
-    return Posterior.from_draws(draws, (), _UNITS)
+    return posterior_of(draws, (), _UNITS)
 
 
 def _rows(y, weight=None):
@@ -79,7 +78,8 @@ def test_elpd_of_a_mean_is_its_closed_form(y):
 
 @pytest.mark.parametrize("nu", [None, 3.0])
 def test_agrees_with_arviz(y, nu):
-    posterior = replace(_conjugate(y), nu=None if nu is None else np.full(4000, nu))
+    posterior = _conjugate(y)
+    posterior = with_auxiliary(posterior, **auxiliary(posterior.auxiliary["sigma"], nu))
     result = _loo(posterior, _rows(y))
     residual = y[:, None] - posterior.draws.kappa
     log_p = norm.logpdf(residual) if nu is None else student_t(nu).logpdf(residual)

@@ -1,71 +1,21 @@
-"""Mixtures over draws of normal and Student-t distributions, against quadrature and scipy."""
+"""Mixtures over draws of normal and Student-t distributions, against scipy and quadrature."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 
-from skhlm.posterior.mixtures import Mixture, Residuals, normal_tail
-
-NU = [1.0, 1.5, 4.0, 30.0, 1e3, 1e5]
-RATIOS = [1e-4, 5e-3, 0.3, 1.0, 20.0, 1e3]  # sigma / tau
+from skhlm.posterior.mixtures import Mixture, normal_tail
+from tests.draws import auxiliary, family_of
 
 
 def make_mixture(mean, variance, sigma, nu=None):
     """Rows of these means and variances, draws of these residuals."""
     mean = np.atleast_2d(np.asarray(mean, dtype=np.float64))
-    sigma = np.broadcast_to(np.asarray(sigma, dtype=np.float64), mean.shape[1:]).copy()
-    if nu is not None:
-        nu = np.broadcast_to(np.asarray(nu, dtype=np.float64), mean.shape[1:]).copy()
     variance = np.broadcast_to(np.asarray(variance, dtype=np.float64), mean.shape).copy()
-    return Mixture(mean, variance, Residuals(sigma, nu))
-
-
-def density_by_quadrature(at, sigma, nu):
-    """Density of N(0, 1) + sigma t_nu at some places, on a grid fine at both."""
-    found = []
-    for r in at:
-        places = [np.sinh(np.linspace(-45, 45, 20_001)) * sigma, r + np.linspace(-40, 40, 20_001)]
-        e = np.unique(np.concatenate(places))
-        f = stats.t.pdf(e / sigma, nu) / sigma * stats.norm.pdf(r - e)
-        found.append(integrate.trapezoid(f, e))
-    return np.array(found)
-
-
-@pytest.mark.parametrize("ratio", RATIOS)
-@pytest.mark.parametrize("nu", NU)
-def test_density_of_normal_and_student_t_together(nu, ratio):
-    """A relative error below 1e-3, in the middle and 300 standard deviations out."""
-    at = np.array([0.0, 0.3, 1, 3, 6, 12, 40, 300]) * np.hypot(1, ratio)
-    mixture = make_mixture(np.zeros((len(at), 1)), 1.0, ratio, nu)
-    found = np.exp(mixture.log_density(at))[:, 0]
-    expected = density_by_quadrature(at, ratio, nu)
-    seen = expected > 1e-280
-    np.testing.assert_allclose(found[seen], expected[seen], rtol=1e-3)
-
-
-@pytest.mark.parametrize(("nu", "sigma"), [(1.0, 0.5), (3.0, 2.0), (50.0, 0.1)])
-def test_density_agrees_with_adaptive_quadrature(nu, sigma):
-    at = np.array([0.0, 0.7, 2.5])
-    expected = [
-        integrate.quad(
-            lambda w, r=r: stats.t.pdf((r - w) / sigma, nu) / sigma * stats.norm.pdf(w),
-            *(-40, 40),
-            points=[r],
-            limit=200,
-        )[0]
-        for r in at
-    ]
-    found = make_mixture(np.zeros((3, 1)), 1.0, sigma, nu).log_density(at)[:, 0]
-    np.testing.assert_allclose(np.exp(found), expected, rtol=1e-3)
-
-
-def test_density_without_an_effect_is_that_of_student_t_however_far_out():
-    at = np.array([0.0, 1.0, 1e3, 1e8])
-    for nu in (1.0, 5.0, 200.0):
-        found = make_mixture(np.zeros((4, 1)), 0.0, 1.0, nu).log_density(at)[:, 0]
-        np.testing.assert_allclose(found, stats.t.logpdf(at, nu), atol=1e-3)
+    errors = auxiliary(np.broadcast_to(sigma, mean.shape[1:]), nu)
+    return Mixture(mean, variance, family_of(errors).residuals(errors))
 
 
 def test_normal_density_is_exact():

@@ -15,6 +15,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
 from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior, quantiles_of
+from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 LEVELS = (3, 7, 4)
 VARYING = (np.array([0, 1, 2]), np.array([0, 2]), np.array([1]))
@@ -42,8 +43,10 @@ def make_draws(
         delta=tuple(rng.normal(size=(*shape, J, k)) for J, k in zip(LEVELS, sizes, strict=False)),
         tau=tuple(rng.gamma(4, 0.25, size=(*shape, k)) for k in sizes),
         omega=tuple(o.reshape(*shape, k, k) for o, k in zip(omega, sizes, strict=True)) * full,
-        sigma=rng.gamma(20, 0.05, size=shape),
-        nu=2.5 + rng.gamma(2, 5, size=shape) if student else None,
+        auxiliary=auxiliary(
+            rng.gamma(20, 0.05, size=shape),
+            2.5 + rng.gamma(2, 5, size=shape) if student else None,
+        ),
     )
 
 
@@ -57,7 +60,7 @@ def correlation(k: int, rng: np.random.Generator) -> Floats:
 
 def make_posterior(**kwargs: Any) -> Posterior:
     """Posterior of `make_draws` in the user's units."""
-    return Posterior.from_draws(make_draws(**kwargs), kwargs.get("varying", VARYING), UNITS)
+    return posterior_of(make_draws(**kwargs), kwargs.get("varying", VARYING), UNITS)
 
 
 def make_rows(n: int, *, new: bool = True, seed: int = 1) -> tuple[Floats, Ints]:
@@ -160,7 +163,7 @@ def test_no_rows_and_no_factors() -> None:
 def test_no_intercept() -> None:
     units = Units(False, 0.0, 3.0, np.zeros(2), np.array([2.0, 0.25]))
     draws = make_draws(varying=(np.array([1]),), n_coefficients=2)
-    posterior = Posterior.from_draws(draws, (np.array([1]),), units)
+    posterior = posterior_of(draws, (np.array([1]),), units)
     X, codes = make_rows(20, new=False)
     flat = draws.map(lambda x: x.reshape(-1, *x.shape[2:]))
     slopes = np.repeat(flat.kappa[None], 20, axis=0)
@@ -178,9 +181,9 @@ def test_powers_of_two_change_only_units(power: int) -> None:
     factor = 2.0**power
     y_units = replace(UNITS, y_center=UNITS.y_center * factor, y_scale=UNITS.y_scale * factor)
     x_units = replace(UNITS, x_center=UNITS.x_center * factor, x_scale=UNITS.x_scale * factor)
-    before = rowwise(Posterior.from_draws(draws, VARYING, UNITS), X, codes)
-    in_y = rowwise(Posterior.from_draws(draws, VARYING, y_units), X, codes)
-    in_x = rowwise(Posterior.from_draws(draws, VARYING, x_units), X * factor, codes)
+    before = rowwise(posterior_of(draws, VARYING, UNITS), X, codes)
+    in_y = rowwise(posterior_of(draws, VARYING, y_units), X, codes)
+    in_x = rowwise(posterior_of(draws, VARYING, x_units), X * factor, codes)
     assert np.array_equal(in_y, before * factor)
     assert np.array_equal(in_x, before)
 
@@ -200,14 +203,13 @@ def constant_draws(n_draws: int, *, nu: float | None, full: bool = False) -> Dra
         delta=tuple(repeated(np.zeros((2, len(k)))) for k in VARYING),
         tau=tuple(repeated(tau[k]) for k in VARYING),
         omega=tuple(repeated(np.array(omega)[np.ix_(k, k)]) for k in VARYING) if full else (),
-        sigma=repeated(1.5),
-        nu=None if nu is None else repeated(nu),
+        auxiliary=auxiliary(repeated(1.5), nu),
     )
 
 
 @pytest.mark.parametrize("nu", [None, 1.2, 5.0])
 def test_outcome_quantiles_without_uncertainty_are_those_of_the_noise(nu: float | None) -> None:
-    posterior = Posterior.from_draws(constant_draws(4000, nu=nu), VARYING, UNITS)
+    posterior = posterior_of(constant_draws(4000, nu=nu), VARYING, UNITS)
     probabilities = [0.05, 0.3, 0.5, 0.9]
     X, codes = np.array([[1.0, 2.0]]), np.array([[0, NO_EFFECT, 1]])
     noise = stats.norm(scale=4.5) if nu is None else stats.t(nu, scale=4.5)
@@ -219,23 +221,20 @@ def test_outcome_quantiles_without_uncertainty_are_those_of_the_noise(nu: float 
 
 def test_outcome_quantiles_are_those_of_the_mixture() -> None:
     posterior = make_posterior(draws=500)
-    assert posterior.nu is not None
     X, codes = make_rows(20, new=False)
     probabilities = np.array([0.05, 0.5, 0.95])
     found = posterior.quantiles(X, codes, probabilities.tolist())
     values = expected_value_draws(posterior, X, codes)
+    sigma, nu = posterior.auxiliary["sigma"], posterior.auxiliary["nu"]
     reached = np.stack(
-        [
-            stats.t.cdf((q[:, None] - values) / posterior.sigma, posterior.nu).mean(axis=1)
-            for q in found.T
-        ]
+        [stats.t.cdf((q[:, None] - values) / sigma, nu).mean(axis=1) for q in found.T]
     )
     mcse = np.sqrt(probabilities * (1 - probabilities) / posterior.n_draws)
     assert (np.abs(reached - probabilities[:, None]) < 4 * mcse[:, None]).all()
 
 
 def test_few_draws_still_give_smooth_outcome_quantiles() -> None:
-    posterior = Posterior.from_draws(constant_draws(6, nu=5.0), VARYING, UNITS)
+    posterior = posterior_of(constant_draws(6, nu=5.0), VARYING, UNITS)
     assert posterior.noise.size >= 2000
     found = posterior.interval(np.array([[5.0, -2.0]]), np.full((1, 3), NO_EFFECT), 0.9)
     half_width = 4.5 * stats.t.ppf(0.95, 5)
@@ -252,7 +251,7 @@ def test_mean_quantiles_are_those_of_the_draws() -> None:
 @pytest.mark.parametrize("nu", [None, 4.0])
 def test_intervals_reach_beyond_the_draws(nu: float | None) -> None:
     """Also those of few draws: the ends are in the tails of normal and Student-t distributions."""
-    posterior = Posterior.from_draws(constant_draws(100, nu=nu), VARYING, UNITS).thinned(10)
+    posterior = posterior_of(constant_draws(100, nu=nu), VARYING, UNITS).thinned(10)
     X, codes = np.array([[5.0, -2.0]] * 2), np.array([[0, 0, 0], [0, NEW, 0]])
     found = posterior.interval(X, codes, 0.9999)
     noise = stats.norm(13, 4.5) if nu is None else stats.t(nu, 13, 4.5)
@@ -290,7 +289,7 @@ def test_quantiles_of_agrees_with_numpy() -> None:
 def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
     """Nested or crossed, each new level adds z' Sigma_g z."""
     n_draws = 40_000
-    posterior = Posterior.from_draws(constant_draws(n_draws, nu=None, full=full), VARYING, UNITS)
+    posterior = posterior_of(constant_draws(n_draws, nu=None, full=full), VARYING, UNITS)
     X = np.array([[1.0, 2.0], [7.0, -2.5]])
     codes = np.zeros((2, 3), dtype=np.int64)
     codes[:, new] = NEW
@@ -308,16 +307,17 @@ def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
 def test_predictive_std_of_the_normal_family() -> None:
     posterior = make_posterior(student=False)
     X, codes = make_rows(30, new=False)
-    variance = expected_value_draws(posterior, X, codes).var(axis=1) + np.mean(posterior.sigma**2)
+    variance = expected_value_draws(posterior, X, codes).var(axis=1)
+    variance += np.mean(posterior.auxiliary["sigma"] ** 2)
     np.testing.assert_allclose(posterior.predictive_std(X, codes) ** 2, variance, rtol=1e-12)
 
 
 def test_residual_variance_of_student_t() -> None:
     sigma, nu = np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.5, 4.0, 3.0, 6.0])
-    posterior = replace(make_posterior(chains=1, draws=4), sigma=sigma, nu=nu)
+    posterior = with_auxiliary(make_posterior(chains=1, draws=4), sigma=sigma, nu=nu)
     assert posterior.residual_variance == pytest.approx((8 + 13.5) / 2)
-    assert replace(posterior, nu=nu - 3).residual_variance == np.inf
-    steady = Posterior.from_draws(constant_draws(10, nu=5.0), VARYING, UNITS)
+    assert with_auxiliary(posterior, nu=nu - 3).residual_variance == np.inf
+    steady = posterior_of(constant_draws(10, nu=5.0), VARYING, UNITS)
     assert steady.residual_variance == pytest.approx(4.5**2 * 5 / 3)
 
 
@@ -331,7 +331,7 @@ def joint(posterior: Posterior, codes: list[list[int]], new: list[list[int]], n:
 def test_joint_draws_share_new_levels() -> None:
     """Rows of one new level move together, rows of different ones do not."""
     n = 20_000
-    posterior = Posterior.from_draws(constant_draws(100, nu=None, full=True), VARYING, UNITS)
+    posterior = posterior_of(constant_draws(100, nu=None, full=True), VARYING, UNITS)
     codes = [[NEW, NEW, 0], [NEW, NEW, 0], [NEW, NEW, 0], [1, NEW, 0], [NEW, 1, 0]]
     new = [[0, 0, -1], [0, 1, -1], [1, 2, -1], [-1, 0, -1], [0, -1, -1]]
     draws = joint(posterior, codes, new, n)
@@ -387,7 +387,7 @@ def test_joint_draws_are_reproducible_and_noisy(student: bool) -> None:
 
 
 def test_joint_draws_leave_out_what_has_no_effect() -> None:
-    posterior = Posterior.from_draws(constant_draws(10, nu=None), VARYING, UNITS)
+    posterior = posterior_of(constant_draws(10, nu=None), VARYING, UNITS)
     draws = joint(posterior, [[NO_EFFECT] * 3, [NEW] * 3], [[-1] * 3, [0] * 3], 5)
     X = np.array([[1.0, 2.0]])
     np.testing.assert_allclose(
@@ -473,7 +473,7 @@ def test_omega_within_rounding_of_singular() -> None:
     """Correlations of one have no Cholesky factor, but new levels all the same."""
     draws = constant_draws(1000, nu=None, full=True)
     ones = tuple(np.ones_like(omega) for omega in draws.omega)
-    posterior = Posterior.from_draws(replace(draws, omega=ones), VARYING, UNITS)
+    posterior = posterior_of(replace(draws, omega=ones), VARYING, UNITS)
     new = posterior.draws.delta[0][NEW]
     np.testing.assert_allclose(
         new[0] / posterior.tau[0][0], new[1] / posterior.tau[0][1], atol=1e-7
@@ -483,10 +483,10 @@ def test_omega_within_rounding_of_singular() -> None:
 def test_interval_narrows_to_the_mixture_median() -> None:
     posterior = make_posterior(student=False)
     X, codes = make_rows(3, new=False)
-    values = expected_value_draws(posterior, X, codes)
+    values, sigma = expected_value_draws(posterior, X, codes), posterior.auxiliary["sigma"]
     for row, draws in enumerate(values):
         median = optimize.brentq(
-            lambda q, draws=draws: stats.norm.cdf((q - draws) / posterior.sigma).mean() - 0.5,
+            lambda q, draws=draws: stats.norm.cdf((q - draws) / sigma).mean() - 0.5,
             draws.min() - 50,
             draws.max() + 50,
         )

@@ -9,8 +9,9 @@ from scipy.stats import norm, skew
 
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
-from skhlm.posterior import Posterior, predictive_checks
+from skhlm.posterior import predictive_checks
 from skhlm.posterior.predictive_checks import STATISTICS, parse_statistics, predictive_check
+from tests.draws import auxiliary, posterior_of
 
 _UNITS = Units(True, 0.0, 1.0, np.zeros(0), np.ones(0))
 
@@ -19,8 +20,8 @@ _UNITS = Units(True, 0.0, 1.0, np.zeros(0), np.ones(0))
 def standard_normal():
     """A posterior that is certain of y_i ~ normal(0, 1)."""
     zeros = np.zeros((2, 1000))
-    draws = Draws(zeros[..., None], (), (), (), zeros + 1, None)
-    return Posterior.from_draws(draws, (), _UNITS)
+    draws = Draws(zeros[..., None], (), (), (), auxiliary(zeros + 1))
+    return posterior_of(draws, (), _UNITS)
 
 
 def _check(posterior, y, statistics=tuple(STATISTICS), groups=None, n_samples=4000, seed=0):

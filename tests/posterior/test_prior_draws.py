@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import beta, cauchy, gamma, halfcauchy, halfnorm, kstest, norm, t, truncnorm
 
+from skhlm.families import Normal, StudentT
 from skhlm.posterior.prior_draws import draw_priors
-from skhlm.priors import LocationScale, Priors
+from skhlm.priors import Gamma, LocationScale, Priors
 
 N = 4000
 
@@ -20,8 +23,7 @@ def _numbers(df, loc, scale):
 PRIORS = Priors(
     kappa=_numbers([np.inf, 1.0, 4.0], [1.0, -2.0, 0.0], [10.0, 3.0, 0.5]),
     tau=(_numbers([1.0, np.inf], [0.0, 0.0], [2.5, 0.1]), _numbers([np.inf] * 3, [0] * 3, [1] * 3)),
-    sigma=_numbers([np.inf], [-2.0], [1.0]),
-    nu=(2.0, 0.1),
+    auxiliary={"sigma": _numbers([np.inf], [-2.0], [1.0]), "nu": Gamma(2.0, 0.1)},
     lkj=2.0,
 )
 
@@ -29,7 +31,7 @@ PRIORS = Priors(
 @pytest.fixture(scope="module")
 def draws():
     rng = np.random.default_rng(0)
-    return draw_priors(PRIORS, (3, 2), N, rng, family="student_t", covariance="full")
+    return draw_priors(PRIORS, (3, 2), N, rng, family=StudentT(), covariance="full")
 
 
 def _agrees(values, distribution):
@@ -54,15 +56,17 @@ def test_population_level_coefficients(draws):
 def test_scales_are_cut_at_zero(draws):
     assert _agrees(draws.tau[0][0, :, 0], halfcauchy(0, 2.5))
     assert _agrees(draws.tau[0][0, :, 1], halfnorm(0, 0.1))
-    assert _agrees(draws.sigma[0], truncnorm(2, np.inf, loc=-2, scale=1))
-    assert (draws.sigma > 0).all()
+    sigma = draws.auxiliary["sigma"][0]
+    assert _agrees(sigma, truncnorm(2, np.inf, loc=-2, scale=1))
+    assert (sigma > 0).all()
 
 
 def test_degrees_of_freedom_are_cut_at_one(draws):
     prior, below = gamma(2, scale=10), gamma(2, scale=10).cdf(1)
-    uniform = (prior.cdf(draws.nu[0]) - below) / (1 - below)
+    nu = draws.auxiliary["nu"][0]
+    uniform = (prior.cdf(nu) - below) / (1 - below)
     assert kstest(uniform, "uniform").pvalue > 1e-3
-    assert draws.nu.min() >= 1
+    assert nu.min() >= 1
 
 
 def test_correlations_are_lkj(draws):
@@ -90,17 +94,18 @@ def test_effects_have_the_covariance_of_their_draw(draws):
 
 def test_independent_effects_and_normal_residuals():
     rng = np.random.default_rng(1)
-    draws = draw_priors(PRIORS, (3, 2), N, rng, family="normal", covariance="diagonal")
+    draws = draw_priors(PRIORS, (3, 2), N, rng, family=Normal(), covariance="diagonal")
     assert draws.omega == ()
-    assert draws.nu is None
+    assert list(draws.auxiliary) == ["sigma"]
     z = (draws.delta[1][0] / draws.tau[1][0][:, None]).reshape(N, -1)
     assert_allclose(np.corrcoef(z.T), np.eye(6), atol=4 / N**0.5)
 
 
 def test_priors_far_on_the_wrong_side_give_numbers():
     rng = np.random.default_rng(2)
-    far = Priors(PRIORS.kappa, (), _numbers([np.inf], [-30.0], [1.0]), (1.0, 600.0), 2.0)
-    draws = draw_priors(far, (), 100, rng, family="student_t", covariance="diagonal")
-    assert_allclose(draws.sigma.mean(), 1 / 30, rtol=0.3)
-    assert (draws.nu >= 1).all()
-    assert (draws.nu < 1.05).all()
+    auxiliary = {"sigma": _numbers([np.inf], [-30.0], [1.0]), "nu": Gamma(1.0, 600.0)}
+    far = replace(PRIORS, tau=(), auxiliary=auxiliary)
+    draws = draw_priors(far, (), 100, rng, family=StudentT(), covariance="diagonal")
+    assert_allclose(draws.auxiliary["sigma"].mean(), 1 / 30, rtol=0.3)
+    assert (draws.auxiliary["nu"] >= 1).all()
+    assert (draws.auxiliary["nu"] < 1.05).all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -22,6 +20,7 @@ from skhlm.posterior.scoring import (
     log_mean_exp,
     log_predictive_density,
 )
+from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 
 def make_posterior(n_draws: int, *, nu: float | None, spread: float = 0.0) -> Posterior:
@@ -33,11 +32,10 @@ def make_posterior(n_draws: int, *, nu: float | None, spread: float = 0.0) -> Po
         delta=(np.broadcast_to([[0.5], [-0.5]], (*shape, 2, 1)),),
         tau=(np.full((*shape, 1), 3.0),),
         omega=(),
-        sigma=np.full(shape, 2.0),
-        nu=None if nu is None else np.full(shape, nu),
+        auxiliary=auxiliary(np.full(shape, 2.0), nu),
     )
     units = Units(True, 0.0, 1.0, np.empty(0), np.empty(0))
-    return Posterior.from_draws(draws, (np.array([0]),), units)
+    return posterior_of(draws, (np.array([0]),), units)
 
 
 Y = np.array([-9.0, 0.0, 1.5, 4.0])
@@ -76,8 +74,7 @@ def test_density_of_a_new_level_is_as_wide_as_levels_differ():
 @pytest.mark.parametrize("sigma", [1e-5, 1e-2, 1e2])
 def test_density_of_a_new_level_where_residuals_are_tiny_or_large(nu, sigma):
     """One draw is enough, as nothing of the new effect is drawn."""
-    posterior = make_posterior(1, nu=nu)
-    posterior = replace(posterior, sigma=np.full(1, sigma))
+    posterior = with_auxiliary(make_posterior(1, nu=nu), sigma=np.full(1, sigma))
     found = log_predictive_density(posterior, NO_PREDICTORS, UNSEEN, Y)
     joint = [
         joint_log_density(

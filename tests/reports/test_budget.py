@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from skhlm.posterior import NEW
 from skhlm.reports.budget import shares, variance_parts
+from tests.draws import with_auxiliary
 from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
 
 
@@ -59,8 +58,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_infinite_noise_is_all_there_is() -> None:
     posterior = make_posterior()
-    assert posterior.nu is not None
-    heavy = replace(posterior, nu=np.full_like(posterior.nu, 1.5))
+    heavy = with_auxiliary(posterior, nu=np.full(posterior.n_draws, 1.5))
     variance = variance_parts(heavy, *make_rows(4))
     assert np.isinf(variance[:, -1]).all()
     assert np.isfinite(variance[:, :-1]).all()

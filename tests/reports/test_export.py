@@ -157,11 +157,11 @@ def test_likelihood_and_predictions_are_those_of_each_draw(fitted, campaigns):
     for rows, values in posterior.blocks(predictors, codes):
         expected[rows] = values
     likelihood = data["log_likelihood"]["y"].to_numpy().reshape(-1, 20)
-    z = (y[:, None] - expected) / posterior.sigma
-    exact = student_t.logpdf(z, posterior.nu) - np.log(posterior.sigma)
+    sigma, nu = posterior.auxiliary["sigma"], posterior.auxiliary["nu"]
+    exact = student_t.logpdf(y[:, None], nu, expected, sigma)
     assert_allclose(likelihood, exact.T, rtol=1e-9)
     drawn = data["posterior_predictive"]["y"].to_numpy().reshape(-1, 20).T
-    uniform = student_t.cdf((drawn - expected) / posterior.sigma, posterior.nu)
+    uniform = student_t.cdf(drawn, nu, expected, sigma)
     assert kstest(uniform.ravel(), "uniform").pvalue > RATE
     assert_allclose(data["observed_data"]["y"], y)
 

@@ -15,6 +15,7 @@ from skhlm.inputs.labels import Labels
 from skhlm.posterior import NEW, Posterior
 from skhlm.reports.parameters import coefficients, group_effects, summary
 from tests.diagnostics.test_diagnostics import LABELS, make_draws
+from tests.draws import posterior_of
 
 UNITS = Units(True, 10.0, 3.0, np.array([5.0, -2.0]), np.array([2.0, 0.25]))
 N = (np.array([3.0, 5.0]), np.array([3.0, 1.0, 4.0]))
@@ -24,7 +25,7 @@ MOMENTS = ["mean", "sd", "lower", "upper"]
 @pytest.fixture(scope="module")
 def posterior() -> Posterior:
     """Two factors with full covariance: intercept and spend by region, and price by country."""
-    return Posterior.from_draws(make_draws(), LABELS.varying, UNITS)
+    return posterior_of(make_draws(), LABELS.varying, UNITS)
 
 
 def row(frame: pd.DataFrame, **values: object) -> pd.Series:
@@ -75,7 +76,7 @@ def test_group_effects_do_not_depend_on_blocks(
 def test_without_factors_there_are_no_effects() -> None:
     labels = replace(LABELS, factors=(), group_columns=(), levels=(), varying=())
     draws = replace(make_draws(), delta=(), tau=(), omega=())
-    posterior = Posterior.from_draws(draws, (), UNITS)
+    posterior = posterior_of(draws, (), UNITS)
     frame = group_effects(posterior, labels, ())
     assert frame.empty
     assert list(frame.columns) == ["factor", "level", "coefficient", *MOMENTS, "n"]
@@ -187,9 +188,9 @@ def test_summary(posterior: Posterior) -> None:
     together = convergence(spend)
     expected = [float(together.ess_bulk), float(together.ess_tail), float(together.rhat)]
     np.testing.assert_allclose(found[numbers[5:]].astype(float), expected, rtol=1e-10)
-    assert row(frame, parameter="sigma")["mean"] == pytest.approx(3 * draws.sigma.mean())
-    assert draws.nu is not None
-    assert row(frame, parameter="nu")["mean"] == pytest.approx(draws.nu.mean())
+    for name, unit in {"sigma": 3.0, "nu": 1.0}.items():
+        expected = unit * draws.auxiliary[name].mean()
+        assert row(frame, parameter=name)["mean"] == pytest.approx(expected)
 
 
 def test_summary_describes_the_effects_that_are_reported(posterior: Posterior) -> None:
@@ -211,7 +212,7 @@ def test_summary_describes_the_effects_that_are_reported(posterior: Posterior) -
 
 def test_diagonal_normal_summary_has_neither_omega_nor_nu() -> None:
     draws = make_draws(full=False, student=False)
-    frame = summary(Posterior.from_draws(draws, LABELS.varying, UNITS), LABELS)
+    frame = summary(posterior_of(draws, LABELS.varying, UNITS), LABELS)
     assert list(frame["parameter"]) == ["kappa"] * 3 + ["tau"] * 4 + ["sigma"]
 
 
@@ -226,7 +227,7 @@ def test_slopes_alone_keep_their_tau() -> None:
         omega=(draws.omega[0], np.ones_like(draws.omega[1][..., :1, :1])),
     )
     labels: Labels = replace(LABELS, varying=varying)
-    posterior = Posterior.from_draws(draws, varying, UNITS)
+    posterior = posterior_of(draws, varying, UNITS)
     frame = summary(posterior, labels)
     spend = row(frame, parameter="tau", factor="region", coefficient="spend")
     assert spend["mean"] == pytest.approx(draws.tau[0][..., 0].mean() * 1.5)
@@ -244,7 +245,7 @@ def test_factor_by_which_nothing_varies() -> None:
         omega=(draws.omega[0][..., :0, :0], draws.omega[1]),
     )
     labels = replace(LABELS, varying=varying)
-    posterior = Posterior.from_draws(draws, varying, UNITS)
+    posterior = posterior_of(draws, varying, UNITS)
     assert set(group_effects(posterior, labels, N)["factor"]) == {"region/country"}
     assert list(summary(posterior, labels)["parameter"]).count("tau") == 2
     X, codes = np.ones((2, 2)), np.array([[0, 1], [NEW, 1]])

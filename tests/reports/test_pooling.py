@@ -22,6 +22,7 @@ from skhlm.reports.pooling import (
     level_codes,
     shrinkage_factors,
 )
+from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 MU, TAU, SIGMA = 3.0, 0.7, 1.3
 
@@ -57,11 +58,10 @@ def simple() -> tuple[Rows, Posterior, Groups, Floats, Floats]:
         delta=(repeat((theta - MU)[:, None], 4000),),
         tau=(repeat([TAU], 4000),),
         omega=(),
-        sigma=repeat(SIGMA, 4000),
-        nu=None,
+        auxiliary=auxiliary(repeat(SIGMA, 4000)),
     )
     units = Units(True, 0.0, 1.0, np.empty(0), np.empty(0))
-    return rows, Posterior.from_draws(draws, (np.array([0]),), units), groups, n, ybar
+    return rows, posterior_of(draws, (np.array([0]),), units), groups, n, ybar
 
 
 def test_the_simple_case_is_the_closed_form(simple: Any) -> None:
@@ -101,11 +101,13 @@ def make_crossed(
         ),
         tau=tuple(rng.gamma(3, 0.3, size=(1, n_draws, k)) for k in sizes),
         omega=tuple(_correlations(rng, n_draws, k) for k in sizes) if full else (),
-        sigma=rng.gamma(20, 0.05, size=(1, n_draws)),
-        nu=rng.gamma(4, 2, size=(1, n_draws)) + 1 if student else None,
+        auxiliary=auxiliary(
+            rng.gamma(20, 0.05, size=(1, n_draws)),
+            rng.gamma(4, 2, size=(1, n_draws)) + 1 if student else None,
+        ),
     )
     units = learn_units(rows, ["x", "z"], autoscale=True, fit_intercept=True)
-    return rows, Posterior.from_draws(draws, varying, units), groups
+    return rows, posterior_of(draws, varying, units), groups
 
 
 def _correlations(rng: np.random.Generator, n_draws: int, k: int) -> Floats:
@@ -125,8 +127,8 @@ def test_shrinkage_is_the_formula(
     rows, posterior, groups = make_crossed(student=student, full=full)
     data = learn_level_data(rows, posterior, groups)
     Z = posterior.units.centred(rows.X)
-    nu = posterior.nu
-    c = np.ones(60) if nu is None else (nu + 1) / (nu + 3)
+    nu = posterior.auxiliary.get("nu", np.full(60, np.inf))
+    information = (1 - 2 / (nu + 3)) / posterior.auxiliary["sigma"] ** 2
     for g, columns in enumerate(posterior.varying):
         found = shrinkage_factors(posterior, data, groups, g).shrinkage
         for level in range(groups.n_levels[g]):
@@ -136,7 +138,7 @@ def test_shrinkage_is_the_formula(
             expected = np.zeros(len(columns))
             for s in range(60):
                 prior = np.linalg.inv(posterior.covariance(g)[:, :, s])
-                inverse = np.linalg.inv(c[s] / posterior.sigma[s] ** 2 * G + prior)
+                inverse = np.linalg.inv(information[s] * G + prior)
                 expected += np.diag(inverse) / posterior.tau[g][:, s] ** 2 / 60
             np.testing.assert_allclose(found[level], expected, rtol=1e-8)
 
@@ -234,7 +236,8 @@ def test_units_make_no_difference_to_shrinkage() -> None:
         tau * scale[columns][:, None]
         for tau, columns in zip(posterior.tau, posterior.varying, strict=True)
     )
-    moved = replace(posterior, units=units, draws=coefficients, tau=tau, sigma=60 * posterior.sigma)
+    moved = replace(posterior, units=units, draws=coefficients, tau=tau)
+    moved = with_auxiliary(moved, sigma=60 * posterior.auxiliary["sigma"])
     for g in range(3):
         one = shrinkage_factors(posterior, learn_level_data(rows, posterior, groups), groups, g)
         two = shrinkage_factors(moved, learn_level_data(other, moved, groups), groups, g)
@@ -244,16 +247,14 @@ def test_units_make_no_difference_to_shrinkage() -> None:
 def test_student_t_noise_makes_the_interval_of_one_row(simple: Any) -> None:
     """A level of one row is estimated by that row, less the noise that it has."""
     rows, posterior, groups, n, ybar = simple
-    nu = np.full(posterior.n_draws, 4.0)
     draws = Draws(
         kappa=repeat([MU], 4000),
         delta=(repeat(np.zeros((3, 1)), 4000),),
         tau=(repeat([TAU], 4000),),
         omega=(),
-        sigma=repeat(SIGMA, 4000),
-        nu=nu[None],
+        auxiliary=auxiliary(repeat(SIGMA, 4000), 4.0),
     )
-    student = Posterior.from_draws(draws, posterior.varying, posterior.units)
+    student = posterior_of(draws, posterior.varying, posterior.units)
     found = shrinkage_factors(student, learn_level_data(rows, student, groups), groups, 0)
     half = stats.t(4).ppf(0.95) * SIGMA / np.sqrt(n[0])
     assert found.none.upper[0, 0] - ybar[0] == pytest.approx(half, rel=5e-3)

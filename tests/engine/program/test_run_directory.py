@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from skhlm.engine import run_directory as module
+from skhlm.engine.program import run_directory as module
 from skhlm.engine.program.run_directory import run_directory
 
 

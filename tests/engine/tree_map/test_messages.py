@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from skhlm.engine.quick_fit.evidence import cell_information, learn_rows
 
+from skhlm.engine.quick_fit.sums import cell_information
 from skhlm.engine.tree_map.messages import Factor, Message, upward
 from tests.engine.problems import make_problem
 
@@ -18,8 +18,8 @@ def leaf_information(K):
     rng = np.random.default_rng(K)
     level = np.repeat(np.arange(LEVELS), ROWS)
     X = np.column_stack([np.ones(LEVELS), rng.normal(size=(LEVELS, K - 1))])[level]
-    rows = learn_rows(make_problem(X, rng.normal(size=len(X)), [level], "student_t"))
-    return cell_information(rows, np.ones(len(X)))
+    problem = make_problem(X, rng.normal(size=len(X)), [level], "student_t")
+    return cell_information(problem.evidence, np.ones(len(X)))
 
 
 def prior_precision(K, correlated, rng):
