@@ -110,12 +110,12 @@ class LocationFamily(Family):
         """One number for the variance of the error, from S draws."""
 
     @abstractmethod
-    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
-        """Weights of rows with errors sigma z, by how much less than normal ones they tell."""
+    def robust_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
+        """Precisions that rows of these weights and errors have as Gaussian ones."""
 
     @abstractmethod
-    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
-        """The same on average where z is small."""
+    def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
+        """The same on average where the error is small; an outlier's stays low."""
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """log p(y - eta)."""

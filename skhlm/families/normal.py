@@ -76,15 +76,14 @@ class Normal(LocationFamily):
         """Mean of sigma^2."""
         return float(np.mean(aux["sigma"] ** 2))
 
-    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
-        """The weights themselves."""
-        del z, aux
-        return weight
+    def robust_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
+        """Weight / sigma^2, whatever the error."""
+        precision: Floats = np.broadcast_to(weight, error.shape) / aux["sigma"] ** 2
+        return precision
 
-    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
-        """The weights themselves."""
-        del aux
-        return robust
+    def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
+        """The same."""
+        return self.robust_precision(weight, error, aux)
 
     def compress(self, evidence: Evidence) -> Evidence:
         """Replace each cell's weighted rows by the first K rows of the R factor of its (X, y).

@@ -17,6 +17,11 @@ class Residuals(ABC):
     sigma: Floats
 
     @property
+    def size(self) -> float:
+        """Mean of sigma^2: the order of magnitude of their squares, tails left out."""
+        return float(np.mean(self.sigma**2))
+
+    @property
     @abstractmethod
     def components(self) -> tuple[Floats, Floats]:
         """Variances and weights (M S,) of normal residuals that together are distributed as these.

@@ -105,13 +105,14 @@ class StudentT(LocationFamily):
         n = len(variance)
         return float(variance[[(n - 1) // 2, n // 2]].mean())
 
-    def robust_weight(self, weight: Floats, z: Floats, aux: Aux) -> Floats:
-        """(nu + 1) / (nu + z^2)."""
-        return weight * (aux["nu"] + 1) / (aux["nu"] + z**2)
+    def robust_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
+        """Weight (nu + 1) / (nu + (error / sigma)^2) / sigma^2."""
+        return _robust_weight(weight, error, aux) / aux["sigma"] ** 2
 
-    def expected_weight(self, robust: Floats, aux: Aux) -> Floats:
+    def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
         """Times nu / (nu + 3): the expected information of a row in the middle."""
-        return robust * aux["nu"] / (aux["nu"] + 3)
+        robust = _robust_weight(weight, error, aux)
+        return robust * aux["nu"] / (aux["nu"] + 3) / aux["sigma"] ** 2
 
     def first_fit(
         self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
@@ -209,6 +210,13 @@ def _share(nu: Floats) -> Floats:
 def _score(error: Floats, variance: Floats, nu: Floats) -> Floats:
     score: Floats = (nu + 1) * error / (nu * variance + np.square(error))
     return score
+
+
+def _robust_weight(weight: Floats, error: Floats, aux: Aux) -> Floats:
+    """Of a row, by how much less than a normal one it tells."""
+    nu, z = aux["nu"], error / aux["sigma"]
+    robust: Floats = weight * (nu + 1) / (nu + z**2)
+    return robust
 
 
 def _central_nu(fit: ErrorScale) -> Floats:

@@ -148,14 +148,15 @@ class _Noise:
 
         The same from v = 0 would lose all digits where sigma is small beside the effects.
         """
-        L, mode = self._newton(B, residual, np.broadcast_to(weight, residual.shape))
+        precision = self.family.robust_precision(weight, residual, self._beside(2))
+        L, mode = self._newton(B, residual, precision)
         log_integral = self.log_likelihood(residual - np.einsum("smq,sq->sm", B, mode), weight)
         log_integral -= 0.5 * (mode**2).sum(axis=1) + _log_det(L)
         return log_integral
 
-    def _newton(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
-        """Cholesky factor of H = I + B' W B / sigma^2, and H^-1 c with c = B' W r / sigma^2."""
-        scaled = B * (weight / self.auxiliary["sigma"][:, None] ** 2)[:, :, None]
+    def _newton(self, B: Floats, residual: Floats, precision: Floats) -> tuple[Floats, Floats]:
+        """Cholesky factor of H = I + B' W B, and H^-1 c with c = B' W r, W the precisions."""
+        scaled = B * precision[:, :, None]
         H = np.eye(B.shape[2]) + _T(scaled) @ B
         c = np.einsum("smq,sm->sq", scaled, residual)
         L = np.linalg.cholesky(H).astype(np.float64, copy=False)
@@ -178,16 +179,15 @@ class _Noise:
     def _laplace(self, B: Floats, residual: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Root of the precision about the mode of v, and the mode, by reweighted least squares.
 
-        The weights at the end are rows' expected information where z is small, and nearly nothing
-        for an outlier.
+        The precisions at the end are rows' expected information where the error is small, and
+        nearly nothing for an outlier.
         """
         aux = self._beside(2)
         mode = np.zeros((len(B), B.shape[2]))
         for _ in range(_N_STEPS):
-            z = (residual - np.einsum("smq,sq->sm", B, mode)) / aux["sigma"]
-            robust = self.family.robust_weight(weight, z, aux)
-            _, mode = self._newton(B, residual, robust)
-        L, _ = self._newton(B, residual, self.family.expected_weight(robust, aux))
+            error = residual - np.einsum("smq,sq->sm", B, mode)
+            _, mode = self._newton(B, residual, self.family.robust_precision(weight, error, aux))
+        L, _ = self._newton(B, residual, self.family.expected_precision(weight, error, aux))
         return L, mode
 
 

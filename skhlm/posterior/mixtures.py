@@ -108,7 +108,7 @@ class Mixture:
 
     def _scale(self) -> Floats:
         """Roughly how wide each row's distribution is, (b,)."""
-        noise = 0.0 if self.residuals is None else np.mean(self.residuals.sigma**2)
+        noise = 0.0 if self.residuals is None else self.residuals.size
         scale: Floats = np.sqrt(self.mean.var(axis=1) + self.variance.mean(axis=1) + noise)
         return scale
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import SamplerStatistics
+from skhlm.families import AUXILIARY
 from skhlm.inputs.columns import Label
 from skhlm.inputs.labels import Labels, pairs, paths
 from skhlm.posterior import Posterior
@@ -21,7 +22,7 @@ from skhlm.posterior import Posterior
 _Array = NDArray[Any]
 
 _ROW, _COEFFICIENT, _NOT_SEEN = "row", "coefficient", "(not seen at fit)"
-_TAKEN = {"chain", "draw", _ROW, _COEFFICIENT, "predictor", "kappa", "sigma", "nu", "y", "X"}
+_TAKEN = {"chain", "draw", _ROW, _COEFFICIENT, "predictor", "kappa", *AUXILIARY, "y", "X"}
 _OF_FACTOR = ("", "delta_", "tau_", "omega_", "pair_", "level_", f"{_COEFFICIENT}_")
 
 

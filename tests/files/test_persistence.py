@@ -33,6 +33,7 @@ from skhlm import HLMRegressor, PooledRegressor, load, save
 from skhlm._typing import Floats, Ints
 from skhlm.datasets import load_sleepstudy
 from skhlm.exceptions import ModelFileError
+from skhlm.families import AUXILIARY, FAMILIES, find_family
 from skhlm.files.archive import MAX_BYTES, read_archive, write_archive
 from skhlm.files.notation import conforms, decode, encode
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
@@ -94,7 +95,8 @@ def assert_same(model, other, X):
         np.testing.assert_array_equal(a, b)
     for a, b in zip(frames, other_frames, strict=True):
         pd.testing.assert_frame_equal(a, b, check_exact=True)
-    scalars = ("intercept_", "tau_", "sigma_", "nu_", "groups_", "n_features_in_")
+    parameters = (f"{name}_" for name in AUXILIARY)
+    scalars = ("intercept_", "tau_", *parameters, "groups_", "n_features_in_")
     assert all(getattr(model, name) == getattr(other, name) for name in scalars)
     assert str(model.diagnostics_) == str(other.diagnostics_)
     assert model.get_params() == other.get_params()
@@ -184,6 +186,29 @@ def test_file_pickle_and_memory_agree_bit_for_bit(models, name, tmp_path):
     assert other._spec.outcome_name == model._spec.outcome_name
     assert saved(other) == saved(model)
     assert_same(model.compact(20), loaded(saved(model.compact(20))), X)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_of_each_family_comes_back(family, tmp_path):
+    X, y = simulated({"g": "abcdef"})
+    model = small_fit(X, y, "g", family=family)
+    save(model, tmp_path / "model.skhlm")
+    other = load(tmp_path / "model.skhlm")
+    assert_same(model, other, X.assign(g=["new", *X["g"][1:]]))
+    ours, theirs = model._posterior, other._posterior
+    assert theirs.family == ours.family == find_family(family)
+    assert list(theirs.auxiliary) == [parameter.name for parameter in ours.family.auxiliary]
+    for name, draws in ours.auxiliary.items():
+        np.testing.assert_array_equal(theirs.auxiliary[name], draws)
+    np.testing.assert_array_equal(theirs.noise, ours.noise)
+
+
+@pytest.mark.parametrize("family", ["student_t", "normal"])
+def test_older_files_tell_the_family_by_its_parameters(family):
+    X, y = simulated({"g": "abc"})
+    model = small_fit(X, y, "g", family=family, algorithm="map")
+    older = loaded(forged(unpacked(saved(model)), lambda m: m["content"].pop("family") and None))
+    assert_same(model, older, X)
 
 
 def test_labels_keep_their_types(models):
@@ -685,6 +710,7 @@ def test_hostile_files_run_import_and_write_nothing(tiny, corpus, tmp_path):
     script = """
 import sys, pathlib, skhlm
 from skhlm.exceptions import ModelFileError
+from skhlm.families import AUXILIARY, FAMILIES, find_family
 files = sorted(pathlib.Path(".").glob("[0-9]*.skhlm"))
 skhlm.load("good.skhlm")
 seen = []
