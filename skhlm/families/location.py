@@ -111,11 +111,11 @@ class LocationFamily(Family):
 
     @abstractmethod
     def robust_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
-        """Precisions that rows of these weights and errors have as Gaussian ones."""
+        """Precisions that rows have as Gaussian ones: weight times score over error."""
 
     @abstractmethod
     def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
-        """The same on average where the error is small; an outlier's stays low."""
+        """The same at the expected information where the error is small, low for an outlier."""
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """log p(y - eta)."""

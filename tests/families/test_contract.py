@@ -109,6 +109,16 @@ def test_mean_and_variance_are_those_of_the_distribution(family, eta):
     assert family.variance(eta, aux) == pytest.approx(variance, rel=1e-3)
 
 
+def test_rows_weigh_as_their_score_says(family):
+    aux, weight = auxiliary_of(family), np.array([0.3, 1.0, 2.0])[:, None]
+    error = outcomes(family, 0.0, aux)
+    precision = family.robust_precision(weight, np.broadcast_to(error, (3, len(P))), aux)
+    expected = weight * family.score(error, np.zeros(1), aux)
+    np.testing.assert_allclose(precision * error, expected, rtol=1e-12, atol=1e-12)
+    middle = family.expected_precision(weight, np.full((3, 1), 1e-12), aux)
+    np.testing.assert_allclose(middle, weight * family.information(0.0, aux), rtol=1e-9)
+
+
 def test_draws_are_the_last_axis(family):
     n, S = 5, 7
     aux = {name: np.full(S, value) for name, value in auxiliary_of(family).items()}

@@ -1,9 +1,15 @@
+"""Normal residuals: rows as cells' triangles, and the quick fit."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from tests.engine.problems import make_problem
+from skhlm.families import Evidence, Normal
+from skhlm.families.location import ErrorScale
+from skhlm.numerics.grids import TAILS
+from tests.engine.problems import location_scale, make_problem
 
 RNG = np.random.default_rng(1)
 
@@ -80,26 +86,16 @@ def test_no_predictors():
     assert rss == pytest.approx(60)
 
 
-@pytest.mark.parametrize("family", ["normal", "student_t"])
-def test_evidence_of_two_parts_is_that_of_the_whole(family):
-    n, cell = 400, RNG.integers(7, size=400)
-    cell[:7] = np.arange(7)  # every part has every cell
-    cell[-7:] = np.arange(7)
-    X, y = np.column_stack([np.ones(n), RNG.normal(size=(n, 2))]), 50 + RNG.normal(size=n)
-    weight = RNG.uniform(0.2, 5, n)
-    parts = [
-        make_problem(X[i], y[i], [cell[i]], family, weight=weight[i])
-        for i in (np.s_[:150], np.s_[150:])
-    ]
-    whole = make_problem(X, y, [cell], family, weight=weight).evidence
-    merged = parts[0].family.merge(*(part.evidence for part in parts))
-    for name in ("n_obs", "rss", "mean", "variance", "largest", "rounding"):
-        assert getattr(merged, name) == pytest.approx(getattr(whole, name), rel=1e-11)
-    b = RNG.normal(size=(7, 3))
-    squares = [
-        np.bincount(rows.cell, rows.weight * (rows.y - (rows.X.T * b[rows.cell]).sum(axis=1)) ** 2)
-        for rows in (merged, whole)
-    ]
-    np.testing.assert_allclose(squares[0].sum() + merged.rss, squares[1].sum() + whole.rss)
-    information = [np.einsum("in,jn,n->ij", r.X, r.X, r.weight) for r in (merged, whole)]
-    np.testing.assert_allclose(*information, rtol=1e-11)
+def test_normal_scale_is_the_posterior():
+    prior = {"sigma": location_scale(1, 1, 0, 2.5)}
+    start = ErrorScale.vague(0.1, None, 0.0)
+    cell = np.zeros(3, dtype=np.int64)
+    evidence = Evidence.of_rows(np.ones((3, 1)), np.array([-1.0, 0, 1]), np.ones(3), cell, 1)
+    found = Normal().fit(evidence, np.full(3, 40.0), 30.0, prior, start, 25)
+    x = np.linspace(-1, 3, 20001)
+    density = -30 * x - 60 * np.exp(-2 * x) + stats.cauchy(0, 2.5).logpdf(np.exp(x)) + x
+    mass = np.cumsum(np.exp(density - density.max()))
+    low, middle, high = np.interp(TAILS, mass / mass[-1], x)
+    assert found.log_nu is None
+    assert found.log_sigma[0] == pytest.approx(middle, abs=0.002)
+    assert found.log_sigma[1] == pytest.approx((high - low) / 2 / stats.norm.ppf(0.95), rel=0.01)

@@ -15,7 +15,7 @@ from skhlm.engine.quick_fit.tau_marginals import (
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.messages import Message, condition, integrate
 from skhlm.engine.tree_map.trees import learn_trees
-from skhlm.numerics.grids import TAILS, tails
+from skhlm.numerics.grids import TAILS
 from tests.engine.problems import location_scale, make_problem
 
 N, SIGMA = 24, 0.7
@@ -94,25 +94,3 @@ def test_quantiles_by_brute_force():
         if k == 1:  # the last one updated: all others are where they were
             np.testing.assert_allclose(found[0][:, k], expected, atol=0.03)
         np.testing.assert_allclose(found[0][:, k], expected, atol=0.2)
-
-
-def test_tails_follow_the_density_wherever_it_is():
-    for loc, scale in [(0.0, 1.0), (40.0, 1e-6), (-30.0, 5.0)]:
-        found = tails(stats.norm(loc, scale).logpdf, np.array([-1.0, 0.0, 1.0]), 13)
-        expected = stats.norm(loc, scale).ppf(TAILS)
-        np.testing.assert_allclose(found, expected, atol=0.01 * scale)
-
-
-def test_tails_of_a_skewed_density():
-    density = stats.gumbel_l(1.0, 0.8)  # long to the left, as log tau near zero
-    guess = density.ppf(TAILS) + np.array([0.2, -0.2, 0.1])
-    np.testing.assert_allclose(tails(density.logpdf, guess, 25), density.ppf(TAILS), atol=0.01)
-
-
-@pytest.mark.parametrize("df", [1.0, 4.0, np.inf])
-def test_log_prior(df):
-    prior = location_scale(2, df, 0.4, 1.7)
-    density = stats.norm(0.4, 1.7) if np.isinf(df) else stats.t(df, 0.4, 1.7)
-    expected = density.logpdf(np.exp(GRID)) + GRID
-    found = prior.log_density_of_log(GRID, 1)
-    np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-12)

@@ -1,0 +1,69 @@
+"""What is chosen where the user leaves a gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed, parallel_config
+
+from skhlm.engine.settings import choose_settings
+from tests.engine.problems import make_problem
+
+
+def settings_for(problem, **chosen):
+    gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None, "fallback": None}
+    rest = {
+        "algorithm": "nuts",
+        "chains": 4,
+        "iter_sampling": 1,
+        "max_treedepth": 10,
+        "seed": 1,
+        "verbose": 0,
+    }
+    return choose_settings(problem, **(gaps | rest | chosen))
+
+
+def parallel_chains(**chosen):
+    problem = make_problem(np.ones((3, 1)), [1, 2, 4], [])
+    return settings_for(problem, **chosen).parallel_chains
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("n_jobs", [None, 2, -1])
+def test_one_chain_at_a_time_inside_joblib(backend, n_jobs):
+    inside = Parallel(2, backend=backend)(delayed(parallel_chains)(n_jobs=n_jobs) for _ in range(2))
+    assert inside == [1, 1]
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(1, 1), (2, 2), (-1, 3), (-2, 2), (8, 3)])
+def test_chains_at_a_time_as_joblib_is_configured(monkeypatch, n_jobs, expected):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    with parallel_config(n_jobs=n_jobs):
+        assert parallel_chains() == expected
+        assert parallel_chains(n_jobs=2) == 2
+    with parallel_config(backend="threading"):
+        assert parallel_chains() == 3
+
+
+def test_chains_at_a_time(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    assert [parallel_chains(n_jobs=n_jobs) for n_jobs in (None, -1, -2, -9, 1, 8)] == [
+        3,
+        3,
+        2,
+        1,
+        1,
+        3,
+    ]
+    assert parallel_chains(chains=2) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_levels", "covariance", "expected"),
+    [(20, "diagonal", 0.6), (10, "diagonal", 0.8), (20, "full", 0.8)],
+)
+def test_steps_are_careful_where_long_ones_diverge(n_levels, covariance, expected):
+    level = np.arange(40) % n_levels
+    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], covariance=covariance)
+    assert settings_for(problem).adapt_delta == expected
+    assert settings_for(problem, adapt_delta=0.9).adapt_delta == 0.9

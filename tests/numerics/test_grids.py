@@ -1,0 +1,52 @@
+"""Grids that find a density, wherever it is, and its quantiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from skhlm.numerics.grids import TAILS, home_in, quantiles, tails
+
+
+@pytest.mark.parametrize("box", [(-1.0, 1.0), (900.0, 1000.0), (2.999, 3.001)])
+def test_a_grid_homes_in_from_anywhere(box):
+    (x,), log_density = home_in(stats.norm(3, 0.2).logpdf, [box], 25)
+    assert log_density[[0, -1]].max() < log_density.max() - 7
+    assert np.count_nonzero(log_density > log_density.max() - 7) >= 12
+    np.testing.assert_allclose(quantiles(x, log_density), stats.norm(3, 0.2).ppf(TAILS), atol=1e-3)
+
+
+def test_a_grid_of_two_axes_that_go_together():
+    covariance = np.array([[1.0, 1.8], [1.8, 4.0]])
+    law = stats.multivariate_normal([2, -5], covariance)
+
+    def log_density(x, y):
+        return law.logpdf(np.stack(np.broadcast_arrays(x, y), axis=-1))
+
+    axes, values = home_in(log_density, [(-1, 1), (-1, 1)], 41)
+    mass = np.exp(values - values.max())
+    mass /= mass.sum()
+    mean = [mass.sum(axis=1 - i) @ axis for i, axis in enumerate(axes)]
+    np.testing.assert_allclose(mean, [2, -5], atol=0.01)
+    product = (axes[0] - mean[0]) @ mass @ (axes[1] - mean[1])
+    assert product == pytest.approx(1.8, rel=0.02)
+
+
+def test_quantiles_of_a_skewed_density():
+    law = stats.gumbel_l(1.0, 0.8)
+    x = np.linspace(*law.ppf([1e-6, 1 - 1e-9]), 41)
+    np.testing.assert_allclose(quantiles(x, law.logpdf(x)), law.ppf(TAILS), atol=1e-3)
+
+
+def test_tails_follow_the_density_wherever_it_is():
+    for loc, scale in [(0.0, 1.0), (40.0, 1e-6), (-30.0, 5.0)]:
+        found = tails(stats.norm(loc, scale).logpdf, np.array([-1.0, 0.0, 1.0]), 13)
+        expected = stats.norm(loc, scale).ppf(TAILS)
+        np.testing.assert_allclose(found, expected, atol=0.01 * scale)
+
+
+def test_tails_of_a_skewed_density():
+    density = stats.gumbel_l(1.0, 0.8)  # long to the left, as log tau near zero
+    guess = density.ppf(TAILS) + np.array([0.2, -0.2, 0.1])
+    np.testing.assert_allclose(tails(density.logpdf, guess, 25), density.ppf(TAILS), atol=0.01)
