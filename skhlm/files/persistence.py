@@ -26,7 +26,6 @@ from skhlm.files.notation import Array, conforms, encode
 from skhlm.files.restoration import Contents, read_posterior, read_spec
 from skhlm.outputs import replacing
 from skhlm.posterior import NEW
-from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
 
 ATTRIBUTES: Mapping[str, Any] = {
@@ -247,7 +246,7 @@ def _restored(contents: Contents) -> HLMRegressor:
     model._spec = spec
     model._training = model._statistics = model._request = None
     model._posterior = read_posterior(contents, spec)
-    for name, value in _attributes(contents["attributes"], spec).items():
+    for name, value in _attributes(contents["attributes"], model).items():
         setattr(model, name, value)
     model.groups_ = spec.labels.factors
     return model
@@ -265,14 +264,20 @@ def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
     return model
 
 
-def _attributes(found: dict[str, Any], spec: ModelSpec) -> dict[str, Any]:
-    """The public attributes that are not told by the rest of the file."""
+def _attributes(told: dict[str, Any], model: HLMRegressor) -> dict[str, Any]:
+    """The public attributes that are not told by the rest of the file.
+
+    What other families have the file may not know, if it is older than they are.
+    """
+    own = model._posterior.auxiliary
+    found = {f"{name}_": other.absent for name, other in AUXILIARY.items() if name not in own}
+    found |= told
     require(found.keys() == ATTRIBUTES.keys(), "attributes: not those of a model")
     for name, value in found.items():
         require(conforms(value, ATTRIBUTES[name]), f"attributes: {name} is not of its type")
-    labels = spec.labels
+    labels, units = model._spec.labels, model._spec.units
     names = {factor: labels.varying_names(g) for g, factor in enumerate(labels.factors)}
     taus = {factor: list(taus) for factor, taus in found["tau_"].items()}
     require(taus == names, "attributes: tau_ does not agree with the grouping factors")
-    require(len(found["coef_"]) == len(spec.units.x_center), "attributes: coef_ is of wrong length")
+    require(len(found["coef_"]) == len(units.x_center), "attributes: coef_ is of wrong length")
     return found

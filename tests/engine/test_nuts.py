@@ -13,6 +13,7 @@ from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine import nuts
 from skhlm.engine.settings import SamplerSettings
 from skhlm.inputs.labels import Labels
+from tests.draws import auxiliary
 
 CHAINS, N_DRAWS = 4, 500
 LABELS = Labels(("Intercept",), (), (), (), ())
@@ -80,7 +81,7 @@ def sample(correlation=0.0, spread=0.0, divergent=0, seed=0):
             step_size=np.ones(CHAINS),
             max_treedepth=10,
         )
-        draws = Draws(x[..., :1], (), (), (), np.exp(x[..., 1]), None)
+        draws = Draws(x[..., :1], (), (), (), auxiliary(np.exp(x[..., 1])))
         return nuts._Sample(None, draws, statistics)
 
     return make

@@ -24,18 +24,15 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import skhlm
 from skhlm import HLMRegressor, PooledRegressor, load, save
-from skhlm._typing import Floats, Ints
 from skhlm.datasets import load_sleepstudy
 from skhlm.exceptions import ModelFileError
 from skhlm.families import AUXILIARY, FAMILIES, find_family
-from skhlm.files.archive import MAX_BYTES, read_archive, write_archive
-from skhlm.files.notation import conforms, decode, encode
+from skhlm.files.archive import MAX_BYTES, write_archive
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -209,6 +206,24 @@ def test_older_files_tell_the_family_by_its_parameters(family):
     model = small_fit(X, y, "g", family=family, algorithm="map")
     older = loaded(forged(unpacked(saved(model)), lambda m: m["content"].pop("family") and None))
     assert_same(model, older, X)
+
+
+def without_attribute(content, name):
+    """The file without an attribute of the model."""
+
+    def change(manifest):
+        pairs = manifest["content"]["attributes"]["mapping"]
+        pairs[:] = [pair for pair in pairs if pair[0] != name]
+
+    return forged(unpacked(content), change)
+
+
+def test_a_file_older_than_a_family_lacks_what_only_that_family_has():
+    model = small_fit(*simulated({}), family="normal", algorithm="map")
+    older = without_attribute(saved(model), "nu_")
+    assert loaded(older).nu_ == model.nu_ == np.inf
+    with pytest.raises(ModelFileError, match="attributes: not those of a model"):
+        loaded(without_attribute(older, "sigma_"))
 
 
 def test_labels_keep_their_types(models):
@@ -814,95 +829,3 @@ def test_random_numbers_in_arrays(tiny):
         )
         array.flat[rng.randrange(array.size)] = wrong
         refused_or_finite(with_array(members, name.removesuffix(".npy"), array), X)
-
-
-# --- notation and archive -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        True,
-        -(2**80),
-        0.1,
-        -0.0,
-        1e-320,
-        np.inf,
-        "\ud800 \x00 é",
-        [1, (2.0, [None]), {}],
-        {("a", 1): {2: 3}, "b": ()},
-        datetime(1, 1, 1),
-        datetime(2024, 1, 1, tzinfo=timezone(timedelta(seconds=-3661))),
-        pd.Timestamp(2**62),
-        pd.Timestamp(-(2**62), tz="UTC"),
-        StudentT(np.inf, 1, 2),
-        Gamma(2, 0.1),
-    ],
-)
-def test_values_come_back(value):
-    text = json.dumps(encode(value, "v", {}), allow_nan=False)
-    back = decode(json.loads(text), "v", {})
-    assert back == value
-    assert repr(back) == repr(value) or isinstance(value, datetime)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        {"a", "b"},
-        frozenset({"b", "a"}),
-        pd.Index(["a", "b"]),
-        pd.Series(["a", "b"], index=[4, 2]),
-        pl.Series(["a", "b"]),
-        np.array(["a", "b"]),
-        np.array(["a", "b"], dtype=object),
-    ],
-    ids=lambda names: f"{type(names).__module__}.{type(names).__name__}",
-)
-def test_other_collections_of_names_come_back_as_lists(names):
-    assert decode(encode(names, "v", {}), "v", {}) == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected", "holds"),
-    [
-        (np.zeros(2), Floats, True),
-        (np.zeros((0, 3)), Floats | None, True),
-        ((np.zeros(2), np.zeros(0)), tuple[Floats, ...], True),
-        ({"a": np.arange(2)}, dict[str, Ints], True),
-        (np.arange(2), Floats, False),
-        (np.zeros(2, np.float32), Floats, False),
-        (np.zeros(2), Ints, False),
-        ([0.0], Floats, False),
-        (None, Floats, False),
-    ],
-)
-def test_arrays_are_of_the_type_that_our_name_for_them_says(value, expected, holds):
-    """However the numpy at hand spells its own types: an alias since 2.5, from Python 3.12 on."""
-    assert conforms(value, expected) == holds
-
-
-def test_fields_that_an_older_version_did_not_know_have_defaults():
-    assert decode({"StudentT": {"df": 3}}, "v", {}) == StudentT(3)
-    for body in ({"scale": 1.0}, {"df": 3, "shape": 1}, {"df": 3, "scale": 0}, {"df": True}, []):
-        with pytest.raises(ModelFileError, match="v"):
-            decode({"StudentT": body}, "v", {})
-
-
-def test_arrays_come_back_whatever_their_order():
-    arrays = {
-        "a": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-        "b.c": np.arange(12)[::-3],
-        "none": np.empty((3, 0)),
-        "f": np.zeros((2, 0, 4)),
-        "deep": np.arange(8.0).reshape(2, 2, 2),
-    }
-    file = io.BytesIO()
-    write_archive(file, {"x": [1]}, arrays, "0")
-    content, found = read_archive(file)
-    assert content == {"x": [1]}
-    assert found.keys() == arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array)
-        assert found[name].flags.c_contiguous and found[name].flags.writeable
