@@ -144,8 +144,7 @@ def moments(model: HLMRegressor) -> Floats:
     pairs = [(posterior.mean.kappa, posterior.draws.kappa)]
     effects = zip(posterior.mean.delta, posterior.draws.delta, strict=True)
     pairs += [(mean[:-2], draws[:-2]) for mean, draws in effects]
-    scales = [*posterior.tau, posterior.sigma[None]]
-    scales += [] if posterior.nu is None else [posterior.nu[None]]
+    scales = [*posterior.tau, *(values[None] for values in posterior.auxiliary.values())]
     pairs += [(draws.mean(axis=-1), draws) for draws in scales]
     return np.concatenate(
         [np.column_stack([mean.ravel(), draws.std(axis=-1).ravel()]) for mean, draws in pairs]

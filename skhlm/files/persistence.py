@@ -270,7 +270,9 @@ def _attributes(told: dict[str, Any], model: HLMRegressor) -> dict[str, Any]:
     What other families have the file may not know, if it is older than they are.
     """
     own = model._posterior.auxiliary
-    found = {f"{name}_": other.absent for name, other in AUXILIARY.items() if name not in own}
+    found: dict[str, Any] = {
+        f"{name}_": other.absent for name, other in AUXILIARY.items() if name not in own
+    }
     found |= told
     require(found.keys() == ATTRIBUTES.keys(), "attributes: not those of a model")
     for name, value in found.items():

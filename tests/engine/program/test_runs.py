@@ -49,9 +49,16 @@ def interrupts():
 
 
 def programs():
-    """Running Stan programs that this process started."""
-    children = psutil.Process().children()
-    return [child for child in children if child.name() == "hlm"]
+    """Running Stan programs that this process started, but those that only say what they are."""
+    return [child for child in psutil.Process().children() if draws(child)]
+
+
+def draws(child):
+    """Whether a process is the Stan program, at work."""
+    try:
+        return child.name() == "hlm" and "info" not in child.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def when_running(act, method="sample"):
