@@ -128,7 +128,7 @@ def test_shrinkage_is_the_formula(
     data = learn_level_data(rows, posterior, groups)
     Z = posterior.units.centred(rows.X)
     nu = posterior.auxiliary.get("nu", np.full(60, np.inf))
-    information = (1 - 2 / (nu + 3)) / posterior.auxiliary["sigma"] ** 2
+    information = (1 - 2 / (nu + 3)) / posterior.auxiliary["sigma"] ** 2  # 1 / sigma^2 of normal
     for g, columns in enumerate(posterior.varying):
         found = shrinkage_factors(posterior, data, groups, g).shrinkage
         for level in range(groups.n_levels[g]):
