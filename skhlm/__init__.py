@@ -12,6 +12,7 @@ from skhlm.displays import (
     TraceDisplay,
 )
 from skhlm.files.persistence import load, save
+from skhlm.html_report import report
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
@@ -32,6 +33,7 @@ __all__ = [
     "compare",
     "compare_loo",
     "load",
+    "report",
     "response_curve",
     "save",
 ]

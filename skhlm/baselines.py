@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.linear_model import LinearRegression
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Hidden
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
@@ -20,10 +20,9 @@ from skhlm.inputs.design import Rows, canonical_rows, coefficient_names, learn_u
 from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_data, check_weight
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.least_squares import Regressions, TDistributions, fit_cells, fit_cells_beside
+from skhlm.methods.arguments import COVERAGE, KIND, UNIT_INTERVAL, check_quantiles, checked
 from skhlm.posterior.posterior import Kind, central
 
-_KIND = StrOptions({"outcome", "mean"})
-_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 _Self = TypeVar("_Self", bound="_LeastSquares")
 
 
@@ -113,9 +112,7 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
             return mean
         return mean, self._gather(X, lambda rows, _: rows.std)
 
-    @validate_params(
-        {"coverage": [_UNIT_INTERVAL], "kind": [_KIND]}, prefer_skip_nested_validation=True
-    )
+    @checked({"coverage": COVERAGE, "kind": KIND})
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
         """Central interval x'b -+ t s sqrt(1 + x' (A'A)^-1 x); without the 1 for ``kind="mean"``.
 
@@ -135,10 +132,7 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
         """
         return self._quantiles(X, central(coverage), kind)
 
-    @validate_params(
-        {"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]},
-        prefer_skip_nested_validation=True,
-    )
+    @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(
         self,
         X: Any,
@@ -161,10 +155,7 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
         values : ndarray of shape (n_samples, n_quantiles)
             In the units of y.
         """
-        probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
-        if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
-            raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
-        return self._quantiles(X, probabilities.tolist(), kind)
+        return self._quantiles(X, check_quantiles(quantiles).tolist(), kind)
 
     def log_predictive_density(self, X: Any, y: Any) -> Floats:
         """Log density of a new observation at y, each row by itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
 from skhlm.inputs.priors import build_priors
 from skhlm.priors import Priors
-from skhlm.reports.pooling import LevelData
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +44,6 @@ class ModelSpec:
     ``level_weights``  G x (J_g,)      sum of the weights of the rows in each level
     ``combinations``   (C, G)          the distinct combinations of levels, as codes
     ``ranges``                         where the predictors were seen
-    ``level_data``                     what each level's rows say alone; empty until draws are there
-    ``fingerprint``                    of the rows; empty until they are fitted, and in older files
     ``outcome_name``                   what y is called, if it is; None in older files
     ``priors``                         those of the fit, as they were given then
     =================  ==============  ===========================================================
@@ -59,8 +56,6 @@ class ModelSpec:
     level_weights: tuple[Floats, ...]
     combinations: Ints
     ranges: Ranges
-    level_data: LevelData = field(default_factory=LevelData)
-    fingerprint: str = ""
     outcome_name: str | None = None
     priors: Any = None
 
@@ -126,6 +121,7 @@ def prepare(
 ) -> tuple[Problem, ModelSpec, Rows]:
     """Check the data against the model's parameters and learn everything that precedes sampling.
 
+    The model learns the names of the columns, as scikit-learn has it, and is not changed else.
     Returns the problem in the model's units, what prediction has to remember, and the rows in
     canonical order and the user's units.
     """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, get_args
 
 import joblib
@@ -25,32 +25,21 @@ from skhlm.engine import (
     infer,
 )
 from skhlm.families import AUXILIARY, FAMILIES
-from skhlm.html_report import ReportMixin
 from skhlm.identification import check_identification, warn_unless_identified
+from skhlm.inputs.labels import Labels
+from skhlm.methods.arguments import UNIT_INTERVAL
+from skhlm.methods.checking import Checking
 from skhlm.methods.continuation import continue_from
-from skhlm.methods.criticism import CriticismMixin
-from skhlm.methods.deployment import DeploymentMixin
-from skhlm.methods.inspection import InspectionMixin
-from skhlm.methods.interpretation import InterpretationMixin
-from skhlm.methods.prediction import PredictionMixin
+from skhlm.methods.fitted import Fit
+from skhlm.methods.predicting import Predicting
+from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec, prepare
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
 
-_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 
-
-class HLMRegressor(
-    PredictionMixin,
-    InterpretationMixin,
-    InspectionMixin,
-    CriticismMixin,
-    DeploymentMixin,
-    ReportMixin,
-    RegressorMixin,
-    BaseEstimator,
-):
+class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimator):
     """Bayesian hierarchical (multilevel) linear regression with partial pooling.
 
     The coefficients of a row are population-level coefficients plus one effect for the level of
@@ -210,7 +199,7 @@ class HLMRegressor(
         "chains": [Interval(Integral, 1, None, closed="left")],
         "iter_warmup": [None, Interval(Integral, 10, None, closed="left")],
         "iter_sampling": [Interval(Integral, 4, None, closed="left")],
-        "adapt_delta": [None, _UNIT_INTERVAL],
+        "adapt_delta": [None, UNIT_INTERVAL],
         "max_treedepth": [Interval(Integral, 1, 20, closed="both")],
         "unseen": [StrOptions({"population", "error"})],
         "warm_start": ["boolean"],
@@ -305,44 +294,46 @@ class HLMRegressor(
         UserWarning
             When labels of a group column differ by case, white space or Unicode form alone.
         """
-        with _all_or_nothing(self):
-            problem, spec, rows = prepare(self, X, y, sample_weight)
-            earlier = self._earlier(problem, spec)
-            settings = self._settings(problem, warm=earlier is not None)
-            request = _request(problem, spec, settings, self.iter_warmup)
-            if earlier is not None and request == self._request:
-                unsaid = warn_unless_identified(self.diagnostics_.checks)
-                warn_unless_converged(replace(self.diagnostics_, checks=unsaid))
-                return self
-            checks = check_identification(problem, rows, spec.units, spec.labels)
-            unsaid = warn_unless_identified(checks)
-            found = infer(
-                problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
-            )
-            self._posterior = Posterior.from_draws(
-                found.draws,
-                problem.varying,
-                spec.units,
-                problem.family,
-                mode=found.mode,
-                n_chains=found.n_chains,
-            )
-            level_data = learn_level_data(rows, self._posterior, spec.groups)
-            self._spec = replace(spec, level_data=level_data, fingerprint=rows.fingerprint())
-            self._training, self._request = rows, request
-            self.diagnostics_ = found.diagnostics.and_also(checks)
-            self._statistics = found.statistics
-            self._summarise(found.mode)
+        problem, spec, rows = prepare(copy(self), X, y, sample_weight)
+        earlier = self._earlier(problem, spec)
+        settings = self._settings(problem, warm=earlier is not None)
+        request = _request(problem, spec, settings, self.iter_warmup)
+        if earlier is not None and request == self._fit.request:
+            unsaid = warn_unless_identified(self._fit.diagnostics.checks)
+            warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
+            return self
+        checks = check_identification(problem, rows, spec.units, spec.labels)
+        unsaid = warn_unless_identified(checks)
+        found = infer(
+            problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
+        )
+        posterior = Posterior.from_draws(
+            found.draws,
+            problem.varying,
+            spec.units,
+            problem.family,
+            mode=found.mode,
+            n_chains=found.n_chains,
+        )
+        fit = Fit(
+            spec=spec,
+            posterior=posterior,
+            diagnostics=found.diagnostics.and_also(checks),
+            level_data=learn_level_data(rows, posterior, spec.groups),
+            fingerprint=rows.fingerprint(),
+            rows=rows,
+            statistics=found.statistics,
+            request=request,
+        )
+        self._become(fit, _estimates(posterior, spec.labels, found.mode))
         warn_unless_converged(found.diagnostics.and_also(unsaid))
         return self
 
     def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:
         """What the last fit knows of this one, if that is wanted."""
-        if not self.warm_start or not hasattr(self, "_posterior"):
+        if not self.warm_start or not hasattr(self, "_fit"):
             return None
-        return continue_from(
-            self._spec, self._posterior, self.diagnostics_, problem, spec, self.chains
-        )
+        return continue_from(self._fit, problem, spec, self.chains)
 
     def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
@@ -361,25 +352,29 @@ class HLMRegressor(
             warm=warm,
         )
 
-    def _summarise(self, mode: Draws | None) -> None:
-        """Set the attributes that scikit-learn's users look at first: posterior means, or modes."""
-        posterior, labels = self._posterior, self._spec.labels
-        if mode is not None:
-            posterior = Posterior.from_draws(
-                mode, posterior.varying, posterior.units, posterior.family
-            )
-        kappa = posterior.kappa_at_zero().mean(axis=-1)
-        taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
-        self.intercept_ = float(kappa[0]) if self.fit_intercept else 0.0
-        self.coef_ = kappa[1:] if self.fit_intercept else kappa
-        self.tau_ = {
+
+def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
+    """The attributes that scikit-learn's users look at first: posterior means, or modes."""
+    if mode is not None:
+        posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
+    kappa = posterior.kappa_at_zero().mean(axis=-1)
+    taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
+    intercept = posterior.units.fit_intercept
+    auxiliary = {
+        f"{name}_": float(posterior.auxiliary[name].mean())
+        if name in posterior.auxiliary
+        else parameter.absent
+        for name, parameter in AUXILIARY.items()
+    }
+    return {
+        "intercept_": float(kappa[0]) if intercept else 0.0,
+        "coef_": kappa[1:] if intercept else kappa,
+        "tau_": {
             factor: dict(zip(labels.varying_names(g), means.tolist(), strict=True))
             for g, (factor, means) in enumerate(zip(labels.factors, taus, strict=True))
-        }
-        for name, parameter in AUXILIARY.items():
-            draws = posterior.auxiliary.get(name)
-            setattr(self, f"{name}_", parameter.absent if draws is None else float(draws.mean()))
-        self.groups_ = labels.factors
+        },
+        **auxiliary,
+    }
 
 
 def _request(
@@ -388,14 +383,3 @@ def _request(
     """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
     cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
     return str(joblib.hash((problem, replace(spec, priors=None), cold)))
-
-
-@contextmanager
-def _all_or_nothing(model: HLMRegressor) -> Iterator[None]:
-    """Put back what an earlier fit left if this one fails."""
-    before = model.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        model.__dict__ = before
-        raise

@@ -21,20 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.methods.arguments import COVERAGE
 from skhlm.posterior.scoring import inside, interval_score
 from skhlm.wrappers import find_model
-
-_COVERAGE = [Interval(Real, 0, 1, closed="neither")]
 
 
 class Scorer(BaseEstimator):
@@ -179,7 +176,7 @@ class NegIntervalScore(Scorer):
     of the American Statistical Association 102. doi:10.1198/016214506000001437
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": _COVERAGE}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": COVERAGE}
 
     def __init__(self, coverage: float = 0.9) -> None:
         self.coverage = coverage
@@ -201,7 +198,7 @@ class NegCoverageError(Scorer):
         Probability of the intervals.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": _COVERAGE}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"coverage": COVERAGE}
 
     def __init__(self, coverage: float = 0.9) -> None:
         self.coverage = coverage

@@ -70,7 +70,7 @@ def column_importance(estimator: Any) -> Floats:
             "of X before the model sees them; put the selection behind these steps, next to the "
             "model."
         )
-    learned = model._spec if isinstance(model, HLMRegressor) else model._fit
+    learned = model._fit.spec if isinstance(model, HLMRegressor) else model._fit
     columns, hierarchies = learned.columns, learned.groups.hierarchies
     predictors = predictor_positions(hierarchies, columns)
     split = any(b - a > 1 for a, b in pairwise(predictors))

@@ -18,9 +18,11 @@ from skhlm.inputs.frames import (
     predictor_positions,
 )
 from skhlm.inputs.moved import numbers_in
-from skhlm.methods.fitted import find_hierarchical
+from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.moving_input import find_input
 from skhlm.methods.pipelines import response_curve
+from skhlm.preparation import ModelSpec
+from skhlm.reports.curves import SLOPE
 from skhlm.wrappers import Route
 
 MOST_CURVES = 200  # where they are made for all combinations of levels
@@ -98,7 +100,7 @@ def compute_curves(
     n = int(frame["row"].iloc[-1]) + 1
     points = frame.iloc[: len(frame) // n, place]
     groups = frame.iloc[:: len(points), 1:place]
-    shown = _SLOPE if slope else _LEVEL
+    shown = SLOPE if slope else _LEVEL
     spec = route.model._spec
     curves = Curves(
         feature=feature if isinstance(feature, str) else str(frame.columns[place]),
@@ -183,10 +185,9 @@ def _joined(groups: pd.DataFrame) -> pd.Series[str]:
 
 
 _LEVEL = ("mean", "lower", "upper")
-_SLOPE = ("slope", "slope_lower", "slope_upper")
 
 
-def _rows_at_means(model: Any) -> Any:
+def _rows_at_means(model: Fitted) -> Any:
     """Combinations of levels seen at fit, evenly not too many, at the training means."""
     spec = model._spec
     last = len(spec.combinations) - 1
@@ -203,13 +204,13 @@ def _rows_at_means(model: Any) -> Any:
     return pd.DataFrame(rows, columns=list(spec.columns.names)).infer_objects()
 
 
-def _only_predictor(model: Any) -> int | None:
+def _only_predictor(model: Fitted) -> int | None:
     """Position of the predictor, if there is only one."""
     positions = predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
     return positions[0] if len(positions) == 1 else None
 
 
-def _finest(spec: Any, group_columns: pd.Index[str]) -> list[str]:
+def _finest(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
     """The finest group column of each hierarchy, among what a frame calls them all."""
     hierarchies = spec.groups.hierarchies
     positions = sorted({position for h in hierarchies for position in h.columns})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,10 @@ from skhlm._typing import Floats
 from skhlm.displays.names import shown
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
+from skhlm.methods.fitted import Fitted
 
 
-def choose_factor(model: Any, factor: str | None) -> str:
+def choose_factor(model: Fitted, factor: str | None) -> str:
     """A grouping factor of a fitted model; by default the one with most levels that vary."""
     labels = model._spec.labels
     varying = [g for g, columns in enumerate(labels.varying) if len(columns)]
@@ -24,7 +24,7 @@ def choose_factor(model: Any, factor: str | None) -> str:
             "The model has no group effects to show: it was fitted without grouping factors."
         )
     if factor is None:
-        return str(labels.factors[max(varying, key=lambda g: len(labels.levels[g]))])
+        return labels.factors[max(varying, key=lambda g: len(labels.levels[g]))]
     if factor not in names:
         raise ValueError(
             f"factor={factor!r} is not a grouping factor by which coefficients vary. These are "

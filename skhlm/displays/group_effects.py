@@ -27,6 +27,7 @@ from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_pan
 from skhlm.displays.style import BLACK, Look
 from skhlm.inputs.columns import listed
 from skhlm.methods.fitted import find_hierarchical
+from skhlm.regressor import HLMRegressor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +163,7 @@ class GroupEffectsDisplay:
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        model = find_hierarchical(estimator).model
+        model: HLMRegressor = find_hierarchical(estimator).model
         factor = choose_factor(model, factor)
         frame = model.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()

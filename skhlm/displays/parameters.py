@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from skhlm._typing import Floats
 from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import Labels, paths
+from skhlm.methods.fitted import Fitted
 from skhlm.posterior import Posterior
 from skhlm.reports.parameters import population_parameters
 
@@ -37,14 +38,14 @@ class _Known(NamedTuple):
     draws: Callable[[], Floats]
 
 
-def chains_of(model: Any, parameters: Sequence[str] | str | None) -> Chains:
+def chains_of(model: Fitted, parameters: Sequence[str] | str | None) -> Chains:
     """Chains of some parameters, or of the worst, as they are reported: intercepts at x = 0.
 
     Those at the predictors' means have the names that `Labels.where_fitted` gives them.
     """
     posterior, labels = model._posterior, model._spec.labels
     if not posterior.n_chains:
-        algorithm = model.diagnostics_.algorithm
+        algorithm = model._fit.diagnostics.algorithm
         raise ValueError(
             f"There are no chains to compare: the draws of algorithm={algorithm!r} are "
             "independent draws of an approximation. Whether it is good enough is in diagnostics_; "

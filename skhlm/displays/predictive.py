@@ -13,7 +13,8 @@ from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, BLUE
 from skhlm.inputs.frames import check_observed, name_of_outcome
-from skhlm.methods.fitted import find_hierarchical
+from skhlm.methods.fitted import Fitted, find_hierarchical
+from skhlm.methods.fitted_rows import rows_to_check
 from skhlm.random_state import seed_of
 from skhlm.wrappers import find_model
 
@@ -140,8 +141,8 @@ class PosteriorPredictiveDisplay:
         else:
             observed, replicated = _replicate(estimator, X, y, n_replicates, random_state)
             outcome = outcome or name_of_outcome(y)
-        spec = getattr(find_model(estimator).model, "_spec", None)
-        outcome = outcome or getattr(spec, "outcome_name", None)
+        model = find_model(estimator).model
+        outcome = outcome or (model._spec.outcome_name if isinstance(model, Fitted) else None)
         display = cls(observed=observed, replicated=replicated.T, outcome=outcome)
         return display.plot(ax, kind=kind)
 
@@ -208,7 +209,7 @@ def _replicate_training(
 ) -> tuple[Floats, Floats]:
     """The same at the rows of fit."""
     route = find_hierarchical(estimator)
-    predictors, codes, new_levels, observed = route.model._rows_to_check(None, None)
+    predictors, codes, new_levels, observed = rows_to_check(route.model, None, None)
     rng = np.random.default_rng(seed_of(random_state))
     replicated = route.model._posterior.joint_draws(
         predictors, codes, new_levels, n_replicates, rng

@@ -23,6 +23,7 @@ from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, GREY, Look
 from skhlm.methods.fitted import find_hierarchical
+from skhlm.regressor import HLMRegressor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,7 +174,7 @@ class ShrinkageDisplay:
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        model = find_hierarchical(estimator).model
+        model: HLMRegressor = find_hierarchical(estimator).model
         factor = choose_factor(model, factor)
         frame = model.shrinkage_factors(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()

@@ -21,7 +21,7 @@ from skhlm.displays.panels import (
 )
 from skhlm.displays.parameters import chains_of
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION, look
-from skhlm.methods.fitted import find_hierarchical
+from skhlm.methods.fitted import Fitted, find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,14 +154,13 @@ class TraceDisplay:
             If there is no such parameter, or the model was fitted by an approximation, whose draws
             are no chains.
         """
-        model = find_hierarchical(estimator).model
+        model: Fitted = find_hierarchical(estimator).model
         chains = chains_of(model, parameters)
-        statistics = model._statistics
-        divergent = getattr(statistics, "divergent", None)
+        statistics = model._fit.statistics
         display = cls(
             draws=chains.draws,
             parameters=chains.names,
-            divergent=divergent,
+            divergent=None if statistics is None else statistics.divergent,
             titles=chains.titles,
             n_parameters=chains.of,
         )

@@ -23,9 +23,17 @@ from skhlm.exceptions import ModelFileError
 from skhlm.families import AUXILIARY
 from skhlm.files.archive import read_archive, require, write_archive
 from skhlm.files.notation import Array, conforms, encode
-from skhlm.files.restoration import Contents, read_posterior, read_spec
+from skhlm.files.restoration import (
+    Contents,
+    read_fingerprint,
+    read_level_data,
+    read_posterior,
+    read_spec,
+)
+from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
-from skhlm.posterior import NEW
+from skhlm.posterior import NEW, Posterior
+from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
 
 ATTRIBUTES: Mapping[str, Any] = {
@@ -167,7 +175,8 @@ def _check_not_a_stream(path: Path) -> None:
 
 def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
     """JSON of a model; arrays are put into ``arrays``."""
-    spec, posterior = model._spec, model._posterior
+    fit = model._fit
+    spec, posterior = fit.spec, fit.posterior
     values = {
         "parameters": _parameters(model),
         "columns": (spec.columns.n, spec.columns.names),
@@ -176,10 +185,10 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "varying": tuple(tuple(columns.tolist()) for columns in posterior.varying),
         "units": (spec.units.fit_intercept, spec.units.y_center, spec.units.y_scale),
         "n_chains": posterior.n_chains,
-        "fingerprint": spec.fingerprint,
+        "fingerprint": fit.fingerprint,
         "outcome_name": spec.outcome_name,
         "priors": spec.priors,
-        "family": model._posterior.family.name,
+        "family": posterior.family.name,
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
     }
     arrays |= _common_arrays(model)
@@ -198,14 +207,15 @@ def _parameters(model: HLMRegressor) -> dict[str, Any]:
 
 def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
     """Arrays that belong to no factor."""
-    units, posterior = model._spec.units, model._posterior
+    spec, posterior = model._fit.spec, model._fit.posterior
+    units, ranges = spec.units, spec.ranges
     found: dict[str, Array] = {
         "x_center": units.x_center,
         "x_scale": units.x_scale,
-        "low": model._spec.ranges.low,
-        "high": model._spec.ranges.high,
-        "typical": model._spec.ranges.mean,
-        "combinations": model._spec.combinations,
+        "low": ranges.low,
+        "high": ranges.high,
+        "typical": ranges.mean,
+        "combinations": spec.combinations,
         "kappa": posterior.draws.kappa,
         "mean": posterior.mean.kappa[:, 0],
         "noise": posterior.noise,
@@ -215,7 +225,8 @@ def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
 
 def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
     """Arrays of factor g: its levels, draws of its effects and of their scales."""
-    spec, posterior = model._spec, model._posterior
+    fit = model._fit
+    spec, posterior = fit.spec, fit.posterior
     factor, delta = spec.groups.factors[g], posterior.draws.delta[g]
     found: dict[str, Array] = {
         "parent": factor.parent,
@@ -228,8 +239,8 @@ def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
     }
     if posterior.omega:
         found["omega"] = posterior.omega[g]
-    if spec.level_data.information:
-        found |= {name: tables[g] for name, tables in vars(spec.level_data).items()}
+    if fit.level_data.information:
+        found |= {name: tables[g] for name, tables in vars(fit.level_data).items()}
     return found
 
 
@@ -240,15 +251,11 @@ def _restored(contents: Contents) -> HLMRegressor:
     """A model that has everything `fit` would have left, but the training rows."""
     model = _constructed(contents["parameters"])
     spec = read_spec(contents)
-    model.n_features_in_ = spec.columns.n
-    if spec.columns.names is not None:
-        model.feature_names_in_ = np.array(spec.columns.names, dtype=object)
-    model._spec = spec
-    model._training = model._statistics = model._request = None
-    model._posterior = read_posterior(contents, spec)
-    for name, value in _attributes(contents["attributes"], model).items():
-        setattr(model, name, value)
-    model.groups_ = spec.labels.factors
+    level_data, fingerprint = read_level_data(contents, spec.labels), read_fingerprint(contents)
+    posterior = read_posterior(contents, spec)
+    attributes = _attributes(contents["attributes"], spec, posterior)
+    fit = Fit(spec, posterior, attributes["diagnostics_"], level_data, fingerprint)
+    model._become(fit, attributes)
     return model
 
 
@@ -264,12 +271,14 @@ def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
     return model
 
 
-def _attributes(told: dict[str, Any], model: HLMRegressor) -> dict[str, Any]:
+def _attributes(
+    told: dict[str, Any], spec: ModelSpec, posterior: Posterior
+) -> dict[str, Any]:
     """The public attributes that are not told by the rest of the file.
 
     What other families have the file may not know, if it is older than they are.
     """
-    own = model._posterior.auxiliary
+    own = posterior.auxiliary
     found: dict[str, Any] = {
         f"{name}_": other.absent for name, other in AUXILIARY.items() if name not in own
     }
@@ -277,7 +286,7 @@ def _attributes(told: dict[str, Any], model: HLMRegressor) -> dict[str, Any]:
     require(found.keys() == ATTRIBUTES.keys(), "attributes: not those of a model")
     for name, value in found.items():
         require(conforms(value, ATTRIBUTES[name]), f"attributes: {name} is not of its type")
-    labels, units = model._spec.labels, model._spec.units
+    labels, units = spec.labels, spec.units
     names = {factor: labels.varying_names(g) for g, factor in enumerate(labels.factors)}
     taus = {factor: list(taus) for factor, taus in found["tau_"].items()}
     require(taus == names, "attributes: tau_ does not agree with the grouping factors")

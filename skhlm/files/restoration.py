@@ -129,8 +129,6 @@ def read_spec(contents: Contents) -> ModelSpec:
     combinations = contents.ints("combinations", -1, len(groups.factors), below=groups.n_levels)
     labels = name_parameters(groups, names, varying, units)
     ranges = Ranges(*(contents.floats(name, len(kept)) for name in ("low", "high", "typical")))
-    fingerprint = contents["fingerprint"]
-    require(_FINGERPRINT.fullmatch(fingerprint), "fingerprint: not that of rows")
     spec = ModelSpec(
         columns,
         groups,
@@ -139,12 +137,49 @@ def read_spec(contents: Contents) -> ModelSpec:
         weights,
         combinations,
         ranges,
-        level_data=_level_data(contents, labels),
-        fingerprint=fingerprint,
         outcome_name=contents["outcome_name"],
         priors=contents["priors"],
     )
     return _with_priors(spec, contents)
+
+
+def read_level_data(contents: Contents, labels: Labels) -> LevelData:
+    """What each level's rows say alone.
+
+    Parameters
+    ----------
+    contents : Contents
+    labels : Labels
+
+    Returns
+    -------
+    LevelData
+    """
+    if "factor0.information" not in contents.arrays:
+        return LevelData()
+    information, estimate, spread = [], [], []
+    for g, (levels, columns) in enumerate(zip(labels.levels, labels.varying, strict=True)):
+        J, K = len(levels), len(columns)
+        information.append(contents.floats(f"factor{g}.information", J, K, K))
+        estimate.append(contents.floats(f"factor{g}.estimate", J, K))
+        spread.append(contents.floats(f"factor{g}.spread", J, K, least=0.0))
+    return LevelData(tuple(information), tuple(estimate), tuple(spread))
+
+
+def read_fingerprint(contents: Contents) -> str:
+    """The fingerprint of the rows of fit; empty in older files.
+
+    Parameters
+    ----------
+    contents : Contents
+
+    Returns
+    -------
+    str
+    """
+    fingerprint: str = contents["fingerprint"]
+    require(_FINGERPRINT.fullmatch(fingerprint), "fingerprint: not that of rows")
+    return fingerprint
 
 
 def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
@@ -312,19 +347,6 @@ def _varying(
         require(ordered, "varying: not in order")
         require(columns[0] >= 0 and columns[-1] < n_coefficients, "varying: no such coefficient")
     return tuple(np.array(columns, dtype=np.int64) for columns in found)
-
-
-def _level_data(contents: Contents, labels: Labels) -> LevelData:
-    """What each level's rows say alone."""
-    if "factor0.information" not in contents.arrays:
-        return LevelData()
-    information, estimate, spread = [], [], []
-    for g, (levels, columns) in enumerate(zip(labels.levels, labels.varying, strict=True)):
-        J, K = len(levels), len(columns)
-        information.append(contents.floats(f"factor{g}.information", J, K, K))
-        estimate.append(contents.floats(f"factor{g}.estimate", J, K))
-        spread.append(contents.floats(f"factor{g}.spread", J, K, least=0.0))
-    return LevelData(tuple(information), tuple(estimate), tuple(spread))
 
 
 def _delta(contents: Contents, g: int, J: int, K: int, S: int) -> Floats:

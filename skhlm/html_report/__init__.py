@@ -1,5 +1,5 @@
 """The report of a fitted model as one HTML file."""
 
-from skhlm.html_report.method import ReportMixin
+from skhlm.html_report.write import report
 
-__all__ = ["ReportMixin"]
+__all__ = ["report"]

@@ -9,11 +9,12 @@ import pandas as pd
 
 from skhlm._typing import Floats
 from skhlm.inputs.frames import predictor_positions
+from skhlm.methods.fitted import Fitted
 
 
-def rows_of_fit(model: Any) -> tuple[Any, Floats] | None:
+def rows_of_fit(model: Fitted) -> tuple[Any, Floats] | None:
     """The distinct rows X and their outcome (N,); None where the model came from a file."""
-    rows, spec = model._training, model._spec
+    rows, spec = model._fit.rows, model._spec
     if rows is None:
         return None
     X = np.empty((len(rows.y), spec.columns.n), dtype=object)

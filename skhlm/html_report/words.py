@@ -10,11 +10,12 @@ from skhlm.families import Family
 from skhlm.inputs.columns import listed
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
+from skhlm.methods.fitted import Fitted
 from skhlm.priors import Gamma, LocationScale, Priors
 from skhlm.reports.parameters import where_in_words
 
 
-def in_words(model: Any) -> list[str]:
+def in_words(model: Fitted) -> list[str]:
     """What was fitted, a sentence for each part."""
     labels, posterior = model._spec.labels, model._posterior
     return [
@@ -22,11 +23,11 @@ def in_words(model: Any) -> list[str]:
         f"coefficients: {_names(labels.coefficients)}.",
         *(_varies(labels, g) for g in range(len(labels.factors))),
         *([_covariance(posterior.structure, labels)] if labels.factors else []),
-        f"Fitted by {model.diagnostics_.algorithm}. {where_in_words(labels)}",
+        f"Fitted by {model._fit.diagnostics.algorithm}. {where_in_words(labels)}",
     ]
 
 
-def priors_in_words(model: Any) -> list[str]:
+def priors_in_words(model: Fitted) -> list[str]:
     """Every prior, a sentence for each parameter, and the units they are in."""
     spec, posterior = model._spec, model._posterior
     priors, labels = spec.build_priors(posterior.family), spec.labels.where_fitted
@@ -41,7 +42,7 @@ def priors_in_words(model: Any) -> list[str]:
     ]
 
 
-def in_symbols(model: Any) -> str:
+def in_symbols(model: Fitted) -> str:
     """The same as formulas, with the factors' names."""
     labels, posterior = model._spec.labels.where_fitted, model._posterior
     effects = "".join(f" + delta[{factor}]" for factor in labels.factors)

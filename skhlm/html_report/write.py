@@ -1,4 +1,4 @@
-"""Sections of the report, in the order in which one reads them."""
+"""The report: its sections, in the order in which one reads them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skhlm.diagnostics import Diagnostics
 from skhlm.displays import (
@@ -28,8 +29,9 @@ from skhlm.html_report.page import (
 )
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
-from skhlm.inputs.frames import predictor_positions
+from skhlm.inputs.frames import check_observed, name_of_outcome, predictor_positions
 from skhlm.outputs import replacing
+from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
 
 _MOST_FEATURES = 6  # pictures of response curves
@@ -37,19 +39,59 @@ _MOST_PANELS = 6  # in each of them
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
-def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> None:
-    """Write the report of a fitted model as one HTML file.
+def report(model: HLMRegressor, path: str | Path, X: Any = None, y: Any = None) -> None:
+    """Write everything about a model as one HTML file that needs neither network nor script.
+
+    The model in words and symbols, its data, every check, the parameters, shrinkage, group
+    effects and response curves, as tables and pictures.
 
     Parameters
     ----------
     model : HLMRegressor
         Fitted.
     path : str or Path
-    X, y : rows and their outcome, optional
-        For the check against data; the training rows by default, where the model still has them.
+        The file to write. One that exists is replaced once the new one is complete.
+    X : frame or array-like of shape (n_samples, n_features), default=None
+        Rows to compare the model with; by default those of fit, which the model remembers
+        until it is pickled or saved. Without any rows that comparison is left out.
+    y : array-like of shape (n_samples,), default=None
+        Their outcome.
+
+    Raises
+    ------
+    NotFittedError
+        When the model has not been fitted.
+    ImportError
+        Without matplotlib: ``pip install 'skhlm[plot]'``.
+    TypeError
+        When it is of another class.
+    ValueError
+        If only one of X and y is given.
+
+    Examples
+    --------
+    >>> import skhlm
+    >>> skhlm.report(model, "report.html")  # doctest: +SKIP
     """
+    if not isinstance(model, HLMRegressor):
+        raise TypeError(
+            f"report: got a {type(model).__name__}. A report is about an HLMRegressor; of a "
+            "pipeline or search give the one inside, and X as it reaches that."
+        )
+    check_is_fitted(model)
+    if (X is None) != (y is None):
+        raise ValueError("report: give both X and y, or neither.")
+    if y is not None:
+        y = pd.Series(check_observed(y, _num_samples(X)), name=name_of_outcome(y))
+    page = _page(model, X, y).encode("utf-8", "backslashreplace")  # labels may hold half characters
+    with replacing(path) as file:
+        file.write(page)
+
+
+def _page(model: HLMRegressor, X: Any, y: Any) -> str:
+    """The page, section by section."""
     told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
-    page = render(
+    return render(
         "A hierarchical linear model",
         _verdict(model.diagnostics_),
         [
@@ -62,8 +104,6 @@ def write_report(model: Any, path: str | Path, X: Any = None, y: Any = None) -> 
             *([Section("Response curves", list(_curves(model, X, y)))] if _features(model) else []),
         ],
     )
-    with replacing(path) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))  # labels may hold half a character
 
 
 def _verdict(diagnostics: Diagnostics) -> str:
@@ -73,9 +113,9 @@ def _verdict(diagnostics: Diagnostics) -> str:
     return f"Verdict of the checks: {diagnostics.verdict}{notes}."
 
 
-def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
+def _data(model: HLMRegressor, X: Any, y: Any) -> Iterator[str]:
     """Rows, levels, predictors; the outcome against replications of it."""
-    spec, rows = model._spec, model._training
+    spec, rows = model._spec, model._fit.rows
     if rows is not None:
         yield paragraph(
             f"{rows.weight.sum():,.0f} rows ({len(rows.y):,} distinct ones); the outcome lies "
@@ -97,7 +137,7 @@ def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
             "outcome against replications of it."
         )
         return
-    if X is None and (rows.weight % 1).any():
+    if X is None and rows is not None and (rows.weight % 1).any():
         yield paragraph(
             "The weights are no whole numbers, so the outcome cannot be replicated row by row."
         )
@@ -107,7 +147,7 @@ def _data(model: Any, X: Any, y: Any) -> Iterator[str]:
     yield table(model.posterior_predictive_check(X, y))
 
 
-def _diagnosis(model: Any) -> Iterator[str]:
+def _diagnosis(model: HLMRegressor) -> Iterator[str]:
     """Every check, and the ranks of the draws of each chain."""
     checks = model.diagnose()
     yield table(checks if checks["advice"].any() else checks.drop(columns="advice"))
@@ -117,13 +157,13 @@ def _diagnosis(model: Any) -> Iterator[str]:
         yield picture(display.figure_, caption)
 
 
-def _parameters(model: Any) -> Iterator[str]:
+def _parameters(model: HLMRegressor) -> Iterator[str]:
     """Everything but the group effects, and what the numbers refer to."""
     yield paragraph(where_in_words(model._spec.labels))
     yield table(model.summary())
 
 
-def _shrinkage(model: Any) -> Iterator[str]:
+def _shrinkage(model: HLMRegressor) -> Iterator[str]:
     """How far each level is pulled, as a picture for each factor and as a table."""
     yield paragraph(
         "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
@@ -137,7 +177,7 @@ def _shrinkage(model: Any) -> Iterator[str]:
     yield table(model.shrinkage_factors()[columns])
 
 
-def _effects(model: Any) -> Iterator[str]:
+def _effects(model: HLMRegressor) -> Iterator[str]:
     """Effects of each factor's levels."""
     yield paragraph(where_in_words(model._spec.labels))
     for factor in model.groups_:
@@ -146,7 +186,7 @@ def _effects(model: Any) -> Iterator[str]:
     yield table(model.group_effects())
 
 
-def _curves(model: Any, X: Any, y: Any) -> Iterator[str]:
+def _curves(model: HLMRegressor, X: Any, y: Any) -> Iterator[str]:
     """The expected outcome along each predictor, the others at their means."""
     observed = rows_of_fit(model) if X is None else (X, y)
     features = _features(model)
@@ -161,7 +201,7 @@ def _curves(model: Any, X: Any, y: Any) -> Iterator[str]:
 
 
 def _draw_curves(
-    model: Any, position: int, observed: tuple[Any, Any] | None
+    model: HLMRegressor, position: int, observed: tuple[Any, Any] | None
 ) -> ResponseCurveDisplay:
     """Some curves, evenly from the lowest to the highest in the middle, and the observed points."""
     from matplotlib import pyplot as plt
@@ -178,6 +218,6 @@ def _draw_curves(
     return display.plot(panels=order[picks].tolist())
 
 
-def _features(model: Any) -> list[int]:
+def _features(model: HLMRegressor) -> list[int]:
     """Positions of the predictors among the columns of X."""
     return predictor_positions(model._spec.groups.hierarchies, model._spec.columns)

@@ -1,27 +1,50 @@
-"""Arguments of the methods of `HLMRegressor`, checked as scikit-learn checks those of functions."""
+"""Arguments of methods, checked as scikit-learn checks those of functions; what they may be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Real
-from typing import Any, TypeVar
+from functools import wraps
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, TypeVar, cast
 
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+import numpy as np
+from sklearn import get_config
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-COVERAGE = [Interval(Real, 0, 1, closed="neither")]
+from skhlm._typing import Floats
+
+UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
+COVERAGE = [UNIT_INTERVAL]
 KIND = [StrOptions({"outcome", "mean"})]
+POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def checked(constraints: Mapping[str, Any]) -> Callable[[_Method], _Method]:
-    """Decorate a method; what is said of an argument names `HLMRegressor`, not its mixin."""
+def check_quantiles(quantiles: Any) -> Floats:
+    """Probabilities, (q,): strictly between 0 and 1."""
+    probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+    if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
+        raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
+    return probabilities
+
+
+def checked(constraints: Mapping[str, list[Any]]) -> Callable[[_Method], _Method]:
+    """Decorate a method; what is said of an argument names the class on which it is called."""
 
     def decorate(method: _Method) -> _Method:
-        method.__qualname__ = f"HLMRegressor.{method.__name__}"
-        decorated: _Method = validate_params(dict(constraints), prefer_skip_nested_validation=True)(
-            method
-        )
-        return decorated
+        parameters = signature(method)
+
+        @wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not get_config()["skip_parameter_validation"]:
+                given = parameters.bind(self, *args, **kwargs)
+                given.apply_defaults()
+                name = f"{type(self).__name__}.{method.__name__}"
+                validate_parameter_constraints(constraints, given.arguments, name)
+            return method(self, *args, **kwargs)
+
+        return cast(_Method, call)
 
     return decorate

@@ -7,28 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws
 from skhlm.engine import Earlier, Problem
 from skhlm.families import AUXILIARY
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
+from skhlm.methods.fitted import Fit
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
 
 
-def continue_from(
-    spec: ModelSpec,
-    posterior: Posterior,
-    diagnostics: Diagnostics,
-    problem: Problem,
-    new_spec: ModelSpec,
-    chains: int,
-) -> Earlier | None:
-    """What a fitted model knows of a new problem; None where it is another model.
+def continue_from(fit: Fit, problem: Problem, new_spec: ModelSpec, chains: int) -> Earlier | None:
+    """What a fit knows of a new problem; None where it is another model.
 
     A level that it has not seen begins without an effect.
     """
+    spec, posterior = fit.spec, fit.posterior
     if not _is_same_model(posterior, spec.labels, problem, new_spec.labels):
         return None
     known = _in_units(posterior, spec.units, new_spec.units)
@@ -37,7 +31,7 @@ def continue_from(
         known, delta=tuple(d[level] for d, level in zip(known.delta, levels, strict=True))
     )
     picks = (np.arange(chains) + 1) * posterior.n_draws // chains - 1
-    step_size = diagnostics.step_size
+    step_size = fit.diagnostics.step_size
     return Earlier(
         last=draws.map(lambda x: np.moveaxis(x[..., picks], -1, 0)[:, None]),
         step_size=float(np.exp(np.log(step_size).mean())) if len(step_size) else None,

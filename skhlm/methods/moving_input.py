@@ -16,7 +16,7 @@ from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.frames import as_table, columns_of
 from skhlm.inputs.learned import learned_categories, learned_range
 from skhlm.inputs.moved import moved_rows, numbers_in, possible_values, values_in
-from skhlm.methods.interpretation import check_no_name, values_of
+from skhlm.methods.paths import check_no_name, values_of
 from skhlm.methods.training_range import training_range
 from skhlm.reports import curves
 from skhlm.wrappers import Route

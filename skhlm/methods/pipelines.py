@@ -110,7 +110,7 @@ def response_curve(
     numbers["extrapolated"] = seen.outside
     if slope:
         rates = _rates(moving, points, seen, coverage)
-        numbers |= zip(("slope", "slope_lower", "slope_upper"), rates.T, strict=True)
+        numbers |= zip(curves.SLOPE, rates.T, strict=True)
     shaped = {name: np.reshape(x, (-1, len(points))) for name, x in numbers.items()}
     return frame_along(seen.values, moving.name, points, shaped)
 

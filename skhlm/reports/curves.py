@@ -27,6 +27,7 @@ from skhlm.posterior.posterior import (
 Derive = Callable[[Floats], Mapping[str, Any]]
 
 N_POINTS = 50
+SLOPE = ("slope", "slope_lower", "slope_upper")  # columns of frames
 _MOVE = 3e-5  # of its training range: how far a step moves a predictor
 
 

@@ -1,24 +1,21 @@
-"""The methods of `HLMRegressor` that check it: against its data, its priors, rows left out."""
+"""Methods of a fitted model that check it: against its data, its priors, rows left out."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
 from skhlm.families import LocationFamily
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.design import Rows, canonical_rows
-from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.inputs.hierarchy import find_factor
-from skhlm.methods.arguments import checked
+from skhlm.methods.arguments import COVERAGE, KIND, POSITIVE, checked
 from skhlm.methods.fitted import Fitted
+from skhlm.methods.fitted_rows import fitted_rows, rows_to_check, table_of
 from skhlm.posterior import Kind
 from skhlm.posterior.explained_variance import BayesR2, bayes_r2
 from skhlm.posterior.leave_one_out import LeaveOneOut, leave_one_out
@@ -26,18 +23,14 @@ from skhlm.posterior.predictive_checks import parse_statistics, predictive_check
 from skhlm.posterior.prior_draws import draw_priors, prior_predictive
 from skhlm.preparation import ModelSpec, prepare
 from skhlm.random_state import seed_of
-from skhlm.reports import export
 
-_KIND = StrOptions({"outcome", "mean"})
-_POSITIVE = Interval(Integral, 1, None, closed="left")
-_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 _NO_UNITS = (
     "This %(name)s instance is not fitted yet, so it does not know the units of the priors: pass y "
     "as well as X, or fit it first."
 )
 
 
-class CriticismMixin(Fitted):
+class Checking(Fitted):
     """Does the model describe the data?"""
 
     def diagnose(self) -> pd.DataFrame:
@@ -56,7 +49,7 @@ class CriticismMixin(Fitted):
         skhlm.diagnostics.Diagnostics : The same as ``model.diagnostics_``, with the verdict.
         """
         check_is_fitted(self)
-        return self.diagnostics_.to_frame()
+        return self._fit.diagnostics.to_frame()
 
     def loo(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> LeaveOneOut:
         """Leave-one-out cross-validation without fitting again.
@@ -102,11 +95,11 @@ class CriticismMixin(Fitted):
            leave-one-out cross-validation and WAIC. Statistics and Computing 27.
            doi:10.1007/s11222-016-9696-4
         """
-        rows = self._fitted_rows(X, y, sample_weight)
-        converged = self.diagnostics_.converged
-        return leave_one_out(self._posterior, rows, self._table(rows), converged=converged)
+        rows = fitted_rows(self, X, y, sample_weight)
+        converged = self._fit.diagnostics.converged
+        return leave_one_out(self._posterior, rows, table_of(self._spec, rows), converged=converged)
 
-    @checked({"coverage": [_UNIT_INTERVAL]})
+    @checked({"coverage": COVERAGE})
     def bayes_r2(
         self, X: Any = None, y: Any = None, sample_weight: Any = None, *, coverage: float = 0.9
     ) -> BayesR2:
@@ -137,10 +130,10 @@ class CriticismMixin(Fitted):
         .. [1] Gelman, Goodrich, Gabry and Vehtari (2019). R-squared for Bayesian regression models.
            The American Statistician 73(3). doi:10.1080/00031305.2018.1549100
         """
-        rows = self._fitted_rows(X, y, sample_weight)
+        rows = fitted_rows(self, X, y, sample_weight)
         return bayes_r2(self._posterior, rows, coverage)
 
-    @checked({"n_samples": [_POSITIVE], "random_state": ["random_state"], "kind": [_KIND]})
+    @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "kind": KIND})
     def prior_predictive(
         self,
         X: Any,
@@ -205,9 +198,7 @@ class CriticismMixin(Fitted):
         asked = problem.family, problem.covariance
         return _prior_predictive(model, spec, asked, X, n_samples, rng, kind)
 
-    @checked(
-        {"n_samples": [_POSITIVE], "random_state": ["random_state"], "coverage": [_UNIT_INTERVAL]}
-    )
+    @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "coverage": COVERAGE})
     def posterior_predictive_check(
         self,
         X: Any = None,
@@ -262,8 +253,8 @@ class CriticismMixin(Fitted):
            realized discrepancies. Statistica Sinica 6. https://www.jstor.org/stable/24306036
         """
         functions = parse_statistics(statistics)
-        predictors, codes, new_levels, y = self._rows_to_check(X, y)
-        levels, groups = self._levels(codes, by)
+        predictors, codes, new_levels, y = rows_to_check(self, X, y)
+        levels, groups = _levels(self._spec, codes, by)
         check = predictive_check(
             self._posterior,
             predictors,
@@ -281,160 +272,21 @@ class CriticismMixin(Fitted):
             check.insert(0, "level", [levels[i] for i in group])
         return check
 
-    @checked(
-        {
-            "log_likelihood": ["boolean"],
-            "posterior_predictive": ["boolean"],
-            "random_state": ["random_state"],
-        }
-    )
-    def to_arviz(
-        self,
-        X: Any = None,
-        y: Any = None,
-        *,
-        log_likelihood: bool = True,
-        posterior_predictive: bool = True,
-        random_state: Any = 0,
-    ) -> Any:
-        """The model for ArviZ, with named dimensions and coordinates.
 
-        Parameters
-        ----------
-        X, y : as at fit, default=None
-            The rows that were fitted. None is those that the model remembers, in their canonical
-            order; a pickled or saved model remembers none and exports its parameters alone.
-        log_likelihood, posterior_predictive : bool, default=True
-            Whether to compute these groups: rows x draws numbers each.
-        random_state : int, RandomState instance or None, default=0
-            Seed of the predictive draws.
-
-        Returns
-        -------
-        data : xarray.DataTree, or arviz.InferenceData with ArviZ below 1.0
-            ``posterior``: "kappa", "sigma", "nu", and for each factor "delta_<factor>",
-            "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
-            "region/country" is written "region:country", as slashes are paths in a DataTree; its
-            dimension has that name, and its levels are texts such as "EMEA/France".
-            ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
-            ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
-            and "X" by row. Rows of weight w come w times.
-
-        Raises
-        ------
-        ImportError
-            If ArviZ is not installed: ``pip install 'skhlm[arviz]'``.
-
-        Examples
-        --------
-        After ``data = model.to_arviz()``, ``arviz.summary(data)``, ``arviz.loo(data)`` and
-        ``arviz.plot_trace(data, var_names=["kappa"])`` work as ever.
-        """
-        check_is_fitted(self)
-        groups = export.Groups()
-        posterior, labels = self._posterior, self._spec.labels
-        export.add_parameters(groups, posterior, labels)
-        export.add_statistics(groups, posterior, self._statistics)
-        if X is None and y is None and self._training is None:
-            return export.to_arviz(groups)
-        observed = export.Observed(*self._rows_to_check(X, y))
-        names = labels.coefficients[self._spec.units.fit_intercept :]
-        export.add_observed(groups, observed, labels, names)
-        if log_likelihood:
-            export.add_log_likelihood(groups, posterior, observed)
-        if posterior_predictive:
-            rng = np.random.default_rng(seed_of(random_state))
-            export.add_predictive(groups, posterior, observed, rng)
-        return export.to_arviz(groups)
-
-    def _rows_to_check(self, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
-        """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""
-        if X is not None and y is not None:
-            predictors, codes, columns = self._rows(X)
-            new_levels = self._spec.groups.new_levels(columns, codes)
-            return predictors, codes, new_levels, check_observed(y, len(predictors))
-        rows = self._fitted_rows(X, y, None)
-        if (rows.weight % 1).any():
-            raise ValueError(
-                "The model was fitted with weights that are no whole numbers, and replications of "
-                "a fraction of a row are not defined: pass X and y, to count each row once."
-            )
-        codes = rows.codes[rows.cell]
-        repeated = [
-            np.repeat(values, rows.weight.astype(np.int64), axis=0)
-            for values in (rows.X, codes, np.full_like(codes, -1), rows.y)
-        ]
-        return tuple(repeated)  # type: ignore[return-value]
-
-    def _levels(self, codes: Ints, by: Any) -> tuple[list[Any], list[Ints]]:
-        """Levels of a factor among rows with codes (n, G), and the rows of each; one for None."""
-        if by is None:
-            return [None], [np.arange(len(codes))]
-        spec = self._spec
-        name = find_factor(by, spec.columns, spec.groups.hierarchies, "by")
-        if name is None:
-            raise ValueError(
-                f"by: there is no grouping factor {by!r}. The grouping factors are "
-                f"{listed(spec.labels.factors)}.{suggestion(by, spec.labels.factors)}"
-            )
-        g = spec.labels.factors.index(name)
-        present = np.unique(codes[:, g])
-        levels = [None if code < 0 else spec.labels.levels[g][code] for code in present]
-        return levels, [np.flatnonzero(codes[:, g] == code) for code in present]
-
-    def _fitted_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """The rows of fit, remembered or given again."""
-        check_is_fitted(self)
-        if X is not None and y is not None:
-            return self._read_fitted_rows(X, y, sample_weight)
-        if not (X is None and y is None and sample_weight is None):
-            raise ValueError(
-                "Give both X and y (and sample_weight, if fit had it), or none of them."
-            )
-        if self._training is None:
-            raise ValueError(
-                "The model does not remember the rows it was fitted to, as pickles and model files "
-                "do not have them: pass X and y of fit (and sample_weight, if fit had it)."
-            )
-        return self._training
-
-    def _read_fitted_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Rows in canonical order; raises where they are not those of fit."""
-        predictors, codes, columns = self._rows(X)
-        self._spec.groups.check_seen(columns, codes)
-        weight = check_weight(sample_weight, predictors)
-        used = weight > 0
-        y = check_observed(y, len(predictors))
-        rows = canonical_rows(predictors[used], y[used], weight[used], codes[used])
-        levels = zip(
-            self._spec.labels.factors,
-            rows.level_weights(self._posterior.n_levels),
-            self._spec.level_weights,
-            strict=True,
+def _levels(spec: ModelSpec, codes: Ints, by: Any) -> tuple[list[Any], list[Ints]]:
+    """Levels of a factor among rows with codes (n, G), and the rows of each; one for None."""
+    if by is None:
+        return [None], [np.arange(len(codes))]
+    name = find_factor(by, spec.columns, spec.groups.hierarchies, "by")
+    if name is None:
+        raise ValueError(
+            f"by: there is no grouping factor {by!r}. The grouping factors are "
+            f"{listed(spec.labels.factors)}.{suggestion(by, spec.labels.factors)}"
         )
-        for factor, given, fitted in levels:
-            if not np.allclose(given, fitted, rtol=1e-9, atol=0):
-                raise ValueError(
-                    f"X has not the rows of fit: the levels of grouping factor {factor!r} have "
-                    f"{fitted.sum():g} rows (or weights) at fit and {given.sum():g} here, or are "
-                    "otherwise distributed. For other rows there are the scorers."
-                )
-        fitted_rows = self._spec.fingerprint
-        if fitted_rows and rows.fingerprint() != fitted_rows:
-            raise ValueError(
-                "X and y have not the rows of fit: predictors, outcomes or weights differ, by more "
-                "than rounding. Pass the data of fit, in float64 if it was; for other rows there "
-                "are the scorers."
-            )
-        return rows
-
-    def _table(self, rows: Rows) -> pd.DataFrame:
-        """Predictors and group columns of canonical rows."""
-        labels = self._spec.labels
-        names = labels.coefficients[self._spec.units.fit_intercept :]
-        groups = pd.DataFrame(labels.values(rows.codes), index=range(len(rows.codes)))
-        predictors = pd.DataFrame(rows.X, columns=list(names))
-        return predictors.join(groups.iloc[rows.cell].reset_index(drop=True))
+    g = spec.labels.factors.index(name)
+    present = np.unique(codes[:, g])
+    levels = [None if code < 0 else spec.labels.levels[g][code] for code in present]
+    return levels, [np.flatnonzero(codes[:, g] == code) for code in present]
 
 
 def _prior_predictive(

@@ -1,40 +1,118 @@
-"""The methods of `HLMRegressor` that say what the model means: pooling, curves, uncertainty."""
+"""Methods of a fitted model that report what was learned: parameters, pooling, curves, exports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm._typing import Bools, Floats, Ints
-from skhlm.inputs.columns import GroupColumn, listed
-from skhlm.inputs.frames import predictor_positions
 from skhlm.methods.arguments import COVERAGE, KIND, checked
 from skhlm.methods.fitted import Fitted
+from skhlm.methods.fitted_rows import rows_to_check
+from skhlm.methods.paths import (
+    are_apart,
+    check_no_name,
+    completed,
+    find_path,
+    points_along,
+    read_given,
+    read_pairs,
+)
 from skhlm.posterior import NEW, Kind
-from skhlm.reports import curves, pooling
+from skhlm.random_state import seed_of
+from skhlm.reports import curves, export, parameters, pooling
 from skhlm.reports.budget import shares, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
-from skhlm.reports.parameters import find_factor
 
 _DERIVE = [callable, None]
 
 
-class _Given(NamedTuple):
-    """Rows to look at: predictors (n, p), codes (n, G), and values of the group columns."""
+class Reporting(Fitted):
+    """What was learned, as tidy frames and files."""
 
-    predictors: Floats
-    codes: Ints
-    values: Mapping[str, Sequence[object]]
-    columns: Mapping[int, GroupColumn]
+    def summary(self) -> pd.DataFrame:
+        """Posterior of everything but the group effects, in the user's units and at x = 0.
 
+        Returns
+        -------
+        summary : DataFrame
+            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
+            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
+            ``ess_tail``, ``rhat``.
 
-class InterpretationMixin(Fitted):
-    """What was learned, in the terms of a question: how far pulled, what if, how sure."""
+        Notes
+        -----
+        Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
+        judges intercepts where the model was fitted, at the predictors' means.
+        """
+        check_is_fitted(self)
+        return parameters.summary(self._posterior, self._spec.labels)
+
+    @checked({"factor": [str, None], "coverage": COVERAGE})
+    def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
+        """Posterior of the group effects delta, in the user's units and at x = 0.
+
+        Parameters
+        ----------
+        factor : str or None, default=None
+            One grouping factor, such as "region/country"; None is all of them.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the central intervals.
+
+        Returns
+        -------
+        effects : DataFrame
+            One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
+            (tuple of values, coarse to fine), ``coefficient``, ``mean``, ``sd``, ``lower`` and
+            ``upper`` (central interval), ``n`` (sum of the weights of the level's rows).
+        """
+        check_is_fitted(self)
+        spec = self._spec
+        return parameters.group_effects(
+            self._posterior, spec.labels, spec.level_weights, factor, coverage
+        )
+
+    @checked({"coverage": COVERAGE, "parts": ["boolean"]})
+    def coefficients(
+        self, levels: Any = None, coverage: float = 0.9, parts: bool = False
+    ) -> pd.DataFrame:
+        """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
+
+        Parameters
+        ----------
+        levels : DataFrame, mapping or list of mappings, default=None
+            Values of all group columns, one row for each combination asked for; levels that fit
+            has not seen are allowed. None is every combination that fit has seen.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the central intervals.
+        parts : bool, default=False
+            Whether to report what beta is the sum of as well.
+
+        Returns
+        -------
+        coefficients : DataFrame
+            One row for each combination and coefficient: the group columns, ``coefficient``,
+            ``mean``, ``sd``, ``lower`` and ``upper`` (central interval). With ``parts`` there is a
+            column ``part`` before ``coefficient``:
+
+            ===========================  ===================================================
+            "kappa"                      population-level coefficient
+            "delta[region/country]"      effect of the level of a grouping factor, each of them
+            "gamma[region/country]"      total effect of a hierarchy, the sum of its deltas
+            "beta"                       kappa and all gammas: what the row would show without
+            ===========================  ===================================================
+
+            In every draw beta is kappa and the gammas, and a gamma its deltas.
+        """
+        check_is_fitted(self)
+        spec = self._spec
+        values, codes = (None, spec.combinations) if levels is None else spec.read_levels(levels)
+        return parameters.coefficients(
+            self._posterior, spec.labels, codes, values, coverage, parts=parts
+        )
 
     @checked({"factor": [str, None], "coverage": COVERAGE})
     def shrinkage_factors(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
@@ -87,7 +165,8 @@ class InterpretationMixin(Fitted):
         """
         check_is_fitted(self)
         labels = self._spec.labels
-        chosen = range(len(labels.factors)) if factor is None else [find_factor(factor, labels)]
+        every = range(len(labels.factors))
+        chosen = every if factor is None else [parameters.find_factor(factor, labels)]
         frames = [self._pooling_of(g, coverage) for g in chosen]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
@@ -153,8 +232,9 @@ class InterpretationMixin(Fitted):
         About 40 microseconds a point for 4000 draws; memory does not grow with the rows.
         """
         check_no_name(X)
-        name, path = self._path(feature, grid, derive)
-        given = self._given(self._completed(X, name, path))
+        check_is_fitted(self)
+        name, path = find_path(self._spec, feature, grid, derive)
+        given = read_given(self, completed(self._spec, X, name, path))
         band = curves.band_along(
             self._posterior, given.predictors, given.codes, path, coverage, kind
         )
@@ -162,7 +242,7 @@ class InterpretationMixin(Fitted):
         numbers["extrapolated"] = np.broadcast_to(path.outside(self._spec.ranges), band.shape[:2])
         if slope:
             slopes = curves.slopes_along(self._posterior, given.codes, path, coverage)
-            numbers |= zip(_SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
+            numbers |= zip(curves.SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
     @checked({"coverage": COVERAGE, "derive": _DERIVE})
@@ -200,17 +280,19 @@ class InterpretationMixin(Fitted):
         Differences are taken draw by draw, so that what both rows share cancels. Two levels that
         fit has not seen are the same level if all their values are equal, else independent ones.
         """
-        name, path = self._path(feature, grid, derive)
-        given, other = self._pairs(*(self._completed(rows, name, path) for rows in (X, reference)))
+        check_is_fitted(self)
+        spec, units = self._spec, self._posterior.units
+        name, path = find_path(spec, feature, grid, derive)
+        given, other = read_pairs(self, *(completed(spec, x, name, path) for x in (X, reference)))
         found = curves.compare_points(
             self._posterior,
-            self._points(given, path),
-            self._points(other, path),
-            self._apart(given, other),
+            points_along(units, given, path),
+            points_along(units, other, path),
+            are_apart(spec.groups, given, other),
             coverage,
         )
         numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
-        numbers["extrapolated"] = np.broadcast_to(path.outside(self._spec.ranges), found.shape[:2])
+        numbers["extrapolated"] = np.broadcast_to(path.outside(spec.ranges), found.shape[:2])
         names = free_names((f"{key}_reference" for key in other.values), given.values)
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
@@ -245,9 +327,10 @@ class InterpretationMixin(Fitted):
             ``upper``, ``probability`` (that it is above zero) and ``extrapolated``.
         """
         check_no_name(X)
-        name, path = self._path(feature, [start, end], derive)
-        given = self._given(self._completed(X, name, path))
-        both = self._points(given, path)
+        check_is_fitted(self)
+        name, path = find_path(self._spec, feature, [start, end], derive)
+        given = read_given(self, completed(self._spec, X, name, path))
+        both = points_along(self._posterior.units, given, path)
         found = curves.compare_points(
             self._posterior,
             curves.Points(both.Z[:, 1:], given.codes),
@@ -295,7 +378,7 @@ class InterpretationMixin(Fitted):
         Where a Student-t residual has no finite variance (see `predict`), its variance is infinite,
         its share 1 and that of all else 0.
         """
-        given, factors = self._given(X), self._spec.labels.factors
+        given, factors = read_given(self, X), self._spec.labels.factors
         variance = variance_parts(self._posterior, given.predictors, given.codes)
         n, width = variance.shape
         names = np.full((n, width), "delta", dtype=object)
@@ -309,12 +392,90 @@ class InterpretationMixin(Fitted):
         }
         return repeated_frame(given.values, n, width, numbers)
 
+    @checked(
+        {
+            "log_likelihood": ["boolean"],
+            "posterior_predictive": ["boolean"],
+            "random_state": ["random_state"],
+        }
+    )
+    def to_arviz(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        log_likelihood: bool = True,
+        posterior_predictive: bool = True,
+        random_state: Any = 0,
+    ) -> Any:
+        """The model for ArviZ, with named dimensions and coordinates.
+
+        Parameters
+        ----------
+        X, y : as at fit, default=None
+            The rows that were fitted. None is those that the model remembers, in their canonical
+            order; a pickled or saved model remembers none and exports its parameters alone.
+        log_likelihood, posterior_predictive : bool, default=True
+            Whether to compute these groups: rows x draws numbers each.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the predictive draws.
+
+        Returns
+        -------
+        data : xarray.DataTree, or arviz.InferenceData with ArviZ below 1.0
+            ``posterior``: "kappa", "sigma", "nu", and for each factor "delta_<factor>",
+            "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
+            "region/country" is written "region:country", as slashes are paths in a DataTree; its
+            dimension has that name, and its levels are texts such as "EMEA/France".
+            ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
+            ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
+            and "X" by row. Rows of weight w come w times.
+
+        Raises
+        ------
+        ImportError
+            If ArviZ is not installed: ``pip install 'skhlm[arviz]'``.
+
+        Examples
+        --------
+        After ``data = model.to_arviz()``, ``arviz.summary(data)``, ``arviz.loo(data)`` and
+        ``arviz.plot_trace(data, var_names=["kappa"])`` work as ever.
+        """
+        check_is_fitted(self)
+        groups = export.Groups()
+        posterior, labels = self._posterior, self._spec.labels
+        export.add_parameters(groups, posterior, labels)
+        export.add_statistics(groups, posterior, self._fit.statistics)
+        if X is None and y is None and self._fit.rows is None:
+            return export.to_arviz(groups)
+        observed = export.Observed(*rows_to_check(self, X, y))
+        names = labels.coefficients[self._spec.units.fit_intercept :]
+        export.add_observed(groups, observed, labels, names)
+        if log_likelihood:
+            export.add_log_likelihood(groups, posterior, observed)
+        if posterior_predictive:
+            rng = np.random.default_rng(seed_of(random_state))
+            export.add_predictive(groups, posterior, observed, rng)
+        return export.to_arviz(groups)
+
+    def report(self: Any, path: str | Path, X: Any = None, y: Any = None) -> None:
+        """Write everything about the model as one HTML file; the same as `skhlm.report`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+        X, y : rows and their outcome, default=None
+            Rows to compare the model with; by default those of fit, where it remembers them.
+        """
+        from skhlm.html_report import report
+
+        report(self, path, X, y)
+
     def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
         """Rows of `shrinkage_factors` for factor g."""
-        spec = self._spec
-        found = pooling.shrinkage_factors(
-            self._posterior, spec.level_data, spec.groups, g, coverage
-        )
+        fit, spec = self._fit, self._spec
+        found = pooling.shrinkage_factors(fit.posterior, fit.level_data, spec.groups, g, coverage)
         names, levels = spec.labels.where_fitted.varying_names(g), spec.labels.levels[g]
         estimates = [array for group in found[1:] for array in group]
         numbers = [np.repeat(spec.level_weights[g], len(names)), found.shrinkage, *estimates]
@@ -327,124 +488,6 @@ class InterpretationMixin(Fitted):
             }
         )
 
-    def _given(self, X: Any) -> _Given:
-        """Rows of X, or one for each combination of levels seen at the predictors' means."""
-        if X is None:
-            check_is_fitted(self)
-            spec = self._spec
-            predictors = np.tile(spec.ranges.mean, (len(spec.combinations), 1))
-            values = spec.labels.values(spec.combinations)
-            return _Given(predictors, spec.combinations, values, {})
-        predictors, codes, columns = self._rows(X)
-        return _Given(predictors, codes, values_of(columns), columns)
-
-    def _completed(self, X: Any, name: str, path: curves.Path) -> Any:
-        """A frame without predictors that the path moves, perhaps with its input, as at fit."""
-        known = self._spec.columns.names
-        moved = [self._predictor_names()[column] for column in path.columns]
-        if known is None or not isinstance(X, pd.DataFrame):
-            return X
-        missing = [column for column in moved if column not in X]
-        if not missing and (name in known or name not in X):
-            return X
-        kept = X if name in known else X.drop(columns=name, errors="ignore")
-        wanted = [column for column in known if column in kept or column in missing]
-        return kept.reindex(columns=wanted, fill_value=0.0)
-
-    def _pairs(self, X: Any, reference: Any) -> tuple[_Given, _Given]:
-        """Rows of X and of the reference, as many of each."""
-        given, other = self._given(X), self._given(reference)
-        n = len(given.predictors)
-        if len(other.predictors) not in (1, n):
-            raise ValueError(
-                f"reference has {len(other.predictors)} rows and X has {n}: give one row of "
-                "reference, or one for each row of X."
-            )
-        every = np.arange(n) % len(other.predictors)
-        columns = {j: replace(c, codes=c.codes[every]) for j, c in other.columns.items()}
-        return given, _Given(
-            other.predictors[every], other.codes[every], values_of(columns), columns
-        )
-
-    def _apart(self, given: _Given, other: _Given) -> Bools:
-        """Whether rows have different new levels of a factor, (n, G)."""
-        apart: Bools = (given.codes == NEW) & (other.codes == NEW)
-        for g in np.flatnonzero(apart.any(axis=0)):
-            same = np.ones(len(apart), dtype=np.bool_)
-            for j in self._spec.groups.factors[g].columns:
-                ours, theirs = _objects(given.columns[j]), _objects(other.columns[j])
-                same &= (ours == theirs) & (given.columns[j].codes >= 0)
-            apart[:, g] &= ~same
-        return apart
-
-    def _points(self, given: _Given, path: curves.Path) -> curves.Points:
-        """Centred predictors of each row at each point of a path."""
-        n, T = len(given.predictors), len(path.grid)
-        X = np.repeat(given.predictors[:, None], T, axis=1)
-        X[:, :, path.columns] = path.values
-        Z = self._posterior.units.centred(X.reshape(n * T, -1))
-        return curves.Points(Z.reshape(n, T, -1), given.codes)
-
-    def _path(
-        self, feature: Any, grid: Any, derive: curves.Derive | None
-    ) -> tuple[str, curves.Path]:
-        """Name of the input and the path it takes."""
-        check_is_fitted(self)
-        spec, predictors = self._spec, self._predictor_names()
-        if derive is not None and feature not in predictors:
-            if grid is None:
-                raise ValueError(
-                    f"grid: {feature!r} is not a predictor of the model, so its training range is "
-                    "not known. Give the values it should take."
-                )
-            points = curves.check_grid(grid)
-            return str(feature), curves.derived_path(points, derive, predictors, spec.ranges)
-        column = self._predictor(feature)
-        if grid is None:
-            low, high = spec.ranges.low[column], spec.ranges.high[column]
-            grid = np.linspace(low, high, curves.N_POINTS)
-        points = curves.check_grid(grid)
-        if derive is not None:
-            path = curves.derived_path(points, derive, predictors, spec.ranges)
-            return predictors[column], path
-        return predictors[column], curves.straight_path(points, column)
-
-    def _predictor_names(self) -> list[str]:
-        """Names of the predictors, in the order of X."""
-        spec = self._spec
-        positions = predictor_positions(spec.groups.hierarchies, spec.columns)
-        return [spec.columns.predictor_name(position) for position in positions]
-
-    def _predictor(self, feature: Any) -> int:
-        """Which of the predictors a feature is."""
-        spec, names = self._spec, self._predictor_names()
-        if feature is None and len(names) == 1:
-            return 0
-        if feature is None:
-            raise ValueError(f"feature: name one of the predictors {listed(names)}.")
-        positions = predictor_positions(spec.groups.hierarchies, spec.columns)
-        position = spec.columns.position(feature, "feature")
-        if position not in positions:
-            raise ValueError(
-                f"feature: {feature!r} is a group column, not a predictor, so there is nothing to "
-                f"move. The predictors are {listed(names)}."
-            )
-        return positions.index(position)
-
-
-def check_no_name(X: Any) -> None:
-    """Raise where a feature was given in the place of rows."""
-    if isinstance(X, str):
-        raise TypeError(
-            f"X must hold rows, got {X!r}. Rows come first: if that is the feature, name the "
-            f"argument, feature={X!r}."
-        )
-
-
-def values_of(columns: Mapping[int, GroupColumn]) -> dict[str, list[object]]:
-    """Values of group columns as they were given; None where missing."""
-    return {column.name: _objects(column).tolist() for column in columns.values()}
-
 
 _ESTIMATES = ("complete_pooling", "partial_pooling", "no_pooling")
 _ENDS = ("", "_lower", "_upper")
@@ -452,12 +495,4 @@ _POOLING = [
     *("factor", "level", "coefficient", "n", "B"),
     *(f"{estimate}{end}" for estimate in _ESTIMATES for end in _ENDS),
 ]
-_SLOPE = ("slope", "slope_lower", "slope_upper")
 _DIFFERENCE = ("difference", "lower", "upper", "probability")
-
-
-def _objects(column: GroupColumn) -> Any:
-    """Values of a group column, (n,), of any type; None where missing."""
-    table = np.empty(len(column.values) + 1, dtype=object)
-    table[:] = [*column.values, None]
-    return table[column.codes]

@@ -1,27 +1,29 @@
-"""The methods of `HLMRegressor` that predict rows: expected values, intervals, joint draws."""
+"""Methods of a fitted model that predict rows: expected values, intervals, joint draws."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_observed, check_weight
-from skhlm.methods.arguments import checked
+from skhlm.methods.arguments import (
+    COVERAGE,
+    KIND,
+    POSITIVE,
+    UNIT_INTERVAL,
+    check_quantiles,
+    checked,
+)
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import Kind, scoring
 from skhlm.posterior.joint_density import joint_log_density
 from skhlm.random_state import seed_of
 
-_KIND = StrOptions({"outcome", "mean"})
-_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 
-
-class PredictionMixin(Fitted):
+class Predicting(Fitted):
     """Predictions for rows of X."""
 
     def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
@@ -49,7 +51,7 @@ class PredictionMixin(Fitted):
             return mean
         return mean, self._posterior.predictive_std(predictors, codes)
 
-    @checked({"coverage": [_UNIT_INTERVAL], "kind": [_KIND]})
+    @checked({"coverage": COVERAGE, "kind": KIND})
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
         """Central credible interval of a new observation, or of the expected value.
 
@@ -82,7 +84,7 @@ class PredictionMixin(Fitted):
         predictors, codes, _ = self._rows(X)
         return self._posterior.interval(predictors, codes, coverage, kind)
 
-    @checked({"quantiles": ["array-like", _UNIT_INTERVAL], "kind": [_KIND]})
+    @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(
         self,
         X: Any,
@@ -111,19 +113,11 @@ class PredictionMixin(Fitted):
             As `predict_interval`: S draws of the expected value of known levels have quantiles
             from 1 / S to 1 - 1 / S.
         """
-        probabilities = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
-        if probabilities.ndim != 1 or not ((probabilities > 0) & (probabilities < 1)).all():
-            raise ValueError(f"quantiles must lie between 0 and 1, got {quantiles!r}.")
+        probabilities = check_quantiles(quantiles)
         predictors, codes, _ = self._rows(X)
         return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
 
-    @checked(
-        {
-            "n_samples": [Interval(Integral, 1, None, closed="left")],
-            "random_state": ["random_state"],
-            "kind": [_KIND],
-        }
-    )
+    @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "kind": KIND})
     def sample_y(
         self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"
     ) -> Floats:

@@ -1,0 +1,87 @@
+"""The rows of fit, remembered or given again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from skhlm._typing import Floats, Ints
+from skhlm.inputs.design import Rows, canonical_rows
+from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.methods.fitted import Fitted
+from skhlm.preparation import ModelSpec
+
+
+def fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows:
+    """The rows of fit, remembered or given again."""
+    check_is_fitted(model)
+    if X is not None and y is not None:
+        return _read_fitted_rows(model, X, y, sample_weight)
+    if not (X is None and y is None and sample_weight is None):
+        raise ValueError("Give both X and y (and sample_weight, if fit had it), or none of them.")
+    if model._fit.rows is None:
+        raise ValueError(
+            "The model does not remember the rows it was fitted to, as pickles and model files "
+            "do not have them: pass X and y of fit (and sample_weight, if fit had it)."
+        )
+    return model._fit.rows
+
+
+def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
+    """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""
+    if X is not None and y is not None:
+        predictors, codes, columns = model._rows(X)
+        new_levels = model._spec.groups.new_levels(columns, codes)
+        return predictors, codes, new_levels, check_observed(y, len(predictors))
+    rows = fitted_rows(model, X, y, None)
+    if (rows.weight % 1).any():
+        raise ValueError(
+            "The model was fitted with weights that are no whole numbers, and replications of "
+            "a fraction of a row are not defined: pass X and y, to count each row once."
+        )
+    every = np.repeat(np.arange(len(rows.y)), rows.weight.astype(np.int64))
+    codes = rows.codes[rows.cell[every]]
+    return rows.X[every], codes, np.full_like(codes, -1), rows.y[every]
+
+
+def table_of(spec: ModelSpec, rows: Rows) -> pd.DataFrame:
+    """Predictors and group columns of canonical rows."""
+    labels = spec.labels
+    names = labels.coefficients[spec.units.fit_intercept :]
+    groups = pd.DataFrame(labels.values(rows.codes), index=range(len(rows.codes)))
+    predictors = pd.DataFrame(rows.X, columns=list(names))
+    return predictors.join(groups.iloc[rows.cell].reset_index(drop=True))
+
+
+def _read_fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows:
+    """Rows in canonical order; raises where they are not those of fit."""
+    predictors, codes, columns = model._rows(X)
+    model._spec.groups.check_seen(columns, codes)
+    weight = check_weight(sample_weight, predictors)
+    used = weight > 0
+    y = check_observed(y, len(predictors))
+    rows = canonical_rows(predictors[used], y[used], weight[used], codes[used])
+    levels = zip(
+        model._spec.labels.factors,
+        rows.level_weights(model._posterior.n_levels),
+        model._spec.level_weights,
+        strict=True,
+    )
+    for factor, given, fitted in levels:
+        if not np.allclose(given, fitted, rtol=1e-9, atol=0):
+            raise ValueError(
+                f"X has not the rows of fit: the levels of grouping factor {factor!r} have "
+                f"{fitted.sum():g} rows (or weights) at fit and {given.sum():g} here, or are "
+                "otherwise distributed. For other rows there are the scorers."
+            )
+    known = model._fit.fingerprint
+    if known and rows.fingerprint() != known:
+        raise ValueError(
+            "X and y have not the rows of fit: predictors, outcomes or weights differ, by more "
+            "than rounding. Pass the data of fit, in float64 if it was; for other rows there "
+            "are the scorers."
+        )
+    return rows
