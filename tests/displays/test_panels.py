@@ -107,7 +107,7 @@ def test_axes_have_the_name_that_y_had_at_fit(display, fitted, campaigns):
     assert display.from_estimator(fitted, **settings).outcome == campaigns[1].name == "return"
     assert display.from_estimator(fitted, **settings, outcome="EUR").outcome == "EUR"
     nameless = copy(fitted)
-    nameless._spec = replace(fitted._spec, outcome_name=None)
+    nameless._fit = replace(fitted._fit, spec=replace(fitted._spec, outcome_name=None))
     assert display.from_estimator(nameless, **settings).outcome is None
 
 

@@ -85,8 +85,11 @@ def test_divergences_are_known_until_the_model_is_pickled(fitted):
 
 def test_an_approximation_has_no_chains(fitted):
     approximation = copy.copy(fitted)
-    approximation.diagnostics_ = replace(fitted.diagnostics_, algorithm="laplace")
-    approximation._posterior = replace(fitted._posterior, n_chains=0)
+    approximation._fit = replace(
+        fitted._fit,
+        diagnostics=replace(fitted.diagnostics_, algorithm="laplace"),
+        posterior=replace(fitted._posterior, n_chains=0),
+    )
     with pytest.raises(ValueError, match=r"no chains to compare.*'laplace'.*algorithm='nuts'"):
         TraceDisplay.from_estimator(approximation)
 

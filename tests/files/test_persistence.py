@@ -174,11 +174,9 @@ def test_file_pickle_and_memory_agree_bit_for_bit(models, name, tmp_path):
     assert_same(model, other, X)
     assert_same(pickle.loads(pickle.dumps(model)), other, X)
     assert vars(other).keys() == vars(model).keys()  # a new attribute must be saved as well
-    assert other._training is None
+    assert other._fit.rows is None
     assert (
-        other._spec.fingerprint
-        == model._spec.fingerprint
-        == models[name][0]._training.fingerprint()
+        other._fit.fingerprint == model._fit.fingerprint == models[name][0]._fit.rows.fingerprint()
     )
     assert other._spec.outcome_name == model._spec.outcome_name
     assert saved(other) == saved(model)
@@ -414,7 +412,7 @@ def test_a_stored_file_predicts_what_it_did():
     predictions = runpy.run_path(str(DATA / "derive.py"))["predictions"]
     stored = json.loads((DATA / "sleepstudy.json").read_text())
     model = load(DATA / "sleepstudy.skhlm")
-    assert model._spec.fingerprint == ""  # which that version did not write
+    assert model._fit.fingerprint == ""  # which that version did not write
     assert model._spec.outcome_name is None
     assert model._spec.priors is None
     found = predictions(model)

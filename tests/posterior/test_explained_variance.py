@@ -19,13 +19,13 @@ def test_draws_are_the_definition(fitted, campaigns, monkeypatch):
     picks = np.random.default_rng(0).choice(fitted._posterior.n_draws, 50, replace=False)
     residual = np.asarray(y)[:, None] - expected
     definition = expected.var(axis=0) / (expected.var(axis=0) + residual.var(axis=0))
-    assert_allclose(r2_draws(fitted._posterior, fitted._training)[picks], definition, rtol=1e-9)
+    assert_allclose(r2_draws(fitted._posterior, fitted._fit.rows)[picks], definition, rtol=1e-9)
     monkeypatch.setattr(posterior_module, "BLOCK_BYTES", 1)
-    assert_allclose(r2_draws(fitted._posterior, fitted._training)[picks], definition, rtol=1e-9)
+    assert_allclose(r2_draws(fitted._posterior, fitted._fit.rows)[picks], definition, rtol=1e-9)
 
 
 def test_summary_is_that_of_the_draws(fitted):
-    result = bayes_r2(fitted._posterior, fitted._training, 0.5)
+    result = bayes_r2(fitted._posterior, fitted._fit.rows, 0.5)
     assert_allclose(result.mean, result.draws.mean())
     assert_allclose(result.sd, result.draws.std())
     assert_allclose([result.lower, result.upper], np.quantile(result.draws, [0.25, 0.75]))
@@ -34,7 +34,7 @@ def test_summary_is_that_of_the_draws(fitted):
 
 
 def test_a_weight_is_a_number_of_equal_rows(fitted):
-    rows = fitted._training
+    rows = fitted._fit.rows
     weight = np.arange(len(rows.y)) % 3 + 1
     merged = replace(rows, weight=weight.astype(float))
     repeated = replace(
@@ -50,7 +50,7 @@ def test_a_weight_is_a_number_of_equal_rows(fitted):
 
 
 def test_a_large_offset_of_y_loses_no_digits(fitted):
-    rows, posterior = fitted._training, fitted._posterior
+    rows, posterior = fitted._fit.rows, fitted._posterior
     moved = replace(
         posterior,
         draws=replace(
@@ -65,6 +65,6 @@ def test_a_large_offset_of_y_loses_no_digits(fitted):
 
 
 def test_no_variance_at_all_is_nothing_explained(fitted):
-    rows = fitted._training
+    rows = fitted._fit.rows
     one = replace(rows, X=rows.X[:1], y=rows.y[:1], weight=rows.weight[:1], cell=rows.cell[:1])
     np.testing.assert_array_equal(r2_draws(fitted._posterior, one), 0)

@@ -282,7 +282,7 @@ def test_frame_of_a_fitted_model(fitted: Any) -> None:
 
 def test_pickles_know_shrinkage_without_the_rows(fitted: Any) -> None:
     copy = pickle.loads(pickle.dumps(fitted))
-    assert copy._training is None
+    assert copy._fit.rows is None
     assert copy.shrinkage_factors().equals(fitted.shrinkage_factors())
 
 

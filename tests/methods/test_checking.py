@@ -94,7 +94,7 @@ def test_rounding_elsewhere_makes_no_other_rows(fitted, campaigns):
 def test_a_file_without_fingerprint_cannot_tell(fitted, campaigns):
     X, y = campaigns
     model = fitted.compact(8)
-    model._spec = replace(fitted._spec, fingerprint="")
+    model._fit = replace(model._fit, fingerprint="")
     model.bayes_r2(X, y + 1)
 
 
@@ -109,14 +109,14 @@ def test_a_pickled_model_asks_for_the_rows(fitted, campaigns):
 def test_copies_in_the_same_process_remember_the_rows(fitted, duplicate):
     model = duplicate(fitted)
     np.testing.assert_array_equal(model.bayes_r2().draws, fitted.bayes_r2().draws)
-    assert (model._statistics is fitted._statistics) == (duplicate is copy)
+    assert (model._fit.statistics is fitted._fit.statistics) == (duplicate is copy)
     assert vars(model).keys() == vars(fitted).keys()
     model.set_params(unseen="error")
     model.coef_ = model.coef_ + 1
     assert fitted.unseen == "population"
     assert not np.array_equal(fitted.coef_, model.coef_)
     assert pickle.dumps(duplicate(fitted)) == pickle.dumps(fitted)
-    assert fitted.compact(8)._training is None
+    assert fitted.compact(8)._fit.rows is None
     assert not hasattr(duplicate(clone(fitted)), "coef_")
 
 
@@ -124,7 +124,7 @@ def test_a_deep_copy_shares_no_numbers(fitted):
     model = deepcopy({"a": fitted, "b": fitted})
     assert model["a"] is model["b"]
     assert not np.shares_memory(model["a"].coef_, fitted.coef_)
-    assert not np.shares_memory(model["a"]._training.X, fitted._training.X)
+    assert not np.shares_memory(model["a"]._fit.rows.X, fitted._fit.rows.X)
 
 
 @pytest.mark.parametrize("method", ["loo", "bayes_r2"])
@@ -250,7 +250,8 @@ def test_whole_weights_are_repeated_rows():
 @pytest.mark.filterwarnings("ignore:Pareto k")
 def test_loo_warns_of_a_fit_that_has_not_converged(fitted, campaigns):
     model = copy(fitted)
-    model.diagnostics_ = replace(fitted.diagnostics_, max_rhat=1.2)
+    bad = replace(fitted.diagnostics_, max_rhat=1.2)
+    model._fit = replace(fitted._fit, diagnostics=bad)
     with pytest.warns(ConvergenceWarning, match="The fit has not converged"):
         assert not model.loo(*campaigns).converged
     assert fitted.loo().converged
