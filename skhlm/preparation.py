@@ -25,7 +25,12 @@ from skhlm.inputs.design import (
     learn_units,
     parse_varying,
 )
-from skhlm.inputs.frames import check_fit_data, check_predict_data, name_of_outcome
+from skhlm.inputs.frames import (
+    check_fit_data,
+    check_predict_data,
+    name_of_outcome,
+    predictor_positions,
+)
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
 from skhlm.inputs.priors import build_priors
@@ -80,6 +85,18 @@ class ModelSpec:
         if model.unseen == "error":
             self.groups.check_seen(columns, codes)
         return predictors, codes, columns
+
+    def as_given(self, predictors: Floats, codes: Ints) -> Any:
+        """Rows of predictors (n, p) and levels (n, G) as an X that looks like that of fit."""
+        X = np.empty((len(predictors), self.columns.n), dtype=object)
+        X[:, predictor_positions(self.groups.hierarchies, self.columns)] = predictors
+        values = self.labels.values(codes)
+        for hierarchy in self.groups.hierarchies:
+            for position, name in zip(hierarchy.columns, hierarchy.names, strict=True):
+                X[:, position] = values[name]
+        if self.columns.names is None:
+            return X
+        return pd.DataFrame(X, columns=list(self.columns.names)).infer_objects()
 
     def read_levels(self, levels: Any) -> tuple[dict[str, list[Any]], Ints]:
         """Values of the group columns, and codes (n, G), of combinations that a user asks for."""

@@ -192,16 +192,8 @@ def _rows_at_means(model: Fitted) -> Any:
     spec = model._spec
     last = len(spec.combinations) - 1
     picks = np.unique(np.linspace(0, last, min(last + 1, MOST_CURVES)).round().astype(np.int64))
-    rows = np.empty((len(picks), spec.columns.n), dtype=object)
-    predictors = predictor_positions(spec.groups.hierarchies, spec.columns)
-    rows[:, predictors] = spec.ranges.mean
-    values = spec.labels.values(spec.combinations[picks])
-    for hierarchy in spec.groups.hierarchies:
-        for position, name in zip(hierarchy.columns, hierarchy.names, strict=True):
-            rows[:, position] = values[name]
-    if spec.columns.names is None:
-        return rows
-    return pd.DataFrame(rows, columns=list(spec.columns.names)).infer_objects()
+    means = np.tile(spec.ranges.mean, (len(picks), 1))
+    return spec.as_given(means, spec.combinations[picks])
 
 
 def _only_predictor(model: Fitted) -> int | None:

@@ -57,7 +57,7 @@ class Fit:
 
 
 class Fitted:
-    """A fitted model: all that was found is in one object, beside the public attributes."""
+    """A fitted model: ``_fit`` is all that was found, the public attributes are views of it."""
 
     _fit: Fit
 
@@ -73,13 +73,18 @@ class Fitted:
 
     def _become(self, fit: Fit, attributes: Mapping[str, Any]) -> None:
         """Be what a fit has found, by one assignment: one that fails leaves the last as it was."""
-        columns = fit.spec.columns
-        learned: dict[str, Any] = {"n_features_in_": columns.n}
-        if columns.names is not None:
-            learned["feature_names_in_"] = np.array(columns.names, dtype=object)
+        names = fit.spec.columns.names
+        named = {} if names is None else {"feature_names_in_": np.array(names, dtype=object)}
         kept = {name: value for name, value in vars(self).items() if name != "feature_names_in_"}
-        learned |= {"groups_": fit.spec.labels.factors, "diagnostics_": fit.diagnostics}
-        self.__dict__ = {**kept, **learned, **attributes, "_fit": fit}
+        self.__dict__ = {
+            **kept,
+            **named,
+            "n_features_in_": fit.spec.columns.n,
+            "groups_": fit.spec.labels.factors,
+            "diagnostics_": fit.diagnostics,
+            **attributes,
+            "_fit": fit,
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """State without what belongs to this process."""
@@ -88,15 +93,15 @@ class Fitted:
 
     def __copy__(self: _Self) -> _Self:
         """A copy in this process, which has all that this one has."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        return copy
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
 
     def __deepcopy__(self: _Self, memo: dict[int, Any]) -> _Self:
         """The same, sharing nothing."""
-        copy = memo[id(self)] = object.__new__(type(self))
-        copy.__dict__.update(deepcopy(self.__dict__, memo))
-        return copy
+        other = memo[id(self)] = object.__new__(type(self))
+        other.__dict__.update(deepcopy(self.__dict__, memo))
+        return other
 
     @checked({"max_draws": POSITIVE})
     def compact(self: _Self, max_draws: int = 400) -> _Self:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.pipeline import make_pipeline
 
 import skhlm
 from skhlm import HLMRegressor
@@ -267,7 +268,16 @@ def test_a_model_without_groups_has_no_sections_on_them(tmp_path):
     assert found == ["Model", "Data", "Diagnosis", "Parameters", "Response curves"]
 
 
+def test_method_and_function_write_the_same(intercepts, tmp_path):
+    model = intercepts()
+    model.report(tmp_path / "method.html")
+    skhlm.report(model, tmp_path / "function.html")
+    assert (tmp_path / "method.html").read_text() == (tmp_path / "function.html").read_text()
+
+
 def test_errors(model, countries, tmp_path):
+    with pytest.raises(TypeError, match=r"got a Pipeline\. A report is about an HLMRegressor"):
+        skhlm.report(make_pipeline(model), tmp_path / "r.html")
     with pytest.raises(NotFittedError):
         HLMRegressor().report(tmp_path / "r.html")
     with pytest.raises(ValueError, match="both X and y"):

@@ -125,6 +125,48 @@ def copied(model, how):
     return pickle.loads(pickle.dumps(model)) if how == "pickle" else model.compact(10**6)
 
 
+def test_a_fit_that_fails_leaves_the_last_as_it_was(model, rows, monkeypatch):
+    X, y = rows
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X.assign(z=1.0)[["z", "x", "g"]], y.where(y > y.min()))
+    monkeypatch.setattr("skhlm.regressor.learn_level_data", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X.assign(w=np.arange(len(y)) % 7), y)  # after sampling
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
+def test_a_first_fit_that_fails_leaves_parameters_alone(rows):
+    model = HLMRegressor("g", algorithm="map")
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(rows[0], rows[1] * np.nan)
+    assert vars(model) == model.get_params()
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_names_are_forgotten_with_the_fit_that_had_them(model, rows):
+    X, y = rows
+    assert list(model.feature_names_in_) == ["x", "g"]
+    model.set_params(groups=1, priors=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X.to_numpy(), y)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.predict(X.to_numpy()).shape == y.shape
+
+
+@pytest.mark.parametrize("how", ["file", "pickle", "compact"])
+def test_what_belongs_to_the_process_stays_there(rows, how):
+    model = fit(*rows, algorithm="nuts", chains=2, iter_sampling=200)
+    assert None not in vars(model._fit).values()
+    left = vars(copied(model, how)._fit)
+    assert [name for name in left if left[name] is None] == ["rows", "statistics", "request"]
+
+
 def test_priors_that_are_changed_in_place_are_those_of_the_fit(rows):
     tau = {"g": {"x": Normal(0, 0.3)}}
     model = fit(*rows, priors=MappingProxyType({"tau": tau}))
