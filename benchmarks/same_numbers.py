@@ -47,7 +47,7 @@ def _sleepstudy(**parameters: Any) -> tuple[Any, Any]:
 
     X, y = load_sleepstudy(return_X_y=True)
     model = HLMRegressor("subject", **{**SHORT, **parameters}).fit(X, y)
-    return model, pd.concat([X[:25], X[:2].assign(subject=[-1, -2])])
+    return model, pd.concat([X[:25], X[:2].assign(subject=["new", "another"])])
 
 
 def _campaigns(weighted: bool = False, **parameters: Any) -> tuple[Any, Any]:
