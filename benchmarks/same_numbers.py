@@ -108,7 +108,8 @@ def predictions(model: Any, rows: Any) -> dict[str, Any]:
 
 def numbers(model: Any, rows: Any) -> dict[str, Any]:
     """Draws, predictions and tables, by name."""
-    posterior = model.to_arviz()["posterior"]
+    parameters = model.compact(10**9)  # with all draws, but without the rows
+    posterior = parameters.to_arviz()["posterior"]
     tables = {"summary": model.summary(), "coefficients": model.coefficients()}
     if model.groups is not None:
         tables["effects"] = model.group_effects()
