@@ -7,19 +7,17 @@
 //     hlm data file=data.json output file=draws.csv method=sample num_chains=4
 //
 // Methods: sample (NUTS; all chains in this process), optimize, variational, laplace, pathfinder,
-// log_prob, info. Inputs are JSON, outputs Stan CSV; command_line/arguments.hpp lists every
-// argument. Beyond CmdStan's
-//
-//     window=0                     adapts the step size only: a metric supplied stays as it is
-//     unconstrained_params=FILE    log_prob at many points, "params_r" an array of vectors
-//     laplace                      draws also where the mode given is no maximum; laplace.hpp says how
+// log_prob at the vectors of an array "params_r", info. It takes what skhlm, its tests and its
+// benchmarks send and nothing else; command_line/arguments.hpp lists every argument. Inputs are
+// JSON, outputs Stan CSV. Chains and paths run on as many threads as STAN_NUM_THREADS says, or one.
+// laplace draws also where the mode given is no maximum; laplace.hpp says how.
 //
 // A run stops within moments when its parent process has died or its output file is gone. If it
 // fails, standard error has one line with the cause, and the exit code is
 //
 //      0  success
-//     64  an argument is unknown, malformed or out of range
-//     65  data, initial values, metric or mode: missing, damaged or not fitting the program
+//     64  an argument is unknown, missing, malformed or out of range
+//     65  data, initial values, points or mode: missing, damaged or not fitting the program
 //     70  numerical failure: no starting point, line search failed, no density
 //     71  anything unforeseen, such as no memory
 //     73  an output file cannot be created
@@ -33,7 +31,6 @@
 #include "command_line/inputs.hpp"
 #include "command_line/laplace.hpp"
 #include "command_line/output.hpp"
-#include "command_line/profile.hpp"
 #include "command_line/sample.hpp"
 #include "command_line/watch.hpp"
 
@@ -55,8 +52,6 @@ void run_method(const Arguments& arguments, stan::model::model_base& model, Watc
   const std::string& method = arguments.method();
   Console console;
   if (method == "sample") return sample(arguments, model, console, watch);
-  if (model.num_params_r() == 0)
-    throw Failure(Exit::usage, "the program has no parameters: it can only be sampled");
   if (method == "optimize") return optimize(arguments, model, console, watch);
   if (method == "variational") return variational(arguments, model, console, watch);
   if (method == "laplace") return laplace(arguments, model, watch);
@@ -67,10 +62,9 @@ void run_method(const Arguments& arguments, stan::model::model_base& model, Watc
 void run(const Arguments& arguments, Watch& watch) {
   if (arguments.method() == "info") return print_info();
   or_fail(Exit::usage, "bad number of threads",
-          [&] { stan::math::init_threadpool_tbb(arguments.integer("num_threads")); });
+          [] { stan::math::init_threadpool_tbb(); });
   const auto model = build_model(arguments.text("data.file"), arguments.natural("random.seed"));
   run_method(arguments, *model, watch);
-  write_profile(arguments.text("output.profile_file"), watch);
   watch.rethrow();
 }
 

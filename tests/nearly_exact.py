@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from skhlm import HLMRegressor
 from skhlm.draws import Draws
-from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.engine.settings import Algorithm
 from skhlm.engine.target import build_target
+from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.preparation import prepare
 from tests.chance import SHIFT
 from tests.engine.problems import normal_coordinates

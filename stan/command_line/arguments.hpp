@@ -5,8 +5,9 @@
 //
 //     hlm id=1 random seed=7 data file=d.json output file=o.csv method=sample adapt delta=0.9
 //
-// One table names every argument, its preset value and its domain. A key is looked up in the open
-// section, then in the method, then among the arguments that serve every method.
+// One table names every argument, its preset value and its domain: what skhlm sends and no more. A
+// key is looked up in the open section, then in the method, then among the arguments that serve
+// every method.
 
 #include "failure.hpp"
 
@@ -22,7 +23,7 @@
 namespace command_line {
 
 struct Domain {
-  enum class Kind { text, flag, choice, integer, real } kind;
+  enum class Kind { text, choice, integer, real } kind;
   std::string_view words;  // what a wrong value is told; the choices themselves for a choice
   double lower = 0;
   double upper = std::numeric_limits<double>::infinity();
@@ -31,22 +32,21 @@ struct Domain {
 inline constexpr double tiny = std::numeric_limits<double>::epsilon();
 
 inline constexpr Domain text{Domain::Kind::text, "any text"};
-inline constexpr Domain flag{Domain::Kind::flag, "0 or 1, false or true"};
+inline constexpr Domain file{Domain::Kind::text, "the path of a file"};
 inline constexpr Domain natural{Domain::Kind::integer, "an integer >= 0", 0, 2147483647.0};
 inline constexpr Domain word{Domain::Kind::integer, "an integer from 0 to 2^32 - 1", 0,
                              4294967295.0};
 inline constexpr Domain positive{Domain::Kind::integer, "an integer > 0", 1, 2147483647.0};
 inline constexpr Domain digits{Domain::Kind::integer, "an integer from 1 to 18", 1, 18};
-inline constexpr Domain threads{Domain::Kind::integer, "an integer >= -1", -1, 2147483647.0};
-inline constexpr Domain not_negative{Domain::Kind::real, "a number >= 0"};
 inline constexpr Domain above_zero{Domain::Kind::real, "a number > 0", tiny};
 inline constexpr Domain fraction{Domain::Kind::real, "a number between 0 and 1", tiny, 1 - tiny};
 
 constexpr Domain one_of(std::string_view choices) { return {Domain::Kind::choice, choices}; }
+inline constexpr Domain flag = one_of("0|1");
 
 struct Argument {
   std::string_view path;  // method.section.key; without a method it serves every method
-  std::string_view preset;
+  std::string_view preset;  // CmdStan's; empty where that would ask for what is not done here
   Domain domain;
 };
 
@@ -58,77 +58,36 @@ inline constexpr std::array methods = {
 inline constexpr Argument table[] = {
     {"sample.num_samples", "1000", natural},
     {"sample.num_warmup", "1000", natural},
-    {"sample.save_warmup", "false", flag},
-    {"sample.thin", "1", positive},
-    {"sample.adapt.engaged", "true", flag},
-    {"sample.adapt.gamma", "0.05", above_zero},
-    {"sample.adapt.delta", "0.8", fraction},
-    {"sample.adapt.kappa", "0.75", above_zero},
-    {"sample.adapt.t0", "10", above_zero},
-    {"sample.adapt.init_buffer", "75", natural},
-    {"sample.adapt.term_buffer", "50", natural},
-    {"sample.adapt.window", "25", natural},
-    {"sample.adapt.save_metric", "false", flag},
-    {"sample.algorithm", "hmc", one_of("hmc|fixed_param")},
+    {"sample.num_chains", "1", positive},
+    {"sample.algorithm", "hmc", one_of("hmc")},
     {"sample.engine", "nuts", one_of("nuts")},
     {"sample.max_depth", "10", positive},
-    {"sample.metric", "diag_e", one_of("diag_e|dense_e|unit_e")},
-    {"sample.metric_file", "", text},
+    {"sample.metric", "diag_e", one_of("diag_e|unit_e")},
     {"sample.stepsize", "1", above_zero},
-    {"sample.stepsize_jitter", "0", not_negative},
-    {"sample.num_chains", "1", positive},
-    {"optimize.algorithm", "lbfgs", one_of("lbfgs|bfgs|newton")},
-    {"optimize.init_alpha", "0.001", above_zero},
-    {"optimize.tol_obj", "1e-12", not_negative},
-    {"optimize.tol_rel_obj", "10000", not_negative},
-    {"optimize.tol_grad", "1e-08", not_negative},
-    {"optimize.tol_rel_grad", "10000000", not_negative},
-    {"optimize.tol_param", "1e-08", not_negative},
+    {"sample.adapt.engaged", "1", flag},
+    {"sample.adapt.delta", "0.8", fraction},
+    {"optimize.algorithm", "lbfgs", one_of("lbfgs")},
     {"optimize.history_size", "5", positive},
-    {"optimize.jacobian", "false", flag},
-    {"optimize.iter", "2000", positive},
-    {"optimize.save_iterations", "false", flag},
-    {"variational.algorithm", "meanfield", one_of("meanfield|fullrank")},
-    {"variational.iter", "10000", positive},
+    {"optimize.jacobian", "", one_of("1")},
+    {"variational.algorithm", "meanfield", one_of("meanfield")},
     {"variational.grad_samples", "1", positive},
-    {"variational.elbo_samples", "100", positive},
-    {"variational.eta", "1", above_zero},
-    {"variational.adapt.engaged", "true", flag},
-    {"variational.adapt.iter", "50", positive},
-    {"variational.tol_rel_obj", "0.01", above_zero},
+    {"variational.adapt.engaged", "1", one_of("1")},
     {"variational.eval_elbo", "100", positive},
     {"variational.output_samples", "1000", positive},
-    {"laplace.mode", "", text},
-    {"laplace.jacobian", "true", flag},
+    {"laplace.mode", "", file},
     {"laplace.draws", "1000", positive},
-    {"laplace.calculate_lp", "true", flag},
-    {"pathfinder.init_alpha", "0.001", above_zero},
-    {"pathfinder.tol_obj", "1e-12", not_negative},
-    {"pathfinder.tol_rel_obj", "10000", not_negative},
-    {"pathfinder.tol_grad", "1e-08", not_negative},
-    {"pathfinder.tol_rel_grad", "10000000", not_negative},
-    {"pathfinder.tol_param", "1e-08", not_negative},
     {"pathfinder.history_size", "5", positive},
-    {"pathfinder.num_psis_draws", "1000", positive},
     {"pathfinder.num_paths", "4", positive},
-    {"pathfinder.psis_resample", "true", flag},
-    {"pathfinder.calculate_lp", "true", flag},
-    {"pathfinder.max_lbfgs_iters", "1000", positive},
     {"pathfinder.num_draws", "1000", positive},
-    {"pathfinder.num_elbo_draws", "25", positive},
-    {"log_prob.constrained_params", "", text},
-    {"log_prob.unconstrained_params", "", text},
-    {"log_prob.jacobian", "true", flag},
+    {"pathfinder.psis_resample", "", one_of("0")},
+    {"log_prob.unconstrained_params", "", file},
     {"id", "1", natural},
-    {"data.file", "", text},
+    {"data.file", "", file},
     {"init", "2", text},
     {"random.seed", "1", word},
-    {"output.file", "output.csv", text},
-    {"output.diagnostic_file", "", text},
-    {"output.profile_file", "", text},
+    {"output.file", "output.csv", file},
     {"output.refresh", "100", natural},
     {"output.sig_figs", "8", digits},
-    {"num_threads", "0", threads},  // 0: the environment variable STAN_NUM_THREADS, else 1
 };
 
 inline bool starts_with(std::string_view whole, std::string_view head) {
@@ -155,10 +114,11 @@ inline bool admits(const Domain& domain, const std::string& value) {
   const double real = number(value);
   switch (domain.kind) {
     case Domain::Kind::text: return true;
-    case Domain::Kind::flag:
-      return value == "0" || value == "1" || value == "false" || value == "true";
-    case Domain::Kind::choice:
-      return ("|" + std::string(domain.words) + "|").find("|" + value + "|") != std::string::npos;
+    case Domain::Kind::choice: {
+      const std::string choices = "|" + std::string(domain.words) + "|";
+      return value.find('|') == std::string::npos
+             && choices.find("|" + value + "|") != std::string::npos;
+    }
     case Domain::Kind::integer:
       return real >= domain.lower && real <= domain.upper
              && value.find_first_not_of("+-0123456789") == std::string::npos;
@@ -172,6 +132,7 @@ class Arguments {
   Arguments(int count, char** words) {
     for (int position = 1; position < count; ++position) read(words[position]);
     if (method_.empty()) throw Failure(Exit::usage, "no method given, such as method=sample");
+    if (method_ != "info") require_all();
   }
 
   const std::string& method() const { return method_; }
@@ -180,7 +141,7 @@ class Arguments {
   double real(std::string_view path) const { return number(text(path)); }
   int integer(std::string_view path) const { return static_cast<int>(real(path)); }
   unsigned natural(std::string_view path) const { return static_cast<unsigned>(real(path)); }
-  bool flag(std::string_view path) const { return text(path) == "1" || text(path) == "true"; }
+  bool flag(std::string_view path) const { return text(path) == "1"; }
 
   // A copy in which one argument has another value.
   Arguments with(std::string_view path, const std::string& value) const {
@@ -189,12 +150,14 @@ class Arguments {
     return changed;
   }
 
-  // The configuration as CmdStan prints it, a line each: "  num_samples = 1000 (Default)".
+  // The configuration as cmdstanpy reads it, a line each: "num_samples = 1000".
   std::vector<std::string> describe() const {
     std::vector<std::string> lines = {"method = " + method_};
-    std::vector<std::string> open;
-    for (const Argument& argument : table)
-      if (serves(argument)) describe(argument, open, lines);
+    for (const Argument& argument : table) {
+      const std::string_view key = argument.path.substr(argument.path.rfind('.') + 1);
+      if (serves(argument))
+        lines.push_back(std::string(key) + " = " + printable(text(argument.path)));
+    }
     return lines;
   }
 
@@ -269,24 +232,11 @@ class Arguments {
            || argument.path.substr(0, dot) == method_;
   }
 
-  void describe(const Argument& argument, std::vector<std::string>& open,
-                std::vector<std::string>& lines) const {
-    std::vector<std::string> names = {""};
-    for (char character : argument.path)
-      if (character == '.') names.emplace_back();
-      else names.back() += character;
-    const std::string key = names.back();
-    names.pop_back();
-    for (std::size_t depth = 0; depth < names.size(); ++depth)
-      if (depth >= open.size() || open[depth] != names[depth])
-        lines.push_back(std::string(2 * depth, ' ') + names[depth]);
-    open = names;
-    const std::string& value = text(argument.path);
-    const std::string shown = argument.domain.kind == Domain::Kind::flag
-                                  ? (flag(argument.path) ? "true" : "false")
-                                  : printable(value);
-    lines.push_back(std::string(2 * names.size(), ' ') + key + " = " + shown
-                    + (value == argument.preset ? " (Default)" : ""));
+  void require_all() const {
+    for (const Argument& argument : table)
+      if (serves(argument) && text(argument.path).empty())
+        throw Failure(Exit::usage, "missing argument '" + std::string(argument.path)
+                                       + "', must be " + std::string(argument.domain.words));
   }
 };
 

@@ -11,8 +11,8 @@ namespace command_line {
 // The numbers follow sysexits.h where it has a name for the case.
 enum class Exit : int {
   success = 0,
-  usage = 64,          // an argument is unknown, malformed or out of range
-  bad_input = 65,      // data, initial values, metric or mode: missing, damaged or not fitting
+  usage = 64,          // an argument is unknown, missing, malformed or out of range
+  bad_input = 65,      // data, initial values, points or mode: missing, damaged or not fitting
   numerical = 70,      // the algorithm failed: no starting point, line search, non-finite density
   internal = 71,       // anything unforeseen, such as no memory
   cannot_create = 73,  // an output file cannot be opened

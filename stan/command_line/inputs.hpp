@@ -1,10 +1,9 @@
 #ifndef SKHLM_COMMAND_LINE_INPUTS_HPP
 #define SKHLM_COMMAND_LINE_INPUTS_HPP
 
-// What a run reads: data, initial values, inverse metrics and modes. All are JSON; a mode may also
-// be the CSV file of an optimize run.
+// What a run reads: data, initial values and points as JSON, a mode as the CSV file of an optimize
+// run.
 
-#include "console.hpp"
 #include "failure.hpp"
 #include "output.hpp"
 
@@ -12,11 +11,8 @@
 #include <stan/io/empty_var_context.hpp>
 #include <stan/io/json/json_data.hpp>
 #include <stan/model/model_base.hpp>
-#include <stan/services/util/read_dense_inv_metric.hpp>
-#include <stan/services/util/read_diag_inv_metric.hpp>
-#include <stan/services/util/validate_dense_inv_metric.hpp>
-#include <stan/services/util/validate_diag_inv_metric.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -41,9 +37,8 @@ inline std::ifstream open_input(const std::string& path) {
   return stream;
 }
 
-// The variables in a JSON file; none where no file is named.
+// The variables in a JSON file.
 inline Context read_json(const std::string& path) {
-  if (path.empty()) return std::make_shared<stan::io::empty_var_context>();
   std::ifstream stream = open_input(path);
   return or_fail(Exit::bad_input, "cannot read " + path, [&] {
     return Context(std::make_shared<stan::json::json_data>(stream));
@@ -52,16 +47,19 @@ inline Context read_json(const std::string& path) {
 
 inline std::unique_ptr<Model> build_model(const std::string& data_file, unsigned seed) {
   const Context data = read_json(data_file);
-  return or_fail(Exit::bad_input, "the data do not fit the program", [&] {
+  auto model = or_fail(Exit::bad_input, "the data do not fit the program", [&] {
     return std::unique_ptr<Model>(&new_model(*data, seed, &std::cout));
   });
+  if (model->num_params_r() == 0)
+    throw Failure(Exit::bad_input, "the program has no parameters with the data given");
+  return model;
 }
 
 // The file of one chain out of several: "inits_2.json" where it exists, else "inits.json".
 inline std::string of_chain(const std::string& path, unsigned id, bool several) {
   const std::string own = with_suffix(path, "_" + std::to_string(id));
   std::error_code ignored;
-  return several && !path.empty() && std::filesystem::exists(own, ignored) ? own : path;
+  return several && std::filesystem::exists(own, ignored) ? own : path;
 }
 
 // Where a chain or path starts: values from a file, the rest uniform in (-radius, radius).
@@ -82,52 +80,11 @@ inline void check_shapes(const Model& model, const stan::io::var_context& values
 
 inline Start read_start(const Model& model, const std::string& init, unsigned id, bool several) {
   const double radius = number(init);
-  if (radius >= 0) return {read_json(""), radius};
+  if (radius >= 0) return {std::make_shared<stan::io::empty_var_context>(), radius};
   const std::string path = of_chain(init, id, several);
   const Context values = read_json(path);
   or_fail(Exit::bad_input, "bad initial values in " + path, [&] { check_shapes(model, *values); });
   return {values, 2};
-}
-
-// The inverse metric in a file, or the identity.
-inline Eigen::VectorXd read_diagonal_metric(const std::string& path, std::size_t size,
-                                            Console& console) {
-  if (path.empty()) return Eigen::VectorXd::Ones(size);
-  const Context file = read_json(path);
-  try {
-    const Eigen::VectorXd metric
-        = stan::services::util::read_diag_inv_metric(*file, size, console);
-    stan::services::util::validate_diag_inv_metric(metric, console);
-    return metric;
-  } catch (const std::exception& error) {
-    throw Failure(Exit::bad_input,
-                  "bad metric in " + path + ": " + console.complaint(error.what()));
-  }
-}
-
-inline Eigen::MatrixXd read_dense_metric(const std::string& path, std::size_t size,
-                                         Console& console) {
-  if (path.empty()) return Eigen::MatrixXd::Identity(size, size);
-  const Context file = read_json(path);
-  try {
-    const Eigen::MatrixXd metric
-        = stan::services::util::read_dense_inv_metric(*file, size, console);
-    stan::services::util::validate_dense_inv_metric(metric, console);
-    return metric;
-  } catch (const std::exception& error) {
-    throw Failure(Exit::bad_input,
-                  "bad metric in " + path + ": " + console.complaint(error.what()));
-  }
-}
-
-// Unconstrained parameters from a JSON file of constrained ones.
-inline Eigen::VectorXd unconstrain_json(const Model& model, const std::string& path) {
-  const Context context = read_json(path);
-  return or_fail(Exit::bad_input, "the parameters in " + path + " do not fit the program", [&] {
-    Eigen::VectorXd values;
-    model.transform_inits(*context, values, &std::cout);
-    return values;
-  });
 }
 
 inline std::vector<std::string> split(const std::string& line) {
@@ -138,7 +95,7 @@ inline std::vector<std::string> split(const std::string& line) {
 }
 
 // Unconstrained parameters from the last row of an optimize run's CSV file.
-inline Eigen::VectorXd unconstrain_csv(const Model& model, const std::string& path) {
+inline Eigen::VectorXd read_mode(const Model& model, const std::string& path) {
   std::ifstream stream = open_input(path);
   std::vector<std::string> names, last;
   for (std::string line; std::getline(stream, line);) {
@@ -161,24 +118,17 @@ inline Eigen::VectorXd unconstrain_csv(const Model& model, const std::string& pa
   });
 }
 
-inline Eigen::VectorXd read_mode(const Model& model, const std::string& path) {
-  if (path.empty()) throw Failure(Exit::usage, "laplace needs mode=FILE");
-  return std::filesystem::path(path).extension() == ".csv" ? unconstrain_csv(model, path)
-                                                           : unconstrain_json(model, path);
-}
-
-// The points of "params_r" in a JSON file, one a column: one vector of unconstrained parameters or
-// an array of such vectors.
-inline Eigen::MatrixXd read_points(const std::string& path, Eigen::Index size) {
+// The points of "params_r" in a JSON file, an array of vectors of unconstrained parameters: one a
+// column.
+inline Eigen::MatrixXd read_points(const Model& model, const std::string& path) {
   const Context context = read_json(path);
   const std::vector<double> values = context->vals_r("params_r");
   const std::vector<std::size_t> dims = context->dims_r("params_r");
-  const Eigen::Index count = dims.size() == 2 ? dims[0] : 1;
-  if (dims.empty() || dims.size() > 2 || count * size != static_cast<Eigen::Index>(values.size()))
+  if (dims.size() != 2 || dims[1] != model.num_params_r())
     throw Failure(Exit::bad_input, path + " must give params_r as vectors of length "
-                                       + std::to_string(size));
+                                       + std::to_string(model.num_params_r()));
   // Stan keeps arrays column by column: the point varies fastest.
-  return Eigen::Map<const Eigen::MatrixXd>(values.data(), count, size).transpose();
+  return Eigen::Map<const Eigen::MatrixXd>(values.data(), dims[0], dims[1]).transpose();
 }
 
 }  // namespace command_line

@@ -76,7 +76,7 @@ inline void laplace(const Arguments& arguments, Model& model, Watch& watch) {
   const Eigen::VectorXd mode = read_mode(model, arguments.text("laplace.mode"));
   const auto csv = open_output(arguments, model, watch);
   const Sentry sentry(watch);
-  const LogDensity log_density{model, arguments.flag("laplace.jacobian"), nullptr};
+  const LogDensity log_density{model, nullptr};
   Eigen::VectorXd gradient;
   or_fail(Exit::numerical, "no log density at the mode",
           [&] { return log_density(mode, gradient); });
@@ -84,17 +84,14 @@ inline void laplace(const Arguments& arguments, Model& model, Watch& watch) {
   std::vector<std::string> names{"log_p__", "log_q__"};
   model.constrained_param_names(names, true, true);
   (*csv)(names);
-  const bool with_density = arguments.flag("laplace.calculate_lp");
   auto rng = stan::services::util::create_rng(arguments.natural("random.seed"), 0);
   Eigen::VectorXd z(mode.size()), values;
   for (int draw = 0; draw < arguments.integer("laplace.draws"); ++draw) {
     watch();
     for (double& value : z) value = stan::math::std_normal_rng(rng);
     Eigen::VectorXd point = mode + root * z;
-    const double log_p = with_density ? value_or_none(log_density, point)
-                                      : std::numeric_limits<double>::quiet_NaN();
     model.write_array(rng, point, values, true, true, nullptr);
-    std::vector<double> row{log_p, -0.5 * z.squaredNorm()};
+    std::vector<double> row{value_or_none(log_density, point), -0.5 * z.squaredNorm()};
     row.insert(row.end(), values.begin(), values.end());
     (*csv)(row);
   }

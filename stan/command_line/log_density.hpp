@@ -8,26 +8,16 @@
 #include <stan/model/log_prob_grad.hpp>
 
 #include <ostream>
-#include <type_traits>
 
 namespace command_line {
 
-// Calls `work` with std::true_type or std::false_type.
-template <class Work>
-auto with_constant(bool value, Work&& work) {
-  return value ? work(std::true_type()) : work(std::false_type());
-}
-
-// The log density of unconstrained parameters, up to a constant, and its gradient.
+// The log density of unconstrained parameters with their Jacobian, up to a constant; its gradient.
 struct LogDensity {
   const Model& model;
-  bool jacobian;
   std::ostream* messages;
 
   double operator()(Eigen::VectorXd point, Eigen::VectorXd& gradient) const {
-    return with_constant(jacobian, [&](auto constant) {
-      return stan::model::log_prob_grad<true, constant.value>(model, point, gradient, messages);
-    });
+    return stan::model::log_prob_grad<true, true>(model, point, gradient, messages);
   }
 };
 

@@ -14,10 +14,8 @@ parameters {
   array[with_scale] real<lower=0> scale;
 }
 model {
-  profile("prior") {
-    mu ~ normal(prior_mean, prior_sd);
-    scale ~ exponential(2);
-  }
+  mu ~ normal(prior_mean, prior_sd);
+  scale ~ exponential(2);
   if (K > 0) y ~ normal(mu[1], sigma);
 }
 generated quantities {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cmdstanpy import CmdStanModel, from_csv
+from cmdstanpy import CmdStanModel
 from scipy import stats
 
 from tests.chance import RATE, SHIFT, assert_near
@@ -34,17 +34,20 @@ DATA = {
     **{"N": Y.size, "K": 2, "with_scale": 1, "y": Y.tolist(), "sigma": 2.0},
     **{"prior_mean": [0.0, 1.0], "prior_sd": [10.0, 1.0]},
 }
+NOTHING = {"K": 0, "with_scale": 0, "prior_mean": [], "prior_sd": []}
 PRECISION = 1 / 100 + Y.size / 4
 MEAN = np.array([Y.sum() / 4 / PRECISION, 1.0, 0.5])
 SD = np.array([PRECISION**-0.5, 1.0, 0.5])
 MODE = MEAN  # of the density in log(scale): scale exp(-2 scale) peaks at 1/2
 STILL = {"adapt_engaged": False, "step_size": 1e-9, "iter_warmup": 0, "iter_sampling": 1}
-STEP_SIZE_ONLY = {"adapt_metric_window": 0, "adapt_init_phase": 150, "adapt_step_size": 50}
 ENDLESS = {
-    "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2", "num_threads=2"],
-    "draws": ["sample", "num_warmup=50", "num_samples=2000000000", "thin=1000000"],
-    "variational": ["variational", "iter=2000000000", "tol_rel_obj=1e-15"],
-    "pathfinder": ["pathfinder", "num_elbo_draws=1000000", "num_paths=2"],
+    "warm-up": ["sample", "num_warmup=2000000000", "num_chains=2"],
+    "draws": [
+        *("sample", "num_warmup=0", "num_samples=2000000000"),
+        *("max_depth=12", "stepsize=1e-9", "adapt", "engaged=0"),
+    ],
+    "variational": ["variational", "grad_samples=2000000000"],
+    "pathfinder": ["pathfinder", "psis_resample=0", "num_paths=1000000", "num_draws=1"],
 }
 
 
@@ -95,6 +98,12 @@ def parameters(fit) -> np.ndarray:
     return np.column_stack([fit.stan_variable("mu"), fit.stan_variable("scale")])
 
 
+def log_density(mu: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Of (draws, 2) and (draws,), in mu and log(scale), up to a constant."""
+    prior = -np.square((mu - [0, 1]) / [10, 1]).sum(axis=1) / 2 - 2 * scale + np.log(scale)
+    return prior - np.square((Y - mu[:, :1]) / 2).sum(axis=1) / 2
+
+
 def assert_posterior(draws: np.ndarray, n_batches: int = 50) -> None:
     """Means and variances of (draws, 3), whose errors are from the means of batches."""
     bound = stats.t.isf(RATE / 12, n_batches - 1)  # six numbers, on either side
@@ -139,10 +148,8 @@ class TestSample:
 
     def test_log_density_of_the_draws(self, fit):
         mu, scale = fit.stan_variable("mu"), fit.stan_variable("scale")[:, 0]
-        exact = -np.square((mu - [0, 1]) / [10, 1]).sum(axis=1) / 2 - 2 * scale + np.log(scale)
-        exact -= np.square((Y - mu[:, :1]) / 2).sum(axis=1) / 2
         lp = fit.method_variables()["lp__"].ravel(order="F")
-        np.testing.assert_allclose(lp, exact, rtol=1e-13)
+        np.testing.assert_allclose(lp, log_density(mu, scale), rtol=1e-13)
 
     def test_generated_quantities(self, fit):
         total = parameters(fit).sum(axis=1)
@@ -156,16 +163,13 @@ class TestSample:
         config = fit.metadata.cmdstan_config
         assert config["model"] == "conjugate_model"
         assert (config["method"], config["algorithm"]) == ("sample", "hmc")
-        assert (config["num_samples"], config["num_warmup"], config["thin"]) == (1000, 1000, 1)
+        assert (config["num_samples"], config["num_warmup"]) == (1000, 1000)
         assert (config["seed"], config["delta"], config["max_depth"]) == (7 + SHIFT, 0.8, 10)
         assert config["stanc_version"].startswith("stanc3")
 
     def test_times(self, fit):
         for chain in fit.time:
             assert chain["warmup"] + chain["sampling"] == pytest.approx(chain["total"])
-
-    def test_read_back_from_files(self, fit):
-        np.testing.assert_array_equal(from_csv(fit.runset.csv_files).draws(), fit.draws())
 
     @pytest.mark.parametrize("parallel_chains", [1, 2, 4])
     def test_threads_do_not_change_the_draws(self, model, fit, parallel_chains):
@@ -187,30 +191,9 @@ class TestSample:
         for cell in Path(rough.runset.csv_files[0]).read_text().splitlines()[-7].split(","):
             assert len(re.sub(r"e.*|\D", "", cell).lstrip("0")) <= 4
 
-    @pytest.mark.parametrize(("draws", "thin"), [(100, 1), (100, 7)])
-    def test_warmup_and_thinning(self, model, draws, thin):
-        fit = sample(model, save_warmup=True, iter_warmup=50, iter_sampling=draws, thin=thin)
-        kept = -(-50 // thin), -(-draws // thin)
-        assert fit.draws(inc_warmup=True).shape[0] == sum(kept)
-        assert fit.draws().shape[0] == kept[1]
-
     def test_treedepth_is_bounded(self, model):
         fit = sample(model, max_treedepth=2, step_size=1e-3, adapt_engaged=False)
         assert np.all(fit.method_variables()["treedepth__"] == 2)
-
-    def test_dynamics(self, model):
-        fit = sample(model, save_diagnostics=True, iter_sampling=10)
-        dynamics = "mu.1,mu.2,scale.1,p_mu.1,p_mu.2,p_scale.1,g_mu.1,g_mu.2,g_scale.1"
-        for path in fit.runset.diagnostic_files:
-            rows = [line for line in Path(path).read_text().splitlines() if line[0] != "#"]
-            assert rows[0].endswith(dynamics)
-            assert len(rows) == 11
-
-    def test_profile(self, model):
-        fit = sample(model, save_profile=True, iter_sampling=10)
-        header, *rows = Path(fit.runset.profile_files[0]).read_text().splitlines()
-        assert header.startswith("name,thread_id,total_time,")
-        assert {row.split(",")[0] for row in rows} == {"prior"}
 
     def test_progress(self, fit):
         console = Path(fit.runset.stdout_files[0]).read_text()
@@ -243,103 +226,24 @@ class TestStart:
 
 
 class TestMetric:
-    DIAGONAL = np.array([0.08, 1.0, 1.25])
-    DENSE = np.diag(DIAGONAL) + 0.01
-
-    def test_step_size_only_keeps_a_supplied_metric(self, model):
-        fit = sample(
-            model, inv_metric=self.DIAGONAL, metric="diag_e", iter_warmup=200, **STEP_SIZE_ONLY
-        )
-        np.testing.assert_array_equal(fit.inv_metric, np.tile(self.DIAGONAL, (4, 1)))
-        assert np.all(fit.step_size > 0.3)
-        assert_posterior(parameters(fit))
-
-    def test_step_size_only_keeps_a_dense_metric(self, model):
-        fit = sample(
-            model, inv_metric=self.DENSE, metric="dense_e", iter_warmup=200, **STEP_SIZE_ONLY
-        )
-        np.testing.assert_allclose(fit.inv_metric, np.tile(self.DENSE, (4, 1, 1)), rtol=1e-5)
-        assert_posterior(parameters(fit))
-
-    def test_step_size_only_with_the_identity(self, model):
-        fit = sample(model, **STEP_SIZE_ONLY | {"iter_warmup": 200})
-        np.testing.assert_array_equal(fit.inv_metric, np.ones((4, 3)))
-
-    def test_a_metric_for_each_chain(self, model):
-        metrics = [self.DIAGONAL * (c + 1) for c in range(4)]
-        fit = sample(model, inv_metric=metrics, metric="diag_e", iter_warmup=200, **STEP_SIZE_ONLY)
-        np.testing.assert_allclose(fit.inv_metric, metrics, rtol=1e-5)
-
-    def test_no_adaptation_keeps_metric_and_step_size(self, model):
-        fit = sample(
-            model, inv_metric=self.DIAGONAL, metric="diag_e", step_size=0.6, adapt_engaged=False
-        )
-        np.testing.assert_array_equal(fit.inv_metric, np.tile(self.DIAGONAL, (4, 1)))
-        np.testing.assert_array_equal(fit.step_size, 0.6)
-        assert_posterior(parameters(fit))
-
-    def test_dense_metric_is_learned(self, model):
-        fit = sample(model, metric="dense_e")
-        assert fit.inv_metric.shape == (4, 3, 3)
-        np.testing.assert_allclose(fit.inv_metric[:, 0, 0], SD[0] ** 2, rtol=0.5)
-        assert_posterior(parameters(fit))
-
     def test_unit_metric(self, model):
         fit = sample(model, metric="unit_e")
         assert fit.inv_metric is None
+        acceptance = fit.method_variables()["accept_stat__"].mean()
+        assert acceptance == pytest.approx(0.8, abs=0.15)
         assert_posterior(parameters(fit))
 
-    def test_saved_metric(self, exe, data_file, tmp_path):
-        output = tmp_path / "draws.csv"
-        result = run(
-            *(exe, "data", f"file={data_file}", "output", f"file={output}"),
-            *("method=sample", "adapt", "save_metric=1"),
-        )
-        assert result.returncode == 0, result.stderr
-        saved = json.loads((tmp_path / "draws_metric.json").read_text())
-        fit = from_csv([str(output)])
-        assert saved["stepsize"] == pytest.approx(fit.step_size[0], rel=1e-5)
-        np.testing.assert_allclose(saved["inv_metric"], fit.inv_metric[0], rtol=1e-5)
-
-
-class TestWithoutParameters:
-    DATA = DATA | {"K": 0, "with_scale": 0, "prior_mean": [], "prior_sd": []}
-
-    def test_only_generated_quantities_are_drawn(self, model):
-        fit = sample(model, self.DATA, chains=2, iter_sampling=100)
-        assert fit.stan_variable("noise").shape == (200,)
-        assert np.unique(fit.stan_variable("noise")).size == 200
-        assert fit.divergences is None
-
-    def test_asked_for(self, model):
-        fit = sample(model, fixed_param=True, chains=1, inits=0, iter_sampling=10)
-        np.testing.assert_array_equal(parameters(fit), np.tile([0, 0, 1], (10, 1)))
-
-    def test_nothing_to_optimize(self, model):
-        with pytest.raises(RuntimeError, match="no parameters"):
-            model.optimize(self.DATA)
+    def test_no_adaptation_keeps_the_step_size(self, model):
+        fit = sample(model, metric="unit_e", step_size=0.25, adapt_engaged=False)
+        np.testing.assert_array_equal(fit.step_size, 0.25)
+        assert_posterior(parameters(fit))
 
 
 class TestApproximations:
-    @pytest.mark.parametrize("algorithm", ["lbfgs", "bfgs", "newton"])
-    def test_mode_with_jacobian(self, model, algorithm):
-        fit = model.optimize(DATA, seed=1, algorithm=algorithm, jacobian=True, sig_figs=17)
+    def test_mode(self, model):
+        fit = model.optimize(DATA, seed=1, algorithm="lbfgs", jacobian=True, sig_figs=17)
         found = [fit.optimized_params_dict[name] for name in ("mu[1]", "mu[2]", "scale[1]")]
         np.testing.assert_allclose(found, MODE, atol=1e-3 * SD.min())
-
-    def test_mode_without_jacobian_has_no_scale(self, model):
-        fit = model.optimize(DATA | {"with_scale": 0}, seed=1)
-        np.testing.assert_allclose(fit.stan_variable("mu"), MODE[:2], atol=1e-3 * SD.min())
-
-    def test_iterations(self, model):
-        fit = model.optimize(DATA, seed=1, jacobian=True, save_iterations=True)
-        lp = fit.optimized_iterations_np[:, 0]
-        assert lp.size > 3
-        assert np.all(np.diff(lp) > -1e-6)
-
-    def test_failed_line_search(self, model):
-        with pytest.raises(RuntimeError, match="Optimization terminated with error"):
-            model.optimize(DATA, seed=1, algorithm="bfgs", init_alpha=1e300)
 
     def test_laplace(self, model):
         fit = model.laplace_sample(DATA, seed=1, draws=4000, sig_figs=17)
@@ -351,65 +255,29 @@ class TestApproximations:
         assert_near(draws.mean(axis=0), [*MODE[:2], np.log(0.5)], error)
         assert_near(draws.std(axis=0) / sd, 1, 1 / 8000**0.5)
 
-    @pytest.mark.parametrize("jacobian", [True, False])
-    def test_laplace_from_a_given_mode(self, model, jacobian):
-        data = DATA | {"with_scale": 0}
-        mode = model.optimize(data, seed=1, jacobian=jacobian, save_iterations=True)
-        fit = model.laplace_sample(data, mode=mode, jacobian=jacobian, seed=1, draws=100)
+    def test_laplace_from_a_given_mode(self, model):
+        mode = model.optimize(DATA, seed=1, jacobian=True, inits=0)
+        fit = model.laplace_sample(DATA, mode=mode, jacobian=True, seed=1, draws=100)
         assert fit.stan_variable("mu").shape == (100, 2)
-
-    def test_laplace_from_a_json_mode(self, exe, data_file, tmp_path):
-        mode, output = tmp_path / "mode.json", tmp_path / "draws.csv"
-        mode.write_text(json.dumps({"mu": MODE[:2].tolist(), "scale": [0.5]}))
-        result = run(
-            *(exe, "data", f"file={data_file}", "output", f"file={output}"),
-            *("method=laplace", f"mode={mode}", "draws=50"),
-        )
-        assert result.returncode == 0, result.stderr
-        assert sum(line[0] != "#" for line in output.read_text().splitlines()) == 51
 
     @pytest.mark.parametrize("paths", [1, 4])
     def test_pathfinder(self, model, paths):
-        fit = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
-        assert fit.stan_variable("mu").shape == (1000, 2)
+        settings = {"num_paths": paths, "num_single_draws": 1000, "psis_resample": False}
+        fit = model.pathfinder(DATA, seed=1, **settings)
+        assert fit.stan_variable("mu").shape == (1000 * paths, 2)
         assert np.all(np.abs(fit.stan_variable("mu").mean(axis=0) - MEAN[:2]) < 0.3 * SD[:2])
-        again = model.pathfinder(DATA, seed=1, num_paths=paths, draws=1000)
+        again = model.pathfinder(DATA, seed=1, **settings)
         np.testing.assert_array_equal(again.draws(), fit.draws())
 
-    def test_pathfinder_without_resampling(self, model):
-        fit = model.pathfinder(DATA, seed=1, num_paths=3, psis_resample=False, num_single_draws=50)
-        assert fit.draws().shape[0] == 150
-        fit = model.pathfinder(DATA, seed=1, num_paths=3, calculate_lp=False, num_single_draws=50)
-        assert fit.draws().shape[0] == 150
-
-    def test_pathfinder_from_given_starts(self, model):
-        inits = [{"mu": [c, c], "scale": [1]} for c in range(3)]
-        fit = model.pathfinder(DATA, seed=1, num_paths=3, inits=inits)
-        assert np.all(np.abs(parameters(fit).mean(axis=0) - MEAN) < 0.3 * SD)
-
-    @pytest.mark.parametrize("algorithm", ["meanfield", "fullrank"])
-    def test_variational(self, model, algorithm):
-        fit = model.variational(DATA, seed=1, algorithm=algorithm, grad_samples=10, draws=400)
+    def test_variational(self, model):
+        fit = model.variational(DATA, seed=1, algorithm="meanfield", grad_samples=10, draws=400)
         assert fit.variational_sample.shape[0] == 400
         assert np.all(np.abs(fit.stan_variable("mu") - MEAN[:2]) < 0.5 * SD[:2])
         assert fit.eta > 0
 
-    def test_variational_diagnostics(self, model):
-        fit = model.variational(DATA, seed=1, save_diagnostics=True)
-        assert "iter,time_in_seconds,ELBO" in Path(fit.runset.diagnostic_files[0]).read_text()
-
 
 class TestLogProb:
-    def test_value_and_gradient(self, model):
-        at = {"mu": [1.0, 2.0], "scale": [3.0]}
-        row = model.log_prob(at, DATA, sig_figs=17).iloc[0]
-        gradient = [(Y - 1).sum() / 4 - 0.01, -1.0, 1 - 2 * 3]
-        np.testing.assert_allclose(row[["g_mu.1", "g_mu.2", "g_scale.1"]], gradient, rtol=1e-12)
-        plain = model.log_prob(at, DATA, jacobian=False, sig_figs=17).iloc[0]
-        assert row["lp__"] - plain["lp__"] == pytest.approx(np.log(3))
-        assert plain["g_scale.1"] == pytest.approx(-2 * 3)
-
-    def test_many_unconstrained_points(self, model, exe, data_file, tmp_path):
+    def test_value_and_gradient(self, exe, data_file, tmp_path):
         points = np.random.default_rng(0).normal(size=(5, 3))
         given, output = tmp_path / "points.json", tmp_path / "lp.csv"
         given.write_text(json.dumps({"params_r": points.tolist()}))
@@ -419,11 +287,18 @@ class TestLogProb:
         )
         assert result.returncode == 0, result.stderr
         lines = [line for line in output.read_text().splitlines() if not line.startswith("#")]
+        assert lines[0] == "lp__,g_mu.1,g_mu.2,g_scale.1"
         rows = np.loadtxt(lines[1:], delimiter=",")
-        for point, row in zip(points, rows, strict=True):
-            at = {"mu": point[:2].tolist(), "scale": [float(np.exp(point[2]))]}
-            expected = model.log_prob(at, DATA, sig_figs=17).to_numpy()[0]
-            np.testing.assert_allclose(row, expected, rtol=1e-12)
+        mu, scale = points[:, :2], np.exp(points[:, 2])
+        np.testing.assert_allclose(rows[:, 0], log_density(mu, scale), rtol=1e-12)
+        gradient = [(Y - mu[:, :1]).sum(axis=1) / 4 - mu[:, 0] / 100, 1 - mu[:, 1], 1 - 2 * scale]
+        np.testing.assert_allclose(rows[:, 1:].T, gradient, rtol=1e-12)
+
+    @pytest.mark.parametrize("points", ["[1, 2, 3]", "[[1, 2]]", "[]"])
+    def test_points_of_another_size(self, exe, data_file, tmp_path, points):
+        (tmp_path / "points.json").write_text(f'{{"params_r": {points}}}')
+        words = ["data", f"file={data_file}", "log_prob", "unconstrained_params=points.json"]
+        assert_fails(run(exe, *words, cwd=tmp_path), BAD_INPUT, "points.json", "length 3")
 
 
 class TestInfo:
@@ -443,24 +318,34 @@ class TestFailures:
         [
             (["sample", "num_sample=3"], "unknown argument 'num_sample=3'"),
             (["sample", "warmup"], "unknown argument 'warmup'"),
-            (["sample", "thin=0"], "an integer > 0"),
+            (["sample", "thin=1"], "unknown argument 'thin=1'"),
+            (["optimize", "tol_obj=1"], "unknown argument 'tol_obj=1'"),
+            (["sample", "num_chains=0"], "an integer > 0"),
             (["sample", "num_samples=1e3"], "an integer >= 0"),
             (["sample", "num_samples=many"], "an integer >= 0"),
             (["sample", "adapt", "delta=1"], "between 0 and 1"),
             (["sample", "stepsize=nan"], "a number > 0"),
-            (["sample", "save_warmup=yes"], "0 or 1"),
-            (["sample", "metric=round"], "diag_e|dense_e|unit_e"),
+            (["sample", "adapt", "engaged=yes"], "0|1"),
+            (["sample", "metric=dense_e"], "diag_e|unit_e"),
+            (["sample", "metric=diag_e|unit_e"], "diag_e|unit_e"),
+            (["variational", "algorithm=fullrank"], "must be meanfield"),
+            (["optimize", "jacobian=1", "algorithm=newton"], "must be lbfgs"),
             (["sample", "random", "seed=4294967296"], "2^32"),
             (["guess"], "unknown argument 'guess'"),
             (["method=guess"], "unknown method 'guess'"),
             ([], "no method"),
-            (["log_prob"], "constrained_params"),
-            (["laplace"], "mode"),
+            (["optimize"], "missing argument 'optimize.jacobian', must be 1"),
+            (["pathfinder"], "missing argument 'pathfinder.psis_resample', must be 0"),
+            (["log_prob"], "missing argument 'log_prob.unconstrained_params'"),
+            (["laplace"], "missing argument 'laplace.mode', must be the path of a file"),
         ],
     )
     def test_bad_argument(self, exe, data_file, tmp_path, words, cause):
         data = ["data", f"file={data_file}"] if words else []
         assert_fails(run(exe, *data, *words, cwd=tmp_path), USAGE, cause)
+
+    def test_no_data(self, exe):
+        assert_fails(run(exe, "sample"), USAGE, "missing argument 'data.file'")
 
     def test_bad_number_of_threads(self, exe, data_file):
         environment = os.environ | {"STAN_NUM_THREADS": "few"}
@@ -475,6 +360,7 @@ class TestFailures:
             (json.dumps(DATA | {"N": 51}), "mismatch in dimension"),
             (json.dumps(DATA | {"sigma": -1}), "sigma"),
             (json.dumps({"N": 1}), "variable does not exist"),
+            (json.dumps(DATA | NOTHING), "no parameters"),
         ],
     )
     def test_damaged_data(self, exe, tmp_path, content, cause):
@@ -486,25 +372,37 @@ class TestFailures:
         result = run(exe, "data", "file=nowhere.json", "sample", cwd=tmp_path)
         assert_fails(result, BAD_INPUT, "nowhere.json", "No such file")
 
-    @pytest.mark.parametrize("metric", ["[1, 2]", "[1, 1, -1]", "[[1, 0, 0]]", '"round"'])
-    @pytest.mark.parametrize("kind", ["diag_e", "dense_e"])
-    def test_bad_metric(self, exe, data_file, tmp_path, metric, kind):
-        path = tmp_path / "metric.json"
-        path.write_text(f'{{"inv_metric": {metric}}}')
-        words = ["sample", f"metric={kind}", f"metric_file={path}"]
-        result = run(exe, "data", f"file={data_file}", *words, cwd=tmp_path)
-        assert_fails(result, BAD_INPUT, "metric.json")
-
     def test_bad_start(self, exe, data_file, tmp_path):
         (tmp_path / "init.json").write_text('{"mu": [1, 2, 3], "scale": [1]}')
         words = ["data", f"file={data_file}", "init=init.json", "sample"]
         assert_fails(run(exe, *words, cwd=tmp_path), BAD_INPUT, "init.json")
 
-    @pytest.mark.parametrize("method", ["sample", "optimize", "variational", "pathfinder"])
-    def test_no_starting_point(self, exe, tmp_path, method):
+    @pytest.mark.parametrize(
+        ("mode", "cause"),
+        [
+            ("mu.1,mu.2\n1,2\n", "no value of the parameter scale.1"),
+            ("mu.1,mu.2,scale.1\n1,2,-1\n", "does not fit"),
+        ],
+    )
+    def test_bad_mode(self, exe, data_file, tmp_path, mode, cause):
+        (tmp_path / "mode.csv").write_text(mode)
+        words = ["data", f"file={data_file}", "laplace", "mode=mode.csv"]
+        assert_fails(run(exe, *words, cwd=tmp_path), BAD_INPUT, "mode.csv", cause)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["sample"],
+            ["optimize", "jacobian=1"],
+            ["variational"],
+            ["pathfinder", "psis_resample=0"],
+        ],
+        ids=lambda words: words[0],
+    )
+    def test_no_starting_point(self, exe, tmp_path, words):
         path = tmp_path / "data.json"
         path.write_text(json.dumps(DATA | {"y": [float("nan")] * Y.size}))
-        result = run(exe, "data", f"file={path}", method, cwd=tmp_path)
+        result = run(exe, "data", f"file={path}", *words, cwd=tmp_path)
         assert_fails(result, NUMERICAL, "initial value")
 
     def test_output_cannot_be_created(self, exe, data_file, tmp_path):
@@ -528,7 +426,7 @@ class TestFullDisk:
         [
             ["sample", "num_chains=2", "num_samples=1000000"],
             ["variational", "output_samples=1000000"],
-            ["pathfinder", "num_psis_draws=1000000"],
+            ["pathfinder", "psis_resample=0", "num_draws=100000"],
         ],
         ids=lambda words: words[0],
     )
@@ -552,6 +450,10 @@ class TestFullDisk:
 
 
 class TestAbandoned:
+    @pytest.fixture(autouse=True)
+    def two_threads(self, monkeypatch):
+        monkeypatch.setenv("STAN_NUM_THREADS", "2")
+
     def command(self, exe, data_file, directory, words) -> list[str]:
         directory.mkdir()
         output = ["output", f"file={directory / 'o.csv'}", "refresh=0"]

@@ -226,10 +226,9 @@ def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
     """
     rng = np.random.default_rng(0)
     problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
-    z = {"z_tau": [], "z_aux": [0, 0], "z_omega": [], "z_root": [[99]], "z_delta": []}
     write_json(build_target(problem).data_block(), tmp_path / "data.json")
-    write_json(z, tmp_path / "mode.json")
-    words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.json"]
+    (tmp_path / "mode.csv").write_text("z_aux.1,z_aux.2,z_root.1.1\n0,0,99\n")
+    words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.csv"]
     subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=True)
     lines = (tmp_path / "draws.csv").read_text().splitlines()
     rows = [line for line in lines if not line.startswith("#")]
