@@ -246,7 +246,7 @@ class TestWheel:
     def test_program_of_the_wheel_runs_alone(self, wheel, tmp_path):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(tmp_path)
-        program = tmp_path / "skhlm" / "engine" / "bin" / "hlm"
+        program = tmp_path / "skhlm" / "engine" / "program" / "bin" / "hlm"
         program.chmod(0o755)
         said = subprocess.check_output([program, "info"], env={}, text=True)
         assert "STAN_THREADS=true" in said
