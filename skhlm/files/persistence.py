@@ -271,9 +271,7 @@ def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
     return model
 
 
-def _attributes(
-    told: dict[str, Any], spec: ModelSpec, posterior: Posterior
-) -> dict[str, Any]:
+def _attributes(told: dict[str, Any], spec: ModelSpec, posterior: Posterior) -> dict[str, Any]:
     """The public attributes that are not told by the rest of the file.
 
     What other families have the file may not know, if it is older than they are.
