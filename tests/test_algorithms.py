@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skhlm import HLMRegressor
 from skhlm.datasets import load_gapminder
 from skhlm.engine import approximation
-from skhlm.engine.approximation import _resample
-from skhlm.engine.program.runs import INITIAL_RADIUS
+from skhlm.engine.approximation import _resample, _weighed
+from skhlm.engine.program.runs import INITIAL_RADIUS, Approximation
 from skhlm.exceptions import SamplingError
 from skhlm.posterior import Posterior
 from skhlm.preparation import prepare
@@ -202,6 +202,23 @@ def test_rows_that_fit_exactly_are_no_place_for_an_approximation(algorithm):
     with pytest.warns(ConvergenceWarning, match="did not come close"):
         model.fit(rows, np.repeat(y, 4))
     np.testing.assert_allclose(model.predict(rows[::4]), y, atol=1e-3)
+
+
+@pytest.mark.parametrize(("n_usable", "reliable"), [(60, True), (40, False)])
+def test_draws_without_a_density_are_left_out(n_usable, reliable):
+    """Where they are the most, the others are not relied on, however equal their ratios are."""
+    columns, log_ratio = np.arange(100.0)[:, None], np.zeros(100)
+    log_ratio[n_usable:] = [-np.inf, np.nan] * ((100 - n_usable) // 2)
+    found, statistics = _weighed(Approximation(columns, log_ratio), seed=1)
+    np.testing.assert_array_equal(found, columns[:n_usable])
+    assert statistics.pareto_k == (0 if reliable else np.inf)
+    assert statistics.resampled == reliable
+
+
+def test_no_draw_with_a_density():
+    nowhere = Approximation(np.zeros((3, 1)), np.full(3, -np.inf))
+    with pytest.raises(SamplingError, match=r"No draw .* Set fallback='nuts'"):
+        _weighed(nowhere, seed=1)
 
 
 def test_resampling_gives_each_draw_its_share():

@@ -40,14 +40,14 @@ def run_approximation(
     Raises
     ------
     SamplingError
-        When there is no approximation: the run failed, or most of its draws lie where the
-        posterior has no density.
+        When there is no approximation: the run failed, or none of its draws lies where the
+        posterior has a density.
     """
     try:
         found = _RUNS[settings.algorithm](target.data_block(), settings, progress)
     except SamplingError as error:
         raise SamplingError(f"{error} {_REMEDY}") from error
-    columns, statistics = _weighed(_usable(found), settings.seed)
+    columns, statistics = _weighed(found, settings.seed)
     draws = target.draws(target.coordinates(columns[None]), settings.parallel_chains)
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
@@ -55,24 +55,22 @@ def run_approximation(
     return Inference(draws, diagnose(draws, statistics, algorithm=settings.algorithm), mode)
 
 
-def _usable(found: Approximation) -> Approximation:
-    """The draws where the posterior has a density."""
-    finite = np.isfinite(found.log_ratio) & np.isfinite(found.columns).all(axis=1)
-    if finite.sum() <= len(finite) // 2:
-        raise SamplingError(
-            f"{len(finite) - finite.sum()} of {len(finite)} draws of the approximation lie where "
-            f"the posterior has no density. {_REMEDY}"
-        )
-    return Approximation(found.columns[finite], found.log_ratio[finite], found.mode)
-
-
 def _weighed(found: Approximation, seed: int) -> tuple[Floats, ImportanceStatistics]:
-    """Columns (S, P), resampled by their smoothed importance if that can be relied on."""
-    weights = smooth(found.log_ratio)
-    k = float(weights.pareto_k)
+    """Columns (S, P), resampled by their smoothed importance if that can be relied on.
+
+    Draws where the posterior has no density are left out, and the rest is nothing to rely on if
+    they are the most.
+    """
+    usable = np.isfinite(found.log_ratio) & np.isfinite(found.columns).all(axis=1)
+    if not usable.any():
+        raise SamplingError(
+            f"No draw of the approximation lies where the posterior has a density. {_REMEDY}"
+        )
+    columns, weights = found.columns[usable], smooth(found.log_ratio[usable])
+    k = float(weights.pareto_k) if usable.mean() > 0.5 else np.inf
     resampled = k <= K_RELIABLE
     picks = _resample(np.exp(weights.log_weights), seed) if resampled else slice(None)
-    return found.columns[picks], ImportanceStatistics(k, float(weights.ess), resampled)
+    return columns[picks], ImportanceStatistics(k, float(weights.ess), resampled)
 
 
 def _resample(weights: Floats, seed: int) -> Ints:
