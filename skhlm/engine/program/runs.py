@@ -114,17 +114,25 @@ def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
 
 
 def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
-    """Normal distributions along paths to the mode, one path a chain; all draws of all paths."""
+    """Normal distributions along paths to the mode, one path a chain; all draws of all paths.
+
+    Where no path gets anywhere, the answer is that of Laplace's method.
+    """
     with _at_work(data, settings, progress, settings.n_draws) as run:
-        fit = run(
-            "pathfinder",
-            num_paths=settings.chains,
-            num_single_draws=settings.iter_sampling,
-            psis_resample=False,
-            num_threads=settings.parallel_chains,
-            inits=INITIAL_RADIUS,
-            history_size=20,
-        )
+        try:
+            fit = run(
+                "pathfinder",
+                num_paths=settings.chains,
+                num_single_draws=settings.iter_sampling,
+                psis_resample=False,
+                num_threads=settings.parallel_chains,
+                inits=INITIAL_RADIUS,
+                history_size=20,
+            )
+        except RuntimeError as error:
+            if isinstance(error, SamplingError):  # the fit was stopped
+                raise
+            return _about_the_mode(run, settings.n_draws)
         return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
 
 
