@@ -10,7 +10,7 @@ from pathlib import Path
 
 from skhlm.exceptions import SamplingError
 
-_CANNOT_WRITE = 74  # the program's exit code; all are in stan/main.cpp
+_NUMERICAL, _CANNOT_WRITE = 70, 74  # exit codes of the program; all are in stan/main.cpp
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LITTLE = 1 << 16  # bytes left on a disk that has refused to take more
 
@@ -18,6 +18,11 @@ _LITTLE = 1 << 16  # bytes left on a disk that has refused to take more
 def explain_failure(error: Exception, directory: Path) -> SamplingError:
     """The error to raise, from what cmdstanpy says and what the program left behind."""
     return SamplingError(f"The Stan program failed: {_cause(error, directory)}.")
+
+
+def is_numerical(error: Exception) -> bool:
+    """Whether the program found no way, for which another way may be tried."""
+    return set(_exit_codes(error)) == {_NUMERICAL}
 
 
 def _cause(error: Exception, directory: Path) -> str:

@@ -17,7 +17,7 @@ from skhlm.draws import SamplerStatistics
 from skhlm.engine.program.columns import read_columns, read_statistics
 from skhlm.engine.program.data_block import DataBlock, write_json
 from skhlm.engine.program.executable import find_program
-from skhlm.engine.program.failure import explain_failure
+from skhlm.engine.program.failure import explain_failure, is_numerical
 from skhlm.engine.program.progress import Progress
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory
@@ -130,7 +130,7 @@ def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -
                 history_size=20,
             )
         except RuntimeError as error:
-            if isinstance(error, SamplingError):  # the fit was stopped
+            if not is_numerical(error):  # a full disk, a fit that was stopped
                 raise
             return _about_the_mode(run, settings.n_draws)
         return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
@@ -158,7 +158,7 @@ def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Appr
                     require_converged=False,  # the importance ratios tell more
                 )
             except RuntimeError as error:
-                if isinstance(error, SamplingError):  # the fit was stopped
+                if not is_numerical(error):  # a full disk, a fit that was stopped
                     raise
             else:
                 table = fit.variational_sample

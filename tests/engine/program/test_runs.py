@@ -247,7 +247,7 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
     def fail(self, *, seed, **arguments):
         tried.append(seed)
         if len(tried) <= n_failures:
-            raise RuntimeError("Variational algorithm gradient calculation failed.")
+            raise RuntimeError("no learning rate, retcodes=[70]")
         return variational(self, seed=seed, **arguments)
 
     monkeypatch.setattr(CmdStanModel, "variational", fail)
