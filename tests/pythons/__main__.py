@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SMOKE = Path(__file__).with_name("smoke.py")
-BIN = ROOT / "skhlm" / "engine" / "bin"
+BIN = ROOT / "skhlm" / "engine" / "program" / "bin"
 MINORS = range(10, 20)  # those that pyproject.toml admits
 LOWEST = ["--resolution", "lowest-direct", "--only-binary", ":all:"]
 SHOWN = ["numpy", "pandas", "scipy", "scikit-learn", "joblib", "tqdm", "cmdstanpy", "matplotlib"]
