@@ -49,8 +49,11 @@ def read(X, *given, **parameters):
 
 def same_problem(one, other):
     """Whether two problems are the same, bit for bit."""
-    names = ("X", "y", "weight", "cell", "codes")
-    return all(getattr(one, k).tobytes() == getattr(other, k).tobytes() for k in names)
+    rows, others = one.evidence, other.evidence
+    return one.codes.tobytes() == other.codes.tobytes() and all(
+        getattr(rows, name).tobytes() == getattr(others, name).tobytes()
+        for name in ("X", "y", "weight", "cell")
+    )
 
 
 def short(**parameters):
@@ -188,7 +191,7 @@ def test_a_constant_predictor_is_kept_and_not_scaled(value):
     model, problem, spec, _ = fit(FRAME.assign(price=value))
     assert spec.labels.coefficients == ("Intercept", "spend", "price")
     assert spec.units.x_scale[1] == 1
-    np.testing.assert_array_equal(problem.X[:, 2], 0)
+    np.testing.assert_array_equal(problem.evidence.X.T[:, 2], 0)
     assert model.n_features_in_ == 4
 
 
@@ -266,8 +269,8 @@ def test_a_huge_group_beside_tiny_ones_costs_a_few_rows():
     _, problem, spec, _ = fit(X, rng.integers(0, 20, n + 3) / 4, groups="g", family="normal")
     assert problem.n_levels == (4,)
     np.testing.assert_array_equal(spec.level_weights[0], [n, 1, 1, 1])
-    assert len(problem.y) <= 50 * 20 + 3
-    assert problem.weight.sum() == n + 3
+    assert len(problem.evidence.y) <= 50 * 20 + 3
+    assert problem.evidence.n_obs == n + 3
 
 
 # --- y x 1e9, x 1e-9 ------------------------------------------------------------------------------
@@ -285,8 +288,8 @@ def test_powers_of_two_change_nothing_but_the_units(factor):
 def test_other_factors_change_nothing_beyond_rounding(factor):
     _, expected, _, _ = fit()
     _, problem, _, _ = fit(FRAME.assign(price=FRAME["price"] * factor), Y * factor)
-    np.testing.assert_allclose(problem.X, expected.X, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(problem.y, expected.y, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(problem.evidence.X.T, expected.evidence.X.T, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(problem.evidence.y, expected.evidence.y, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("factor", [1e155, 1e-155, 1e300, 1e-300])
@@ -315,7 +318,7 @@ def test_an_offset_costs_no_digits(offset):
     whole = np.arange(N, dtype=float)
     _, expected, _, _ = fit(FRAME.assign(price=whole))
     _, problem, _, _ = fit(FRAME.assign(price=whole + offset))
-    np.testing.assert_allclose(problem.X, expected.X, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(problem.evidence.X.T, expected.evidence.X.T, rtol=1e-13, atol=1e-13)
 
 
 def test_levels_spelt_otherwise_are_new_but_not_in_silence():
@@ -388,7 +391,7 @@ def test_no_rows_and_no_columns_are_said_in_the_words_of_scikit_learn():
 def test_group_columns_alone_are_a_model_of_intercepts():
     _, problem, spec, _ = fit(FRAME[["region", "country"]])
     assert spec.labels.coefficients == ("Intercept",)
-    np.testing.assert_array_equal(problem.X, 1)
+    np.testing.assert_array_equal(problem.evidence.X.T, 1)
 
 
 # --- duplicated column names ----------------------------------------------------------------------
@@ -556,7 +559,7 @@ def test_layouts_and_containers_are_one_problem():
     for X in (np.asfortranarray(array), readonly, array.tolist(), array.astype(object)):
         assert same_problem(fit(X, groups=None)[1], expected)
     single = fit(array.astype(np.float32), groups=None)[1]
-    np.testing.assert_allclose(single.X, expected.X, atol=1e-6)
+    np.testing.assert_allclose(single.evidence.X.T, expected.evidence.X.T, atol=1e-6)
     with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
         fit(array[:, 0], groups=None)
 

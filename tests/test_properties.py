@@ -319,10 +319,10 @@ def test_whatever_is_given_there_is_a_result_or_an_error_of_ours(data):
     if prepared is None:
         return
     problem, spec, _ = prepared
-    for array in (problem.X, problem.y, problem.weight):
+    for array in (problem.evidence.X.T, problem.evidence.y, problem.evidence.weight):
         assert array.dtype == np.float64 and np.isfinite(array).all()
-    assert problem.X.shape == (len(problem.y), len(spec.labels.coefficients))
-    assert (problem.weight > 0).all()
+    assert problem.evidence.X.T.shape == (len(problem.evidence.y), len(spec.labels.coefficients))
+    assert (problem.evidence.weight > 0).all()
     names = list(frame.columns) if data.draw(st.integers(0, 5)) else None
     _, other = data.draw(frames(names))
     for rows in (X, other):
