@@ -23,6 +23,7 @@ from skhlm.priors import Cauchy
 from tests.chance import assert_near
 
 APPROXIMATIONS = ["pathfinder", "laplace", "advi", "map"]
+FEW_DRAWS = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N, J = 300, 20
 RNG = np.random.default_rng(3)
 LEVEL = np.repeat(np.arange(J), N // J)
@@ -187,9 +188,10 @@ def test_failure_names_the_remedy_and_leaves_the_model_as_it_was():
     assert model.diagnostics_.algorithm == "map"
 
 
+@FEW_DRAWS
 @pytest.mark.usefixtures("failing")
 def test_fallback_after_a_failure():
-    model = regressor(algorithm="laplace", fallback="nuts", iter_sampling=400).fit(X, Y)
+    model = regressor(algorithm="laplace", fallback="nuts", iter_sampling=50).fit(X, Y)
     assert model.diagnostics_.algorithm == "nuts"
 
 
@@ -387,7 +389,8 @@ def test_nuts_may_follow_an_approximation():
     assert model.diagnostics_.converged
 
 
+@FEW_DRAWS
 def test_a_cold_fit_forgets_the_last_one():
-    model = regressor(groups=None, iter_sampling=400).fit(X, Y)
+    model = regressor(groups=None, iter_sampling=50).fit(X, Y)
     expected = parameters(model)
     np.testing.assert_array_equal(parameters(model.fit(X[:-30], Y[:-30]).fit(X, Y)), expected)
