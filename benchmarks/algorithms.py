@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +23,7 @@ from skhlm import HLMRegressor
 from skhlm._typing import Floats
 from skhlm.engine import Algorithm
 from skhlm.exceptions import SamplingError
+from skhlm.posterior.parameters import list_parameters
 
 RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ROOT / "docs" / "algorithms.md"
@@ -48,7 +49,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Record:
     """All algorithms on one data set; ``coverage`` is that of the long run."""
 
     data_set: str
@@ -81,14 +82,14 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(data_set: DataSet, options: argparse.Namespace) -> Comparison:
+def compare(data_set: DataSet, options: argparse.Namespace) -> Record:
     """The long run on most rows, and every algorithm against it."""
     X, y = data_set.load()
     train, test = train_test_split(np.arange(len(y)), test_size=HELD_OUT, random_state=0)
     rows = (X.iloc[train], y.iloc[train]), (X.iloc[test], y.iloc[test])
     long = fit(data_set, "nuts", rows[0], seed=1, iter_sampling=options.draws)
     reference = moments(long)
-    return Comparison(
+    return Record(
         data_set=data_set.key,
         n_rows=len(train),
         n_parameters=len(reference),
@@ -139,15 +140,23 @@ def judge(
 
 
 def moments(model: HLMRegressor) -> Floats:
-    """Means (of "map" the mode, for kappa and effects) and sds of all parameters, (P, 2)."""
-    posterior = model._posterior
-    pairs = [(posterior.mean.kappa, posterior.draws.kappa)]
-    effects = zip(posterior.mean.delta, posterior.draws.delta, strict=True)
-    pairs += [(mean[:-2], draws[:-2]) for mean, draws in effects]
-    scales = [*posterior.tau, *(values[None] for values in posterior.auxiliary.values())]
-    pairs += [(draws.mean(axis=-1), draws) for draws in scales]
+    """Means (of "map" the mode, for kappa and effects) and sds of all parameters, (P, 2).
+
+    Those of correlations are left out.
+    """
+    draws = model._posterior.where_fitted
+    means = replace(draws, draws=draws.mean)
+    listed = [block for block in list_parameters(draws) if block.kind != "omega"]
     return np.concatenate(
-        [np.column_stack([mean.ravel(), draws.std(axis=-1).ravel()]) for mean, draws in pairs]
+        [
+            np.column_stack(
+                [
+                    block.reported(means).mean(axis=-1).ravel(),
+                    block.reported(draws).std(axis=-1).ravel(),
+                ]
+            )
+            for block in listed
+        ]
     )
 
 
@@ -162,12 +171,12 @@ def coverage(model: HLMRegressor, X: pd.DataFrame, y: pd.Series[float]) -> float
     return float(np.mean((low <= y) & (y <= high)))
 
 
-def write(comparison: Comparison, directory: Path) -> str:
-    """Put the comparison into algorithms.json, and make algorithms.md of it, and return that."""
+def write(record: Record, directory: Path) -> str:
+    """Put the record into algorithms.json, and make algorithms.md of it, and return that."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "algorithms.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known[comparison.data_set] = asdict(comparison)
+    known[record.data_set] = asdict(record)
     path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     found = [known[data_set.key] for data_set in DATA_SETS if data_set.key in known]
     page = make_page(found)

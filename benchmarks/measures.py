@@ -8,8 +8,9 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.diagnostics import Diagnostics
-from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.draws import Draws
+from skhlm.numerics.convergence import ess_bulk
+from skhlm.posterior.parameters import list_parameters
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,6 @@ def measure(
 
 
 def _flatten(draws: Draws) -> Floats:
-    """kappa, all effects, tau, sigma and nu as (chains, draws, P)."""
-    blocks = [draws.kappa, *draws.delta, *draws.tau, draws.sigma]
-    blocks += [] if draws.nu is None else [draws.nu]
-    return np.concatenate([block.reshape(*draws.shape, -1) for block in blocks], axis=-1)
+    """All parameters but the correlations as (chains, draws, P)."""
+    listed = [block for block in list_parameters(draws) if block.kind != "omega"]
+    return np.concatenate([block.drawn(draws) for block in listed], axis=-1)

@@ -21,7 +21,8 @@ from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_da
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.least_squares import Regressions, TDistributions, fit_cells, fit_cells_beside
 from skhlm.methods.arguments import COVERAGE, KIND, UNIT_INTERVAL, check_quantiles, checked
-from skhlm.posterior.posterior import Kind, central
+from skhlm.numerics.quantiles import central
+from skhlm.posterior.prediction import Kind
 
 _Self = TypeVar("_Self", bound="_LeastSquares")
 

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine import Problem
-from skhlm.families import Family, find_family
+from skhlm.families import Evidence, Family, LocationFamily, find_family
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.design import (
     Ranges,
@@ -162,14 +162,7 @@ def prepare(
         rows, data.predictor_names, autoscale=model.autoscale, fit_intercept=model.fit_intercept
     )
     problem = Problem(
-        evidence=family.evidence(
-            units.predictors(rows.X),
-            units.outcome(rows.y),
-            rows.weight,
-            rows.cell,
-            len(rows.codes),
-            priors.auxiliary,
-        ),
+        evidence=_evidence(rows, units, family, priors),
         codes=rows.codes,
         n_levels=groups.n_levels,
         varying=varying,
@@ -178,20 +171,24 @@ def prepare(
         priors=priors,
     )
     labels = name_parameters(groups, names, varying, units)
-    weights = rows.level_weights(groups.n_levels)
-    ranges = learn_ranges(rows)
     spec = ModelSpec(
-        data.columns,
-        groups,
-        labels,
-        units,
-        weights,
-        rows.codes,
-        ranges,
+        columns=data.columns,
+        groups=groups,
+        labels=labels,
+        units=units,
+        level_weights=rows.level_weights(groups.n_levels),
+        combinations=rows.codes,
+        ranges=learn_ranges(rows),
         outcome_name=name_of_outcome(y),
         priors=_kept(model.priors),
     )
     return problem, spec, rows
+
+
+def _evidence(rows: Rows, units: Units, family: LocationFamily, priors: Priors) -> Evidence:
+    """What the likelihood sees of the rows, in the model's units."""
+    X, y = units.predictors(rows.X), units.outcome(rows.y)
+    return family.evidence(X, y, rows.weight, rows.cell, len(rows.codes), priors.auxiliary)
 
 
 def _kept(priors: Any) -> Any:

@@ -33,7 +33,7 @@ from skhlm.methods.continuation import continue_from
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
-from skhlm.posterior import Posterior
+from skhlm.posterior import Posterior, at_zero
 from skhlm.preparation import ModelSpec, prepare
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
@@ -357,8 +357,8 @@ def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict
     """The attributes that scikit-learn's users look at first: posterior means, or modes."""
     if mode is not None:
         posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
-    kappa = posterior.kappa_at_zero().mean(axis=-1)
-    taus = [posterior.tau_at_zero(g).mean(axis=-1) for g in range(len(labels.factors))]
+    kappa = at_zero.kappa(posterior).mean(axis=-1)
+    taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
     intercept = posterior.units.fit_intercept
     auxiliary = {
         f"{name}_": float(posterior.auxiliary[name].mean())

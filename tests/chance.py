@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 
 import skhlm.random_state
 from skhlm._typing import Floats
-from skhlm.diagnostics.convergence import ess_mean
+from skhlm.numerics.convergence import ess_mean
 
 SHIFT = int(os.environ.get("SKHLM_TEST_SEED", "0"))
 """Added to what seeds tests and examples: ``SKHLM_TEST_SEED=7 pytest``."""

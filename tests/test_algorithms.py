@@ -17,7 +17,7 @@ from skhlm.engine import approximation
 from skhlm.engine.approximation import _resample, _weighed
 from skhlm.engine.program.runs import INITIAL_RADIUS, Approximation
 from skhlm.exceptions import SamplingError
-from skhlm.posterior import Posterior
+from skhlm.posterior import Posterior, at_zero
 from skhlm.preparation import prepare
 from skhlm.priors import Cauchy
 from tests.chance import assert_near
@@ -126,7 +126,7 @@ def test_the_mode_does_not_depend_on_the_seed():
 def test_laplace_has_the_means_of_its_draws():
     model = regressor(algorithm="laplace").fit(X, Y)
     np.testing.assert_allclose(model.sigma_, model._posterior.auxiliary["sigma"].mean())
-    np.testing.assert_allclose(model.coef_, model._posterior.kappa_at_zero().mean(axis=1)[1:])
+    np.testing.assert_allclose(model.coef_, at_zero.kappa(model._posterior).mean(axis=1)[1:])
 
 
 @pytest.mark.parametrize("algorithm", APPROXIMATIONS)

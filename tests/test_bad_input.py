@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMRegressor
 from skhlm.exceptions import IdentificationWarning
+from skhlm.posterior import at_zero
 from skhlm.preparation import prepare
 
 N = 24
@@ -219,7 +220,7 @@ def test_what_the_data_do_not_tell_is_fitted_by_the_prior_with_one_warning(X, y,
 def test_the_coefficient_of_a_constant_predictor_comes_from_its_prior():
     model = short(groups="country", varying="intercept")
     fit_noting(model, FRAME.drop(columns="region").assign(price=7.0), Y)
-    price = model._posterior.kappa_at_zero()[2]
+    price = at_zero.kappa(model._posterior)[2]
     prior = 10 * np.std(Y)  # normal(0, 10) in units of sd(y), as the column is not scaled
     assert abs(price.mean()) < 5 * prior / np.sqrt(len(price))
     assert 0.3 < price.std() / prior < 3

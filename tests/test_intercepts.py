@@ -12,7 +12,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import GroupEffectsDisplay, HLMRegressor, ShrinkageDisplay, TraceDisplay
-from skhlm.diagnostics.convergence import convergence
+from skhlm.numerics.convergence import convergence
 from skhlm.reports import export
 
 pytest.importorskip("matplotlib")
@@ -79,7 +79,7 @@ def test_attributes_are_those_of_the_summary(model, parameters):
 
 
 def test_effects_and_exports_are_those_of_the_summary(model, parameters):
-    groups = export.Groups()
+    groups = export.Contents()
     export.add_parameters(groups, model._posterior, model._spec.labels)
     exported = {name: x.mean((0, 1)) for name, x in groups.arrays["posterior"].items()}
     for name in ("kappa", "tau", "omega", "sigma"):

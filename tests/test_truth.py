@@ -15,6 +15,7 @@ import pytest
 
 from skhlm import HLMRegressor
 from skhlm.datasets import make_campaigns
+from skhlm.posterior import at_zero
 from skhlm.priors import Cauchy, Normal, StudentT
 from tests import oracle
 from tests.chance import SHIFT, assert_near, largest, mean_error, sd_error
@@ -165,13 +166,13 @@ def _chains(fitted: HLMRegressor) -> Iterator[tuple[tuple, np.ndarray]]:
     draws = {key(name, ""): values for name, values in posterior.auxiliary.items()}
     draws |= {
         key("kappa", name): kappa
-        for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True)
+        for name, kappa in zip(labels.coefficients, at_zero.kappa(posterior), strict=True)
     }
     for g, levels in enumerate(labels.levels):
-        names, delta = labels.varying_names(g), posterior.delta_at_zero(g)
-        omega = posterior.omega_at_zero(g) if posterior.omega else None
+        names, delta = labels.varying_names(g), at_zero.delta(posterior, g)
+        omega = at_zero.omega(posterior, g) if posterior.omega else None
         for k, name in enumerate(names):
-            draws[key("tau", name, g)] = posterior.tau_at_zero(g)[k]
+            draws[key("tau", name, g)] = at_zero.tau(posterior, g)[k]
             for j, level in enumerate(levels):
                 draws[key("delta", name, g, level)] = delta[j, k]
             for i in range(k) if omega is not None else ():
@@ -363,7 +364,7 @@ def test_coefficients_of_combinations_with_slopes_that_vary_alone():
     fitted = case.fit(autoscale=True)
     (g_codes, g_levels), (h_codes, h_levels) = map(case.levels, case.factors)
     combinations = sorted(set(zip(g_codes, h_codes, strict=True)))
-    chains = fitted._posterior.coefficients_at_zero(np.array(combinations))
+    chains = at_zero.coefficients(fitted._posterior, np.array(combinations))
     chains = chains.reshape(-1, 4, chains.shape[2] // 4)
     asked = [{"g": g_levels[g][0], "h": h_levels[h][0]} for g, h in combinations]
     table: Table = {

@@ -12,18 +12,19 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm._typing import Bools, Floats
 from skhlm.diagnostics.checks import Check, Verdict, judge, worst_verdict
-from skhlm.diagnostics.convergence import e_bfmi
 from skhlm.diagnostics.extremes import Extreme, Extremes, find_degenerate, find_extremes
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
+from skhlm.numerics.convergence import e_bfmi
+from skhlm.numerics.importance import K_RELIABLE
 
 RHAT_WARN, RHAT_FAIL = 1.01, 1.05
 ESS_WARN, ESS_FAIL = 100, 10  # for each chain
 DIVERGENT_FAIL = 0.01  # share of the draws
 TREEDEPTH_NOTE = 0.01  # share of the draws
 E_BFMI_WARN = 0.3
-PARETO_K_WARN, PARETO_K_FAIL = 0.7, 1.0
+PARETO_K_WARN, PARETO_K_FAIL = K_RELIABLE, 1.0
 IMPORTANCE_ESS_WARN = 100  # of all draws together
 
 _OURS = "our choice"

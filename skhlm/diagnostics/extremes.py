@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from itertools import compress, islice
 from typing import NamedTuple
 
 import numpy as np
 
 from skhlm._typing import Bools, Floats
-from skhlm.diagnostics.convergence import Convergence, convergence
 from skhlm.draws import Draws
-from skhlm.inputs.labels import Labels, pairs, paths
+from skhlm.inputs.labels import Labels
+from skhlm.numerics.convergence import Convergence, convergence
+from skhlm.posterior.parameters import Block, list_parameters
 
 
 class Extreme(NamedTuple):
@@ -32,12 +33,9 @@ class Extremes(NamedTuple):
     ess_tail: Extreme
 
 
-_Block = tuple[Floats, Callable[[int], str]]  # draws (chains, draws, P) and names of P parameters
-
-
 def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
     """Largest R-hat and smallest ESS over all parameters."""
-    extremes = [_extremes_of_block(block, n_threads) for block in _blocks(draws, labels)]
+    extremes = [_extremes_of(block, draws, labels, n_threads) for block in _blocks(draws)]
     rhats, bulks, tails = zip(*extremes, strict=True)
     return Extremes(
         max(rhats, key=lambda extreme: -np.inf if np.isnan(extreme.value) else extreme.value),
@@ -49,10 +47,16 @@ def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
 def find_degenerate(draws: Draws, labels: Labels) -> list[str]:
     """Parameters whose draws are all equal or not all finite."""
     return [
-        name(i)
-        for x, name in _blocks(draws, labels)
-        for i in np.flatnonzero(_degenerate(x)).tolist()
+        str(name)
+        for block in _blocks(draws)
+        for name in compress(block.names(labels), _degenerate(block.drawn(draws)))
     ]
+
+
+def _blocks(draws: Draws) -> list[Block]:
+    """All parameters, factor by factor: of equally bad ones the first is named."""
+    blocks = [block for block in list_parameters(draws) if block.drawn(draws).size]
+    return sorted(blocks, key=lambda block: block.g)
 
 
 def _degenerate(x: Floats) -> Bools:
@@ -68,13 +72,17 @@ def _unknown_first(extreme: Extreme) -> float:
     return -np.inf if np.isnan(extreme.value) else extreme.value
 
 
-def _extremes_of_block(block: _Block, n_threads: int) -> Extremes:
+def _extremes_of(block: Block, draws: Draws, labels: Labels, n_threads: int) -> Extremes:
     """Largest R-hat and smallest ESS of one block of parameters."""
-    x, name = block
-    rhat, bulk, tail = _checked(x, n_threads)
+    rhat, bulk, tail = _checked(block.drawn(draws), n_threads)
     largest = 0 if np.isnan(rhat).all() else int(np.nanargmax(rhat))
     places = [(rhat, largest), (bulk, int(np.argmin(bulk))), (tail, int(np.argmin(tail)))]
-    return Extremes(*(Extreme(float(value[i]), name(i)) for value, i in places))
+    return Extremes(*(Extreme(float(x[i]), _name(block, i, labels)) for x, i in places))
+
+
+def _name(block: Block, i: int, labels: Labels) -> str:
+    """What the ith parameter of a block is called."""
+    return str(next(islice(block.names(labels), i, None)))
 
 
 def _checked(x: Floats, n_threads: int) -> Convergence:
@@ -88,31 +96,3 @@ def _checked(x: Floats, n_threads: int) -> Convergence:
         np.where(degenerate, 0, bulk),
         np.where(degenerate, 0, tail),
     )
-
-
-def _blocks(draws: Draws, labels: Labels) -> Iterator[_Block]:
-    """All parameters of the model, leaving out what is constant by definition."""
-    if draws.kappa.shape[2]:
-        yield draws.kappa, lambda i: f"kappa[{labels.coefficients[i]}]"
-    for name, values in draws.auxiliary.items():
-        yield values[:, :, None], [name].__getitem__
-    for g in range(len(labels.factors)):
-        yield from _blocks_of_factor(draws, labels, g)
-
-
-def _blocks_of_factor(draws: Draws, labels: Labels, g: int) -> Iterator[_Block]:
-    """tau, the correlations and the effects of one factor."""
-    factor, names, levels = labels.factors[g], labels.varying_names(g), labels.levels[g]
-    if not names:
-        return
-    yield draws.tau[g], lambda i: f"tau[{factor}, {names[i]}]"
-    if draws.omega and len(names) > 1:
-        rows, columns = pairs(len(names))
-        pair_names = labels.pair_names(g)
-        yield draws.omega[g][:, :, rows, columns], lambda i: f"omega[{factor}, {pair_names[i]}]"
-
-    def effect(i: int) -> str:
-        level, j = divmod(i, len(names))
-        return f"delta[{factor}, {paths(levels)[level]}, {names[j]}]"
-
-    yield draws.delta[g].reshape(*draws.shape, -1), effect

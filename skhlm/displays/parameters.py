@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.diagnostics.convergence import ess_bulk
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.labels import Labels, paths
+from skhlm.inputs.labels import Labels
 from skhlm.methods.fitted import Fitted
-from skhlm.posterior import Posterior
-from skhlm.reports.parameters import population_parameters
+from skhlm.numerics.convergence import ess_bulk
+from skhlm.posterior import Posterior, at_zero
+from skhlm.posterior.parameters import list_parameters, list_population
 
 MOST_PANELS = 16
 
@@ -63,30 +63,30 @@ def chains_of(model: Fitted, parameters: Sequence[str] | str | None) -> Chains:
 
 def _population(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
     """Everything but the group effects, by name."""
-    titled = population_parameters(posterior, titles)
-    named = population_parameters(posterior, labels)
-    return {
-        parameter.name: _Known(title.name, partial(np.asarray, parameter.draws))
-        for parameter, title in zip(named, titled, strict=True)
-    }
+    found = {}
+    for block in list_population(posterior):
+        names = zip(block.names(labels), block.names(titles), strict=True)
+        draws = np.atleast_2d(block.reported(posterior))
+        for (name, title), values in zip(names, draws, strict=True):
+            found[str(name)] = _Known(str(title), partial(np.asarray, values))
+    return found
 
 
 def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
     """The group effects, by name."""
     found = {}
-    for g, factor in enumerate(labels.factors):
-        names = list(zip(labels.varying_names(g), titles.varying_names(g), strict=True))
-        for number, level in enumerate(paths(labels.levels[g])):
-            place = f"delta[{factor}, {level}"
-            for j, (name, title) in enumerate(names):
-                draws = partial(_effect, posterior, g, number, j)
-                found[f"{place}, {name}]"] = _Known(f"{place}, {title}]", draws)
+    for block in [block for block in list_parameters(posterior) if block.kind == "delta"]:
+        n_varying = len(posterior.varying[block.g])
+        names = zip(block.names(labels), block.names(titles), strict=True)
+        for i, (name, title) in enumerate(names):
+            draws = partial(_effect, posterior, block.g, *divmod(i, n_varying))
+            found[str(name)] = _Known(str(title), draws)
     return found
 
 
 def _effect(posterior: Posterior, g: int, level: int, j: int) -> Floats:
     """Draws (S,) of the effect of a level of factor g on the jth coefficient that varies by it."""
-    effects: Floats = posterior.delta_at_zero(g, slice(level, level + 1))[0, j]
+    effects: Floats = at_zero.delta(posterior, g, slice(level, level + 1))[0, j]
     return effects
 
 

@@ -15,6 +15,7 @@ from skhlm.displays.style import BLACK, BLUE
 from skhlm.inputs.frames import check_observed, name_of_outcome
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.fitted_rows import rows_to_check
+from skhlm.posterior import prediction
 from skhlm.random_state import seed_of
 from skhlm.wrappers import find_model
 
@@ -211,8 +212,8 @@ def _replicate_training(
     route = find_hierarchical(estimator)
     predictors, codes, new_levels, observed = rows_to_check(route.model, None, None)
     rng = np.random.default_rng(seed_of(random_state))
-    replicated = route.model._posterior.joint_draws(
-        predictors, codes, new_levels, n_replicates, rng
+    replicated = prediction.joint_draws(
+        route.model._posterior, predictors, codes, new_levels, n_replicates, rng
     )
     return route.outcomes(observed), route.outcomes(replicated)
 

@@ -1,8 +1,7 @@
 """Inference: a scaled problem goes in, draws of its posterior come out."""
 
 from skhlm.engine.algorithms import infer
-from skhlm.engine.earlier import Earlier
-from skhlm.engine.inference import Inference
+from skhlm.engine.inference import Earlier, Inference
 from skhlm.engine.problem import Covariance, Problem
 from skhlm.engine.settings import Algorithm, SamplerSettings, choose_settings
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from skhlm.engine.approximation import run_approximation
-from skhlm.engine.earlier import Earlier
-from skhlm.engine.inference import Diagnose, Inference
+from skhlm.engine.inference import Diagnose, Earlier, Inference
 from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
-from skhlm.engine.program.progress import Progress
+from skhlm.engine.program import Progress
 from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError

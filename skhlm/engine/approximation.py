@@ -14,16 +14,14 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import ImportanceStatistics
 from skhlm.engine.inference import Diagnose, Inference
-from skhlm.engine.program.data_block import DataBlock
-from skhlm.engine.program.progress import Progress
-from skhlm.engine.program.runs import Approximation, advi, laplace, pathfinder
+from skhlm.engine.program import Approximation, DataBlock, Progress, advi, laplace, pathfinder
 from skhlm.engine.settings import Algorithm, SamplerSettings
 from skhlm.engine.target import Target
 from skhlm.exceptions import SamplingError
 from skhlm.numerics.importance import K_RELIABLE, smooth
 
-_Run = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
-_RUNS: dict[Algorithm, _Run] = {
+_Method = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
+_RUNS: dict[Algorithm, _Method] = {
     "advi": advi,
     "laplace": laplace,
     "map": laplace,

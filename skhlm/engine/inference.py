@@ -1,14 +1,42 @@
-"""What an algorithm returns."""
+"""What an algorithm is given beside the problem, and what it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from skhlm.diagnostics import Diagnostics
-from skhlm.draws import Draws, SamplerStatistics
+from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 
-Diagnose = Callable[..., Diagnostics]  # of draws, statistics and the algorithm's name
+
+class Diagnose(Protocol):
+    """What says how well draws were made."""
+
+    def __call__(
+        self,
+        draws: Draws,
+        statistics: SamplerStatistics | ImportanceStatistics,
+        *,
+        algorithm: str = "nuts",
+        n_threads: int = 1,
+    ) -> Diagnostics:
+        """Checks of draws, from what the algorithm says of them."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Where an earlier fit of a similar problem ended, in the units and levels of the present one.
+
+    =============  ===========  =========================================================
+    field          shape        what it is
+    =============  ===========  =========================================================
+    ``last``       (chains, 1)  where each chain ended; no effect for a level not seen
+    ``step_size``               of the sampler, if there was one
+    =============  ===========  =========================================================
+    """
+
+    last: Draws
+    step_size: float | None
 
 
 @dataclass(frozen=True)

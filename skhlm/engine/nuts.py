@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from skhlm.diagnostics.diagnostics import ESS_WARN, RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference
-from skhlm.engine.program.progress import Progress
-from skhlm.engine.program.runs import Start, sample
+from skhlm.engine.program import Progress, Start, sample
 from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import Target
-from skhlm.engine.tree_map.forward import Coordinates
+from skhlm.engine.tree_map import Coordinates
 
 _MIN_ESS_A_DRAW = 0.2
 _MARGIN = 1.25  # bounds are aimed at with some room

@@ -8,16 +8,25 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import Draws
-from skhlm.engine.earlier import Earlier
+from skhlm.engine.inference import Earlier
 from skhlm.engine.problem import Problem
-from skhlm.engine.program.columns import initial_values, read_coordinates
-from skhlm.engine.program.data_block import DataBlock, build_data_block
-from skhlm.engine.program.runs import INITIAL_RADIUS, Start
-from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.quick_fit.recalibration import recalibrate
-from skhlm.engine.tree_map.backward import to_coordinates
-from skhlm.engine.tree_map.forest import Forest, learn_forest
-from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.engine.program import (
+    INITIAL_RADIUS,
+    DataBlock,
+    Start,
+    build_data_block,
+    initial_values,
+    read_coordinates,
+)
+from skhlm.engine.quick_fit import calibrate, recalibrate
+from skhlm.engine.tree_map import (
+    Coordinates,
+    Forest,
+    MapConstants,
+    learn_forest,
+    to_coordinates,
+    to_draws,
+)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from skhlm.files.restoration import (
 from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
 from skhlm.posterior import NEW, Posterior
+from skhlm.posterior.parameters import list_parameters
 from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
 
@@ -206,7 +207,7 @@ def _parameters(model: HLMRegressor) -> dict[str, Any]:
 
 
 def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
-    """Arrays that belong to no factor."""
+    """Draws of all parameters, and what belongs to no factor."""
     spec, posterior = model._fit.spec, model._fit.posterior
     units, ranges = spec.units, spec.ranges
     found: dict[str, Array] = {
@@ -216,29 +217,24 @@ def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
         "high": ranges.high,
         "typical": ranges.mean,
         "combinations": spec.combinations,
-        "kappa": posterior.draws.kappa,
         "mean": posterior.mean.kappa[:, 0],
         "noise": posterior.noise,
     }
-    return found | posterior.auxiliary
+    return found | {block.key: block.kept(posterior) for block in list_parameters(posterior)}
 
 
 def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
-    """Arrays of factor g: its levels, draws of its effects and of their scales."""
+    """Arrays of factor g beside its parameters' draws: its levels, what is known of them."""
     fit = model._fit
     spec, posterior = fit.spec, fit.posterior
-    factor, delta = spec.groups.factors[g], posterior.draws.delta[g]
+    factor = spec.groups.factors[g]
     found: dict[str, Array] = {
         "parent": factor.parent,
         "label": factor.label,
         "weight": spec.level_weights[g],
-        "delta": delta[:-2],
-        "new": delta[NEW],
+        "new": posterior.draws.delta[g][NEW],
         "mean": posterior.mean.delta[g][:-2, :, 0],
-        "tau": posterior.tau[g],
     }
-    if posterior.omega:
-        found["omega"] = posterior.omega[g]
     if fit.level_data.information:
         found |= {name: tables[g] for name, tables in vars(fit.level_data).items()}
     return found

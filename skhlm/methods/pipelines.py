@@ -12,7 +12,7 @@ from skhlm._typing import Floats
 from skhlm.methods.arguments import COVERAGE, KIND
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import MovingInput, Seen, find_input
-from skhlm.posterior import Kind
+from skhlm.posterior import Kind, prediction
 from skhlm.reports import curves
 from skhlm.reports.frames import frame_along
 
@@ -103,8 +103,8 @@ def response_curve(
     moving = find_input(route, X, feature)
     points = moving.check_grid(grid)
     seen = moving.see(moving.with_others(points)).first(len(points))
-    ends = model._posterior.interval(seen.flat, seen.flat_codes, coverage, kind)
-    mean = model._posterior.expected_value(seen.flat, seen.flat_codes)
+    ends = prediction.interval(model._posterior, seen.flat, seen.flat_codes, coverage, kind)
+    mean = prediction.expected_value(model._posterior, seen.flat, seen.flat_codes)
     lower, upper = route.intervals(ends).T
     numbers = {"mean": route.outcomes(mean), "lower": lower, "upper": upper}
     numbers["extrapolated"] = seen.outside

@@ -18,7 +18,7 @@ from skhlm.methods.arguments import (
     checked,
 )
 from skhlm.methods.fitted import Fitted
-from skhlm.posterior import Kind, scoring
+from skhlm.posterior import Kind, prediction, scoring
 from skhlm.posterior.joint_density import joint_log_density
 from skhlm.random_state import seed_of
 
@@ -46,10 +46,10 @@ class Predicting(Fitted):
             there, and ``family="normal"`` has a standard deviation always.
         """
         predictors, codes, _ = self._rows(X)
-        mean = self._posterior.expected_value(predictors, codes)
+        mean = prediction.expected_value(self._posterior, predictors, codes)
         if not return_std:
             return mean
-        return mean, self._posterior.predictive_std(predictors, codes)
+        return mean, prediction.predictive_std(self._posterior, predictors, codes)
 
     @checked({"coverage": COVERAGE, "kind": KIND})
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
@@ -82,7 +82,7 @@ class Predicting(Fitted):
         Student-t distributions that the draws stand for, and reach as far as their tails.
         """
         predictors, codes, _ = self._rows(X)
-        return self._posterior.interval(predictors, codes, coverage, kind)
+        return prediction.interval(self._posterior, predictors, codes, coverage, kind)
 
     @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(
@@ -115,7 +115,9 @@ class Predicting(Fitted):
         """
         probabilities = check_quantiles(quantiles)
         predictors, codes, _ = self._rows(X)
-        return self._posterior.quantiles(predictors, codes, probabilities.tolist(), kind)
+        return prediction.quantiles(
+            self._posterior, predictors, codes, probabilities.tolist(), kind
+        )
 
     @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "kind": KIND})
     def sample_y(
@@ -144,7 +146,9 @@ class Predicting(Fitted):
         predictors, codes, columns = self._rows(X)
         new_levels = self._spec.groups.new_levels(columns, codes)
         rng = np.random.default_rng(seed_of(random_state))
-        return self._posterior.joint_draws(predictors, codes, new_levels, n_samples, rng, kind)
+        return prediction.joint_draws(
+            self._posterior, predictors, codes, new_levels, n_samples, rng, kind
+        )
 
     def log_predictive_density(self, X: Any, y: Any) -> Floats:
         """Log density of a new observation at y, each row by itself: log mean_s p(y_i | theta^s).

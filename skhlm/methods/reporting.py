@@ -442,7 +442,7 @@ class Reporting(Fitted):
         ``arviz.plot_trace(data, var_names=["kappa"])`` work as ever.
         """
         check_is_fitted(self)
-        groups = export.Groups()
+        groups = export.Contents()
         posterior, labels = self._posterior, self._spec.labels
         export.add_parameters(groups, posterior, labels)
         export.add_statistics(groups, posterior, self._fit.statistics)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+BLOCK_BYTES = 2**22  # of one working array: what a processor's cache holds
+JOINT_BYTES = 2**26  # of one that must hold all rows, or all draws, at once
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

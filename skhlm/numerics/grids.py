@@ -8,9 +8,9 @@ import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 
 from skhlm._typing import Floats
+from skhlm.numerics.quantiles import TAILS
 from skhlm.numerics.scale_maps import bent, bent_slope, match_quantiles
 
-TAILS = (0.05, 0.5, 0.95)
 _DEPTH = 7.0  # log density below the maximum at which a point no longer counts
 _MAX_ROUNDS = 80
 _EPS = 64 * np.finfo(np.float64).eps

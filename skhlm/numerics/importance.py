@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.numerics.blocks import blocks
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.log_sums import log_sum_exp
 
 K_RELIABLE = 0.7
 MIN_TAIL = 5  # draws to which a generalised Pareto distribution is fitted
-BLOCK_BYTES = 2**22  # of one working array
 
 _PRIOR_SHAPE, _PRIOR_DRAWS = 0.5, 10  # k is drawn to 1/2 as if by ten more draws
 _SCALE_GUESS = 3  # Zhang and Stephens' constant of the prior of b
@@ -89,14 +89,6 @@ def smooth(log_ratios: Floats, r_eff: float = 1.0) -> SmoothedWeights:
 def k_threshold(n_draws: int) -> float:
     """The largest k at which so many draws suffice: min(1 - 1 / log10(S), 0.7)."""
     return min(1 - 1 / float(np.log10(n_draws)), K_RELIABLE) if n_draws > 1 else -np.inf
-
-
-def log_sum_exp(x: Floats) -> Floats:
-    """Find log sum exp(x) along the last axis: (..., S) -> (...)."""
-    largest = x.max(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total: Floats = np.log(np.exp(x - largest).sum(axis=-1)) + largest[..., 0]
-    return total
 
 
 def _smooth(log_ratios: Floats, r_eff: float) -> tuple[Floats, Floats, Floats]:

@@ -75,3 +75,14 @@ def diagonal(v: Floats) -> Floats:
     for k in range(len(v)):
         D[k, k] = v[k]
     return D
+
+
+def root(A: Floats) -> Floats:
+    """R with R R' = A, (K, K, S) -> (S, K, K): the batch comes first here, as in LAPACK.
+
+    By eigenvectors, as A may be singular: correlations within rounding of 1 have no Cholesky
+    factor.
+    """
+    values, vectors = np.linalg.eigh(np.moveaxis(A, -1, 0))
+    roots: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    return roots

@@ -8,7 +8,9 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.inputs.design import Rows
-from skhlm.posterior.posterior import Posterior, central, quantiles_of
+from skhlm.numerics.quantiles import central, quantiles_of
+from skhlm.posterior import prediction
+from skhlm.posterior.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,9 @@ def r2_draws(posterior: Posterior, rows: Rows) -> Floats:
     center = np.average(rows.y, weights=rows.weight)
     share = rows.weight / rows.weight.sum()
     moments = np.zeros((4, posterior.n_draws))  # sums of fit and residual, and of their squares
-    for chosen, expected in posterior.blocks(rows.X, rows.codes[rows.cell], width=3):
+    for chosen, expected in prediction.draws_of_mean(
+        posterior, rows.X, rows.codes[rows.cell], width=3
+    ):
         fit, w = expected - center, share[chosen]
         residual = (rows.y[chosen] - center)[:, None] - fit
         moments += [w @ fit, w @ residual, w @ fit**2, w @ residual**2]

@@ -23,9 +23,10 @@ from scipy.stats import qmc
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.location import LocationFamily
-from skhlm.numerics.blocks import blocks
-from skhlm.posterior.posterior import JOINT_BYTES, NEW, NO_EFFECT, Coefficients, Posterior
-from skhlm.posterior.scoring import log_mean_exp
+from skhlm.numerics.blocks import JOINT_BYTES, blocks
+from skhlm.numerics.log_sums import log_mean_exp
+from skhlm.numerics.small_matrices import root
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
 
 _N_POINTS = 16  # of the importance sampler, from each of its two proposals
 _N_STEPS = 10  # towards the mode that centres one of them
@@ -73,19 +74,19 @@ def joint_log_density(
     Z = posterior.units.centred(X)
     parts = list(_components(Z, codes, new_levels, posterior.varying))
     known = np.where(codes == NEW, NO_EFFECT, codes)
-    roots = [_root(posterior.covariance(g)) for g in range(len(posterior.varying))]
+    roots = [root(posterior.covariance(g)) for g in range(len(posterior.varying))]
     rng = np.random.default_rng(0)
     result = np.empty(posterior.n_draws)
     for draws in blocks(posterior.n_draws, JOINT_BYTES // (8 * _size(len(X), parts, posterior))):
         some = {name: values[draws] for name, values in posterior.auxiliary.items()}
         noise = _Noise(posterior.family, some)
-        residual = y[:, None] - _some(posterior.draws, draws).expected_value(Z, known)
+        residual = y[:, None] - posterior.draws.some(draws).expected_value(Z, known)
         total = np.zeros(residual.shape[1])
         alone = np.ones(len(y), dtype=bool)
         for part in parts:
             alone[part.rows] = False
-            root = part.root([root[draws] for root in roots])
-            total += noise.integral(part.Z @ root, residual[part.rows].T, weight[part.rows], rng)
+            of_part = part.root([of_factor[draws] for of_factor in roots])
+            total += noise.integral(part.Z @ of_part, residual[part.rows].T, weight[part.rows], rng)
         result[draws] = total + noise.log_likelihood(residual[alone].T, weight[alone])
     return float(log_mean_exp(result))
 
@@ -216,19 +217,6 @@ def _members(label: Ints) -> dict[int, Ints]:
     order = np.argsort(label, kind="stable")
     names, starts = np.unique(label[order], return_index=True)
     return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=bool(len(names))))
-
-
-def _root(covariance: Floats) -> Floats:
-    """R with R R' = Sigma for each draw, (K, K, S) -> (S, K, K); Sigma may be singular."""
-    values, vectors = np.linalg.eigh(np.moveaxis(covariance, -1, 0))
-    root: Floats = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
-    return root
-
-
-def _some(draws: Coefficients, chosen: slice) -> Coefficients:
-    """Coefficients of some draws."""
-    delta = tuple(effects[..., chosen] for effects in draws.delta)
-    return Coefficients(draws.kappa[:, chosen], delta, draws.varying)
 
 
 def _normal_points(n_draws: int, q: int, rng: np.random.Generator) -> Floats:

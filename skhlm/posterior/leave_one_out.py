@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
-from skhlm._typing import Floats, Ints
-from skhlm.diagnostics.convergence import MIN_DRAWS, ess_mean
+from skhlm._typing import Floats
 from skhlm.inputs.design import Rows
-from skhlm.numerics.importance import k_threshold, log_sum_exp, smooth
+from skhlm.numerics.convergence import MIN_DRAWS, ess_mean
+from skhlm.numerics.importance import k_threshold, smooth
+from skhlm.numerics.log_sums import log_sum_exp
 from skhlm.posterior.posterior import Posterior
+from skhlm.posterior.scoring import log_likelihood
 
 ROWS_FOR_EFFICIENCY = 100
 _SAME = 1e-6  # relative difference that float32 may make
@@ -197,7 +198,7 @@ def leave_one_out(
     """
     r_eff = relative_efficiency(posterior, rows)
     values = np.empty((len(rows.y), 3))
-    for chosen, log_p in log_likelihood(posterior, rows, width=8):
+    for chosen, log_p in log_likelihood(posterior, rows.X, rows.codes[rows.cell], rows.y, width=8):
         values[chosen] = _leave_out(log_p, rows.weight[chosen], r_eff)
     elpd, p_loo, k = values.T
     total, error = _sum_and_error(elpd, rows.weight)
@@ -227,26 +228,15 @@ def _given(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame({"row": rows.given, "weight": rows.given_weight})
 
 
-def log_likelihood(
-    posterior: Posterior, rows: Rows, width: int = 4
-) -> Iterator[tuple[Ints, Floats]]:
-    """Which rows, (b,), and log p(y_i | draw), (b, S), a block at a time; width as in `blocks`."""
-    for chosen, expected in posterior.blocks(rows.X, rows.codes[rows.cell], width):
-        y = rows.y[chosen, None]
-        yield chosen, posterior.family.log_density(y, expected, posterior.auxiliary)
-
-
 def relative_efficiency(posterior: Posterior, rows: Rows) -> float:
     """Effective draws of p(y_i | draw) over draws, averaged over rows evenly spaced."""
     if posterior.n_chains == 0:
         return 1.0
     n = len(rows.y)
     some = np.unique(np.linspace(0, n - 1, min(n, ROWS_FOR_EFFICIENCY)).astype(np.int64))
-    few = replace(
-        rows, X=rows.X[some], y=rows.y[some], weight=rows.weight[some], cell=rows.cell[some]
-    )
+    few = rows.X[some], rows.codes[rows.cell[some]], rows.y[some]
     efficiencies = [
-        _efficiency(log_p, posterior.n_chains) for _, log_p in log_likelihood(posterior, few)
+        _efficiency(log_p, posterior.n_chains) for _, log_p in log_likelihood(posterior, *few)
     ]
     known = np.concatenate(efficiencies)
     known = known[np.isfinite(known)]

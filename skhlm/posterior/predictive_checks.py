@@ -9,8 +9,10 @@ import pandas as pd
 
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.numerics.blocks import blocks
-from skhlm.posterior.posterior import JOINT_BYTES, Posterior, central, quantiles_of
+from skhlm.numerics.blocks import JOINT_BYTES, blocks
+from skhlm.numerics.quantiles import central, quantiles_of
+from skhlm.posterior import prediction
+from skhlm.posterior.posterior import Posterior
 
 Statistic = Callable[[Floats], Floats]  # along the first axis: (n, ...) -> (...)
 
@@ -50,7 +52,7 @@ def predictive_check(
     ----------
     posterior : Posterior
     X, codes, new_levels
-        Predictors (n, p), levels and new levels (n, G) of the rows, as in `Posterior.joint_draws`.
+        Predictors (n, p), levels and new levels (n, G) of the rows, as in `prediction.joint_draws`.
     y : ndarray of shape (n,)
     statistics : sequence of names and functions of an array along its first axis
     groups : sequence of ndarrays
@@ -72,7 +74,7 @@ def predictive_check(
     replicated = np.empty((*observed.shape, n_samples))
     for block in blocks(n_samples, JOINT_BYTES // (8 * len(y))):
         size = block.stop - block.start
-        draws = posterior.joint_draws(X, codes, new_levels, size, rng)
+        draws = prediction.joint_draws(posterior, X, codes, new_levels, size, rng)
         replicated[..., block] = _values(draws, statistics, groups)
     lower, upper = np.moveaxis(quantiles_of(replicated, central(coverage)), -1, 0)
     frame = pd.DataFrame(

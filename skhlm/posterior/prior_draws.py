@@ -11,7 +11,9 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.families import Auxiliary, Family, LocationFamily
 from skhlm.inputs.design import Units
-from skhlm.posterior.posterior import Kind, Posterior
+from skhlm.posterior import prediction
+from skhlm.posterior.posterior import Posterior
+from skhlm.posterior.prediction import Kind
 from skhlm.priors import Gamma, LocationScale, Priors
 
 
@@ -31,7 +33,7 @@ def prior_predictive(
     """
     prior = Posterior.from_draws(draws, varying, units, family)
     new_levels = np.full_like(codes, -1)
-    return prior.joint_draws(X, codes, new_levels, prior.n_draws, rng, kind)
+    return prediction.joint_draws(prior, X, codes, new_levels, prior.n_draws, rng, kind)
 
 
 def draw_priors(

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import betaln
 from scipy.stats import t as student_t
 
 from skhlm._typing import Floats, Ints
 from skhlm.numerics.blocks import blocks
+from skhlm.numerics.log_sums import log_mean_exp
+from skhlm.posterior import prediction
 from skhlm.posterior.mixtures import CHUNK, Mixture, normal_tail
 from skhlm.posterior.posterior import Posterior
 
 _SHIFTS = (0.06, 0.19, 0.31, 0.44)  # of the order of draws: pairs that are compared
+
+
+def log_likelihood(
+    posterior: Posterior, X: Floats, codes: Ints, y: Floats, width: int = 4
+) -> Iterator[tuple[Ints, Floats]]:
+    """Which rows, (b,), and log p(y_i | draw), (b, S), a block at a time; see `draws_of_mean`."""
+    for rows, expected in prediction.draws_of_mean(posterior, X, codes, width):
+        yield rows, posterior.family.log_density(y[rows, None], expected, posterior.auxiliary)
 
 
 def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
@@ -33,7 +45,7 @@ def log_predictive_density(posterior: Posterior, X: Floats, codes: Ints, y: Floa
         In logarithms of 1 / (unit of y).
     """
     result = np.empty(len(X))
-    for rows, mixture in posterior.mixtures(X, codes, "outcome"):
+    for rows, mixture in prediction.mixtures(posterior, X, codes, "outcome"):
         result[rows] = log_mean_exp(_log_density(mixture, y[rows], posterior))
     return result
 
@@ -65,7 +77,7 @@ def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
         In units of y; see `crps_of_draws` and `crps_of_normals`.
     """
     result = np.empty(len(X))
-    for rows, mixture in posterior.mixtures(X, codes, "mean"):
+    for rows, mixture in prediction.mixtures(posterior, X, codes, "mean"):
         outcome = (mixture.mean[:, None] + posterior.noise).reshape(len(rows), -1)
         new = mixture.has_new
         result[rows[~new]] = crps_of_draws(outcome[~new], y[rows[~new]])
@@ -145,12 +157,3 @@ def interval_score(y: Floats, interval: Floats, coverage: float) -> Floats:
 def inside(y: Floats, interval: Floats) -> Floats:
     """1.0 where y lies in its interval (n, 2), ends included, else 0.0: (n,)."""
     return ((interval[:, 0] <= y) & (y <= interval[:, 1])).astype(np.float64)
-
-
-def log_mean_exp(values: Floats) -> Floats:
-    """log mean exp along the last axis, (..., S) -> (...), without overflow."""
-    largest = values.max(axis=-1)
-    shift = np.where(np.isfinite(largest), largest, 0.0)
-    with np.errstate(divide="ignore"):  # a density of zero in every draw
-        logs: Floats = np.log(np.exp(values - shift[..., None]).mean(axis=-1)) + shift
-    return logs

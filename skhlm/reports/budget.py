@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from skhlm._typing import Floats, Ints
-from skhlm.numerics.blocks import blocks
-from skhlm.posterior.posterior import BLOCK_BYTES, NEW, NO_EFFECT, Posterior
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
 
 
 def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
@@ -26,7 +26,7 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     -------
     ndarray of shape (n, G + 2)
         Parts of the population-level coefficients, of each factor, of the residual. Their sum is
-        the square of `Posterior.predictive_std`.
+        the square of `prediction.predictive_std`.
 
     Notes
     -----

@@ -11,18 +11,11 @@ import numpy as np
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.design import Ranges
-from skhlm.numerics.blocks import blocks
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.quantiles import central
+from skhlm.posterior import Kind, prediction
 from skhlm.posterior.mixtures import Mixture
-from skhlm.posterior.posterior import (
-    BLOCK_BYTES,
-    NEW,
-    NO_EFFECT,
-    Coefficients,
-    Kind,
-    Posterior,
-    central,
-    quantiles_of_mixture,
-)
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Coefficients, Posterior
 
 Derive = Callable[[Floats], Mapping[str, Any]]
 
@@ -186,7 +179,7 @@ def band_along(
     Notes
     -----
     In each draw the expected value is a + b' phi(g), so that a row costs two vectors of draws and
-    one product for each point; a point costs what a row of `Posterior.quantiles` does. The draws
+    one product for each point; a point costs what a row of `prediction.quantiles` does. The draws
     are the same at all points and for all rows: curves are smooth.
     """
     centre = posterior.units.x_center[path.columns]
@@ -195,15 +188,17 @@ def band_along(
     moves = path.values - centre
     known = np.where(codes == NEW, NO_EFFECT, codes)
     result = np.empty((len(X), len(moves), 3))
-    for rows, base in posterior.blocks(start, known, 4 * len(moves)):
+    for rows, base in prediction.draws_of_mean(posterior, start, known, 4 * len(moves)):
         values = _along(posterior, known[rows], path.columns, moves, base)
         points = np.repeat(start[rows], len(moves), axis=0)
         points[:, path.columns] = np.tile(path.values, (len(rows), 1))
         at = np.repeat(codes[rows], len(moves), axis=0)
-        mixture = posterior.mixture(values.reshape(len(points), -1), points, at, kind)
-        ends = quantiles_of_mixture(mixture, central(coverage))
+        mixture = prediction.mixture_of(
+            posterior, values.reshape(len(points), -1), points, at, kind
+        )
+        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
         result[rows, :, 1:] = ends.reshape(len(rows), len(moves), 2)
-    mean = posterior.expected_value(start, codes)
+    mean = prediction.expected_value(posterior, start, codes)
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, moves, mean)
     return result
 
@@ -219,9 +214,9 @@ def slopes_along(posterior: Posterior, codes: Ints, path: Path, coverage: float)
         none = np.zeros((len(codes[rows]), posterior.n_draws))
         values = _along(posterior, known[rows], path.columns, path.slopes, none)
         at = np.repeat(codes[rows], len(Z), axis=0)
-        variance = posterior.variance_of_new(np.tile(Z, (len(values), 1)), at)
+        variance = prediction.variance_of_new(posterior, np.tile(Z, (len(values), 1)), at)
         mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = quantiles_of_mixture(mixture, central(coverage))
+        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
         result[rows, :, 1:] = ends.reshape(*values.shape[:2], 2)
     mean = np.zeros(len(codes))
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, path.slopes, mean)
@@ -274,7 +269,7 @@ def compare_points(
         )
         variance = _variance_of_difference(posterior, points, reference, apart, rows)
         mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = quantiles_of_mixture(mixture, central(coverage))
+        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
         result[rows, :, :1] = means
         result[rows, :, 1:3] = ends.reshape(*values.shape[:2], 2)
         result[rows, :, 3] = mixture.above_zero().reshape(values.shape[:2])
@@ -294,8 +289,10 @@ def _variance_of_difference(
     ]
     T, K = points.Z.shape[1:]
     variances = [
-        posterior.variance_of_new(
-            Z[rows].reshape(-1, K), np.repeat(np.where(is_new[rows], NEW, NO_EFFECT), T, axis=0)
+        prediction.variance_of_new(
+            posterior,
+            Z[rows].reshape(-1, K),
+            np.repeat(np.where(is_new[rows], NEW, NO_EFFECT), T, axis=0),
         )
         for Z, is_new in parts
     ]

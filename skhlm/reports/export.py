@@ -16,8 +16,10 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import SamplerStatistics
 from skhlm.families import AUXILIARY
 from skhlm.inputs.columns import Label
-from skhlm.inputs.labels import Labels, pairs, paths
-from skhlm.posterior import Posterior
+from skhlm.inputs.labels import Labels, paths
+from skhlm.posterior import Posterior, prediction
+from skhlm.posterior.parameters import Block, list_parameters
+from skhlm.posterior.scoring import log_likelihood
 
 _Array = NDArray[Any]
 
@@ -27,7 +29,7 @@ _OF_FACTOR = ("", "delta_", "tau_", "omega_", "pair_", "level_", f"{_COEFFICIENT
 
 
 @dataclass
-class Groups:
+class Contents:
     """Arrays by group and variable, and what their axes after chain and draw are called.
 
     ``coords`` has the values along each named axis.
@@ -54,18 +56,23 @@ class Observed:
     y: Floats
 
 
-def add_parameters(groups: Groups, posterior: Posterior, labels: Labels) -> None:
+def add_parameters(contents: Contents, posterior: Posterior, labels: Labels) -> None:
     """The group "posterior": what `summary` and `group_effects` report, draw by draw."""
-    groups.coords[_COEFFICIENT] = list(labels.coefficients)
-    groups.add("posterior", "kappa", _by_chain(posterior.kappa_at_zero(), posterior), _COEFFICIENT)
-    for g, name in enumerate(_free_names(labels.factors)):
-        _add_factor(groups, posterior, labels, g, name)
-    for name, draws in posterior.auxiliary.items():
-        groups.add("posterior", name, _by_chain(draws, posterior))
+    contents.coords[_COEFFICIENT] = list(labels.coefficients)
+    factors = _free_names(labels.factors)
+    for g, factor in enumerate(factors):
+        _add_coordinates(contents, labels, g, factor, paired=bool(posterior.omega))
+    for block in sorted(list_parameters(posterior), key=_place):
+        values = _by_chain(block.reported(posterior), posterior)
+        if block.g >= 0:
+            _add_of_factor(contents, block, values, factors[block.g])
+        else:
+            dims = [] if block.is_auxiliary else [_COEFFICIENT]
+            contents.add("posterior", block.kind, values, *dims)
 
 
 def add_statistics(
-    groups: Groups, posterior: Posterior, statistics: SamplerStatistics | None
+    contents: Contents, posterior: Posterior, statistics: SamplerStatistics | None
 ) -> None:
     """The group "sample_stats", under the names of ArviZ, if they are of the posterior's draws."""
     if statistics is None or statistics.energy.size != posterior.n_draws:
@@ -79,50 +86,49 @@ def add_statistics(
         "acceptance_rate": statistics.accept,
         "step_size": np.repeat(statistics.step_size[:, None], statistics.energy.shape[1], axis=1),
     }.items():
-        groups.add("sample_stats", name, values)
+        contents.add("sample_stats", name, values)
 
 
 def add_observed(
-    groups: Groups, observed: Observed, labels: Labels, predictors: Sequence[str]
+    contents: Contents, observed: Observed, labels: Labels, predictors: Sequence[str]
 ) -> None:
     """The groups "observed_data" and "constant_data": y; predictors X, and levels by factor."""
-    groups.coords[_ROW] = range(len(observed.y))
-    groups.coords["predictor"] = list(predictors)
-    groups.add("observed_data", "y", observed.y, _ROW)
-    groups.add("constant_data", "X", observed.X, _ROW, "predictor")
+    contents.coords[_ROW] = range(len(observed.y))
+    contents.coords["predictor"] = list(predictors)
+    contents.add("observed_data", "y", observed.y, _ROW)
+    contents.add("constant_data", "X", observed.X, _ROW, "predictor")
     for g, factor in enumerate(_free_names(labels.factors)):
         names = np.array([*_coordinate(labels.levels[g]).astype(str), _NOT_SEEN])
         level = names[np.where(observed.codes[:, g] < 0, -1, observed.codes[:, g])]
-        groups.add("constant_data", f"level_{factor}", level, _ROW)
+        contents.add("constant_data", f"level_{factor}", level, _ROW)
 
 
-def add_log_likelihood(groups: Groups, posterior: Posterior, observed: Observed) -> None:
+def add_log_likelihood(contents: Contents, posterior: Posterior, observed: Observed) -> None:
     """The group "log_likelihood": log p(y_i | draw)."""
     values = np.empty((len(observed.y), posterior.n_draws))
-    for rows, expected in posterior.blocks(observed.X, observed.codes, width=4):
-        y = observed.y[rows, None]
-        values[rows] = posterior.family.log_density(y, expected, posterior.auxiliary)
-    groups.add("log_likelihood", "y", _by_chain(values, posterior), _ROW)
+    for rows, log_p in log_likelihood(posterior, observed.X, observed.codes, observed.y):
+        values[rows] = log_p
+    contents.add("log_likelihood", "y", _by_chain(values, posterior), _ROW)
 
 
 def add_predictive(
-    groups: Groups, posterior: Posterior, observed: Observed, rng: np.random.Generator
+    contents: Contents, posterior: Posterior, observed: Observed, rng: np.random.Generator
 ) -> None:
     """The group "posterior_predictive": an outcome of each row for each draw of the parameters."""
     shape = (len(observed.y), posterior.n_draws)
     values = posterior.family.draw_errors(posterior.auxiliary, shape, rng)
-    for rows, expected in posterior.blocks(observed.X, observed.codes):
+    for rows, expected in prediction.draws_of_mean(posterior, observed.X, observed.codes):
         values[rows] += expected
-    groups.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)
+    contents.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)
 
 
-def to_arviz(groups: Groups) -> Any:
+def to_arviz(contents: Contents) -> Any:
     """What the ArviZ that is installed works with: a DataTree, or before 1.0 an InferenceData."""
     arviz = _arviz()
-    named: dict[str, Any] = {"coords": groups.coords, "dims": groups.dims}
+    named: dict[str, Any] = {"coords": contents.coords, "dims": contents.dims}
     if arviz.__name__ == "arviz" and arviz.__version__.startswith("0."):
-        return arviz.from_dict(**groups.arrays, **named)
-    return arviz.from_dict(groups.arrays, **named)
+        return arviz.from_dict(**contents.arrays, **named)
+    return arviz.from_dict(contents.arrays, **named)
 
 
 def _arviz() -> ModuleType:
@@ -140,29 +146,37 @@ def _arviz() -> ModuleType:
     )
 
 
-def _add_factor(groups: Groups, posterior: Posterior, labels: Labels, g: int, factor: str) -> None:
-    """delta, tau and omega of factor g, which is called so."""
+def _place(block: Block) -> tuple[bool, int, bool]:
+    """Order of variables: kappa, factor by factor effects and their scales, the family's."""
+    return block.is_auxiliary, block.g, block.kind != "delta"
+
+
+def _add_coordinates(
+    contents: Contents, labels: Labels, g: int, factor: str, *, paired: bool
+) -> None:
+    """What factor g, which is called so, has along its axes; pairs if there are correlations."""
     names = labels.varying_names(g)
-    coefficient = _COEFFICIENT
     if len(names) < len(labels.coefficients):
-        coefficient = f"{_COEFFICIENT}_{factor}"
-        groups.coords[coefficient] = names
-    groups.coords[factor] = _coordinate(labels.levels[g])
-    delta = _by_chain(posterior.delta_at_zero(g), posterior)
-    groups.add("posterior", f"delta_{factor}", delta, factor, coefficient)
-    groups.add(
-        "posterior", f"tau_{factor}", _by_chain(posterior.tau_at_zero(g), posterior), coefficient
-    )
-    if posterior.omega and len(names) > 1:
-        groups.coords[f"pair_{factor}"] = labels.pair_names(g)
-        omega = posterior.omega_at_zero(g)[pairs(len(names))]
-        groups.add("posterior", f"omega_{factor}", _by_chain(omega, posterior), f"pair_{factor}")
+        contents.coords[f"{_COEFFICIENT}_{factor}"] = names
+    contents.coords[factor] = _coordinate(labels.levels[g])
+    if paired and len(names) > 1:
+        contents.coords[f"pair_{factor}"] = labels.pair_names(g)
+
+
+def _add_of_factor(contents: Contents, block: Block, values: Floats, factor: str) -> None:
+    """Effects, scales or correlations of a factor that is called so; there may be none."""
+    own = f"{_COEFFICIENT}_{factor}"
+    coefficient = own if own in contents.coords else _COEFFICIENT
+    dims = {"delta": (factor, coefficient), "tau": (coefficient,), "omega": (f"pair_{factor}",)}
+    if values.size:
+        contents.add("posterior", f"{block.kind}_{factor}", values, *dims[block.kind])
 
 
 def _by_chain(values: Floats, posterior: Posterior) -> Floats:
     """(..., S) -> (chains, draws, ...); independent draws are one chain."""
     n_chains = max(posterior.n_chains, 1)
-    return np.moveaxis(values.reshape(*values.shape[:-1], n_chains, -1), (-2, -1), (0, 1))
+    chains = values.reshape(*values.shape[:-1], n_chains, posterior.n_draws // n_chains)
+    return np.moveaxis(chains, (-2, -1), (0, 1))
 
 
 def _free_names(factors: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats, Ints
-from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels, pairs
-from skhlm.posterior.posterior import NO_EFFECT, Posterior, central, describe
+from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
+from skhlm.numerics.convergence import convergence
+from skhlm.numerics.quantiles import TAILS, central, describe
+from skhlm.posterior import at_zero
+from skhlm.posterior.parameters import list_population
+from skhlm.posterior.posterior import NO_EFFECT, Posterior
 from skhlm.reports.frames import free_names
 
 
@@ -119,13 +122,15 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         reports; ESS and R-hat are of the same numbers. Those of draws that are independent, as of
         an approximation, are NaN. Correlations come with ``covariance="full"`` only.
     """
-    rows = list(population_parameters(posterior, labels))
-    names = pd.DataFrame(
-        [(row.parameter, row.factor, row.coefficient) for row in rows],
-        columns=["parameter", "factor", "coefficient"],
-    )
-    draws = np.stack([row.draws for row in rows])
-    numbers = describe(draws, (0.05, 0.5, 0.95))
+    blocks = list_population(posterior)
+    rows = [
+        (name.kind, name.factor or "", name.coefficient or "")
+        for block in blocks
+        for name in block.names(labels)
+    ]
+    names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
+    draws = np.vstack([block.reported(posterior) for block in blocks])
+    numbers = describe(draws, TAILS)
     frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
     if not posterior.n_chains:
         return frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
@@ -154,38 +159,6 @@ class _Part(NamedTuple):
     name: str
     factors: Sequence[int]
     kappa: bool
-
-
-class Parameter(NamedTuple):
-    """One parameter and its draws, (S,)."""
-
-    parameter: str
-    factor: str
-    coefficient: str
-    draws: Floats
-
-    @property
-    def name(self) -> str:
-        """All in one: "tau[region, Intercept]"."""
-        if not self.coefficient:
-            return self.parameter
-        place = f"{self.factor}, " if self.parameter != "kappa" else ""
-        return f"{self.parameter}[{place}{self.coefficient}]"
-
-
-def population_parameters(posterior: Posterior, labels: Labels) -> Iterator[Parameter]:
-    """Everything but the group effects, intercepts at x = 0: kappa, tau, omega, the family's."""
-    for name, kappa in zip(labels.coefficients, posterior.kappa_at_zero(), strict=True):
-        yield Parameter("kappa", "", name, kappa)
-    for g, factor in enumerate(labels.factors):
-        for name, tau in zip(labels.varying_names(g), posterior.tau_at_zero(g), strict=True):
-            yield Parameter("tau", factor, name, tau)
-    for g in range(len(posterior.omega)):
-        omega = posterior.omega_at_zero(g)[pairs(len(labels.varying[g]))]
-        for name, draws in zip(labels.pair_names(g), omega, strict=True):
-            yield Parameter("omega", labels.factors[g], name, draws)
-    for name, draws in posterior.auxiliary.items():
-        yield Parameter(name, "", "", draws)
 
 
 def find_factor(factor: str, labels: Labels) -> int:
@@ -224,7 +197,7 @@ def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: flo
         of = (posterior.draws, posterior.mean)
         draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
         posterior = replace(posterior, draws=draws, mean=mean)
-    return posterior.describe_coefficients(masked, central(coverage))
+    return at_zero.describe_coefficients(posterior, masked, central(coverage))
 
 
 def _effects_of(
@@ -239,7 +212,7 @@ def _effects_of(
             "coefficient": names * len(levels),
         }
     )
-    frame = _with_description(frame, posterior.describe_effects(g, central(coverage)))
+    frame = _with_description(frame, at_zero.describe_effects(posterior, g, central(coverage)))
     return frame.assign(n=np.repeat(n, len(names)))
 
 

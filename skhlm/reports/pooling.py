@@ -13,17 +13,11 @@ from scipy.special import ndtri
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.design import Rows
 from skhlm.inputs.hierarchy import Groups
-from skhlm.numerics.blocks import blocks
+from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
+from skhlm.numerics.cell_sums import sum_by_cell, sum_products
+from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
-from skhlm.posterior.posterior import (
-    BLOCK_BYTES,
-    JOINT_BYTES,
-    NO_EFFECT,
-    Coefficients,
-    Posterior,
-    central,
-    quantiles_of,
-)
+from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
 
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
 _RANK_TOLERANCE = 1e-12  # of a level's information, scaled to unit diagonal
@@ -83,7 +77,7 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
     mean = [own[..., 0] for own in _least_squares(posterior.mean, cells, levels)]
     picks = np.unique(np.linspace(0, posterior.n_draws - 1, _SPREAD_DRAWS).astype(np.int64))
     draws = [
-        _least_squares(_some_draws(posterior.draws, picks[block]), cells, levels)
+        _least_squares(posterior.draws.some(picks[block]), cells, levels)
         for block in blocks(len(picks), JOINT_BYTES // (32 * cells.wzy.size))
     ]
     return LevelData(
@@ -176,14 +170,12 @@ class _LevelSums(NamedTuple):
 def _sum_cells(rows: Rows, posterior: Posterior) -> _CellSums:
     """Sums over the rows of each cell, z centred."""
     Z = posterior.units.centred(rows.X)
-    n_cells, K = len(rows.codes), Z.shape[1]
-    wzz, wzy = np.empty((n_cells, K, K)), np.empty((n_cells, K))
-    for j in range(K):
-        weighted = rows.weight * Z[:, j]
-        wzy[:, j] = np.bincount(rows.cell, weighted * rows.y, n_cells)
-        for k in range(j + 1):
-            wzz[:, j, k] = wzz[:, k, j] = np.bincount(rows.cell, weighted * Z[:, k], n_cells)
-    return _CellSums(rows.codes, wzz, wzy)
+    n_cells = len(rows.codes)
+    wzz = sum_products(Z.T, rows.weight, rows.cell, n_cells)
+    wzy = [sum_by_cell(rows.weight * z * rows.y, rows.cell, n_cells) for z in Z.T]
+    return _CellSums(
+        rows.codes, np.ascontiguousarray(np.moveaxis(wzz, -1, 0)), np.column_stack(wzy)
+    )
 
 
 def _sum_levels(cells: _CellSums, groups: Groups, g: int, varying: Ints) -> _LevelSums:
@@ -233,12 +225,6 @@ def _least_squares(
 def _coefficients_at(coefficients: Coefficients, codes: Ints, columns: Iterable[int]) -> Floats:
     """Some coefficients of beta at each row of codes, (n, number of columns, S)."""
     return np.stack([coefficients.at(codes, int(k)) for k in columns], axis=1)
-
-
-def _some_draws(draws: Coefficients, picks: Ints) -> Coefficients:
-    """Coefficients of some draws."""
-    delta = tuple(effects[:, :, picks] for effects in draws.delta)
-    return Coefficients(draws.kappa[:, picks], delta, draws.varying)
 
 
 def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats:

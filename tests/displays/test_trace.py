@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from skhlm import TraceDisplay
 from skhlm.displays.parameters import MOST_PANELS
+from skhlm.posterior import at_zero
 
 
 def test_bars_count_the_ranks_of_each_chain():
@@ -56,7 +57,7 @@ def test_parameters_have_the_names_of_the_diagnostics(fitted):
     display = TraceDisplay.from_estimator(fitted, [effect, "kappa"])
     draws = fitted._posterior.draws
     assert display.draws[0].ravel().tolist() == draws.delta[1][level, 1].tolist()
-    assert display.draws[1].ravel().tolist() == fitted._posterior.kappa_at_zero()[0].tolist()
+    assert display.draws[1].ravel().tolist() == at_zero.kappa(fitted._posterior)[0].tolist()
     assert display.parameters[1:].tolist() == [
         "kappa[Intercept]",
         "kappa[spend_1]",

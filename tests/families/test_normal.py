@@ -8,7 +8,7 @@ from scipy import stats
 
 from skhlm.families import Evidence, Normal
 from skhlm.families.location import ErrorScale
-from skhlm.numerics.grids import TAILS
+from skhlm.numerics.quantiles import TAILS
 from tests.engine.problems import location_scale, make_problem
 
 RNG = np.random.default_rng(1)

@@ -9,7 +9,7 @@ from scipy import stats
 from skhlm.families import Evidence, StudentT
 from skhlm.families.location import ErrorScale
 from skhlm.families.student_t import bin_errors
-from skhlm.numerics.grids import TAILS
+from skhlm.numerics.quantiles import TAILS
 from skhlm.priors import Gamma
 from tests.engine.problems import location_scale
 

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import genpareto, multivariate_normal
 
 from skhlm.numerics import importance
-from skhlm.numerics.importance import k_threshold, log_sum_exp, smooth
+from skhlm.numerics.importance import k_threshold, smooth
 
 
 @pytest.mark.parametrize("n_draws", [50, 100, 224, 1000, 4800])
@@ -133,8 +133,3 @@ def test_threshold_of_k():
     assert_allclose(k_threshold(1000), 1 - 1 / 3)
     assert k_threshold(4800) == 0.7
     assert k_threshold(1) == -np.inf
-
-
-def test_log_sum_exp():
-    x = np.array([[1e3, 1e3], [-1e3, -np.inf], [0.0, 1.0]])
-    assert_allclose(log_sum_exp(x), logsumexp(x, axis=-1), rtol=1e-15)

@@ -7,20 +7,25 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_allclose
 
-from skhlm.posterior import posterior as posterior_module
+from skhlm.posterior import prediction
 from skhlm.posterior.explained_variance import bayes_r2, r2_draws
 
 
 def test_draws_are_the_definition(fitted, campaigns, monkeypatch):
     X, y = campaigns
-    expected = fitted._posterior.joint_draws(
-        *fitted._rows(X)[:2], np.full((len(X), 4), -1), 50, np.random.default_rng(0), "mean"
+    expected = prediction.joint_draws(
+        fitted._posterior,
+        *fitted._rows(X)[:2],
+        np.full((len(X), 4), -1),
+        50,
+        np.random.default_rng(0),
+        "mean",
     )
     picks = np.random.default_rng(0).choice(fitted._posterior.n_draws, 50, replace=False)
     residual = np.asarray(y)[:, None] - expected
     definition = expected.var(axis=0) / (expected.var(axis=0) + residual.var(axis=0))
     assert_allclose(r2_draws(fitted._posterior, fitted._fit.rows)[picks], definition, rtol=1e-9)
-    monkeypatch.setattr(posterior_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(prediction, "BLOCK_BYTES", 1)
     assert_allclose(r2_draws(fitted._posterior, fitted._fit.rows)[picks], definition, rtol=1e-9)
 
 

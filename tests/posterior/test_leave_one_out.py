@@ -19,9 +19,9 @@ from skhlm.inputs.design import Rows, Units
 from skhlm.posterior.leave_one_out import (
     compare_loo,
     leave_one_out,
-    log_likelihood,
     relative_efficiency,
 )
+from skhlm.posterior.scoring import log_likelihood
 from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 _UNITS = Units(True, 0.0, 1.0, np.zeros(0), np.ones(0))
@@ -142,7 +142,9 @@ def test_an_influential_row_is_told():
 
 def test_log_likelihood_comes_once_for_each_row(y):
     posterior = _conjugate(y)
-    seen, blocks = zip(*log_likelihood(posterior, _rows(y), width=10**6), strict=True)
+    rows = _rows(y)
+    found = log_likelihood(posterior, rows.X, rows.codes[rows.cell], rows.y, width=10**6)
+    seen, blocks = zip(*found, strict=True)
     assert sorted(np.concatenate(seen)) == list(range(30))
     assert {len(block) for block in blocks} == {1}
 

@@ -14,7 +14,8 @@ from scipy import optimize, stats
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
-from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior, quantiles_of
+from skhlm.posterior import at_zero, prediction
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
 from tests.draws import auxiliary, posterior_of, with_auxiliary
 
 LEVELS = (3, 7, 4)
@@ -84,7 +85,7 @@ def naive_expected_value(draws: Draws, X: Floats, codes: Ints) -> Floats:
 def expected_value_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """All draws of E[y | x] at once, (n, S)."""
     result = np.empty((len(X), posterior.n_draws))
-    for rows, values in posterior.blocks(X, codes):
+    for rows, values in prediction.draws_of_mean(posterior, X, codes):
         result[rows] = values
     return result
 
@@ -96,7 +97,7 @@ def test_expected_value_is_that_of_the_model(full: bool) -> None:
     expected = naive_expected_value(make_draws(full=full), X, codes)
     np.testing.assert_allclose(expected_value_draws(posterior, X, codes), expected, rtol=1e-11)
     np.testing.assert_allclose(
-        posterior.expected_value(X, codes), expected.mean(axis=1), rtol=1e-11
+        prediction.expected_value(posterior, X, codes), expected.mean(axis=1), rtol=1e-11
     )
 
 
@@ -108,8 +109,8 @@ def test_expected_value_is_linear_in_the_mean_coefficients() -> None:
         kappa=2 * posterior.mean.kappa,
         delta=tuple(2 * delta for delta in posterior.mean.delta),
     )
-    twice = replace(posterior, mean=doubled).expected_value(X, codes)
-    assert np.array_equal(twice, 2 * posterior.expected_value(X, codes))
+    twice = prediction.expected_value(replace(posterior, mean=doubled), X, codes)
+    assert np.array_equal(twice, 2 * prediction.expected_value(posterior, X, codes))
 
 
 def test_new_level_has_mean_zero() -> None:
@@ -118,8 +119,8 @@ def test_new_level_has_mean_zero() -> None:
     for g in FACTORS:
         new, without = codes.copy(), codes.copy()
         new[:, g], without[:, g] = NEW, NO_EFFECT
-        expected = posterior.expected_value(X, without)
-        assert np.array_equal(posterior.expected_value(X, new), expected)
+        expected = prediction.expected_value(posterior, X, without)
+        assert np.array_equal(prediction.expected_value(posterior, X, new), expected)
         draws = expected_value_draws(posterior, X, without)
         np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
 
@@ -128,10 +129,10 @@ def rowwise(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """Everything that is computed row by row, side by side."""
     return np.column_stack(
         [
-            posterior.expected_value(X, codes),
-            posterior.predictive_std(X, codes),
-            posterior.interval(X, codes, 0.9, "outcome"),
-            posterior.quantiles(X, codes, [0.5], "mean"),
+            prediction.expected_value(posterior, X, codes),
+            prediction.predictive_std(posterior, X, codes),
+            prediction.interval(posterior, X, codes, 0.9, "outcome"),
+            prediction.quantiles(posterior, X, codes, [0.5], "mean"),
             expected_value_draws(posterior, X, codes),
         ]
     )
@@ -146,7 +147,7 @@ def test_a_row_does_not_depend_on_the_others(draws: int, monkeypatch: pytest.Mon
     assert np.array_equal(rowwise(posterior, X[order], codes[order]), whole[order])
     for rows in [slice(0, 1), slice(7, 8), slice(3, 20), slice(100, 200)]:
         assert np.array_equal(rowwise(posterior, X[rows], codes[rows]), whole[rows])
-    monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", 8 * 13 * posterior.n_draws)
+    monkeypatch.setattr("skhlm.posterior.prediction.BLOCK_BYTES", 8 * 13 * posterior.n_draws)
     assert np.array_equal(rowwise(posterior, np.asfortranarray(X), np.asfortranarray(codes)), whole)
 
 
@@ -154,7 +155,7 @@ def test_no_rows_and_no_factors() -> None:
     X, codes = make_rows(5)
     assert rowwise(make_posterior(), X[:0], codes[:0]).shape[0] == 0
     posterior = make_posterior(varying=())
-    expected = posterior.expected_value(X, codes[:, :0])
+    expected = prediction.expected_value(posterior, X, codes[:, :0])
     draws = expected_value_draws(posterior, X, codes[:, :0])
     np.testing.assert_allclose(draws.mean(axis=1), expected, rtol=1e-11)
     assert rowwise(posterior, X, codes[:, :0]).shape[0] == 5
@@ -171,7 +172,7 @@ def test_no_intercept() -> None:
     expected = np.einsum("nk,nsk->ns", X * 3.0 / units.x_scale, slopes)
     found = expected_value_draws(posterior, X, codes[:, :1])
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
-    assert np.array_equal(posterior.kappa_at_zero(), posterior.draws.kappa)
+    assert np.array_equal(at_zero.kappa(posterior), posterior.draws.kappa)
 
 
 @pytest.mark.parametrize("power", [-40, 3])
@@ -213,9 +214,9 @@ def test_outcome_quantiles_without_uncertainty_are_those_of_the_noise(nu: float 
     probabilities = [0.05, 0.3, 0.5, 0.9]
     X, codes = np.array([[1.0, 2.0]]), np.array([[0, NO_EFFECT, 1]])
     noise = stats.norm(scale=4.5) if nu is None else stats.t(nu, scale=4.5)
-    expected = posterior.expected_value(X, codes) + noise.ppf(probabilities)
+    expected = prediction.expected_value(posterior, X, codes) + noise.ppf(probabilities)
     step = 1 / 4000 / noise.pdf(noise.ppf(probabilities))  # between neighbouring strata
-    found = posterior.quantiles(X, codes, probabilities)
+    found = prediction.quantiles(posterior, X, codes, probabilities)
     assert (np.abs(found[0] - expected) < step).all()
 
 
@@ -223,7 +224,7 @@ def test_outcome_quantiles_are_those_of_the_mixture() -> None:
     posterior = make_posterior(draws=500)
     X, codes = make_rows(20, new=False)
     probabilities = np.array([0.05, 0.5, 0.95])
-    found = posterior.quantiles(X, codes, probabilities.tolist())
+    found = prediction.quantiles(posterior, X, codes, probabilities.tolist())
     values = expected_value_draws(posterior, X, codes)
     sigma, nu = posterior.auxiliary["sigma"], posterior.auxiliary["nu"]
     reached = np.stack(
@@ -236,7 +237,7 @@ def test_outcome_quantiles_are_those_of_the_mixture() -> None:
 def test_few_draws_still_give_smooth_outcome_quantiles() -> None:
     posterior = posterior_of(constant_draws(6, nu=5.0), VARYING, UNITS)
     assert posterior.noise.size >= 2000
-    found = posterior.interval(np.array([[5.0, -2.0]]), np.full((1, 3), NO_EFFECT), 0.9)
+    found = prediction.interval(posterior, np.array([[5.0, -2.0]]), np.full((1, 3), NO_EFFECT), 0.9)
     half_width = 4.5 * stats.t.ppf(0.95, 5)
     np.testing.assert_allclose(found - 13, [[-half_width, half_width]], rtol=0.01)
 
@@ -245,7 +246,9 @@ def test_mean_quantiles_are_those_of_the_draws() -> None:
     posterior = make_posterior()
     X, codes = make_rows(20, new=False)
     expected = np.quantile(expected_value_draws(posterior, X, codes), [0.05, 0.95], axis=1).T
-    np.testing.assert_allclose(posterior.interval(X, codes, 0.9, "mean"), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        prediction.interval(posterior, X, codes, 0.9, "mean"), expected, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("nu", [None, 4.0])
@@ -253,14 +256,14 @@ def test_intervals_reach_beyond_the_draws(nu: float | None) -> None:
     """Also those of few draws: the ends are in the tails of normal and Student-t distributions."""
     posterior = posterior_of(constant_draws(100, nu=nu), VARYING, UNITS).thinned(10)
     X, codes = np.array([[5.0, -2.0]] * 2), np.array([[0, 0, 0], [0, NEW, 0]])
-    found = posterior.interval(X, codes, 0.9999)
+    found = prediction.interval(posterior, X, codes, 0.9999)
     noise = stats.norm(13, 4.5) if nu is None else stats.t(nu, 13, 4.5)
     np.testing.assert_allclose(found[0], noise.interval(0.9999), rtol=0.02)
     if nu is None:
         tau = posterior.tau[1][0, 0]
         new = stats.norm(13, np.hypot(4.5, tau)).interval(0.9999)
         np.testing.assert_allclose(found[1], new, rtol=1e-4)
-    means = posterior.interval(X[1:], codes[1:], 0.9999, "mean")
+    means = prediction.interval(posterior, X[1:], codes[1:], 0.9999, "mean")
     np.testing.assert_allclose(means[0], stats.norm(13, posterior.tau[1][0, 0]).interval(0.9999))
 
 
@@ -269,19 +272,11 @@ def test_an_expected_value_has_no_quantiles_beyond_its_draws(n_draws: int) -> No
     posterior = make_posterior(draws=n_draws // 4)
     X, codes = make_rows(3, new=False)
     most = 1 - 2 / n_draws
-    assert posterior.interval(X, codes, most, "mean").shape == (3, 2)
+    assert prediction.interval(posterior, X, codes, most, "mean").shape == (3, 2)
     with pytest.raises(ValueError, match=rf"{n_draws} draws.*largest coverage.*= {most:.6g}"):
-        posterior.interval(X, codes, (most + 3) / 4, "mean")
-    posterior.interval(X, codes, 1 - 1e-6, "outcome")
-    posterior.quantiles(X, codes, [0.5], "mean")
-
-
-def test_quantiles_of_agrees_with_numpy() -> None:
-    values = np.random.default_rng(0).normal(size=(5, 2, 21))
-    probabilities = [0.0, 0.05, 0.123, 0.5, 1.0]
-    expected = np.moveaxis(np.quantile(values, probabilities, axis=-1), 0, -1)
-    np.testing.assert_allclose(quantiles_of(values, probabilities), expected, rtol=1e-14)
-    assert np.array_equal(quantiles_of(values[..., :1], [0.3]), values[..., :1])
+        prediction.interval(posterior, X, codes, (most + 3) / 4, "mean")
+    prediction.interval(posterior, X, codes, 1 - 1e-6, "outcome")
+    prediction.quantiles(posterior, X, codes, [0.5], "mean")
 
 
 @pytest.mark.parametrize("full", [True, False])
@@ -301,7 +296,7 @@ def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
     found = expected_value_draws(posterior, X, codes).var(axis=1)
     assert (np.abs(found / expected - 1) < 4 * np.sqrt(2 / n_draws)).all()
     exact = np.sqrt(expected + 4.5**2)
-    np.testing.assert_allclose(posterior.predictive_std(X, codes), exact, rtol=1e-12)
+    np.testing.assert_allclose(prediction.predictive_std(posterior, X, codes), exact, rtol=1e-12)
 
 
 def test_predictive_std_of_the_normal_family() -> None:
@@ -309,7 +304,9 @@ def test_predictive_std_of_the_normal_family() -> None:
     X, codes = make_rows(30, new=False)
     variance = expected_value_draws(posterior, X, codes).var(axis=1)
     variance += np.mean(posterior.auxiliary["sigma"] ** 2)
-    np.testing.assert_allclose(posterior.predictive_std(X, codes) ** 2, variance, rtol=1e-12)
+    np.testing.assert_allclose(
+        prediction.predictive_std(posterior, X, codes) ** 2, variance, rtol=1e-12
+    )
 
 
 def test_residual_variance_of_student_t() -> None:
@@ -325,7 +322,7 @@ def joint(posterior: Posterior, codes: list[list[int]], new: list[list[int]], n:
     """Joint draws of the expected values of rows at x = (1, 2)."""
     X = np.tile([1.0, 2.0], (len(codes), 1))
     rng = np.random.default_rng(3)
-    return posterior.joint_draws(X, np.array(codes), np.array(new), n, rng, "mean")
+    return prediction.joint_draws(posterior, X, np.array(codes), np.array(new), n, rng, "mean")
 
 
 def test_joint_draws_share_new_levels() -> None:
@@ -352,8 +349,10 @@ def test_joint_draws_agree_with_rowwise_quantiles() -> None:
     X, codes = make_rows(30)
     ids = np.where(codes == NEW, 0, -1)
     n = 20_000
-    draws = posterior.joint_draws(X, codes, ids, n, np.random.default_rng(4))
-    for probability, quantile in zip([0.1, 0.9], posterior.interval(X, codes, 0.8).T, strict=True):
+    draws = prediction.joint_draws(posterior, X, codes, ids, n, np.random.default_rng(4))
+    for probability, quantile in zip(
+        [0.1, 0.9], prediction.interval(posterior, X, codes, 0.8).T, strict=True
+    ):
         reached = (draws <= quantile[:, None]).mean(axis=1)
         mcse = np.sqrt(probability * (1 - probability) * (1 / n + 1 / posterior.n_draws))
         assert (np.abs(reached - probability) < 4 * mcse).all()
@@ -365,9 +364,9 @@ def test_joint_draws_pick_posterior_draws_without_replacement() -> None:
     ids = np.full_like(codes, -1)
     every = expected_value_draws(posterior, X, codes)
     rng = np.random.default_rng(5)
-    picked = posterior.joint_draws(X, codes, ids, posterior.n_draws, rng, "mean")
+    picked = prediction.joint_draws(posterior, X, codes, ids, posterior.n_draws, rng, "mean")
     assert np.array_equal(np.sort(picked, axis=1), np.sort(every, axis=1))
-    more = posterior.joint_draws(X, codes, ids, 3 * posterior.n_draws, rng, "mean")
+    more = prediction.joint_draws(posterior, X, codes, ids, 3 * posterior.n_draws, rng, "mean")
     assert more.shape == (3, 3 * posterior.n_draws)
     assert np.isin(more, every).all()
 
@@ -379,7 +378,8 @@ def test_joint_draws_are_reproducible_and_noisy(student: bool) -> None:
     codes[3] = NO_EFFECT
     ids = np.where(codes == NEW, np.arange(20)[:, None], -1)
     one, other = (
-        posterior.joint_draws(X, codes, ids, 7, np.random.default_rng(6)) for _ in range(2)
+        prediction.joint_draws(posterior, X, codes, ids, 7, np.random.default_rng(6))
+        for _ in range(2)
     )
     assert one.shape == (20, 7)
     assert np.array_equal(one, other)
@@ -391,7 +391,7 @@ def test_joint_draws_leave_out_what_has_no_effect() -> None:
     draws = joint(posterior, [[NO_EFFECT] * 3, [NEW] * 3], [[-1] * 3, [0] * 3], 5)
     X = np.array([[1.0, 2.0]])
     np.testing.assert_allclose(
-        draws[0], posterior.expected_value(X, np.full((1, 3), NO_EFFECT))[0], rtol=1e-13
+        draws[0], prediction.expected_value(posterior, X, np.full((1, 3), NO_EFFECT))[0], rtol=1e-13
     )
     assert draws[1].std() > 0
 
@@ -400,12 +400,12 @@ def test_joint_draws_leave_out_what_has_no_effect() -> None:
 def test_coefficients_at_zero(full: bool) -> None:
     posterior = make_posterior(full=full)
     X, codes = make_rows(40)
-    beta = posterior.coefficients_at_zero(codes)
+    beta = at_zero.coefficients(posterior, codes)
     lines = beta[:, 0] + np.einsum("nk,nks->ns", X, beta[:, 1:])
     np.testing.assert_allclose(lines, expected_value_draws(posterior, X, codes), rtol=1e-9)
-    described = posterior.describe_coefficients(codes, (0.05, 0.95))
+    described = at_zero.describe_coefficients(posterior, codes, (0.05, 0.95))
     mean = described[:, 0, 0] + (X * described[:, 1:, 0]).sum(axis=1)
-    np.testing.assert_allclose(mean, posterior.expected_value(X, codes), rtol=1e-9)
+    np.testing.assert_allclose(mean, prediction.expected_value(posterior, X, codes), rtol=1e-9)
     np.testing.assert_allclose(described[:, :, 1], beta.std(axis=-1), rtol=1e-9)
     np.testing.assert_allclose(described[:, :, 3], np.quantile(beta, 0.95, axis=-1), rtol=1e-9)
 
@@ -413,10 +413,10 @@ def test_coefficients_at_zero(full: bool) -> None:
 def test_effects_at_zero_add_up_where_the_intercept_varies() -> None:
     posterior = make_posterior(varying=VARYING[:2])
     codes = make_rows(40, new=False)[1][:, :2]
-    beta = np.repeat(posterior.kappa_at_zero()[None], len(codes), axis=0)
+    beta = np.repeat(at_zero.kappa(posterior)[None], len(codes), axis=0)
     for g in (0, 1):
-        beta[:, VARYING[g]] += posterior.delta_at_zero(g)[codes[:, g]]
-    np.testing.assert_allclose(beta, posterior.coefficients_at_zero(codes), rtol=1e-9)
+        beta[:, VARYING[g]] += at_zero.delta(posterior, g)[codes[:, g]]
+    np.testing.assert_allclose(beta, at_zero.coefficients(posterior, codes), rtol=1e-9)
 
 
 def test_covariance_at_zero_is_that_of_the_effects_at_zero() -> None:
@@ -427,11 +427,11 @@ def test_covariance_at_zero_is_that_of_the_effects_at_zero() -> None:
     for g in (0, 1):
         z, x = Z[:, VARYING[g]], raw[:, VARYING[g]]
         expected = np.einsum("ni,ijs,nj->ns", z, posterior.covariance(g), z)
-        found = np.einsum("ni,ijs,nj->ns", x, posterior.covariance_at_zero(g), x)
+        found = np.einsum("ni,ijs,nj->ns", x, at_zero.covariance(posterior, g), x)
         np.testing.assert_allclose(found, expected, rtol=1e-8)
-        tau, omega = posterior.tau_at_zero(g), posterior.omega_at_zero(g)
-        np.testing.assert_allclose(tau[:, None] * tau * omega, posterior.covariance_at_zero(g))
-    assert np.array_equal(posterior.covariance_at_zero(2), posterior.covariance(2))
+        tau, omega = at_zero.tau(posterior, g), at_zero.omega(posterior, g)
+        np.testing.assert_allclose(tau[:, None] * tau * omega, at_zero.covariance(posterior, g))
+    assert np.array_equal(at_zero.covariance(posterior, 2), posterior.covariance(2))
 
 
 def test_memory_does_not_grow_with_rows() -> None:
@@ -439,8 +439,8 @@ def test_memory_does_not_grow_with_rows() -> None:
     X, codes = make_rows(20_000)
     tracemalloc.start()
     try:
-        posterior.interval(X, codes)
-        posterior.predictive_std(X, codes)
+        prediction.interval(posterior, X, codes)
+        prediction.predictive_std(posterior, X, codes)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -453,7 +453,7 @@ def test_memory_of_joint_draws_is_that_of_the_result() -> None:
     ids = np.where(codes == NEW, np.arange(5_000)[:, None], -1)  # every new level is another one
     tracemalloc.start()
     try:
-        posterior.joint_draws(X, codes, ids, 1000, np.random.default_rng(7))
+        prediction.joint_draws(posterior, X, codes, ids, 1000, np.random.default_rng(7))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -490,6 +490,6 @@ def test_interval_narrows_to_the_mixture_median() -> None:
             draws.min() - 50,
             draws.max() + 50,
         )
-        low, high = posterior.interval(X[row : row + 1], codes[row : row + 1], 0.02)[0]
-        spread = posterior.predictive_std(X[row : row + 1], codes[row : row + 1])[0]
+        low, high = prediction.interval(posterior, X[row : row + 1], codes[row : row + 1], 0.02)[0]
+        spread = prediction.predictive_std(posterior, X[row : row + 1], codes[row : row + 1])[0]
         assert low - 4 * 1.25 * spread / 20 < median < high + 4 * 1.25 * spread / 20

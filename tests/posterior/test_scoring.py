@@ -17,7 +17,6 @@ from skhlm.posterior.scoring import (
     crps_of_student_t,
     inside,
     interval_score,
-    log_mean_exp,
     log_predictive_density,
 )
 from tests.draws import auxiliary, posterior_of, with_auxiliary
@@ -90,13 +89,6 @@ def test_density_of_a_new_level_where_residuals_are_tiny_or_large(nu, sigma):
         np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-def test_mean_of_logarithms_keeps_its_range():
-    values = np.array([[-1e4, -1e4 - 1.0], [1e4, 0.0], [-np.inf, 0.0], [-np.inf, -np.inf]])
-    found = log_mean_exp(values)
-    expected = [-1e4 + np.log((1 + np.exp(-1)) / 2), 1e4 - np.log(2), -np.log(2), -np.inf]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
 def test_a_density_far_out_is_not_lost():
     found = log_predictive_density(make_posterior(9, nu=None), NO_PREDICTORS, KNOWN, Y * 1e4)
     assert np.isfinite(found).all()
@@ -131,7 +123,7 @@ def test_scores_of_a_row_do_not_depend_on_the_others(monkeypatch):
     posterior = make_posterior(50, nu=5.0, spread=2.0)
     codes = np.array([[0], [NEW], [1], [NEW]])
     whole = [f(posterior, NO_PREDICTORS, codes, Y) for f in (log_predictive_density, crps)]
-    monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", 1)
+    monkeypatch.setattr("skhlm.posterior.prediction.BLOCK_BYTES", 1)
     again = [f(posterior, NO_PREDICTORS, codes, Y) for f in (log_predictive_density, crps)]
     np.testing.assert_array_equal(again, whole)
 

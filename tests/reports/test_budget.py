@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhlm.posterior import NEW
+from skhlm.posterior import NEW, prediction
 from skhlm.reports.budget import shares, variance_parts
 from tests.draws import with_auxiliary
 from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
@@ -18,7 +18,7 @@ def test_parts_add_up_to_the_predictive_variance(student: bool, full: bool) -> N
     X, codes = make_rows(60)
     variance = variance_parts(posterior, X, codes)
     assert variance.shape == (60, 5)
-    total = posterior.predictive_std(X, codes) ** 2
+    total = prediction.predictive_std(posterior, X, codes) ** 2
     np.testing.assert_allclose(variance.sum(axis=1), total, rtol=1e-12)
     np.testing.assert_allclose(shares(variance).sum(axis=1), 1.0, rtol=1e-12)
     np.testing.assert_allclose(shares(variance) * total[:, None], variance, rtol=1e-10, atol=1e-12)

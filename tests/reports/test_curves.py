@@ -10,7 +10,7 @@ import pytest
 
 from skhlm._typing import Floats
 from skhlm.inputs.design import Ranges
-from skhlm.posterior import NEW, Kind
+from skhlm.posterior import NEW, Kind, prediction
 from skhlm.reports.curves import (
     Path,
     Points,
@@ -46,14 +46,14 @@ def powers(spend: Floats) -> dict[str, Floats]:
 def test_a_curve_is_the_prediction_at_each_point(
     kind: Kind, column: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", block)
+    monkeypatch.setattr("skhlm.posterior.prediction.BLOCK_BYTES", block)
     posterior = make_posterior()
     X, codes = make_rows(12)
     path = straight_path(GRID, column)
     band = band_along(posterior, X, codes, path, 0.8, kind)
     rows, levels = moved(X, path), np.repeat(codes, len(GRID), axis=0)
-    mean = posterior.expected_value(rows, levels).reshape(12, -1)
-    ends = posterior.interval(rows, levels, 0.8, kind).reshape(12, -1, 2)
+    mean = prediction.expected_value(posterior, rows, levels).reshape(12, -1)
+    ends = prediction.interval(posterior, rows, levels, 0.8, kind).reshape(12, -1, 2)
     np.testing.assert_allclose(band[..., 0], mean, rtol=1e-10, atol=1e-9)
     np.testing.assert_allclose(band[..., 1:], ends, rtol=1e-10, atol=1e-9)
 
@@ -67,7 +67,7 @@ def test_a_curve_over_an_input_that_predictors_are_derived_from() -> None:
     assert np.array_equal(moved(X, path), rows)
     band = band_along(posterior, X, codes, path, 0.9, "mean")
     levels = np.repeat(codes, 4, axis=0)
-    ends = posterior.interval(rows, levels, 0.9, "mean").reshape(5, 4, 2)
+    ends = prediction.interval(posterior, rows, levels, 0.9, "mean").reshape(5, 4, 2)
     np.testing.assert_allclose(band[..., 1:], ends, rtol=1e-10, atol=1e-9)
 
 

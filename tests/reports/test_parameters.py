@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skhlm.diagnostics.convergence import convergence
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
-from skhlm.posterior import NEW, Posterior
+from skhlm.numerics.convergence import convergence
+from skhlm.posterior import NEW, Posterior, at_zero, prediction
 from skhlm.reports.parameters import coefficients, group_effects, summary
 from tests.diagnostics.test_diagnostics import LABELS, make_draws
 from tests.draws import posterior_of
@@ -69,7 +69,7 @@ def test_group_effects_do_not_depend_on_blocks(
     posterior: Posterior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = group_effects(posterior, LABELS, N)
-    monkeypatch.setattr("skhlm.posterior.posterior.BLOCK_BYTES", 1)
+    monkeypatch.setattr("skhlm.posterior.at_zero.BLOCK_BYTES", 1)
     pd.testing.assert_frame_equal(group_effects(posterior, LABELS, N), whole, check_exact=True)
 
 
@@ -99,7 +99,7 @@ def test_coefficients_of_levels_seen(posterior: Posterior) -> None:
         assert found["mean"] == pytest.approx(kappa["mean"][name] + added)
     X = np.array([[1.0, 2.0], [0.0, 0.0]])
     mean = frame[frame["country"] == "Spain"]["mean"].to_numpy()
-    expected = posterior.expected_value(X, codes[[2, 2]])
+    expected = prediction.expected_value(posterior, X, codes[[2, 2]])
     np.testing.assert_allclose(mean[0] + X @ mean[1:], expected, rtol=1e-12)
 
 
@@ -128,8 +128,8 @@ def test_gamma_is_the_sum_of_its_deltas_in_every_draw(posterior: Posterior) -> N
     frame = coefficients(
         posterior, LABELS, codes, {"region": [1, 2], "country": [1, 2]}, parts=True
     )
-    kappa = posterior.kappa_at_zero()
-    gamma = posterior.coefficients_at_zero(codes) - kappa
+    kappa = at_zero.kappa(posterior)
+    gamma = at_zero.coefficients(posterior, codes) - kappa
     found = frame[frame["part"] == "gamma[region/country]"][MOMENTS].to_numpy()
     np.testing.assert_allclose(found[:, 1], gamma.std(axis=-1).ravel(), rtol=1e-9)
     ends = np.quantile(gamma, [0.05, 0.95], axis=-1).reshape(2, -1).T
@@ -249,5 +249,5 @@ def test_factor_by_which_nothing_varies() -> None:
     assert set(group_effects(posterior, labels, N)["factor"]) == {"region/country"}
     assert list(summary(posterior, labels)["parameter"]).count("tau") == 2
     X, codes = np.ones((2, 2)), np.array([[0, 1], [NEW, 1]])
-    low, high = posterior.interval(X, codes)
+    low, high = prediction.interval(posterior, X, codes)
     assert np.array_equal(low, high)

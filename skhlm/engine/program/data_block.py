@@ -12,8 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.engine.tree_map import Forest, MapConstants
 from skhlm.families import Evidence
 from skhlm.priors import Gamma, LocationScale
 

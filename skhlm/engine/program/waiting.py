@@ -11,14 +11,14 @@ import inspect
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from skhlm.engine.program.children import kill_programs
 from skhlm.engine.program.progress import Progress
 from skhlm.exceptions import SamplingError
 
@@ -56,8 +56,27 @@ def wait_for(task: Callable[[], Any], directory: Path, progress: Progress) -> An
 
 def _end_run(directory: Path) -> None:
     """End the program of a run; one that has not started yet finds no place for its output."""
-    kill_programs(directory)
+    _kill_programs(directory)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _kill_programs(directory: Path) -> None:
+    """Kill the children of this process that work in a directory, one that was stopped too.
+
+    The program also ends by itself once its directory is gone, but not while it is stopped. Only
+    Linux tells which processes are ours; elsewhere nothing is done here.
+    """
+    for pid in _children():
+        with suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(directory) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+
+def _children() -> Iterator[int]:
+    """Processes that a thread of this process has started."""
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            yield from map(int, task.read_text().split())
 
 
 def _check_wanted(futures: list[asyncio.Future[Any]]) -> None:

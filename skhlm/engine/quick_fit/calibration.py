@@ -22,10 +22,8 @@ from skhlm.engine.quick_fit.expansion import (
 from skhlm.engine.quick_fit.sums import cell_information, cell_score, to_leaves
 from skhlm.engine.quick_fit.sweeps import Estimate, empirical_bayes, fit_auxiliary, residuals
 from skhlm.engine.quick_fit.tau_marginals import kappa_stand_in, marginal_scales
-from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.engine.tree_map import Forest, MapConstants, Tree, leaf_effects, learn_trees
 from skhlm.engine.tree_map.messages import Message
-from skhlm.engine.tree_map.trees import Tree, leaf_effects, learn_trees
 from skhlm.families.family import AuxiliaryFit
 from skhlm.numerics.scale_maps import match_quantiles
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in
-from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.engine.tree_map import MapConstants, Tree
 from skhlm.engine.tree_map.messages import Message, upward
-from skhlm.engine.tree_map.trees import Tree
 from skhlm.numerics.small_matrices import cholesky, inverse_lower
 from skhlm.priors import LocationScale
 
@@ -128,7 +127,7 @@ def _contrast_variance(
     """
     F = np.moveaxis(expansion.information, 0, -1)[..., None]
     P = [diagonal_precision(scales.log_tau[g][0]) for g in tree.members]
-    _, told = upward(Message(F, np.zeros(F.shape[1:])), tree.factors, P)
+    _, told = upward(Message(F, np.zeros(F.shape[1:])), tree.layers, P)
     Q = inverse_lower(cholesky(told.F))[:, :, 0, 0]
     total = weight.sum(axis=0)
     variance: Floats = np.square(Q @ total.T).sum(axis=0)

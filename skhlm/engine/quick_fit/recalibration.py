@@ -19,10 +19,8 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
 from skhlm.engine.quick_fit.expansion import Expansion, ScaleMaps, to_constants, to_rooted_constants
-from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.forward import Coordinates, MapConstants
-from skhlm.engine.tree_map.trees import Tree, leaf_effects, learn_trees
-from skhlm.numerics.grids import TAILS
+from skhlm.engine.tree_map import Coordinates, Forest, MapConstants, Tree, leaf_effects, learn_trees
+from skhlm.numerics.quantiles import TAILS
 from skhlm.numerics.scale_maps import match_quantiles
 
 _PRIOR_DRAWS = 20  # draws' worth of the identity in the covariance of z
@@ -86,11 +84,11 @@ def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest
     flat = coordinates.z_delta.reshape(-1, coordinates.z_delta.shape[-1])
     shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
     ends = np.cumsum([J * K_g for J, K_g in shapes])
-    blocks = [
-        block.reshape(len(flat), *shape)
-        for block, shape in zip(np.split(flat, ends[:-1], axis=1), shapes, strict=True)
+    by_factor = [
+        z.reshape(len(flat), *shape)
+        for z, shape in zip(np.split(flat, ends[:-1], axis=1), shapes, strict=True)
     ]
-    return [blocks[forest.order.index(chain[-1])] for chain in forest.chains]
+    return [by_factor[forest.order.index(chain[-1])] for chain in forest.chains]
 
 
 def _prior_precision(draws: Draws, g: int) -> Floats:

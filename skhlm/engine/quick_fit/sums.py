@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.tree_map.trees import Tree
+from skhlm.engine.tree_map import Tree
 from skhlm.families import Evidence
+from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 
 _RIDGE = 1e-12  # of information: what rounding takes from it stays a small share of that
 
@@ -27,12 +28,8 @@ def cell_information(rows: Evidence, precision: Floats) -> Floats:
     what is left, at every scale, and further elimination does not let them grow: what it makes of
     two matrices keeps their order.
     """
-    K = len(rows.X)
-    information = np.empty((K, K, rows.n_cells))
-    for j in range(K):
-        px = precision * rows.X[j]
-        for k in range(j + 1):
-            information[j, k] = information[k, j] = cell_sum(rows, px * rows.X[k])
+    information = sum_products(rows.X, precision, rows.cell, rows.n_cells)
+    for j in range(len(information)):
         information[j, j] *= 1 + _RIDGE
     return information
 
@@ -47,8 +44,7 @@ def cell_score(rows: Evidence, psi: Floats) -> Floats:
 
 def cell_sum(rows: Evidence, values: Floats) -> Floats:
     """Sums (C,) over the rows of each cell."""
-    total: Floats = np.bincount(rows.cell, values, rows.n_cells).astype(np.float64, copy=False)
-    return total
+    return sum_by_cell(values, rows.cell, rows.n_cells)
 
 
 def to_leaves(values: Floats, tree: Tree) -> Floats:

@@ -22,13 +22,15 @@ from skhlm.engine.quick_fit.sums import (
     to_leaves,
 )
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in, marginal_scales
-from skhlm.engine.quick_fit.uncertainty import (
-    degrees_of_freedom,
-    leaf_conditionals,
-    row_variance,
+from skhlm.engine.quick_fit.uncertainty import degrees_of_freedom, leaf_conditionals, row_variance
+from skhlm.engine.tree_map import Tree, leaf_effects
+from skhlm.engine.tree_map.messages import (
+    Message,
+    condition_root,
+    effects,
+    root_value,
+    upward,
 )
-from skhlm.engine.tree_map.messages import Message, condition_root, effects, root_value, upward
-from skhlm.engine.tree_map.trees import Tree, leaf_effects
 from skhlm.families import Evidence
 from skhlm.families.family import AuxiliaryFit, RowErrors
 
@@ -149,13 +151,13 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
     root = kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
     log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
     P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
-    conditionals, top = upward(message, tree.factors, P)
+    conditionals, top = upward(message, tree.layers, P)
     shift = B = root_value(condition_root(top, *root))
     delta, sd = list(estimate.delta), list(estimate.sd)
     for g, conditional in zip(tree.members, conditionals, strict=True):
-        B = B[:, conditional.factor.parents]
+        B = B[:, conditional.layer.parents]
         d = effects(conditional, B)
-        B[conditional.factor.varying] += d
+        B[conditional.layer.varying] += d
         delta[g], sd[g] = d[..., 0], np.sqrt(np.einsum("iijd->ij", conditional.V))
     return replace(
         estimate,

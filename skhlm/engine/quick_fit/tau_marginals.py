@@ -9,15 +9,15 @@ from functools import partial
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.engine.tree_map import Tree
 from skhlm.engine.tree_map.messages import (
-    Factor,
+    Layer,
     Message,
     condition,
     condition_root,
     integrate,
     log_integral,
 )
-from skhlm.engine.tree_map.trees import Tree
 from skhlm.numerics.grids import tails
 from skhlm.numerics.small_matrices import diagonal
 from skhlm.priors import LocationScale, Priors
@@ -29,10 +29,10 @@ RootPrior = tuple[Floats, Floats]  # precision (K,) and score (K,)
 class Collapsed:
     """The scales of one factor of a tree, with everything else integrated out or fixed."""
 
-    factor: Factor
+    layer: Layer
     below: Message  # what the data and the finer factors say about its levels
     log_tau: Floats  # (K_g,) where its scales are
-    above: tuple[tuple[Factor, Floats], ...]  # coarser factors, the next one first; precisions
+    above: tuple[tuple[Layer, Floats], ...]  # coarser factors, the next one first; precisions
     root: RootPrior
     prior: LocationScale  # of tau
 
@@ -62,14 +62,14 @@ def marginal_scales(
     for i in reversed(range(len(tree.members))):
         g = tree.members[i]
         above = tuple(
-            (factor, diagonal_precision(log_tau[h][1]))
-            for h, factor in zip(tree.members[:i], tree.factors[:i], strict=True)
+            (layer, diagonal_precision(log_tau[h][1]))
+            for h, layer in zip(tree.members[:i], tree.layers[:i], strict=True)
         )
         collapsed = Collapsed(
-            tree.factors[i], message, log_tau[g][1], above[::-1], root, priors.tau[g]
+            tree.layers[i], message, log_tau[g][1], above[::-1], root, priors.tau[g]
         )
         updated[g] = _factor_scales(collapsed, log_tau[g], n)
-        message = integrate(condition(tree.factors[i], message, diagonal_precision(updated[g][1])))
+        message = integrate(condition(tree.layers[i], message, diagonal_precision(updated[g][1])))
     return tuple(updated)
 
 
@@ -86,10 +86,10 @@ def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
     """Log density (D,) of one log tau at the points (D,), up to a constant."""
     log_tau = np.repeat(collapsed.log_tau[:, None], len(log_tau_k), axis=1)
     log_tau[k] = log_tau_k
-    conditional = condition(collapsed.factor, collapsed.below, diagonal_precision(log_tau))
-    density = log_integral(conditional) - len(collapsed.factor.parents) * log_tau_k
-    for factor, precision in collapsed.above:
-        conditional = condition(factor, integrate(conditional), precision)
+    conditional = condition(collapsed.layer, collapsed.below, diagonal_precision(log_tau))
+    density = log_integral(conditional) - len(collapsed.layer.parents) * log_tau_k
+    for layer, precision in collapsed.above:
+        conditional = condition(layer, integrate(conditional), precision)
         density = density + log_integral(conditional)
     root = condition_root(integrate(conditional), *collapsed.root)
     return density + log_integral(root) + collapsed.prior.log_density_of_log(log_tau_k, k)

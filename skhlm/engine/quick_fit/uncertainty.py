@@ -9,8 +9,8 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.engine.quick_fit.sums import to_leaves
 from skhlm.engine.quick_fit.tau_marginals import diagonal_precision
+from skhlm.engine.tree_map import Tree
 from skhlm.engine.tree_map.messages import Conditional, Message, condition
-from skhlm.engine.tree_map.trees import Tree
 from skhlm.families import Evidence
 
 _FEWEST_DOF = 0.2  # of the rows: what sigma keeps however many effects there are
@@ -21,11 +21,11 @@ def leaf_conditionals(
 ) -> list[Conditional]:
     """The leaf factors' conditionals at the median scales, from cell information (K, K, C)."""
     conditionals = []
-    for tree in (tree for tree in trees if tree.factors):
+    for tree in (tree for tree in trees if tree.layers):
         F = to_leaves(information, tree)
         below = Message(F, np.zeros(F.shape[1:]))
         P = diagonal_precision(log_tau[tree.members[-1]][1])
-        conditionals.append(condition(tree.factors[-1], below, P))
+        conditionals.append(condition(tree.layers[-1], below, P))
     return conditionals
 
 
@@ -33,7 +33,7 @@ def degrees_of_freedom(rows: Evidence, leaves: Sequence[Conditional]) -> float:
     """Rows less the effective number of parameters, kappa and the leaves' tr(V A F A')."""
     effective = float(len(rows.X))
     for leaf in leaves:
-        a = leaf.factor.varying
+        a = leaf.layer.varying
         effective += float(np.einsum("ijld,jild->", leaf.V, leaf.below.F[np.ix_(a, a)]))
     return max(rows.n_obs - effective, _FEWEST_DOF * rows.n_obs)
 
@@ -42,9 +42,9 @@ def row_variance(rows: Evidence, trees: Sequence[Tree], leaves: Sequence[Conditi
     """Sum over trees of x'V x (N,), V the conditional variance of the row's leaf effects."""
     K = len(rows.X)
     V = np.zeros((K, K, rows.n_cells))
-    crossed = [tree for tree in trees if tree.factors]
+    crossed = [tree for tree in trees if tree.layers]
     for tree, leaf in zip(crossed, leaves, strict=True):
-        a = leaf.factor.varying
+        a = leaf.layer.varying
         V[np.ix_(a, a)] += leaf.V[..., tree.leaf, 0]
     variance = np.zeros(len(rows.y))
     for j, k in np.ndindex(K, K):

@@ -93,11 +93,11 @@ def _whitened(
         q = flat.kappa + sum(e[1:]) if t == 0 else constants.auxiliary_mean[t][:, None] - e[t]
         P = [_prior_precision(flat, L, g) for g in tree.members]
         leaf = leaf_message(constants, t, c)
-        conditionals, message = upward(leaf, tree.factors, P)
+        conditionals, message = upward(leaf, tree.layers, P)
         root = root_conditional(message, constants, t)
         z_root.append(standardised(root, np.zeros((len(q), 1, 1)), q[:, None])[:, 0])
         for g, conditional, above in zip(tree.members, conditionals, totals[t], strict=False):
-            B = (q[:, None] + above)[:, conditional.factor.parents]
+            B = (q[:, None] + above)[:, conditional.layer.parents]
             z = standardised(conditional, B, delta[g])
             z_delta.append(z.swapaxes(0, 1).reshape(-1, z.shape[-1]))
     return np.stack(z_root, axis=1), _stacked(z_delta, flat)
@@ -113,8 +113,8 @@ def _prior_precision(flat: Draws, L: list[Floats], g: int) -> Floats:
 def _totals(tree: Tree, delta: list[Floats], flat: Draws) -> list[Floats]:
     """Sums of the effects (K, J, D) above each factor of a chain, and last those of its leaves."""
     totals = [np.zeros((flat.kappa.shape[0], 1, flat.kappa.shape[-1]))]
-    for g, factor in zip(tree.members, tree.factors, strict=True):
-        T = totals[-1][:, factor.parents]
-        T[factor.varying] += delta[g]
+    for g, layer in zip(tree.members, tree.layers, strict=True):
+        T = totals[-1][:, layer.parents]
+        T[layer.varying] += delta[g]
         totals.append(T)
     return totals

@@ -241,14 +241,14 @@ def _coefficients(
     """Population-level coefficients (K, D) and each factor's effects (K_g, J_g, D)."""
     n_draws = len(scales.c)
     shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
-    blocks = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
-    z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in blocks.items()}
+    flat = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
+    z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in flat.items()}
     P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.n_coefficients, n_draws))
     delta: dict[int, Floats] = {}
     for t, tree in enumerate(learn_trees(problem, forest)):
         leaf = leaf_message(constants, t, scales.c)
-        conditionals, message = upward(leaf, tree.factors, [P[g] for g in tree.members])
+        conditionals, message = upward(leaf, tree.layers, [P[g] for g in tree.members])
         q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])
         d, B = _downward(conditionals, q, [z_delta[g] for g in tree.members])
         delta.update(zip(tree.members, d, strict=True))
@@ -280,9 +280,9 @@ def _downward(
     """Effects (K_g, J, D) of a chain's factors, coarse to fine, and the leaf totals B (K, J, D)."""
     delta, B = [], q
     for conditional, z_g in zip(conditionals, z, strict=True):
-        B = B[:, conditional.factor.parents]
+        B = B[:, conditional.layer.parents]
         delta.append(effects(conditional, B, z_g))
-        B[conditional.factor.varying] += delta[-1]
+        B[conditional.layer.varying] += delta[-1]
     return delta, B
 
 

@@ -33,8 +33,8 @@ from skhlm.numerics.small_matrices import (
 
 
 @dataclass(frozen=True)
-class Factor:
-    """Geometry of one factor of a chain."""
+class Layer:
+    """One factor of a chain, as far as elimination goes."""
 
     varying: Ints  # (K_g,) the coefficients that vary by it
     parents: Ints  # (J,) level of the next coarser factor, or zeros: the root
@@ -52,18 +52,18 @@ class Message:
 class Conditional:
     """Effects of a factor's levels given the totals of their parents."""
 
-    factor: Factor
+    layer: Layer
     below: Message  # what the data say about the levels' totals
     P: Floats  # (K_g, K_g, 1, D) prior precision of an effect
     Q: Floats  # (K_g, K_g, J, D)
     V: Floats  # (K_g, K_g, J, D)
 
 
-def condition(factor: Factor, below: Message, P: Floats) -> Conditional:
+def condition(layer: Layer, below: Message, P: Floats) -> Conditional:
     """Posterior of the factor's effects when the parents' totals are known."""
-    a = factor.varying
+    a = layer.varying
     Q = inverse_lower(cholesky(below.F[np.ix_(a, a)] + P))
-    return Conditional(factor, below, P, Q, gram(Q))
+    return Conditional(layer, below, P, Q, gram(Q))
 
 
 def integrate(conditional: Conditional) -> Message:
@@ -71,7 +71,7 @@ def integrate(conditional: Conditional) -> Message:
 
     In the varying coefficients, a row or a column, I - F V is written P V, which does not cancel.
     """
-    a, F, s = conditional.factor.varying, conditional.below.F, conditional.below.s
+    a, F, s = conditional.layer.varying, conditional.below.F, conditional.below.s
     rest = np.setdiff1d(np.arange(len(F)), a)
     VF, Vs = product(conditional.V, F[a]), apply(conditional.V, s[a])
     MF = np.empty((len(F), *VF.shape[1:]))
@@ -80,16 +80,16 @@ def integrate(conditional: Conditional) -> Message:
     MF[np.ix_(rest, a)] = MF[np.ix_(a, rest)].swapaxes(0, 1)
     MF[np.ix_(rest, rest)] = F[np.ix_(rest, rest)] - product(F[np.ix_(rest, a)], VF[:, rest])
     Ms[rest] = s[rest] - apply(F[np.ix_(rest, a)], Vs)
-    parents = conditional.factor.parents
+    parents = conditional.layer.parents
     return Message(_sum_children(symmetric(MF), parents), _sum_children(Ms, parents))
 
 
 def condition_root(message: Message, precision: Floats, score: Floats) -> Conditional:
     """Posterior of a root, a level without a parent, from its tree's message and a prior (K,)."""
     K = len(precision)
-    factor = Factor(np.arange(K), np.zeros(1, dtype=np.int64))
+    layer = Layer(np.arange(K), np.zeros(1, dtype=np.int64))
     told = Message(message.F, message.s + score[:, None, None])
-    return condition(factor, told, diagonal(precision)[:, :, None, None])
+    return condition(layer, told, diagonal(precision)[:, :, None, None])
 
 
 def root_value(root: Conditional, z: Floats | None = None) -> Floats:
@@ -98,20 +98,20 @@ def root_value(root: Conditional, z: Floats | None = None) -> Floats:
 
 
 def upward(
-    leaf: Message, chain: Sequence[Factor], P: Sequence[Floats]
+    leaf: Message, chain: Sequence[Layer], P: Sequence[Floats]
 ) -> tuple[tuple[Conditional, ...], Message]:
     """Conditionals of a chain's factors, coarse to fine, and the message that reaches the root."""
     conditionals: list[Conditional] = []
     message = leaf
-    for factor, precision in zip(reversed(chain), reversed(P), strict=True):
-        conditionals.append(condition(factor, message, precision))
+    for layer, precision in zip(reversed(chain), reversed(P), strict=True):
+        conditionals.append(condition(layer, message, precision))
         message = integrate(conditionals[-1])
     return tuple(reversed(conditionals)), message
 
 
 def effects(conditional: Conditional, B_parent: Floats, z: Floats | None = None) -> Floats:
     """Effects d (K_g, J, D) at their parents' totals (K, J, D); without z the conditional mean."""
-    below, a = conditional.below, conditional.factor.varying
+    below, a = conditional.below, conditional.layer.varying
     mean = apply(conditional.V, below.s[a] - apply(below.F[a], B_parent))
     return mean if z is None else mean + apply_transposed(conditional.Q, z)
 
@@ -127,7 +127,7 @@ def log_integral(conditional: Conditional) -> Floats:
 
     Over the levels, sum [(A s)'V A s - log|A F A' + P|] / 2.
     """
-    Q, s = conditional.Q, conditional.below.s[conditional.factor.varying]
+    Q, s = conditional.Q, conditional.below.s[conditional.layer.varying]
     fit = 0.5 * np.square(apply(Q, s)).sum(axis=(0, 1))
     total: Floats = fit + np.log(np.einsum("ii...->i...", Q)).sum(axis=(0, 1))
     return total

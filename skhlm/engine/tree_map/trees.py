@@ -10,7 +10,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.engine.problem import Problem
 from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.messages import Factor
+from skhlm.engine.tree_map.messages import Layer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Tree:
     """A chain of nested factors; a problem without factors has one tree that is only a root."""
 
     members: tuple[int, ...]  # factor numbers, coarse to fine
-    factors: tuple[Factor, ...]
+    layers: tuple[Layer, ...]
     leaf: Ints  # (C,) leaf level of each cell
     n_leaves: int
 
@@ -30,7 +30,7 @@ def learn_trees(problem: Problem, forest: Forest) -> tuple[Tree, ...]:
     return tuple(
         Tree(
             members=chain,
-            factors=tuple(Factor(problem.varying[g], forest.parents[g]) for g in chain),
+            layers=tuple(Layer(problem.varying[g], forest.parents[g]) for g in chain),
             leaf=problem.codes[:, chain[-1]],
             n_leaves=problem.n_levels[chain[-1]],
         )
@@ -41,7 +41,7 @@ def learn_trees(problem: Problem, forest: Forest) -> tuple[Tree, ...]:
 def leaf_effects(tree: Tree, delta: Sequence[Floats], n_coefficients: int) -> Floats:
     """Summed effects (K, J) down to each leaf level, from delta G x (K_g, J_g)."""
     T = np.zeros((n_coefficients, 1))
-    for g, factor in zip(tree.members, tree.factors, strict=True):
-        T = T[:, factor.parents]
-        T[factor.varying] += delta[g]
+    for g, layer in zip(tree.members, tree.layers, strict=True):
+        T = T[:, layer.parents]
+        T[layer.varying] += delta[g]
     return T

@@ -15,7 +15,7 @@ from skhlm.engine.quick_fit.tau_marginals import (
 from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.messages import Message, condition, integrate
 from skhlm.engine.tree_map.trees import learn_trees
-from skhlm.numerics.grids import TAILS
+from skhlm.numerics.quantiles import TAILS
 from tests.engine.problems import location_scale, make_problem
 
 N, SIGMA = 24, 0.7
@@ -59,11 +59,11 @@ def test_marginal_is_the_dense_evidence(g, varying, about):
     problem, tree, message = tree_message(varying, about)
     fixed = [log_tau[np.array(a)] for log_tau, a in zip(LOG_TAU, varying, strict=True)]
     root = kappa_stand_in(problem.priors.kappa, about)
-    below, above = message, ((tree.factors[0], diagonal_precision(fixed[0])),)
+    below, above = message, ((tree.layers[0], diagonal_precision(fixed[0])),)
     if g == 0:
-        leaf = condition(tree.factors[1], message, diagonal_precision(fixed[1]))
+        leaf = condition(tree.layers[1], message, diagonal_precision(fixed[1]))
         below, above = integrate(leaf), ()
-    collapsed = Collapsed(tree.factors[g], below, fixed[g], above, root, problem.priors.tau[g])
+    collapsed = Collapsed(tree.layers[g], below, fixed[g], above, root, problem.priors.tau[g])
     for k in range(len(fixed[g])):
         found = log_marginal(GRID, k, collapsed) - problem.priors.tau[g].log_density_of_log(GRID, k)
         expected = []

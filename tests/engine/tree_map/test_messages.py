@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skhlm.engine.quick_fit.sums import cell_information
-from skhlm.engine.tree_map.messages import Factor, Message, upward
+from skhlm.engine.tree_map.messages import Layer, Message, upward
 from tests.engine.problems import make_problem
 
 LEVELS, ROWS = 8, 20
@@ -38,7 +38,7 @@ def test_what_is_left_stays_positive_definite(K, correlated, varying, c):
     rng = np.random.default_rng(0)
     a = np.arange(K if varying == "all" else 1)
     F = c * leaf_information(K)[..., None]
-    factors = [Factor(a, p) for p in (np.zeros(2, dtype=np.int64), *CHAIN)]
+    factors = [Layer(a, p) for p in (np.zeros(2, dtype=np.int64), *CHAIN)]
     P = [prior_precision(len(a), correlated, rng) for _ in factors]
     conditionals, root = upward(Message(F, np.zeros(F.shape[1:])), factors, P)
     for F in (root.F, *(conditional.below.F for conditional in conditionals)):

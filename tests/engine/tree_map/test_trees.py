@@ -24,12 +24,12 @@ def test_a_tree_knows_the_leaf_of_every_cell():
     assert [tree.n_leaves for tree in trees] == [6, 4]
     for tree, g in zip(trees, (1, 2), strict=True):
         np.testing.assert_array_equal(tree.leaf, problem.codes[:, g])
-    np.testing.assert_array_equal(trees[0].factors[1].parents, np.arange(6) // 2)
+    np.testing.assert_array_equal(trees[0].layers[1].parents, np.arange(6) // 2)
 
 
 def test_without_factors_there_is_one_root():
     _, (tree,) = trees_of([])
-    assert (tree.members, tree.factors, tree.n_leaves) == ((), (), 1)
+    assert (tree.members, tree.layers, tree.n_leaves) == ((), (), 1)
     np.testing.assert_array_equal(leaf_effects(tree, (), 3), np.zeros((3, 1)))
 
 

@@ -7,7 +7,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 from skhlm._typing import Floats
-from skhlm.diagnostics.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
+from skhlm.numerics.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
 
 SHAPES = [(4, 500), (4, 499), (2, 101), (3, 7), (1, 200), (4, 4), (4, 5), (2, 6), (8, 33), (2, 21)]
 
@@ -76,7 +76,7 @@ def test_single_statistics_and_any_parameter_shape() -> None:
 def test_blocks_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
     x = np.random.default_rng(1).normal(size=(4, 50, 23))
     whole = convergence(x)
-    monkeypatch.setattr("skhlm.diagnostics.convergence.BLOCK_BYTES", 8 * 4 * 50 * 5)
+    monkeypatch.setattr("skhlm.numerics.convergence.BLOCK_BYTES", 8 * 4 * 50 * 5)
     assert all(np.array_equal(a, b) for a, b in zip(whole, convergence(x, n_threads), strict=True))
 
 

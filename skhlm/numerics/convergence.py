@@ -17,10 +17,9 @@ from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks, in_threads
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
-BLOCK_BYTES = 2**21  # of one working array: stays near the cache
 
 
 class Convergence(NamedTuple):
@@ -116,7 +115,7 @@ def _over_blocks(
     def fill(block: slice) -> None:
         result[:, block] = function(np.ascontiguousarray(parameters[block], dtype=np.float64))
 
-    size = BLOCK_BYTES // (8 * chains * draws + 1)
+    size = BLOCK_BYTES // 2 // (8 * chains * draws + 1)  # its transform lies beside it
     in_threads(fill, blocks(len(parameters), size), n_threads)
     return result.reshape(n_results, *shape)
 

@@ -1,0 +1,93 @@
+"""Parameters of a posterior with their intercepts at x = 0; what does not move stays.
+
+Predictors are centred in the model: an intercept there is that at their means. At x = 0 it is less
+by the slopes times the centres, and its effects, scales and correlations are those of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.inputs.design import Units
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.quantiles import describe
+from skhlm.posterior.posterior import Coefficients, Posterior
+
+
+def kappa(posterior: Posterior) -> Floats:
+    """Population-level coefficients, (K, S)."""
+    draws = posterior.draws.kappa
+    return _moved(draws, np.arange(len(draws)), posterior.units)
+
+
+def delta(posterior: Posterior, g: int, levels: slice = slice(None)) -> Floats:
+    """Effects of some levels of factor g, (J, K_g, S).
+
+    If slopes vary by the factor and the intercept does not, it varies at x = 0 all the same;
+    that part is in `coefficients` alone.
+    """
+    effects = posterior.draws.delta[g][:-2][levels]
+    return _moved(effects, posterior.varying[g], posterior.units)
+
+
+def coefficients(posterior: Posterior, codes: Ints, of: Coefficients | None = None) -> Floats:
+    """Beta of each row of codes, (n, K, S); of the draws by default."""
+    of = posterior.draws if of is None else of
+    n_coefficients, n_draws = of.kappa.shape
+    beta = np.empty((len(codes), n_coefficients, n_draws))
+    for k in range(n_coefficients):
+        beta[:, k] = of.at(codes, k)
+    return _moved(beta, np.arange(n_coefficients), posterior.units)
+
+
+def covariance(posterior: Posterior, g: int) -> Floats:
+    """Covariance T Sigma_g T' of factor g's effects, (K_g, K_g, S)."""
+    columns = posterior.varying[g]
+    T = _moved(np.eye(len(columns))[:, :, None], columns, posterior.units)[:, :, 0].T
+    moved: Floats = np.einsum("ij,jks,lk->ils", T, posterior.covariance(g), T)
+    return moved
+
+
+def tau(posterior: Posterior, g: int) -> Floats:
+    """Standard deviations of factor g's effects, (K_g, S)."""
+    scales: Floats = np.sqrt(np.einsum("iis->is", covariance(posterior, g)))
+    return scales
+
+
+def omega(posterior: Posterior, g: int) -> Floats:
+    """Correlations of factor g's effects, (K_g, K_g, S)."""
+    scales = tau(posterior, g)
+    return covariance(posterior, g) / (scales[:, None] * scales)
+
+
+def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float]) -> Floats:
+    """`describe` of the effects of factor g, (J_g, K_g, 2 + q)."""
+    shape = (posterior.n_levels[g], len(posterior.varying[g]), 2 + len(probabilities))
+    result = np.empty(shape)
+    for levels in blocks(shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))):
+        result[levels] = describe(delta(posterior, g, levels), probabilities)
+    return result
+
+
+def describe_coefficients(
+    posterior: Posterior, codes: Ints, probabilities: Sequence[float]
+) -> Floats:
+    """`describe` of beta for each row of codes, (n, K, 2 + q); means as in `Posterior.mean`."""
+    K = len(posterior.draws.kappa)
+    result = np.empty((len(codes), K, 2 + len(probabilities)))
+    for rows in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * (K + 1))):
+        result[rows] = describe(coefficients(posterior, codes[rows]), probabilities)
+        result[rows, :, 0] = coefficients(posterior, codes[rows], posterior.mean)[:, :, 0]
+    return result
+
+
+def _moved(values: Floats, columns: Ints, units: Units) -> Floats:
+    """Intercept, if there is one, of (..., K_g, S) less sum_k x_center_k slope_k."""
+    result = values.copy()
+    if units.fit_intercept and 0 in columns:
+        for j, column in enumerate(columns[1:], start=1):
+            result[..., 0, :] -= units.x_center[column - 1] * values[..., j, :]
+    return result
