@@ -14,8 +14,8 @@ import pytest
 
 from skhlm import UnpooledRegressor
 from skhlm.demo import __main__ as tour
-from skhlm.demo.comparison import Comparison
 from skhlm.demo.countries import GROUPS, load_countries, slopes, three_years_each
+from skhlm.demo.results import Results
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_means_are_over_folds_of_all_rows():
         ],
         columns=columns,
     )
-    (found,) = Comparison(scores, {}).means().to_dict("records")
+    (found,) = Results(scores, {}).means().to_dict("records")
     numbers = {"R²": 0.2, "RMSE": 3.0, "coverage": 0.9, "width": 6.0, "CRPS": 2.0}
     assert found.pop("model") == "pooled"
     assert found == pytest.approx(numbers)

@@ -11,7 +11,7 @@ from typing import Any
 from skhlm import priors
 from skhlm.inputs.columns import listed, suggestion
 
-_FAMILIES = {name: getattr(priors, name) for name in priors.__all__}
+_PRIORS = {name: getattr(priors, name) for name in priors.__all__}
 _TERM = re.compile(r"\s*(\w+)\s*((?:\[[^\[\]]+\])*)\s*=\s*(\w+)\s*\(([^()]*)\)\s*")
 _FORM = "such as tau=Normal(0, 1), kappa[days]=StudentT(4, 0, 2) or tau[region][days]=Cauchy(0, 1)"
 
@@ -46,16 +46,16 @@ def read_prior(text: str) -> PriorTerm:
     found = _TERM.fullmatch(text)
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no prior {_FORM}")
-    parameter, places, family, numbers = found.groups()
-    if family not in _FAMILIES:
+    parameter, places, name, numbers = found.groups()
+    if name not in _PRIORS:
         raise ArgumentTypeError(
-            f"there is no prior {family!r}, but {listed(_FAMILIES)}.{suggestion(family, _FAMILIES)}"
+            f"there is no prior {name!r}, but {listed(_PRIORS)}.{suggestion(name, _PRIORS)}"
         )
     try:
-        prior = _FAMILIES[family](*map(float, numbers.split(",") if numbers.strip() else ()))
+        prior = _PRIORS[name](*map(float, numbers.split(",") if numbers.strip() else ()))
     except (TypeError, ValueError) as error:
-        names = ", ".join(field.name for field in fields(_FAMILIES[family]))
-        raise ArgumentTypeError(f"{text!r}: numbers {family}({names}): {error}") from error
+        names = ", ".join(field.name for field in fields(_PRIORS[name]))
+        raise ArgumentTypeError(f"{text!r}: numbers {name}({names}): {error}") from error
     return PriorTerm((parameter, *re.findall(r"\[([^\[\]]+)\]", places)), prior)
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from skhlm.datasets import load_gapminder, make_campaigns
 from skhlm.demo.advertisers import best_possible, compare_advertisers, true_effects_covered
-from skhlm.demo.comparison import Comparison, convergence
 from skhlm.demo.countries import (
     compare_countries,
     load_countries,
@@ -20,6 +19,7 @@ from skhlm.demo.countries import (
     predict_unseen,
     pulls,
 )
+from skhlm.demo.results import Results, convergence
 
 
 def main() -> None:
@@ -31,21 +31,21 @@ def main() -> None:
         parser.error(f"there is no directory {path.parent} for the picture")
     started = perf_counter()
     X, y = load_countries()
-    comparison = show_comparison(X, y)
-    pulled = show_pulls(comparison, X, y)
+    results = show_comparison(X, y)
+    pulled = show_pulls(results, X, y)
     unseen = show_unseen(X, y)
     show_advertisers()
     if find_spec("matplotlib"):
         from skhlm.demo.picture import draw
 
-        draw(path, X, y, comparison, pulled, unseen)
+        draw(path, X, y, results, pulled, unseen)
         say(f"\nThe picture is in {path}.")
     else:
         say("\nNo picture without matplotlib: pip install 'skhlm[plot]'.")
     say(f"All this took {perf_counter() - started:.0f} s.")
 
 
-def show_comparison(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
+def show_comparison(X: pd.DataFrame, y: pd.Series[float]) -> Results:
     """Three kinds of line, from few rows of each country."""
     print("1. LIFE EXPECTANCY IN 142 COUNTRIES, FROM THREE YEARS OF EACH\n")
     say(f"Data: {load_gapminder().source}.")
@@ -58,14 +58,14 @@ def show_comparison(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
         "Residuals are normal here: of three rows, Student-t ones may take any for an outlier, and",
         "chains that start apart then stay apart.",
     )
-    comparison = compare_countries(X, y)
-    show_scores(comparison, "years")
-    return comparison
+    results = compare_countries(X, y)
+    show_scores(results, "years")
+    return results
 
 
-def show_pulls(comparison: Comparison, X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
+def show_pulls(results: Results, X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
     """Some countries that are pulled far, and some that are not."""
-    pulled = pulls(comparison, X, y)
+    pulled = pulls(results, X, y)
     differs = pulled[(pulled["own"] - pulled["continent's"]).abs() > 1]
     print("\n2. HOW STRONGLY COUNTRIES ARE PULLED TO THEIR CONTINENT\n")
     say(
@@ -113,8 +113,8 @@ def show_advertisers() -> None:
     """Crossed hierarchies, with the truth known."""
     X, y, truth = make_campaigns(2000, random_state=0)
     print("\n4. 2,000 CAMPAIGNS, SIMULATED: COUNTRY IN REGION x VERTICAL IN INDUSTRY\n")
-    comparison = compare_advertisers(X, y)
-    unpooled = comparison.fitted["unpooled"][0]
+    results = compare_advertisers(X, y)
+    unpooled = results.fitted["unpooled"][0]
     n_combinations, n_alone = len(unpooled.combinations_), unpooled.lent_.all(axis=1).sum()
     say(
         "Return by two spends; intercept and slopes vary by all four factors; Student-t noise.",
@@ -123,23 +123,23 @@ def show_advertisers() -> None:
         f"{n_combinations} in the first fold {n_alone} have not: intercepts of their own beside",
         "the pooled slopes. hierarchical: the default model.",
     )
-    show_scores(comparison, "units of the return")
-    covered, n = true_effects_covered(comparison.fitted["hierarchical"][0], truth)
+    show_scores(results, "units of the return")
+    covered, n = true_effects_covered(results.fitted["hierarchical"][0], truth)
     say(
         f"With the true coefficients R² would be {best_possible(X, y, truth):.3f}. Of the {n} true",
         f"group effects {covered / n:.0%} are in the first fold's 90% intervals.",
     )
 
 
-def show_scores(comparison: Comparison, unit: str) -> None:
+def show_scores(results: Results, unit: str) -> None:
     """The comparison, what its columns say, and whether the chains converged."""
-    show(comparison.means(), **{"R²": "{:.3f}", "coverage": "{:.1%}"})
+    show(results.means(), **{"R²": "{:.3f}", "coverage": "{:.1%}"})
     say(
         "R² and RMSE of held-out rows; coverage: share of them in their 90% intervals; width: of",
         "those intervals; CRPS: error of the whole predictive distribution, which for a forecast",
         f"without spread is the absolute error. RMSE, width and CRPS are in {unit}.",
     )
-    say(convergence(comparison.fitted["hierarchical"]))
+    say(convergence(results.fitted["hierarchical"]))
 
 
 def show(table: pd.DataFrame, **formats: str) -> None:

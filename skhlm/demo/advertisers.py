@@ -8,15 +8,15 @@ from sklearn.metrics import r2_score
 
 from skhlm import HLMRegressor, compare
 from skhlm.datasets import CampaignTruth
-from skhlm.demo.comparison import Comparison
+from skhlm.demo.results import Results
 
 SPEND = ["spend_1", "spend_2"]
 
 
-def compare_advertisers(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
+def compare_advertisers(X: pd.DataFrame, y: pd.Series[float]) -> Results:
     """Three-fold cross-validation; the hierarchical model is the default one."""
     groups = ["region/country", "industry/vertical"]
-    return Comparison(*compare(X, y, groups, cv=3, random_state=0, return_estimator=True))
+    return Results(*compare(X, y, groups, cv=3, random_state=0, return_estimator=True))
 
 
 def best_possible(X: pd.DataFrame, y: pd.Series[float], truth: CampaignTruth) -> float:

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from skhlm import HLMRegressor, compare
 from skhlm._typing import Floats, Ints
 from skhlm.datasets import load_gapminder
-from skhlm.demo.comparison import COVERAGE, Comparison
+from skhlm.demo.results import COVERAGE, Results
 
 GROUPS = "continent/country"
 
@@ -44,16 +44,16 @@ def three_years_each(X: pd.DataFrame) -> Iterator[tuple[Ints, Ints]]:
         yield few, most
 
 
-def compare_countries(X: pd.DataFrame, y: pd.Series[float]) -> Comparison:
+def compare_countries(X: pd.DataFrame, y: pd.Series[float]) -> Results:
     """Pooled, unpooled and hierarchical lines."""
     folds = three_years_each(X)
     found = compare(
         X, y, GROUPS, folds, model=hierarchical(), coverage=COVERAGE, return_estimator=True
     )
-    return Comparison(*found)
+    return Results(*found)
 
 
-def pulls(comparison: Comparison, X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
+def pulls(results: Results, X: pd.DataFrame, y: pd.Series[float]) -> pd.DataFrame:
     """How far each country's slope is pulled towards its continent's, in the first fold.
 
     Returns
@@ -65,7 +65,7 @@ def pulls(comparison: Comparison, X: pd.DataFrame, y: pd.Series[float]) -> pd.Da
         all the rows) and ``pull``, the share of the way from ``own`` to ``continent's``.
     """
     train, _ = next(three_years_each(X))
-    apart, together = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
+    apart, together = (results.fitted[name][0] for name in ("unpooled", "hierarchical"))
     countries = X[["continent", "country"]].drop_duplicates().set_index("country", drop=False)
     years = (1980 + 10 * X["decades"]).round().astype(int).astype(str)
     table = countries.assign(

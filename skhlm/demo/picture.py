@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from skhlm.demo.comparison import Comparison
 from skhlm.demo.countries import three_years_each
+from skhlm.demo.results import Results
 from skhlm.outputs import replacing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def draw(
     path: Path,
     X: pd.DataFrame,
     y: pd.Series[float],
-    comparison: Comparison,
+    results: Results,
     pulled: pd.DataFrame,
     unseen: pd.DataFrame,
 ) -> None:
@@ -31,7 +31,7 @@ def draw(
 
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     line, slopes, new = figure.subplots(1, 3, width_ratios=[1, 1.25, 1])
-    _draw_line(line, X, y, comparison, pulled["country"].iloc[0])
+    _draw_line(line, X, y, results, pulled["country"].iloc[0])
     _draw_slopes(slopes, pulled)
     _draw_unseen(new, unseen, unseen["country"].iloc[0])
     figure.supxlabel("Data: Gapminder.org, CC-BY 4.0", x=0.995, ha="right", fontsize=8)
@@ -40,14 +40,14 @@ def draw(
 
 
 def _draw_line(
-    ax: Axes, X: pd.DataFrame, y: pd.Series[float], comparison: Comparison, country: str
+    ax: Axes, X: pd.DataFrame, y: pd.Series[float], results: Results, country: str
 ) -> None:
     """One country: its rows, three of them for training, and its line by two models."""
     rows = X[X["country"] == country]
     years, observed = _years(rows), y[rows.index]
     train, _ = next(three_years_each(X))
     seen = rows.index.isin(X.index[train])
-    apart, together = (comparison.fitted[name][0] for name in ("unpooled", "hierarchical"))
+    apart, together = (results.fitted[name][0] for name in ("unpooled", "hierarchical"))
     ax.plot(years, apart.predict(rows), "--", color=VERMILION, lw=2, label="no pooling")
     ax.plot(years, together.predict(rows), color=BLUE, lw=2, label="partial pooling")
     ax.plot(years[seen], observed[seen], "o", color="black", label="years it was fitted to")

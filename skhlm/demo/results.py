@@ -12,7 +12,7 @@ from skhlm import HLMRegressor
 COVERAGE = 0.9
 
 
-class Comparison(NamedTuple):
+class Results(NamedTuple):
     """Scores of held-out rows, and the models that made them.
 
     Attributes
