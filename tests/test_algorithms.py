@@ -358,7 +358,7 @@ def test_a_warm_fit_of_the_same_keeps_the_model(algorithm, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         assert model.set_params(n_jobs=1).fit(X[order], Y[order]) is model
-    assert all(vars(model)[name] is before[name] for name in ("_posterior", "_spec", "coef_"))
+    assert all(vars(model)[name] is before[name] for name in ("_fit", "coef_"))
     again = pickle.loads(pickle.dumps(model))
     for other, data in [
         (copy(model), (X, Y + 1)),
