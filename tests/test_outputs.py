@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import threading
 from pathlib import Path
@@ -121,14 +122,13 @@ def test_a_pipe_is_written_to_and_stays(tmp_path):
     with pytest.raises(OSError, match="Nobody reads from this pipe"):
         write(pipe)
     descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = threading.Thread(target=write, args=(pipe, b"x" * 200_000), daemon=True)
+    writer.start()
+    assert select.select([descriptor], [], [], 60)[0]  # before anybody writes, a pipe is at its end
     os.set_blocking(descriptor, True)
-    found = []
     with os.fdopen(descriptor, "rb") as end:
-        reader = threading.Thread(target=lambda: found.append(end.read()))
-        reader.start()
-        write(pipe, b"x" * 200_000)
-        reader.join(60)
-    assert found == [b"x" * 200_000]
+        assert end.read() == b"x" * 200_000
+    writer.join(60)
     assert pipe.is_fifo()
 
 
