@@ -107,7 +107,7 @@ def check_map(case: Case) -> None:
     assert _all_numbers(draws)
     assert _all_numbers(again.draws(z))
     back = to_coordinates(draws, problem, target.forest, target.constants)
-    assert all(np.isfinite(z).all() for z in vars(back).values() if z is not None)
+    assert all(np.isfinite(z).all() for z in vars(back).values())
 
 
 def check_fit(case: Case, algorithm: Algorithm) -> None:
@@ -126,7 +126,8 @@ def check_fit(case: Case, algorithm: Algorithm) -> None:
         model.fit(case.X, case.y, case.sample_weight)
         mean, sd = model.predict(case.X, return_std=True)
     posterior = model._posterior
-    for x in (posterior.draws.kappa, *posterior.draws.delta, *posterior.tau, posterior.sigma):
+    effects, auxiliary = posterior.draws.delta, posterior.auxiliary.values()
+    for x in (posterior.draws.kappa, *effects, *posterior.tau, *auxiliary):
         assert np.isfinite(x).all()
     assert np.isfinite([*mean, *model.coef_, model.sigma_]).all()
     assert not np.isnan(sd).any()  # infinite it may be, with a nu of 2 or less

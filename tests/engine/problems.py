@@ -81,7 +81,7 @@ def _one_cell(rows: Any) -> tuple[Any, Any]:
 def n_coordinates(problem: Problem, forest: Forest) -> dict[str, tuple[int, ...]]:
     """Shape of each of the sampler's coordinates, for one draw."""
     sizes = [len(a) for a in problem.varying]
-    K = problem.X.shape[1]
+    K = problem.n_coefficients
     correlations = sum(k * (k - 1) // 2 for k in sizes) * (problem.covariance == "full")
     return {
         "z_tau": (sum(sizes),),
