@@ -20,7 +20,7 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 NUMBER = re.compile(r"-?\d+\.\d*")
-_EXAMPLES = {"laplace", "name"}  # of files that a recipe tells to write
+_EXAMPLES = {"logistic", "name"}  # of files that a recipe tells to write
 
 
 def _text(page: str) -> str:

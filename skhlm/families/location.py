@@ -111,7 +111,7 @@ class LocationFamily(Family):
 
     @abstractmethod
     def robust_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
-        """Precisions that rows have as Gaussian ones: weight times score over error."""
+        """Precisions of rows as Gaussian ones: weight times score over error, finite at 0."""
 
     @abstractmethod
     def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:

@@ -12,13 +12,17 @@ from skhlm._typing import Floats
 
 @dataclass(frozen=True)
 class Residuals(ABC):
-    """Residuals of S draws of scales ``sigma``, (S,)."""
+    """Residuals of S draws of scales ``sigma``, (S,).
+
+    Predictions for new levels are made of them: quantiles from `components`, which should be some
+    thousands in all where there is no closed form, densities from `log_density`.
+    """
 
     sigma: Floats
 
     @property
     def size(self) -> float:
-        """Mean of sigma^2: the order of magnitude of their squares, tails left out."""
+        """Mean of sigma^2: the order of magnitude of their squares, where searches begin."""
         return float(np.mean(self.sigma**2))
 
     @property
@@ -31,7 +35,10 @@ class Residuals(ABC):
 
     @abstractmethod
     def log_density(self, square: Floats, variance: Floats) -> Floats:
-        """Log density of residual + N(0, variance) at its square, in each draw; all (b, S)."""
+        """Log density of residual + N(0, variance) at its square, in each draw; all (b, S).
+
+        The variance may be 0.
+        """
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import integrate
+from scipy.special import ndtr, ndtri
+from scipy.stats import kstest
 
 from skhlm.families import AUXILIARY, FAMILIES
 
@@ -141,3 +143,46 @@ def test_words(family):
     assert family.noun
     assert "eta" in family.formula
     assert all(parameter.meaning for parameter in family.auxiliary)
+
+
+def draws_of(family, n):
+    """Draws of the auxiliary parameters, all the same."""
+    return {name: np.full(n, value) for name, value in auxiliary_of(family).items()}
+
+
+def test_components_are_the_errors(family):
+    """Those of 50 equal draws tell the distribution function to some thousandths."""
+    aux, at = draws_of(family, 50), np.array([-6.0, -1.0, 0.0, 0.5, 3.0])
+    variance, weight = family.residuals(aux).components
+    assert weight.sum() == pytest.approx(1)
+    found = ndtr(at[:, None] / np.sqrt(variance)) @ weight
+    np.testing.assert_allclose(found, family.cdf(at, 0.0, auxiliary_of(family)), atol=5e-3)
+
+
+@pytest.mark.parametrize("variance", [0.0, 0.3, 20.0])
+def test_density_of_an_error_and_a_normal_effect(family, variance):
+    aux, one = draws_of(family, 1), auxiliary_of(family)
+    for at in (0.0, 0.8, 7.0):
+        square, spread = np.array([[at**2]]), np.array([[variance]])
+        found = np.exp(family.residuals(aux).log_density(square, spread)[0, 0])
+
+        def density(p, at=at):
+            """Of the error where the effect is the quantile at p."""
+            return np.exp(family.log_density(at, np.sqrt(variance) * ndtri(p), one))
+
+        expected = integrate.quad(density, 0, 1, limit=500)[0] if variance else density(0.5)
+        assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_drawn_errors_have_the_distribution(family):
+    """Kolmogorov's statistic exceeds 2.23 / sqrt(n) with probability 1e-4."""
+    n, one = 20_000, auxiliary_of(family)
+    drawn = family.draw_errors(draws_of(family, n), (1, n), np.random.default_rng(3))[0]
+    statistic = kstest(drawn, lambda x: family.cdf(x, 0.0, one)).statistic
+    assert statistic < 2.23 / np.sqrt(n)
+
+
+def test_the_typical_variance_of_equal_draws_is_their_variance(family):
+    one = auxiliary_of(family, distance=4.0)
+    aux = {name: np.full(6, value) for name, value in one.items()}
+    assert family.typical_variance(aux) == pytest.approx(family.variance(0.0, one))
