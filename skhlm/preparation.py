@@ -24,6 +24,7 @@ from skhlm.inputs.design import (
     learn_ranges,
     learn_units,
     parse_varying,
+    settled,
 )
 from skhlm.inputs.frames import (
     check_fit_data,
@@ -187,7 +188,7 @@ def prepare(
 
 def _evidence(rows: Rows, units: Units, family: LocationFamily, priors: Priors) -> Evidence:
     """What the likelihood sees of the rows, in the model's units."""
-    X, y = units.predictors(rows.X), units.outcome(rows.y)
+    X, y = units.predictors(rows.X), units.outcome(settled(rows.y, units))
     return family.evidence(X, y, rows.weight, rows.cell, len(rows.codes), priors.auxiliary)
 
 

@@ -244,6 +244,17 @@ def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
     return float(np.ldexp(center, exponent)), scale
 
 
+def settled(y: Floats, units: Units) -> Floats:
+    """The outcome (n,), one number where it varies by rounding errors alone.
+
+    They are no noise, but would be taken for it: for an outcome without any there is a smallest
+    sigma, beside which rounding errors are enormous.
+    """
+    if np.ptp(y) > ROUNDING * np.abs(y).max():
+        return y
+    return np.full_like(y, units.y_center or y[0])
+
+
 def coefficient_names(predictor_names: Sequence[str], *, fit_intercept: bool) -> tuple[str, ...]:
     """What the K coefficients are called: "Intercept", then the predictors."""
     if not fit_intercept and not predictor_names:

@@ -59,18 +59,21 @@ def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Flo
     """5%, 50% and 95% points (3,) of a density on n points, laid out by a guess (3,) of them.
 
     The grid is even in the coordinate of the bent map through the guess, in which a skewed density
-    is nearly normal: with a good guess a dozen points are enough.
+    is nearly normal: with a good guess a dozen points are enough. A density that is a number
+    nowhere tells nothing, and leaves the guess.
     """
     coefficients = match_quantiles(guess)
 
     def log_density_of_z(z: Floats) -> Floats:
         x = bent(coefficients, z)
-        density = log_density(np.clip(x, -_FARTHEST, _FARTHEST))
+        with np.errstate(over="ignore", invalid="ignore"):  # so far out nothing counts
+            density = log_density(np.clip(x, -_FARTHEST, _FARTHEST))
         density += np.log(bent_slope(coefficients, z))
-        return np.where(np.abs(x) <= _FARTHEST, density, -np.inf)
+        known = (np.abs(x) <= _FARTHEST) & np.isfinite(density)
+        return np.where(known, density, -np.inf)
 
     (z,), density = home_in(log_density_of_z, [(-_REACH, _REACH)], n)
-    return bent(coefficients, quantiles(z, density))
+    return bent(coefficients, quantiles(z, density)) if np.isfinite(density).any() else guess
 
 
 def quantiles(x: Floats, log_density: Floats) -> Floats:

@@ -18,6 +18,7 @@ from skhlm.inputs.design import (
     coefficient_names,
     learn_units,
     parse_varying,
+    settled,
 )
 from skhlm.inputs.hierarchy import parse_groups
 from tests.draws import auxiliary
@@ -363,3 +364,13 @@ def test_what_varies_is_checked_without_groups_too():
     assert parse_varying("all", COLUMNS, (), COEFFICIENTS) == ()
     with pytest.raises(ValueError, match="no column 'spnd'"):
         parse_varying(["spnd"], COLUMNS, (), COEFFICIENTS)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_an_outcome_of_rounding_errors_is_settled(fit_intercept):
+    y = 0.17 + np.array([0.0, 1.0, -1.0, 2.0]) * np.spacing(0.17)
+    rows = canonical_rows(np.zeros((4, 0)), y, np.ones(4), np.zeros((4, 0), dtype=np.int64))
+    units = learn_units(rows, (), autoscale=True, fit_intercept=fit_intercept)
+    assert np.ptp(units.outcome(settled(rows.y, units))) == 0
+    other = rows.y + np.array([0.0, 0.0, 0.0, 1e-12])
+    assert settled(other, units) is other

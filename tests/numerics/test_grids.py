@@ -51,3 +51,16 @@ def test_tails_of_a_skewed_density():
     density = stats.gumbel_l(1.0, 0.8)  # long to the left, as log tau near zero
     guess = density.ppf(TAILS) + np.array([0.2, -0.2, 0.1])
     np.testing.assert_allclose(tails(density.logpdf, guess, 25), density.ppf(TAILS), atol=0.01)
+
+
+def test_where_a_density_is_no_number_nothing_counts():
+    """As sums of squares may overflow at scales that nobody asks for."""
+    guess = np.array([-40.0, 0.0, 40.0])  # so wide that the grid begins far out
+
+    def density(x):
+        return np.where(np.abs(x) > 60, np.inf, stats.norm(1, 2).logpdf(x))
+
+    found = tails(density, guess, 25)
+    np.testing.assert_allclose(found, stats.norm(1, 2).ppf(TAILS), atol=0.05)
+    nowhere = tails(lambda x: np.full_like(x, np.nan), guess, 25)
+    np.testing.assert_array_equal(nowhere, guess)

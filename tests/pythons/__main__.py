@@ -61,8 +61,13 @@ def main() -> int:
 
 def find_pythons() -> Iterator[Path]:
     """One of each minor version, those of pyenv first: its own commands run only what is chosen."""
-    of_pyenv = sorted(Path.home().glob(".pyenv/versions/*/bin"))
-    path = os.pathsep.join([*map(str, of_pyenv), os.environ["PATH"]])
+    roots = {Path(folder).parent for folder in os.get_exec_path() if Path(folder).name == "shims"}
+    of_pyenv = [
+        folder
+        for root in {*roots, Path.home() / ".pyenv"}
+        for folder in root.glob("versions/*/bin")
+    ]
+    path = os.pathsep.join([*map(str, sorted(of_pyenv)), os.environ["PATH"]])
     found = (shutil.which(f"python3.{minor}", path=path) for minor in MINORS)
     return (Path(python) for python in found if python)
 
