@@ -109,7 +109,7 @@ def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
     fit = run("laplace_sample", mode=mode, jacobian=True, draws=n_draws)
     if len(fit.draws()) < n_draws:  # of this method cmdstanpy ignores the exit code
         raise RuntimeError(repr(fit._runset))
-    found = mode.optimized_params_np[1:]  # the log density comes first
+    found = mode.optimized_params_np[_n_statistics(mode.column_names) :]
     return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
 
 
@@ -170,9 +170,13 @@ def _approximation(
     names: tuple[str, ...], table: Floats, p: str, q: str, mode: Floats | None = None
 ) -> Approximation:
     """The columns of a table (S, ...), those that end in __ apart."""
-    n_statistics = sum(name.endswith("__") for name in names)
     log_ratio = table[:, names.index(p)] - table[:, names.index(q)]
-    return Approximation(table[:, n_statistics:], log_ratio, mode)
+    return Approximation(table[:, _n_statistics(names) :], log_ratio, mode)
+
+
+def _n_statistics(names: tuple[str, ...]) -> int:
+    """How many columns come before the parameters', which differs between versions of Stan."""
+    return sum(name.endswith("__") for name in names)
 
 
 @dataclass(frozen=True)

@@ -264,3 +264,9 @@ def _settings(problem, **chosen):
     gaps = dict.fromkeys(["iter_warmup", "adapt_delta", "n_jobs", "fallback"])
     rest = {"chains": 4, "max_treedepth": 10, "seed": 1, "verbose": 0}
     return choose_settings(problem, **(gaps | rest | chosen))
+
+
+def test_columns_before_the_parameters_are_counted():
+    """Stan 2.39 writes of a mode also whether the search converged."""
+    assert runs._n_statistics(("lp__", "z_root.1.1")) == 1
+    assert runs._n_statistics(("lp__", "converged__", "z_root.1.1")) == 2
