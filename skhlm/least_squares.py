@@ -11,6 +11,7 @@ from scipy.stats import t as student_t
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.design import Rows
+from skhlm.numerics.cell_sums import sum_by_cell
 from skhlm.posterior.scoring import crps_of_student_t
 
 _RANK_TOLERANCE = 1e-9  # smallest over largest singular value of predictors in comparable units
@@ -272,7 +273,7 @@ def _centers(rows: Rows, n: Floats) -> Floats:
 
 def _sums(rows: Rows, values: Floats) -> Floats:
     """Sums over the rows of each cell, (N,) -> (C,)."""
-    return np.bincount(rows.cell, values, minlength=len(rows.codes)).astype(np.float64)
+    return sum_by_cell(values, rows.cell, len(rows.codes))
 
 
 def _features(X: Floats, center: Floats | float | None) -> Floats:

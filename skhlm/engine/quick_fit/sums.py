@@ -51,5 +51,5 @@ def to_leaves(values: Floats, tree: Tree) -> Floats:
     """Cells' numbers (..., C) summed over the leaf levels of a tree, (..., J, 1)."""
     total = np.empty((*values.shape[:-1], tree.n_leaves, 1))
     for index in np.ndindex(values.shape[:-1]):
-        total[index][:, 0] = np.bincount(tree.leaf, values[index], tree.n_leaves)
+        total[index][:, 0] = sum_by_cell(values[index], tree.leaf, tree.n_leaves)
     return total
