@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Aux, RowErrors
-from skhlm.families.location import SIGMA, ErrorScale, LocationFamily
+from skhlm.families.location import SIGMA, ErrorScale, LocationFamily, log_prior_of_excess
 from skhlm.families.residuals import NormalResiduals
 from skhlm.numerics.grids import home_in, quantiles
 from skhlm.numerics.scale_maps import match_quantiles
@@ -149,8 +149,7 @@ class Normal(LocationFamily):
         def log_density(log_excess: Floats) -> Floats:
             log_sigma = np.log(start.cut + np.exp(log_excess))
             log_likelihood = -dof * log_sigma - 0.5 * (mean * dof) * np.exp(-2 * log_sigma)
-            prior = priors["sigma"].log_density_of_log(log_sigma)
-            total: Floats = log_likelihood + prior + log_excess - log_sigma
+            total: Floats = log_likelihood + log_prior_of_excess(log_excess, log_sigma, priors)
             return total
 
         (log_excess,), density = home_in(log_density, [start.box], n)
