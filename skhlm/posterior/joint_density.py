@@ -26,7 +26,7 @@ from skhlm.families.location import LocationFamily
 from skhlm.numerics.blocks import JOINT_BYTES, blocks
 from skhlm.numerics.log_sums import log_mean_exp
 from skhlm.numerics.small_matrices import root
-from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
+from skhlm.posterior.posterior import NEW, Posterior, without_new
 
 _N_POINTS = 16  # of the importance sampler, from each of its two proposals
 _N_STEPS = 10  # towards the mode that centres one of them
@@ -73,7 +73,7 @@ def joint_log_density(
     """
     Z = posterior.units.centred(X)
     parts = list(_components(Z, codes, new_levels, posterior.varying))
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     roots = [root(posterior.covariance(g)) for g in range(len(posterior.varying))]
     rng = np.random.default_rng(0)
     result = np.empty(posterior.n_draws)

@@ -28,6 +28,11 @@ NEW, NO_EFFECT = -1, -2
 MIN_PREDICTIVE_DRAWS = 2000  # residuals in such a sample
 
 
+def without_new(codes: Ints) -> Ints:
+    """Codes of any shape, factors left out where a level is new."""
+    return np.where(codes == NEW, NO_EFFECT, codes)
+
+
 @dataclass(frozen=True)
 class Coefficients:
     """Coefficients of every level, beta = kappa + effects of the row's levels.

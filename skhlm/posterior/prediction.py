@@ -15,7 +15,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.posterior.mixtures import Mixture
-from skhlm.posterior.posterior import NEW, NO_EFFECT, Coefficients, Posterior, correlated
+from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
 _ROUNDING = 1e-9
 
@@ -112,7 +112,7 @@ def mixtures(
 
     Effects of new levels are no draws in them, but normal distributions. All rows come once.
     """
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     for rows, values in draws_of_mean(posterior, X, known, width=4):
         yield rows, mixture_of(posterior, values, X[rows], codes[rows], kind)
 
@@ -142,16 +142,22 @@ def predictive_std(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     E[z' Sigma_g z] + `Posterior.residual_variance`; infinite where that is.
     """
     variance = np.empty(len(X))
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     for rows, values in draws_of_mean(posterior, X, known):
         variance[rows] = values.var(axis=1)
-    Z = posterior.units.centred(X)
+    variance += mean_variance_of_new(posterior, posterior.units.centred(X), codes).sum(axis=1)
+    std: Floats = np.sqrt(variance + posterior.residual_variance)
+    return std
+
+
+def mean_variance_of_new(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
+    """E[z' Sigma_g z] where the level of factor g is new, else 0: (n, G), for rows Z (n, K)."""
+    variance = np.zeros(codes.shape)
     for g, columns in enumerate(posterior.varying):
         new = codes[:, g] == NEW
         mean = posterior.covariance(g).mean(axis=-1, keepdims=True)
-        variance[new] += _quadratic_form(Z[new][:, columns], mean)[:, 0]
-    std: Floats = np.sqrt(variance + posterior.residual_variance)
-    return std
+        variance[new, g] = _quadratic_form(Z[new][:, columns], mean)[:, 0]
+    return variance
 
 
 def joint_draws(

@@ -8,7 +8,8 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
-from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
+from skhlm.posterior import prediction
+from skhlm.posterior.posterior import Posterior, without_new
 
 
 def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
@@ -41,17 +42,14 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """
     n, G = codes.shape
     variance = np.zeros((n, G + 2))
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     Z = posterior.units.centred(X)
     for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws)):
         eta = posterior.draws.expected_value(Z[rows], known[rows])
         eta -= eta.mean(axis=1, keepdims=True)
         for j, part in enumerate(_parts(posterior, Z[rows], known[rows])):
             variance[rows, j] = np.einsum("ns,ns->n", part, eta) / posterior.n_draws
-    for g, columns in enumerate(posterior.varying):
-        new = codes[:, g] == NEW
-        z, covariance = Z[new][:, columns], posterior.covariance(g).mean(axis=-1)
-        variance[new, g + 1] = np.einsum("ni,ij,nj->n", z, covariance, z)
+    variance[:, 1:-1] += prediction.mean_variance_of_new(posterior, Z, codes)
     variance[:, -1] = posterior.residual_variance
     return variance
 

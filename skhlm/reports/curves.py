@@ -15,7 +15,7 @@ from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.quantiles import central
 from skhlm.posterior import Kind, prediction
 from skhlm.posterior.mixtures import Mixture
-from skhlm.posterior.posterior import NEW, NO_EFFECT, Coefficients, Posterior
+from skhlm.posterior.posterior import NEW, NO_EFFECT, Coefficients, Posterior, without_new
 
 Derive = Callable[[Floats], Mapping[str, Any]]
 
@@ -186,7 +186,7 @@ def band_along(
     start = X.copy()
     start[:, path.columns] = centre
     moves = path.values - centre
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     result = np.empty((len(X), len(moves), 3))
     for rows, base in prediction.draws_of_mean(posterior, start, known, 4 * len(moves)):
         values = _along(posterior, known[rows], path.columns, moves, base)
@@ -208,7 +208,7 @@ def slopes_along(posterior: Posterior, codes: Ints, path: Path, coverage: float)
     result = np.empty((len(codes), len(path.slopes), 3))
     Z = np.zeros((len(path.slopes), len(posterior.draws.kappa)))
     Z[:, path.columns + posterior.units.fit_intercept] = path.slopes
-    known = np.where(codes == NEW, NO_EFFECT, codes)
+    known = without_new(codes)
     size = BLOCK_BYTES // (8 * posterior.n_draws * len(path.slopes))
     for rows in blocks(len(codes), size):
         none = np.zeros((len(codes[rows]), posterior.n_draws))
@@ -259,9 +259,7 @@ def compare_points(
     """
     n, T, _ = points.Z.shape
     result = np.empty((n, T, 4))
-    known = [
-        replace(p, codes=np.where(p.codes == NEW, NO_EFFECT, p.codes)) for p in (points, reference)
-    ]
+    known = [replace(p, codes=without_new(p.codes)) for p in (points, reference)]
     for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * T)):
         values, means = (
             known[0].expected_value(of, rows) - known[1].expected_value(of, rows)
