@@ -15,7 +15,7 @@ from skhlm.diagnostics.checks import Check, judge
 from skhlm.engine import Problem
 from skhlm.exceptions import IdentificationWarning
 from skhlm.inputs.columns import listed
-from skhlm.inputs.design import ROUNDING, Rows, Units
+from skhlm.inputs.design import Rows, Units, is_constant
 from skhlm.inputs.labels import Labels
 from skhlm.priors import LocationScale
 
@@ -144,7 +144,7 @@ class _Data:
     @cached_property
     def constant(self) -> Bools:
         """Predictors that never change, (p,)."""
-        return np.array([_is_constant(x) for x in self.rows.X.T], dtype=np.bool_)
+        return np.array([is_constant(x) for x in self.rows.X.T], dtype=np.bool_)
 
     @cached_property
     def redundant(self) -> Bools:
@@ -203,11 +203,6 @@ def _about_predictors(data: _Data) -> Iterator[Check]:
 def _chosen(names: Sequence[str], which: Bools) -> list[str]:
     """Names at which a boolean array is true."""
     return [name for name, chosen in zip(names, which.tolist(), strict=True) if chosen]
-
-
-def _is_constant(x: Floats) -> bool:
-    """Whether the values of x (N,) are equal but for rounding."""
-    return bool(np.ptp(x) <= ROUNDING * np.abs(x).max())
 
 
 def _constant_predictors(data: _Data) -> Check:
@@ -372,7 +367,7 @@ def _constant_within(rows: Rows, g: int, n_levels: int) -> Bools:
 def _about_scales(data: _Data) -> Iterator[Check]:
     """Is the outcome one to learn from, and do numbers and priors fit each other?"""
     columns = dict(zip(data.predictor_names, data.rows.X.T, strict=True)) | {"y": data.rows.y}
-    changing = {name: x for name, x in columns.items() if not _is_constant(x)}
+    changing = {name: x for name, x in columns.items() if not is_constant(x)}
     yield _distinct_outcomes(data)
     yield _exact_fit(data)
     yield _lost_digits(data, changing)
@@ -382,7 +377,7 @@ def _about_scales(data: _Data) -> Iterator[Check]:
 
 
 def _distinct_outcomes(data: _Data) -> Check:
-    count = 1 if _is_constant(data.rows.y) else len(np.unique(data.rows.y))
+    count = 1 if is_constant(data.rows.y) else len(np.unique(data.rows.y))
     advice = (
         f"y is {data.rows.y[0]:g} in every row: there is no variation to explain, and the residual "
         "scale goes to zero. Check which column is the outcome."
@@ -393,7 +388,7 @@ def _distinct_outcomes(data: _Data) -> Check:
 def _exact_fit(data: _Data) -> Check:
     """Smallest residual sd over sd(y) of least squares, pooled and within cells."""
     ratio = np.nan
-    if not _is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
+    if not is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
         ratio = min(_residual(data, data.standardised, data.outcome), _residual_in_cells(data))
     advice = (
         f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd(y)): is y, or what "
@@ -465,7 +460,7 @@ def _dominant_weight(data: _Data) -> Check:
 
 def _prior_scales(data: _Data) -> Check:
     """How many times wider or narrower than the data suggest the most misplaced prior is."""
-    ratios = dict(_prior_ratios(data)) if not _is_constant(data.rows.y) else {}
+    ratios = dict(_prior_ratios(data)) if not is_constant(data.rows.y) else {}
     misfit = {name: max(ratio, 1 / ratio) for name, ratio in ratios.items()}
     bad = [f"{name} ({ratios[name]:.2g})" for name, off in misfit.items() if off > PRIOR_WARN]
     advice = (

@@ -17,7 +17,7 @@ from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 
 _LARGEST = 1e152
-ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # a relative range that is no variation
 _SLACK = 1e-9  # of a predictor's range, that rounding alone is not called extrapolation
 _AT_ZERO = 1e-9  # of a predictor's sd, that standardised columns are centred at 0
 # Of 53: the last bits depend on who computed or parsed a number. With 30 it falls on the other side
@@ -233,7 +233,7 @@ def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
     share = weight / weight.sum()
     center = x[0] + (share * (x - x[0])).sum()
     scale = 1.0
-    if np.ptp(x) > ROUNDING:
+    if not is_constant(x):
         scale = float(np.ldexp(np.sqrt((share * (x - center) ** 2).sum()), exponent))
     if largest > _LARGEST or scale < 1 / _LARGEST:
         raise ValueError(
@@ -250,9 +250,16 @@ def settled(y: Floats, units: Units) -> Floats:
     They are no noise, but would be taken for it: for an outcome without any there is a smallest
     sigma, beside which rounding errors are enormous.
     """
-    if np.ptp(y) > ROUNDING * np.abs(y).max():
-        return y
-    return np.full_like(y, units.y_center or y[0])
+    return np.full_like(y, units.y_center or y[0]) if is_constant(y) else y
+
+
+def is_constant(x: Floats) -> bool:
+    """Whether the values of x (n,) are equal but for rounding: within four units in the last place.
+
+    Those of the largest that has its exponent, so that x times a power of two is no other case.
+    """
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    return bool(np.ldexp(np.ptp(x), -exponent) <= _ROUNDING)
 
 
 def coefficient_names(predictor_names: Sequence[str], *, fit_intercept: bool) -> tuple[str, ...]:

@@ -366,11 +366,24 @@ def test_what_varies_is_checked_without_groups_too():
         parse_varying(["spnd"], COLUMNS, (), COEFFICIENTS)
 
 
+def _rows_and_units(y, fit_intercept):
+    rows = canonical_rows(np.zeros((4, 0)), y, np.ones(4), np.zeros((4, 0), dtype=np.int64))
+    return rows, learn_units(rows, (), autoscale=True, fit_intercept=fit_intercept)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_an_outcome_of_rounding_errors_is_settled(fit_intercept):
     y = 0.17 + np.array([0.0, 1.0, -1.0, 2.0]) * np.spacing(0.17)
-    rows = canonical_rows(np.zeros((4, 0)), y, np.ones(4), np.zeros((4, 0), dtype=np.int64))
-    units = learn_units(rows, (), autoscale=True, fit_intercept=fit_intercept)
+    rows, units = _rows_and_units(y, fit_intercept)
     assert np.ptp(units.outcome(settled(rows.y, units))) == 0
     other = rows.y + np.array([0.0, 0.0, 0.0, 1e-12])
     assert settled(other, units) is other
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+@pytest.mark.parametrize("size", [0.17, 0.13, 0.9, 1.1, 3e-5, 7e9])
+def test_an_outcome_is_settled_where_it_has_no_scale_of_its_own(size, steps):
+    y = size + np.array([0.0, 1.0, 0.5, 1.0]) * steps * np.spacing(size)
+    rows, units = _rows_and_units(y, fit_intercept=True)
+    outcome = units.outcome(settled(rows.y, units))
+    assert np.ptp(outcome) == 0 if units.y_scale == 1 else np.ptp(outcome) > 1
