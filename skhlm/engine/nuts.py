@@ -11,7 +11,7 @@ from skhlm.engine.inference import Diagnose, Inference
 from skhlm.engine.program import Progress, Start, sample
 from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import Target
-from skhlm.engine.tree_map import Coordinates
+from skhlm.engine.tree_map.forward import Coordinates
 
 _MIN_ESS_A_DRAW = 0.2
 _MARGIN = 1.25  # bounds are aimed at with some room

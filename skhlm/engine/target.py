@@ -18,15 +18,11 @@ from skhlm.engine.program import (
     initial_values,
     read_coordinates,
 )
-from skhlm.engine.quick_fit import calibrate, recalibrate
-from skhlm.engine.tree_map import (
-    Coordinates,
-    Forest,
-    MapConstants,
-    learn_forest,
-    to_coordinates,
-    to_draws,
-)
+from skhlm.engine.quick_fit.calibration import calibrate
+from skhlm.engine.quick_fit.recalibration import recalibrate
+from skhlm.engine.tree_map.backward import to_coordinates
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.numerics.forest import Forest, learn_forest
 
 
 @dataclass(frozen=True)

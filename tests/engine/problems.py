@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from skhlm.engine.problem import Covariance, Problem
-from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import Coordinates
 from skhlm.families import find_family
+from skhlm.numerics.forest import Forest, Tree, build_trees, learn_forest
 from skhlm.priors import Gamma, LocationScale, Priors
 
 
@@ -76,6 +76,12 @@ def make_problem(
 
 def _one_cell(rows: Any) -> tuple[Any, Any]:
     return np.zeros((1, 0), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+
+
+def trees_of(problem: Problem) -> tuple[Tree, ...]:
+    """The trees of a problem's factors."""
+    forest = learn_forest(problem.codes, problem.n_levels)
+    return build_trees(forest, problem.codes, problem.varying)
 
 
 def n_coordinates(problem: Problem, forest: Forest) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map import Coordinates
+from skhlm.engine.tree_map.forward import Coordinates
 
 if TYPE_CHECKING:
     from cmdstanpy import CmdStanMCMC

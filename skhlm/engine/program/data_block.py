@@ -12,8 +12,9 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map import Forest, MapConstants
+from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.families import Evidence
+from skhlm.numerics.forest import Forest
 from skhlm.priors import Gamma, LocationScale
 
 DataBlock = dict[str, Any]

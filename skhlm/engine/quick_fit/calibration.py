@@ -19,12 +19,12 @@ from skhlm.engine.quick_fit.expansion import (
     to_constants,
     to_rooted_constants,
 )
-from skhlm.engine.quick_fit.sums import cell_information, cell_score, to_leaves
 from skhlm.engine.quick_fit.sweeps import Estimate, empirical_bayes, fit_auxiliary, residuals
-from skhlm.engine.quick_fit.tau_marginals import kappa_stand_in, marginal_scales
-from skhlm.engine.tree_map import Forest, MapConstants, Tree, leaf_effects, learn_trees
-from skhlm.engine.tree_map.messages import Message
+from skhlm.engine.quick_fit.tau_marginals import marginal_scales
+from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.families.family import AuxiliaryFit
+from skhlm.numerics.elimination import Message
+from skhlm.numerics.forest import Forest, Tree, build_trees, leaf_effects, leaf_sums
 from skhlm.numerics.scale_maps import match_quantiles
 
 _TAU_GRID, _AUX_GRID = 25, 25
@@ -32,7 +32,7 @@ _TAU_GRID, _AUX_GRID = 25, 25
 
 def calibrate(problem: Problem, forest: Forest) -> MapConstants:
     """A quick fit of the problem, and the map's constants at it."""
-    trees = learn_trees(problem, forest)
+    trees = build_trees(forest, problem.codes, problem.varying)
     estimate = empirical_bayes(problem, trees)
     aux = fit_auxiliary(problem, estimate, _AUX_GRID)
     expansions = _expand(problem, trees, estimate, aux)
@@ -54,13 +54,13 @@ def _expand(
     rows, family = problem.evidence, problem.family
     expected = np.full(len(rows.y), np.exp(family.log_information(aux.logs)))
     score = family.working_score(residuals(problem, trees, estimate), aux)
-    information = cell_information(rows, rows.weight * expected)
-    gradient = cell_score(rows, rows.weight * score)
+    information = rows.cell_information(rows.weight * expected)
+    gradient = rows.cell_score(rows.weight * score)
     return [
         Expansion(
             effects=leaf_effects(tree, estimate.delta, len(rows.X)).T,
-            information=np.moveaxis(to_leaves(information, tree)[..., 0], -1, 0),
-            gradient=to_leaves(gradient, tree)[..., 0].T,
+            information=np.moveaxis(leaf_sums(tree, information)[..., 0], -1, 0),
+            gradient=leaf_sums(tree, gradient)[..., 0].T,
         )
         for tree in trees
     ]
@@ -70,7 +70,8 @@ def _tau_maps(
     trees: Sequence[Tree], problem: Problem, expansions: Sequence[Expansion], estimate: Estimate
 ) -> tuple[Floats, ...]:
     """Coefficients (3, K_g) of the bent map of every log tau, matched to its marginal."""
-    log_tau, root = (estimate.log_tau, kappa_stand_in(problem.priors.kappa, about=estimate.kappa))
+    log_tau = estimate.log_tau
+    root = problem.priors.kappa.normal_stand_in(about=estimate.kappa)
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
         message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in
-from skhlm.engine.tree_map import MapConstants, Tree
-from skhlm.engine.tree_map.messages import Message, upward
+from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.numerics.elimination import Message, diagonal_precision, upward
+from skhlm.numerics.forest import Tree
 from skhlm.numerics.small_matrices import cholesky, inverse_lower
 from skhlm.priors import LocationScale
 
@@ -50,7 +50,7 @@ def to_constants(
     from kappa. The first root is then q_1 = kappa + the other trees' contrasts, and so is its
     prior: kappa's, widened by theirs.
     """
-    precision, prior_score = kappa_stand_in(prior)
+    precision, prior_score = prior.normal_stand_in()
     first, *others = (_conditioned(expansion, precision) for expansion in expansions)
     contrasts = [_contrasts(expansion, precision) for expansion in others]
     root = kappa + sum((shift for _, shift, _ in contrasts), np.zeros_like(kappa))

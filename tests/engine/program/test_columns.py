@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skhlm.engine.program.columns import initial_values, read_coordinates
-from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.families import FAMILIES
+from skhlm.numerics.forest import learn_forest
 from tests.engine.problems import make_problem, n_coordinates, normal_coordinates
 
 ROWS = np.arange(24)

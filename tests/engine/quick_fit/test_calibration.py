@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import to_draws
+from skhlm.numerics.forest import learn_forest
 from skhlm.priors import Gamma, LocationScale
 from tests.engine.problems import location_scale, make_problem, normal_coordinates, simulate
 

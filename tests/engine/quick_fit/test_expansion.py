@@ -12,9 +12,7 @@ from skhlm.engine.quick_fit.expansion import (
     to_constants,
     to_rooted_constants,
 )
-from skhlm.engine.tree_map.forest import learn_forest
-from skhlm.engine.tree_map.trees import learn_trees
-from tests.engine.problems import location_scale, make_problem
+from tests.engine.problems import location_scale, make_problem, trees_of
 
 RNG = np.random.default_rng(0)
 K, LEVELS = 2, (4, 3)
@@ -38,7 +36,7 @@ def crossed():
     """Two crossed trees, their expansions, and the constants of the map."""
     rows = np.arange(12)
     problem = make_problem(np.ones((12, K)), rows, [rows % J for J in LEVELS])
-    trees = learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
+    trees = trees_of(problem)
     expansions = [expansion_of(tree.n_leaves) for tree in trees]
     return expansions, to_constants(trees, expansions, KAPPA, PRIOR, scales_of(2))
 
@@ -70,7 +68,7 @@ def test_the_first_root_is_kappa_and_the_other_trees_contrasts(crossed):
 def test_without_factors_the_root_has_it_all():
     expansion = expansion_of(1)
     problem = make_problem(np.ones((3, K)), np.arange(3.0), [])
-    trees = learn_trees(problem, learn_forest(problem.codes, ()))
+    trees = trees_of(problem)
     constants = to_rooted_constants(trees, [expansion], KAPPA, PRIOR, scales_of(0))
     np.testing.assert_allclose(constants.root_information, expansion.information[0])
     np.testing.assert_allclose(constants.root_score, score_at_zero(expansion, KAPPA)[0])
@@ -80,7 +78,7 @@ def test_without_factors_the_root_has_it_all():
 def test_collinear_columns_and_columns_of_zeros_stay_positive_definite():
     rows = np.arange(4)
     problem = make_problem(np.ones((4, K)), rows, [rows])
-    trees = learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
+    trees = trees_of(problem)
     for information in (np.ones((K, K)), np.diag([1.0, 0.0]), np.zeros((K, K))):
         expansion = Expansion(np.zeros((4, K)), np.tile(information, (4, 1, 1)), np.zeros((4, K)))
         constants = to_constants(trees, [expansion], KAPPA, PRIOR, scales_of(1))
