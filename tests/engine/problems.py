@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from skhlm.draws import Draws
 from skhlm.engine.problem import Covariance, Problem
-from skhlm.engine.tree_map.forward import Coordinates
+from skhlm.engine.target import Target
+from skhlm.engine.tree_map.forward import Coordinates, to_draws
 from skhlm.families import find_family
 from skhlm.numerics.forest import Forest, Tree, build_trees, learn_forest
 from skhlm.priors import Gamma, LocationScale, Priors
@@ -106,6 +108,11 @@ def normal_coordinates(
     shapes = n_coordinates(problem, forest)
     z = {name: rng.normal(size=(2, n_draws, *shape)) for name, shape in shapes.items()}
     return Coordinates(**z)
+
+
+def draws_at(target: Target, z: Coordinates) -> Draws:
+    """Draws of the model's parameters that the target's map takes coordinates to."""
+    return to_draws(z, target.problem, target.forest, target.constants)
 
 
 def simulate(
