@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from skhlm import HLMRegressor
 from skhlm.draws import Draws
+from skhlm.engine.inference import Algorithm
 from skhlm.engine.quick_fit.recalibration import recalibrate
-from skhlm.engine.settings import Algorithm
 from skhlm.engine.target import build_target
 from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.preparation import prepare

@@ -13,10 +13,9 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import ImportanceStatistics
-from skhlm.engine.inference import Diagnose, Inference
+from skhlm.engine.inference import Algorithm, Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Approximation, DataBlock, advi, laplace, pathfinder
 from skhlm.engine.program.waiting import Progress
-from skhlm.engine.settings import Algorithm, SamplerSettings
 from skhlm.engine.target import Target
 from skhlm.exceptions import SamplingError
 from skhlm.numerics.importance import K_RELIABLE, smooth

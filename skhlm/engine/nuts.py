@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from skhlm._typing import Floats
 from skhlm.diagnostics.diagnostics import ESS_WARN, RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
-from skhlm.engine.inference import Diagnose, Inference
+from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.program.waiting import Progress
-from skhlm.engine.settings import SamplerSettings
 from skhlm.engine.target import Target
 
 _MIN_ESS_A_DRAW = 0.2

@@ -17,11 +17,11 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
+from skhlm.engine.inference import SamplerSettings
 from skhlm.engine.program.executable import explain_failure, find_program, is_numerical
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory
 from skhlm.engine.program.waiting import Progress, wait_for
-from skhlm.engine.settings import SamplerSettings
 from skhlm.exceptions import SamplingError
 
 if TYPE_CHECKING:

@@ -18,7 +18,12 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.expansion import Expansion, ScaleMaps, to_constants, to_rooted_constants
+from skhlm.engine.quick_fit.calibration import (
+    Expansion,
+    ScaleMaps,
+    to_constants,
+    to_rooted_constants,
+)
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants
 from skhlm.numerics.forest import Forest, Tree, build_trees, leaf_effects
 from skhlm.numerics.quantiles import TAILS

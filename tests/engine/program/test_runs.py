@@ -20,10 +20,10 @@ from cmdstanpy import CmdStanModel
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMRegressor
+from skhlm.engine.inference import choose_settings
 from skhlm.engine.program import runs
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.program.waiting import Progress
-from skhlm.engine.settings import choose_settings
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
 from tests.engine.problems import make_problem
