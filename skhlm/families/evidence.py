@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Evidence:
     ``X``         (K, N)  predictors, a row for each
     ``y``         (N,)    outcome
     ``weight``    (N,)    frequency weights, > 0
+    ``offset``    (N,)    what is added to x' beta
     ``cell``      (N,)    cell of each row: 0, ..., C - 1, non-decreasing
     ``n_cells``   ()      C
     ``n_obs``     ()      sum of the original weights
@@ -35,12 +36,15 @@ class Evidence:
     ``variance``  ()      their weighted variance
     ``largest``   ()      the largest of their absolute values
     ``unit``      ()      the spread to think of where all outcomes are equal
+    ``outcome``   (V,)    values that the family's constants are sums over
+    ``count``     (V,)    their weights
     ============  ======  ==========================================================================
     """
 
     X: Floats
     y: Floats
     weight: Floats
+    offset: Floats
     cell: Ints
     n_cells: int
     n_obs: float
@@ -49,10 +53,19 @@ class Evidence:
     variance: float
     largest: float
     unit: float = 1.0
+    outcome: Floats = field(default_factory=lambda: np.zeros(0))
+    count: Floats = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of_rows(
-        cls, X: Floats, y: Floats, weight: Floats, cell: Ints, n_cells: int, unit: float = 1.0
+        cls,
+        X: Floats,
+        y: Floats,
+        weight: Floats,
+        cell: Ints,
+        n_cells: int,
+        unit: float = 1.0,
+        offset: Floats | None = None,
     ) -> Evidence:
         """Rows (N, K) as they are, sorted by cell."""
         mean = np.average(y, weights=weight)
@@ -60,6 +73,7 @@ class Evidence:
             X=np.ascontiguousarray(X.T),
             y=y,
             weight=weight,
+            offset=np.zeros(len(y)) if offset is None else offset,
             cell=cell,
             n_cells=n_cells,
             n_obs=float(weight.sum()),
@@ -128,6 +142,7 @@ class Evidence:
             X=np.concatenate([self.X, other.X], axis=1)[:, order],
             y=np.concatenate([self.y, other.y])[order],
             weight=np.concatenate([self.weight, other.weight])[order],
+            offset=np.concatenate([self.offset, other.offset])[order],
             cell=np.concatenate([self.cell, other.cell])[order],
             n_cells=self.n_cells,
             n_obs=n_obs,
@@ -136,4 +151,6 @@ class Evidence:
             variance=within + share * (1 - share) * step**2,
             largest=max(self.largest, other.largest),
             unit=self.unit,
+            outcome=np.concatenate([self.outcome, other.outcome]),
+            count=np.concatenate([self.count, other.count]),
         )

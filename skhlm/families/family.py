@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
 from skhlm.families.links import IDENTITY, Link
@@ -97,6 +99,14 @@ class AuxiliaryFit(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class DefaultPriors:
+    """Priors of what every family has, in the model's units."""
+
+    kappa: Location
+    tau: Location
+
+
 class Family(ABC):
     """A distribution of the outcome. Arrays broadcast; draws are their last axis."""
 
@@ -104,12 +114,16 @@ class Family(ABC):
     code: ClassVar[int]  # its case in stan/families/families.hpp
     link: ClassVar[Link] = IDENTITY
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = ()
+    priors: ClassVar[DefaultPriors]
 
     # words
     noun: ClassVar[str]  # "Student-t residuals"
     formula: ClassVar[str]  # "student_t(nu, eta, sigma)"
+    support: ClassVar[str]  # "counts: 0, 1, 2, ..."
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
+    is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
+    scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
 
     def __eq__(self, other: object) -> bool:
         """A family has no state: one of a kind is as good as another."""
@@ -118,6 +132,16 @@ class Family(ABC):
     def __hash__(self) -> int:
         """Of the class."""
         return hash(type(self))
+
+    # -- what y may be ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Raise a ValueError that names the first value that cannot be, its row and the remedy."""
+
+    @abstractmethod
+    def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
+        """Where on the scale of eta the intercept's prior is, offsets aside."""
 
     # -- the likelihood --------------------------------------------------------------------------
 
@@ -132,6 +156,11 @@ class Family(ABC):
     @abstractmethod
     def information(self, eta: Floats, aux: Aux) -> Floats:
         """Expected square of the score, given eta."""
+
+    def curvature(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Minus the second derivative of the log density by eta, or what stands for it."""
+        del y
+        return self.information(eta, aux)
 
     @abstractmethod
     def log_information(self, logs: Sequence[Floats]) -> Floats:
@@ -159,6 +188,10 @@ class Family(ABC):
     def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
         """The smallest outcome with probability p at or below it."""
 
+    @abstractmethod
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """Independent outcomes, of the shape that eta and the parameters broadcast to."""
+
     # -- what the likelihood needs of the rows ---------------------------------------------------
 
     def compress(self, evidence: Evidence) -> Evidence:
@@ -173,10 +206,11 @@ class Family(ABC):
         cell: Ints,
         n_cells: int,
         priors: Mapping[str, Any],
+        offset: Floats | None = None,
     ) -> Evidence:
         """What the likelihood sees of rows (N, K) that are sorted by cell."""
         unit = next((priors[a.name].scale[0] for a in self.auxiliary if a.units_of_outcome), 1.0)
-        return self.compress(Evidence.of_rows(X, y, weight, cell, n_cells, float(unit)))
+        return self.compress(Evidence.of_rows(X, y, weight, cell, n_cells, float(unit), offset))
 
     def merge(self, first: Evidence, second: Evidence) -> Evidence:
         """The evidence of two parts of the rows, numbered by the same cells."""

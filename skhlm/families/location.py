@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.families.family import Aux, Auxiliary, Family
+from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family
 from skhlm.families.residuals import Residuals
 from skhlm.numerics.grids import Interval
 from skhlm.numerics.scale_maps import match_quantiles
-from skhlm.priors import Cauchy, LocationScale
+from skhlm.priors import Cauchy, LocationScale, Normal
 
 _SETTLED = 0.01  # of log sigma
 
@@ -89,6 +89,10 @@ class ErrorScale:
 class LocationFamily(Family):
     """y = eta + error; density, score and quantile are those of the error."""
 
+    priors = DefaultPriors(kappa=Normal(0, 10), tau=Cauchy(0, 2.5))
+    scales_outcome = True
+    support = "numbers"
+
     @abstractmethod
     def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
         """log p(error)."""
@@ -116,6 +120,18 @@ class LocationFamily(Family):
     @abstractmethod
     def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
         """The same at the expected information where the error is small, low for an outlier."""
+
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Any finite number may be."""
+
+    def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
+        """The mean of y, in whose units the model is."""
+        del offset
+        return float(np.average(y, weights=weight))
+
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """Eta and errors."""
+        return eta + self.draw_errors(aux, np.shape(eta), rng)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """log p(y - eta)."""

@@ -110,6 +110,7 @@ class Normal(LocationFamily):
             X=np.ascontiguousarray(compressed[:, :K].T),
             y=compressed[:, K].copy(),
             weight=np.ones(len(compressed)),
+            offset=np.zeros(len(compressed)),
             cell=np.repeat(np.arange(evidence.n_cells), kept),
             rss=evidence.rss + rss,
         )

@@ -141,6 +141,8 @@ class Units:
 
     ``x_center`` and ``x_scale`` have shape (p,), one entry a predictor. Coefficients in the user's
     units are those of centred predictors: their intercept is the expected value at ``x_center``.
+    Where there is an offset, predictors have one column more, the last, which has no coefficient
+    but is added to x' beta.
     """
 
     fit_intercept: bool
@@ -148,6 +150,7 @@ class Units:
     y_scale: float
     x_center: Floats
     x_scale: Floats
+    has_offset: bool = False
 
     def outcome(self, y: Floats) -> Floats:
         """Outcome as the model sees it, (n,)."""
@@ -155,11 +158,18 @@ class Units:
 
     def predictors(self, X: Floats) -> Floats:
         """Predictors as the model sees them, (n, K): the intercept's ones first."""
-        return self._with_ones((X - self.x_center) / self.x_scale)
+        return self._with_ones((X[:, : len(self.x_center)] - self.x_center) / self.x_scale)
 
     def centred(self, X: Floats) -> Floats:
-        """Predictors that coefficients in the user's units multiply, (n, K)."""
-        return self._with_ones(X - self.x_center)
+        """Predictors that coefficients in the user's units multiply, (n, K); and the offset."""
+        p = len(self.x_center)
+        Z = self._with_ones(X[:, :p] - self.x_center)
+        return np.column_stack([Z, X[:, p]]) if self.has_offset else Z
+
+    def offset(self, X: Floats) -> Floats:
+        """What is added to x' beta of the model, (n,)."""
+        offset = X[:, -1] if self.has_offset else np.zeros(len(X))
+        return offset + self.y_center
 
     @property
     def is_centred(self) -> bool:

@@ -11,10 +11,8 @@ from skhlm.families import AUXILIARY, Family
 from skhlm.families.family import check_location
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
-from skhlm.priors import Cauchy, Location, LocationScale, Normal, Priors
+from skhlm.priors import Location, LocationScale, Priors
 
-_DEFAULT_SCALE = Cauchy(0, 2.5)
-_DEFAULT_KAPPA = Normal(0, 10)
 _LKJ_SHAPE = 2.0
 _PARAMETERS = (*reversed([*AUXILIARY]), "tau", "kappa")
 
@@ -85,13 +83,15 @@ def build_priors(
     for factor, chosen in zip(terms.factors, varying, strict=True):
         names = [coefficients[k] for k in chosen]
         own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", terms)
-        tau.append(LocationScale.of([own.get(k, everywhere.get(k, _DEFAULT_SCALE)) for k in names]))
+        tau.append(
+            LocationScale.of([own.get(k, everywhere.get(k, family.priors.tau)) for k in names])
+        )
     auxiliary = {
         name: parameter.numbers(given.get(name, parameter.prior))
         for name, parameter in AUXILIARY.items()
     }
     return Priors(
-        kappa=LocationScale.of([kappa.get(name, _DEFAULT_KAPPA) for name in coefficients]),
+        kappa=LocationScale.of([kappa.get(name, family.priors.kappa) for name in coefficients]),
         tau=tuple(tau),
         auxiliary={parameter.name: auxiliary[parameter.name] for parameter in family.auxiliary},
         lkj=_LKJ_SHAPE,

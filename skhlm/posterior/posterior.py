@@ -65,11 +65,14 @@ class Coefficients:
     def expected_value(self, Z: Floats, codes: Ints, cell: Ints | slice = slice(None)) -> Floats:
         """z_i' beta_i, (n, S), for rows Z (n, K) whose levels are ``codes[cell]``.
 
-        Sums term by term: a matrix product may round a row differently in another batch.
+        A last column beyond the K coefficients is an offset, which is added. Sums term by term: a
+        matrix product may round a row differently in another batch.
         """
         value = np.zeros((len(Z), self.kappa.shape[1]))
         for k in range(len(self.kappa)):
             value += Z[:, k, None] * self.at(codes, k)[cell]
+        for offset in Z.T[len(self.kappa) :]:
+            value += offset[:, None]
         return value
 
 

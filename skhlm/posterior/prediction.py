@@ -204,7 +204,7 @@ def joint_draws(
         result[:, block] = coefficients.expected_value(Z, codes)
         if kind == "outcome":
             some = {name: values[pick] for name, values in posterior.auxiliary.items()}
-            result[:, block] += posterior.family.draw_errors(some, (len(X), len(pick)), rng)
+            result[:, block] = posterior.family.draw(result[:, block], some, rng)
     return result
 
 

@@ -115,10 +115,9 @@ def add_predictive(
     contents: Contents, posterior: Posterior, observed: Observed, rng: np.random.Generator
 ) -> None:
     """The group "posterior_predictive": an outcome of each row for each draw of the parameters."""
-    shape = (len(observed.y), posterior.n_draws)
-    values = posterior.family.draw_errors(posterior.auxiliary, shape, rng)
-    for rows, expected in prediction.draws_of_mean(posterior, observed.X, observed.codes):
-        values[rows] += expected
+    values = np.empty((len(observed.y), posterior.n_draws))
+    for rows, eta in prediction.draws_of_mean(posterior, observed.X, observed.codes):
+        values[rows] = posterior.family.draw(eta, posterior.auxiliary, rng)
     contents.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)
 
 
