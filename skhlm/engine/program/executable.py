@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import signal
 import subprocess
 from pathlib import Path
+from traceback import walk_tb
 
 from skhlm.exceptions import ProgramError, SamplingError
 
@@ -111,9 +111,13 @@ def _is_full(error: Exception, directory: Path) -> bool:
 
 
 def _exit_codes(error: Exception) -> list[int]:
-    """Exit codes of the processes, which cmdstanpy tells in its message only."""
-    found = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
-    return [int(code) for code in re.findall(r"-?\d+", found.group(1))] if found else []
+    """Exit codes of the processes, by cmdstanpy's record of the run in which the error was raised.
+
+    Few of its messages have them: those of Pathfinder and ADVI say nothing of the kind.
+    """
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    records = [frame.f_locals["runset"] for frame in frames if "runset" in frame.f_locals]
+    return [int(code) for record in records[-1:] for code in record._retcodes]
 
 
 def _describe_signal(number: int) -> str:

@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -21,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMRegressor
 from skhlm.engine.inference import choose_settings
-from skhlm.engine.program import runs
+from skhlm.engine.program import executable, runs
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
@@ -103,6 +104,56 @@ def test_killed_while_it_draws_about_the_mode(campaigns, temporary):
         model.fit(X[["region", "spend_1"]], y)
     thread.join()
     assert_nothing_left(temporary)
+
+
+_REFUSES = """#!/bin/sh
+case " $* " in
+*" method={method} "*) {ending} ;;
+esac
+exec {program} "$@"
+"""
+
+
+@pytest.fixture
+def program_that(tmp_path, monkeypatch):
+    """Put a program in the place of ours that ends one method at once in some way."""
+
+    def install(method, ending):
+        program = tmp_path / "hlm"
+        program.write_text(_REFUSES.format(method=method, ending=ending, program=PROGRAM))
+        program.chmod(0o755)
+        monkeypatch.setattr(executable, "PROGRAM", program)
+
+    return install
+
+
+@pytest.mark.parametrize(("algorithm", "method"), [("advi", "variational"), ("pathfinder",) * 2])
+def test_where_it_finds_no_way_the_answer_is_laplace_s(campaigns, program_that, algorithm, method):
+    X, y = campaigns
+    data = X[["region", "spend_1"]], y
+    settings = {"iter_sampling": 50, "chains": 2, "random_state": 0}
+    program_that(method, 'echo "Error: no way"; exit 70')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HLMRegressor("region", algorithm=algorithm, **settings).fit(*data)
+        laplace = HLMRegressor("region", algorithm="laplace", **settings).fit(*data)
+    np.testing.assert_array_equal(model.predict(data[0]), laplace.predict(data[0]))
+
+
+@pytest.mark.parametrize(("algorithm", "method"), [("advi", "variational"), ("pathfinder",) * 2])
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ('echo "Error: no space left"; exit 74', "TMPDIR"),
+        ("kill -9 $$", r"killed \(signal 9, SIGKILL\)"),
+    ],
+)
+def test_what_else_ends_it_is_said(campaigns, program_that, algorithm, method, ending, said):
+    X, y = campaigns
+    program_that(method, ending)
+    model = HLMRegressor("region", algorithm=algorithm, iter_sampling=50, chains=2, random_state=0)
+    with pytest.raises(SamplingError, match=said):
+        model.fit(X[["region", "spend_1"]], y)
 
 
 @pytest.mark.usefixtures("interrupts")
@@ -246,7 +297,8 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
     def fail(self, *, seed, **arguments):
         tried.append(seed)
         if len(tried) <= n_failures:
-            raise RuntimeError("no learning rate, retcodes=[70]")
+            runset = SimpleNamespace(_retcodes=[70])  # where cmdstanpy has it
+            raise RuntimeError(f"no learning rate: {runset}")
         return variational(self, seed=seed, **arguments)
 
     monkeypatch.setattr(CmdStanModel, "variational", fail)
