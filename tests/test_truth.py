@@ -294,7 +294,7 @@ NORMAL = {
 def test_normal_posterior_is_the_oracles(name):
     case = NORMAL[name]
     truth = oracle.normal_posterior(case.for_oracle(), seed=SHIFT)
-    assert truth.ess > oracle.LEAST_ESS and truth.largest_weight < 0.01
+    assert truth.ess > oracle.LEAST_ESS and truth.largest_weight < 0.05
     assert_same_posterior(reported(case.fit()), expected(case, truth))
 
 
