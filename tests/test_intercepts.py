@@ -121,8 +121,8 @@ def test_what_the_diagnostics_name_can_be_drawn_and_is_what_they_judged(model):
     worst = model.diagnostics_.worst_parameter
     judged = TraceDisplay.from_estimator(model, worst).draws
     rhat = convergence(np.moveaxis(judged, 0, -1)).rhat
-    # The two draws beside the median are equally far from it up to rounding, so that they may change
-    # ranks, which of 120 draws changes R-hat by some thousandths.
+    # The two draws beside the median are equally far from it up to rounding, and may change ranks:
+    # with 120 draws that changes R-hat by some thousandths.
     np.testing.assert_allclose(rhat, model.diagnostics_.max_rhat, atol=1e-2)
 
 
