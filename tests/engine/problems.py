@@ -11,8 +11,8 @@ import numpy as np
 from skhlm.engine.problem import Covariance, Problem
 from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import Coordinates
-from skhlm.families import find_family
-from skhlm.priors import Gamma, LocationScale, Priors
+from skhlm.families import AUXILIARY, find_family
+from skhlm.priors import LocationScale, Priors
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,10 @@ def make_problem(
         "tau": tuple(location_scale(len(a), 1, 0, 2.5) for a in subsets),
         "lkj": 2.0,
     }
-    auxiliary = {"sigma": location_scale(1, 1, 0, 2.5), "nu": Gamma(2.0, 0.1)}
-    auxiliary = {name: priors.pop(name, prior) for name, prior in auxiliary.items()}
+    auxiliary = {
+        name: priors.pop(name, parameter.numbers(parameter.prior))
+        for name, parameter in AUXILIARY.items()
+    }
     known = find_family(family)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
     rows = (X[order], y[order], weight[order], cell.ravel()[order])
