@@ -18,6 +18,7 @@ from skhlm.numerics.scale_maps import match_quantiles
 from skhlm.priors import LocationScale
 
 _SETTLED = 0.1  # of the distance from the 5% to the 95% point
+_FARTHEST = 5.0  # that a row may pull its eta in a sweep
 _VAGUE = (0.2, 0.7, 1.5)  # 5/50/95% points of an auxiliary parameter, before there are any
 
 
@@ -47,7 +48,7 @@ class ConcaveFamily(Family):
     """A log density that is concave in eta, whatever the auxiliary parameters, whose bound is 0.
 
     The quick fit takes Newton's steps with the expected information, shortened where they
-    overshoot, and never divides by it: where rows tell nothing it is 0.
+    overshoot, and never divides by it: rows may tell nothing.
     """
 
     exact_steps = False
@@ -80,9 +81,10 @@ class ConcaveFamily(Family):
         return _vague(self.auxiliary)
 
     def working_information(self, evidence: Evidence, eta: Floats, fit: LogTails) -> Floats:
-        """The expected one."""
-        information: Floats = evidence.weight * self.information(eta, self.central(fit))
-        return information
+        """The expected one, or more where an outcome would pull eta too far at once."""
+        aux = self.central(fit)
+        pull = np.abs(self.score(evidence.y, eta, aux))
+        return evidence.weight * np.maximum(self.information(eta, aux), pull / _FARTHEST)
 
     def working_score(
         self, evidence: Evidence, eta: Floats, rest: Floats, information: Floats, fit: LogTails
@@ -130,9 +132,10 @@ class ConcaveFamily(Family):
         return likelihood + volume + prior.log_density_of_log(log_value)
 
     def expansion(self, evidence: Evidence, eta: Floats, fit: LogTails) -> tuple[Floats, Floats]:
-        """The working ones."""
-        score = self.score(evidence.y, eta, self.central(fit))
-        return self.working_information(evidence, eta, fit), evidence.weight * score
+        """Those at the centre."""
+        aux = self.central(fit)
+        information = evidence.weight * self.information(eta, aux)
+        return information, evidence.weight * self.score(evidence.y, eta, aux)
 
 
 def _vague(auxiliary: Sequence[Auxiliary]) -> LogTails:

@@ -137,13 +137,12 @@ def step(
     A tree's message tells of its totals less the present kappa.
     """
     rows, family = problem.evidence, problem.family
-    about = estimate.seen.eta if eta is None else eta
-    working = family.working_information(rows, about, estimate.aux)
-    information = rows.cell_information(working)
-    for tree in trees:
+    for i, tree in enumerate(trees):
+        if i == 0 or not family.exact_steps:
+            about = find_eta(rows, trees, estimate) if eta is None else eta
+            working = family.working_information(rows, about, estimate.aux)
+            information = rows.cell_information(working)
         rest = find_eta(rows, [other for other in trees if other is not tree], estimate)
-        if eta is None and not family.exact_steps:
-            about = find_eta(rows, trees, estimate)
         score = rows.cell_score(family.working_score(rows, about, rest, working, estimate.aux))
         message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
         proposed = update_tree(message, tree, problem, estimate)
