@@ -146,7 +146,9 @@ def push(z: Array, model: Model) -> Parameters:
     log_tau = bend(at.tau, model["log_tau"])
     log_excess = bend(at.aux, model["log_aux"]) + model["aux_lean"] @ at.aux
     aux = dict(zip(model.auxiliary, model["aux_min"] + np.exp(log_excess), strict=True))
-    c = model.family.information(0.0, aux) * np.exp(-model["log_c"])
+    lower = [parameter.lower for parameter in model.family.auxiliary]
+    logs = [np.log(value - low) for value, low in zip(aux.values(), lower, strict=True)]
+    c = np.exp(model.family.log_information(logs) - model["log_c"])
     L = covariance_choleskys(log_tau, at.omega, model)
     kappa, auxiliary, offset, delta = coefficients(at, c, L, model)
     return Parameters(
@@ -198,7 +200,7 @@ def coefficients(
 def upward(c: Any, precisions: list[Array], parent: list[int], model: Model) -> tuple[Array, Array]:
     """Information (L + R, K, K) and score (L + R, K) of levels, then roots."""
     K, n_levels = model["K"], len(parent)
-    F = np.zeros((n_levels + model.n_roots, K, K), dtype=np.result_type(c, float))
+    F = np.zeros((n_levels + model.n_roots, K, K), dtype=np.result_type(c, *precisions, float))
     s = np.zeros((n_levels + model.n_roots, K), dtype=F.dtype)
     F[n_levels] = np.diag(model["prior_precision"]) + c * model["root_information"]
     s[n_levels] = model["prior_score"] + c * model["root_score"]
