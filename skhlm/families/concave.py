@@ -107,7 +107,7 @@ class ConcaveFamily(Family):
                 seen=seen,
                 prior=priors[parameter.name],
             )
-            points[:, i] = tails(marginal, points[:, i], n // 2 + 1)  # each point is costly
+            points[:, i] = tails(marginal, points[:, i], n)
         return LogTails(points)
 
     def _log_marginal(
