@@ -14,6 +14,8 @@ from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
 _LEAST = 1e-100  # cv, whose square must not vanish
+_ROUNDING = 1e-12  # half the square of a cv that means nothing
+_SHARE = 0.05  # of the common mean in a row's own
 _NEAR = 0.5  # relative distance from the mean within which log(y / mu) would cancel
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -58,6 +60,16 @@ class Gamma(LogFamily):
         density: Floats = np.log(shape) - shape * (r - log_ratio) - factorial_excess(shape)
         return density - np.log(y)
 
+    def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
+        """Of all rows that these stand for, with the mean of their log y, but not that log y.
+
+        Half the deviance is not less than rounding errors make of it: a perfect fit has a cv, too.
+        """
+        shape, n = _shape(aux), evidence.n_obs
+        rows = evidence.weight * (self._excess(evidence.y, eta) + eta)
+        deviance = np.maximum(rows.sum() - n * evidence.outcome[0], n * _ROUNDING)
+        return float(n * (np.log(shape) - factorial_excess(shape)) - shape * deviance)
+
     def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Shape r."""
         return _shape(aux) * self._excess(y, eta)
@@ -95,6 +107,11 @@ class Gamma(LogFamily):
         drawn = self.link.inverse(eta) * (rng.standard_gamma(shape) / shape)
         outcomes: Floats = np.maximum(drawn, _TINY)
         return outcomes
+
+    def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
+        """A little of the mean, as outcomes near 0 tell nothing of theirs."""
+        del weight
+        return (1 - _SHARE) * y + _SHARE * mean
 
     def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
         """One entry: the mean of log y of the rows as they were, and their weight."""

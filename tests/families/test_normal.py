@@ -91,7 +91,7 @@ def test_normal_scale_is_the_posterior():
     start = ErrorScale.vague(0.1, None, 0.0)
     cell = np.zeros(3, dtype=np.int64)
     evidence = Evidence.of_rows(np.ones((3, 1)), np.array([-1.0, 0, 1]), np.ones(3), cell, 1)
-    found = Normal().fit(evidence, np.full(3, 40.0), 30.0, prior, start, 25)
+    found = Normal().fit_scale(evidence, np.full(3, 40.0), 30.0, prior, start, 25)
     x = np.linspace(-1, 3, 20001)
     density = -30 * x - 60 * np.exp(-2 * x) + stats.cauchy(0, 2.5).logpdf(np.exp(x)) + x
     mass = np.cumsum(np.exp(density - density.max()))

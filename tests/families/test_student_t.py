@@ -41,7 +41,7 @@ def dense_student(r, weight):
 def test_student_scale_is_the_posterior():
     r, weight = 2 * RNG.standard_t(4, 300), RNG.integers(1, 3, 300)
     start = ErrorScale.vague(1.0, np.log([0.3, 7.0, 300.0]), 0.0)
-    found = StudentT().fit(evidence(weight), r**2, 1.0, PRIORS, start, 25)
+    found = StudentT().fit_scale(evidence(weight), r**2, 1.0, PRIORS, start, 25)
     tails, mean, sd = dense_student(r, weight)
     np.testing.assert_allclose(found.log_nu, tails, atol=0.06)
     assert found.log_sigma[0] == pytest.approx(mean, abs=0.2 * sd)

@@ -195,7 +195,9 @@ def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapCons
         tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
         L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
         aux=aux,
-        c=np.exp(problem.family.log_information(logs) - constants.log_c),
+        c=np.broadcast_to(
+            np.exp(problem.family.log_information(logs) - constants.log_c), z.z_aux.shape[-1:]
+        ),
     )
 
 
