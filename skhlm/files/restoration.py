@@ -12,7 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.exceptions import ModelFileError
-from skhlm.families import FAMILIES, LocationFamily, find_family
+from skhlm.families import FAMILIES, Family, find_family
 from skhlm.files.archive import require
 from skhlm.files.notation import Array, conforms, decode
 from skhlm.inputs.columns import Columns, Label, kind
@@ -221,7 +221,7 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     )
 
 
-def read_family(contents: Contents) -> LocationFamily:
+def read_family(contents: Contents) -> Family:
     """The distribution of the outcome; older files tell it by its parameters."""
     if name := contents["family"]:
         require(name in FAMILIES, "family: there is none of this name")
@@ -231,7 +231,7 @@ def read_family(contents: Contents) -> LocationFamily:
     return max(told, key=lambda known: len(known.auxiliary))
 
 
-def _has_draws(family: LocationFamily, contents: Contents) -> bool:
+def _has_draws(family: Family, contents: Contents) -> bool:
     """Whether there are draws of all its parameters."""
     return all(parameter.name in contents.arrays for parameter in family.auxiliary)
 

@@ -50,8 +50,8 @@ def make_rows(n: int, *, new: bool = True, seed: int = 1) -> tuple[Floats, Ints]
     return rng.normal(1, 1, size=(n, 1)), codes
 
 
-def some_outcomes(posterior: Posterior, X: Floats, codes: Ints, seed: int = 2) -> Floats:
+def some_outcomes(posterior: Posterior, n: int, seed: int = 2) -> Floats:
     """Outcomes that the posterior could produce, (n,)."""
-    eta = np.random.default_rng(seed).normal(0.5, 0.7, len(X))
+    eta = np.random.default_rng(seed).normal(0.5, 0.7, n)
     aux = {name: values[:1] for name, values in posterior.auxiliary.items()}
     return posterior.family.draw(eta, aux, np.random.default_rng(seed))

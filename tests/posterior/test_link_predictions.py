@@ -191,7 +191,7 @@ def test_joint_draws_have_the_predictive_distribution(name):
 def test_a_row_does_not_depend_on_its_batch(name):
     posterior = make_posterior(name, 600)
     X, codes = make_rows(30)
-    y = some_outcomes(posterior, X, codes)
+    y = some_outcomes(posterior, len(X))
 
     def everything(rows):
         some = posterior, X[rows], codes[rows]
@@ -300,7 +300,7 @@ def test_joint_density_of_one_row_is_its_own():
     for name in CURVED:
         posterior = make_posterior(name, 400)
         X, codes = np.ones((1, 1)), np.array([[NEW, NEW]])
-        y = some_outcomes(posterior, X, codes)
+        y = some_outcomes(posterior, len(X))
         alone = scoring.log_predictive_density(posterior, X, codes, y)[0]
         joint = joint_log_density(
             posterior, X, codes, np.zeros((1, 2), dtype=np.int64), y, np.ones(1)
