@@ -201,11 +201,13 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     n_chains = contents["n_chains"]
     require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
     full = "factor0.omega" in contents.arrays
+    if "noise" in contents.arrays:
+        contents.floats("noise", -1, S)  # of older files; it is worked out again
     sizes = [
         (g, J, len(columns))
         for g, (J, columns) in enumerate(zip(spec.groups.n_levels, varying, strict=True))
     ]
-    return Posterior(
+    posterior = Posterior(
         draws=Coefficients(
             kappa,
             tuple(_delta(contents, g, J, K_g, S) for g, J, K_g in sizes),
@@ -218,6 +220,29 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         family=family,
         units=spec.units,
         n_chains=n_chains,
+    )
+    return replace(
+        posterior, mode=_mode(contents, posterior) if "mode" in contents.arrays else None
+    )
+
+
+def _mode(contents: Contents, posterior: Posterior) -> Posterior:
+    """The mode as a posterior of one draw; its coefficients are the mean's."""
+    family, K = posterior.family, [len(columns) for columns in posterior.varying]
+    at_mode = contents.floats("mode", len(family.auxiliary))
+    return replace(
+        posterior,
+        draws=posterior.mean,
+        tau=tuple(
+            contents.floats(f"factor{g}.mode_tau", K_g, least=0.0)[:, None]
+            for g, K_g in enumerate(K)
+        ),
+        omega=tuple(
+            contents.floats(f"factor{g}.mode_omega", K_g, K_g)[..., None]
+            for g, K_g in enumerate(K[: len(posterior.omega)])
+        ),
+        auxiliary={a.name: value[None] for a, value in zip(family.auxiliary, at_mode, strict=True)},
+        n_chains=1,
     )
 
 

@@ -33,7 +33,6 @@ from skhlm.datasets import load_sleepstudy
 from skhlm.exceptions import ModelFileError
 from skhlm.families import AUXILIARY, FAMILIES, find_family
 from skhlm.files.archive import MAX_BYTES, write_archive
-from skhlm.posterior.outcomes import residuals_of
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
 
 DATA = Path(__file__).parents[1] / "data"
@@ -199,9 +198,19 @@ def test_a_model_of_each_family_comes_back(family, tmp_path):
     assert list(theirs.auxiliary) == [parameter.name for parameter in ours.family.auxiliary]
     for name, draws in ours.auxiliary.items():
         np.testing.assert_array_equal(theirs.auxiliary[name], draws)
-    np.testing.assert_array_equal(
-        residuals_of(theirs.outcome).noise, residuals_of(ours.outcome).noise
-    )
+    assert theirs.outcome.error_variance == ours.outcome.error_variance
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_the_mode_comes_back(covariance):
+    X, y = simulated({"g": "abcdef"})
+    model = HLMRegressor("g", algorithm="map", covariance=covariance, random_state=0).fit(X, y)
+    ours, theirs = model._posterior.mode, loaded(saved(model))._posterior.mode
+    np.testing.assert_array_equal(theirs.draws.kappa, ours.draws.kappa)
+    np.testing.assert_array_equal(theirs.draws.delta[0][:-2], ours.draws.delta[0][:-2])
+    np.testing.assert_array_equal(theirs.covariance(0), ours.covariance(0))
+    assert theirs.auxiliary == ours.auxiliary
+    assert loaded(saved(model.compact(20)))._posterior.mode.n_draws == 1
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])
