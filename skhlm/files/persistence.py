@@ -218,8 +218,10 @@ def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
         "typical": ranges.mean,
         "combinations": spec.combinations,
         "mean": posterior.mean.kappa[:, 0],
-        "noise": posterior.noise,
     }
+    if posterior.mode is not None:
+        at_mode = [posterior.mode.auxiliary[a.name] for a in posterior.family.auxiliary]
+        found["mode"] = np.concatenate([np.zeros(0), *at_mode])
     return found | {block.key: block.kept(posterior) for block in list_parameters(posterior)}
 
 
@@ -235,6 +237,10 @@ def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
         "new": posterior.draws.delta[g][NEW],
         "mean": posterior.mean.delta[g][:-2, :, 0],
     }
+    if posterior.mode is not None:
+        found["mode_tau"] = posterior.mode.tau[g][:, 0]
+        if posterior.mode.omega:
+            found["mode_omega"] = posterior.mode.omega[g][..., 0]
     if fit.level_data.information:
         found |= {name: tables[g] for name, tables in vars(fit.level_data).items()}
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.exceptions import ModelFileError
-from skhlm.families import FAMILIES, LocationFamily, find_family
+from skhlm.families import FAMILIES, Family, find_family
 from skhlm.files.archive import require
 from skhlm.files.notation import Array, conforms, decode
 from skhlm.inputs.columns import Columns, Label, kind
@@ -201,11 +201,13 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     n_chains = contents["n_chains"]
     require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
     full = "factor0.omega" in contents.arrays
+    if "noise" in contents.arrays:
+        contents.floats("noise", -1, S)  # of older files; it is worked out again
     sizes = [
         (g, J, len(columns))
         for g, (J, columns) in enumerate(zip(spec.groups.n_levels, varying, strict=True))
     ]
-    return Posterior(
+    posterior = Posterior(
         draws=Coefficients(
             kappa,
             tuple(_delta(contents, g, J, K_g, S) for g, J, K_g in sizes),
@@ -216,13 +218,35 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         omega=tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
         auxiliary={a.name: contents.floats(a.name, S, least=a.lower) for a in family.auxiliary},
         family=family,
-        noise=contents.floats("noise", -1, S),
         units=spec.units,
         n_chains=n_chains,
     )
+    return replace(
+        posterior, mode=_mode(contents, posterior) if "mode" in contents.arrays else None
+    )
 
 
-def read_family(contents: Contents) -> LocationFamily:
+def _mode(contents: Contents, posterior: Posterior) -> Posterior:
+    """The mode as a posterior of one draw; its coefficients are the mean's."""
+    family, K = posterior.family, [len(columns) for columns in posterior.varying]
+    at_mode = contents.floats("mode", len(family.auxiliary))
+    return replace(
+        posterior,
+        draws=posterior.mean,
+        tau=tuple(
+            contents.floats(f"factor{g}.mode_tau", K_g, least=0.0)[:, None]
+            for g, K_g in enumerate(K)
+        ),
+        omega=tuple(
+            contents.floats(f"factor{g}.mode_omega", K_g, K_g)[..., None]
+            for g, K_g in enumerate(K[: len(posterior.omega)])
+        ),
+        auxiliary={a.name: value[None] for a, value in zip(family.auxiliary, at_mode, strict=True)},
+        n_chains=1,
+    )
+
+
+def read_family(contents: Contents) -> Family:
     """The distribution of the outcome; older files tell it by its parameters."""
     if name := contents["family"]:
         require(name in FAMILIES, "family: there is none of this name")
@@ -232,7 +256,7 @@ def read_family(contents: Contents) -> LocationFamily:
     return max(told, key=lambda known: len(known.auxiliary))
 
 
-def _has_draws(family: LocationFamily, contents: Contents) -> bool:
+def _has_draws(family: Family, contents: Contents) -> bool:
     """Whether it has parameters, and there are draws of them all."""
     return bool(family.auxiliary) and all(
         parameter.name in contents.arrays for parameter in family.auxiliary

@@ -199,7 +199,19 @@ def test_a_model_of_each_family_comes_back(family, tmp_path):
     assert list(theirs.auxiliary) == [parameter.name for parameter in ours.family.auxiliary]
     for name, draws in ours.auxiliary.items():
         np.testing.assert_array_equal(theirs.auxiliary[name], draws)
-    np.testing.assert_array_equal(theirs.noise, ours.noise)
+    assert theirs.outcome.error_variance == ours.outcome.error_variance
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_the_mode_comes_back(covariance):
+    X, y = simulated({"g": "abcdef"})
+    model = HLMRegressor("g", algorithm="map", covariance=covariance, random_state=0).fit(X, y)
+    ours, theirs = model._posterior.mode, loaded(saved(model))._posterior.mode
+    np.testing.assert_array_equal(theirs.draws.kappa, ours.draws.kappa)
+    np.testing.assert_array_equal(theirs.draws.delta[0][:-2], ours.draws.delta[0][:-2])
+    np.testing.assert_array_equal(theirs.covariance(0), ours.covariance(0))
+    assert theirs.auxiliary == ours.auxiliary
+    assert loaded(saved(model.compact(20)))._posterior.mode.n_draws == 1
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])

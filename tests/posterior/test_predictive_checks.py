@@ -34,6 +34,7 @@ def _check(posterior, y, statistics=tuple(STATISTICS), groups=None, n_samples=40
 
 def test_named_statistics_are_those_of_numpy_and_scipy():
     y = np.random.default_rng(0).gamma(2, size=(40, 3))
+    y[0] = 0.0
     expected = {
         "mean": np.mean(y, axis=0),
         "sd": np.std(y, axis=0, ddof=1),
@@ -41,6 +42,10 @@ def test_named_statistics_are_those_of_numpy_and_scipy():
         "median": np.median(y, axis=0),
         "max": np.max(y, axis=0),
         "skewness": skew(y, axis=0),
+    }
+    expected |= {
+        "zeros": np.mean(y == 0, axis=0),
+        "dispersion": np.var(y, axis=0, ddof=1) / np.mean(y, axis=0),
     }
     assert set(expected) == set(STATISTICS)
     for name, values in expected.items():
@@ -70,7 +75,7 @@ def test_p_values_of_data_from_the_model_are_uniform(standard_normal):
     checks = [
         _check(standard_normal, rng.standard_normal(20), n_samples=200, seed=i) for i in range(100)
     ]
-    for name in STATISTICS:
+    for name in set(STATISTICS) - {"zeros", "dispersion"}:  # there are no zeros, and no mean
         p = np.array([check.set_index("statistic").at[name, "p_value"] for check in checks])
         assert abs(p.mean() - 0.5) < 4 * (1 / 12 / 100) ** 0.5
         assert_allclose(p.std(), 1 / 12**0.5, rtol=0.3)
