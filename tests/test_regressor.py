@@ -470,7 +470,7 @@ def test_what_cannot_be_identified_is_said_once_and_before_sampling(rows, monkey
     said = ["linearly dependent" in str(w.message) for w in caught]
     assert said == [True, False]
     assert any("linearly dependent" in message for message in model.diagnostics_.messages)
-    monkeypatch.setattr("skhlm.regressor.infer", None)
+    monkeypatch.setattr("skhlm.estimator.infer", None)
     with (
         pytest.warns(IdentificationWarning, match="linearly dependent"),
         pytest.raises(TypeError, match="not callable"),

@@ -19,6 +19,7 @@ __all__ = [
     "LocationFamily",
     "Normal",
     "StudentT",
+    "family_of_classes",
     "find_family",
 ]
 
@@ -31,3 +32,8 @@ AUXILIARY: Mapping[str, Auxiliary] = {
 def find_family(name: str) -> LocationFamily:
     """The family of this name."""
     return FAMILIES[name]
+
+
+def family_of_classes() -> Family:
+    """The family of zeros and ones that stand for two classes."""
+    return FAMILIES["binomial"]
