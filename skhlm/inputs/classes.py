@@ -30,7 +30,7 @@ class Classes:
         found = np.unique(labels)
         if len(found) < 2:
             raise ValueError(
-                f"y holds one class alone, {found[0]!r} in all {len(labels)} rows that have a "
+                f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that have a "
                 "weight, and a classifier needs two classes: check which column is the outcome, "
                 "and how rows were chosen."
             )
@@ -47,9 +47,9 @@ class Classes:
         second = np.asarray(labels == self.labels[1])
         known = second | (labels == self.labels[0])
         if not np.all(known):
-            other = labels[np.argmin(known)]
+            other = labels[[np.argmin(known)]].tolist()
             raise ValueError(
-                f"y holds {other!r}, which is no class of the model. Its classes are "
+                f"y holds {listed(other)}, which is no class of the model. Its classes are "
                 f"{listed(self.labels.tolist())}."
             )
         return second.astype(np.float64)
