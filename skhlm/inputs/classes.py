@@ -30,8 +30,8 @@ class Classes:
         found = np.unique(labels)
         if len(found) < 2:
             raise ValueError(
-                f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that have a "
-                "weight, and a classifier needs two classes: check which column is the outcome, "
+                f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that "
+                "have a weight, and a classifier needs two classes: check which column is the outcome, "
                 "and how rows were chosen."
             )
         if len(found) > 2:
