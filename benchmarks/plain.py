@@ -39,6 +39,7 @@ def build_plain_program() -> Path:
 
 def build_plain_data(problem: Problem, rows: Rows, units: Units) -> dict[str, Any]:
     """Everything the plain program reads, under the names of its data block."""
+    scaled = problem.family.scales_outcome
     return {
         "N": len(rows.y),
         "K": problem.n_coefficients,
@@ -48,7 +49,8 @@ def build_plain_data(problem: Problem, rows: Rows, units: Units) -> dict[str, An
         "varying": np.concatenate([np.zeros(0, dtype=np.int64), *problem.varying]) + 1,
         "level": rows.codes[rows.cell] + 1,
         "X": units.predictors(rows.X),
-        "y": units.outcome(rows.y),
+        "y": units.outcome(rows.y) if scaled else rows.y,
+        "row_offset": np.zeros(len(rows.y)) if scaled else units.offset(rows.X),
         "weight": rows.weight,
         "family": problem.family.code,
         "n_aux": len(problem.family.auxiliary),

@@ -3,13 +3,14 @@
  *
  * MODEL (hlm_plain.stan says the same line by line; both have the same posterior)
  *
- *   y_i ~ student_t(nu, x_i' beta_i, sigma)  or  normal(x_i' beta_i, sigma), weighted by w_i
+ *   y_i ~ student_t(nu, x_i' beta_i, sigma)  or  normal(x_i' beta_i, sigma),  or, with
+ *   eta_i = x_i' beta_i + row_offset_i, binomial, poisson, negative_binomial or gamma; weighted by w_i
  *   beta_i = kappa + sum_g delta_{g, level of row i in factor g}
  *   delta_{g,l} ~ MVN(0, Sigma_g),  Sigma_g = diag(tau_g) Omega_g diag(tau_g),  Omega_g = I or
  *                                   LKJ(lkj_shape); delta_g has the K_g coefficients that vary by g
  *   kappa_k ~ student_t(df, loc, scale);  tau_gk likewise, cut at 0
- *   the family's auxiliary parameters, sigma and nu: student_t(df, loc, scale) or gamma(shape, rate),
- *   cut at aux_min
+ *   the family's auxiliary parameters, such as sigma and nu: student_t(df, loc, scale) or
+ *   gamma(shape, rate), cut at aux_min
  *
  * MAP. The parameters below are z, near N(0, I) under the posterior. Constants in the data block
  * describe a quick first fit; whatever they are, the posterior of the model is exact.
@@ -20,7 +21,7 @@
  *
  *   Factors form trees, each a chain of nested factors, coarse to fine. With P_g = Sigma_g^-1, A_g
  *   the selection of the K_g coefficients, and c = c(aux) / c(first fit), c(aux) the expected
- *   information of a row (families/):
+ *   information of a row where it is the same for all, else 1 (families/):
  *
  *   up, children first: F = c leaf_information, s = c leaf_score at the leaves, sums of messages
  *   above:    A F A' + P = R R',  Q = R^-1,  M = I - F A' Q'Q A,  message M F and M s
@@ -38,7 +39,8 @@
  *               + sum_{t>=2} log MVN(q_t | ...)  - sum over levels and roots log|R|     [C++]
  *               + log priors of the scales and correlations with their Jacobians        [below]
  *
- * Normal family: rows may be replaced by fewer ones with the same squares plus rss.
+ * Rows may be replaced by fewer ones with the same likelihood but for a constant. Normal family: by
+ * ones with the same squares plus rss.
  * The draws are those of z; kappa and delta follow from them by the same map.
  */
 functions {
@@ -51,9 +53,10 @@ functions {
                        data matrix auxiliary_mean, data matrix root_information,
                        data vector root_score, data vector prior_precision,
                        data vector prior_score, data array[] int leaf, data array[] int start,
-                       data matrix X, data vector y, data vector weight, data int weighted,
-                       data real n_obs, data real rss, data int family, data vector kappa_df,
-                       data vector kappa_loc, data vector kappa_scale);
+                       data matrix X, data vector y, data vector row_offset,
+                       data vector weight, data int weighted, data real n_obs, data real rss,
+                       data vector outcome, data vector outcome_weight, data int family,
+                       data vector kappa_df, data vector kappa_loc, data vector kappa_scale);
 
   // a + b z + c (sqrt(1 + z^2) - 1), elementwise: a line bent at 0, with slope b + c z/sqrt(1 + z^2)
   vector bend(vector z, vector a, vector b, vector c) {
@@ -116,12 +119,16 @@ data {
   array[C + 1] int<lower=1, upper=N + 1> start; // first row of each cell; N + 1
   matrix[K, N] X; // a column is a row of the data
   vector[N] y;
+  vector[N] row_offset; // part of eta, of families that have it
   vector<lower=0>[N] weight;
   int<lower=0> family; // its number in families/families.hpp
   int<lower=0> n_aux; // its auxiliary parameters
   int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
   real<lower=0> n_obs; // sum of the weights
   real<lower=0> rss; // normal family: squares already integrated out of the rows
+  int<lower=0> n_outcomes; // what the family's constants are sums over: negative_binomial the
+  vector[n_outcomes] outcome; // distinct counts, gamma the mean of log y; others nothing
+  vector<lower=0>[n_outcomes] outcome_weight;
 
   // Constants of the map
   matrix[K, K * sum(J)] leaf_information;
@@ -227,6 +234,7 @@ model {
   target += hlm_log_density(z_root, z_delta, precision, aux, log_c, J, n_varying, varying, tree,
                             is_leaf, parent, leaf_information, leaf_score, contrast_weight,
                             auxiliary_information, auxiliary_mean, root_information, root_score,
-                            prior_precision, prior_score, leaf, start, X, y, weight, weighted,
-                            n_obs, rss, family, kappa_df, kappa_loc, kappa_scale);
+                            prior_precision, prior_score, leaf, start, X, y, row_offset, weight,
+                            weighted, n_obs, rss, outcome, outcome_weight, family, kappa_df,
+                            kappa_loc, kappa_scale);
 }

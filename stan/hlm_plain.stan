@@ -6,14 +6,19 @@
  * plus one effect for each factor:
  *
  *   y_i ~ student_t(nu, eta_i, sigma)   or   normal(eta_i, sigma),      counted w_i times
- *   eta_i = x_i' beta_i,    beta_i = kappa + sum_g delta_{g, level of row i in factor g}
+ *   or  w_i y_i ~ binomial(w_i, inv_logit(eta_i)):  y_i is the share of successes in w_i trials
+ *   or  y_i ~ poisson(exp(eta_i)),
+ *       y_i ~ neg_binomial_2(exp(eta_i), 1/overdispersion^2),
+ *       y_i ~ gamma(shape, shape/exp(eta_i)), shape = 1/cv^2,             counted w_i times
+ *   eta_i = offset_i + x_i' beta_i,    beta_i = kappa + sum_g delta_{g, level of row i in factor g}
  *
  *   delta_{g,l} ~ MVN(0, Sigma_g),    Sigma_g = diag(tau_g) Omega_g diag(tau_g)
  *   Omega_g = I  (diagonal covariance)   or   Omega_g ~ LKJ(lkj_shape)  (full)
  *
  *   kappa_k ~ student_t(df, loc, scale);   tau_gk likewise, cut at 0
  *   sigma ~ student_t(df, loc, scale), cut at aux_min, and nu ~ gamma(shape, rate), cut at 1, so that
- *   the expected value exists: the family's auxiliary parameters
+ *   the expected value exists; overdispersion and cv ~ student_t(df, loc, scale), cut at 0: the
+ *   family's auxiliary parameters
  *
  * df infinite means normal. Only the coefficients listed in `varying` vary by a factor; the other
  * entries of its delta are 0. A nested factor is a factor like any other: its levels are whole paths.
@@ -21,10 +26,20 @@
  * This program is what tests and benchmarks measure hlm.stan against. It is not the one that runs.
  */
 functions {
-  // The families: log p(y | eta), where aux are sigma (and nu).
-  real outcome_lpdf(vector y, int family, vector eta, vector aux) {
+  array[] int to_counts(data vector y) {
+    array[size(y)] int count;
+    for (i in 1 : size(y)) count[i] = to_int(y[i]);
+    return count;
+  }
+
+  // The families: log p(y | eta), where aux are sigma (and nu), the overdispersion, or cv.
+  real outcome_lpdf(data vector y, data int family, vector eta, vector aux) {
     if (family == 0) return normal_lpdf(y | eta, aux[1]);
     if (family == 1) return student_t_lpdf(y | aux[2], eta, aux[1]);
+    if (family == 2) return dot_product(y, log_inv_logit(eta)) + dot_product(1 - y, log1m_inv_logit(eta));
+    if (family == 3) return poisson_log_lpmf(to_counts(y) | eta);
+    if (family == 4) return neg_binomial_2_log_lpmf(to_counts(y) | eta, inv_square(aux[1]));
+    if (family == 5) return gamma_lpdf(y | inv_square(aux[1]), inv_square(aux[1]) * exp(-eta));
     reject("no family has the number ", family);
   }
 
@@ -78,8 +93,9 @@ data {
   array[N, G] int<lower=1> level;
   matrix[N, K] X;
   vector[N] y;
+  vector[N] row_offset; // offset_i
   vector<lower=0>[N] weight;
-  int<lower=0> family; // 0 normal, 1 student_t
+  int<lower=0> family; // 0 normal, 1 student_t, 2 binomial, 3 poisson, 4 negative_binomial, 5 gamma
   int<lower=0> n_aux; // its auxiliary parameters
   int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
   vector<lower=0>[K] kappa_df;
@@ -141,7 +157,7 @@ model {
     at_delta += m * J[g];
   }
 
-  vector[N] eta = rows_dot_product(X, beta');
+  vector[N] eta = row_offset + rows_dot_product(X, beta');
   if (unweighted) {
     y ~ outcome(family, eta, aux);
   } else {

@@ -12,7 +12,7 @@
  *
  * Rows of one cell (one combination of levels) follow each other and share their coefficients
  *
- *     beta = shift + sum_t total[leaf_t],      eta_i = x_i' beta
+ *     beta = shift + sum_t total[leaf_t],      eta_i = x_i' beta (+ offset_i)
  *
  * so that what a row leaves behind is its score, the derivative of its log density by eta_i; a
  * cell's scores are summed as sum_i score_i x_i and then handed to the leaf of every tree.
@@ -29,10 +29,13 @@ struct Rows {
   const std::vector<int>& start;  // C + 1: first row of each cell, from 1
   const double* X;                // K x N, a column for each row of the data
   const double* y;                // N
+  const double* offset;           // N: part of eta, of families that have it
   const double* weight;           // N
   bool weighted;                  // whether any weight is not 1
   double n_obs;                   // sum of the weights of the rows these stand for
   double rss;                     // normal family: squares already integrated out of the rows
+  int n_outcomes;                 // what a family's constants are sums over, and the weights
+  const double *outcome, *outcome_weight;
 };
 
 /** What the rows report: the log density and its derivatives by the auxiliary parameters. */
@@ -61,8 +64,11 @@ RowsResult sweep(const Rows& rows, Family family, const double* shift_, const do
     beta = shift;
     for (int t = 0; t < rows.n_trees; ++t) beta += total.col(leaf[t] - 1);
     score.setZero();
-    for (int i = rows.start[c] - 1; i < rows.start[c + 1] - 1; ++i)
-      score += family.add(rows.y[i], X.col(i).dot(beta), rows.weight[i]) * X.col(i);
+    for (int i = rows.start[c] - 1; i < rows.start[c + 1] - 1; ++i) {
+      double eta = X.col(i).dot(beta);
+      if constexpr (Family::has_offset) eta += rows.offset[i];
+      score += family.add(rows.y[i], eta, rows.weight[i]) * X.col(i);
+    }
     for (int t = 0; t < rows.n_trees; ++t) d_total.col(leaf[t] - 1) += score;
     sum_of_scores += score;
   }

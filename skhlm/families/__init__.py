@@ -4,32 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from skhlm.families.binomial import Binomial
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Auxiliary, Family
+from skhlm.families.gamma import Gamma
+from skhlm.families.link_family import LinkFamily
 from skhlm.families.location import LocationFamily
+from skhlm.families.negative_binomial import NegativeBinomial
 from skhlm.families.normal import Normal
+from skhlm.families.poisson import Poisson
 from skhlm.families.student_t import StudentT
 
 __all__ = [
     "AUXILIARY",
     "FAMILIES",
     "Auxiliary",
+    "Binomial",
     "Evidence",
     "Family",
+    "Gamma",
+    "LinkFamily",
     "LocationFamily",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "StudentT",
     "family_of_classes",
     "find_family",
 ]
 
-FAMILIES: Mapping[str, LocationFamily] = {family.name: family for family in (StudentT(), Normal())}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (StudentT(), Normal(), Binomial(), Poisson(), NegativeBinomial(), Gamma())
+}
 AUXILIARY: Mapping[str, Auxiliary] = {
     parameter.name: parameter for family in FAMILIES.values() for parameter in family.auxiliary
 }
 
 
-def find_family(name: str) -> LocationFamily:
+def find_family(name: str) -> Family:
     """The family of this name."""
     return FAMILIES[name]
 

@@ -219,35 +219,3 @@ class Family(ABC):
     def cuts(self, evidence: Evidence) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
         return tuple(_CUT * evidence.spread if a.cut else 0.0 for a in self.auxiliary)
-
-    # -- the quick fit ---------------------------------------------------------------------------
-
-    @abstractmethod
-    def first_fit(
-        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
-    ) -> tuple[Any, Floats]:
-        """An `AuxiliaryFit` and `errors` to begin with: orders of magnitude in residuals (N,)."""
-
-    @abstractmethod
-    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
-        """What `working_precision` and `fit` need of the residuals, (N,)."""
-
-    @abstractmethod
-    def working_precision(self, errors: Floats, fit: Any) -> Floats:
-        """Precision of each row's outcome as a Gaussian one, (N,)."""
-
-    @abstractmethod
-    def working_score(self, residual: Floats, fit: Any) -> Floats:
-        """Derivative of each row's log density by eta at the centre of the fit, (N,)."""
-
-    @abstractmethod
-    def fit(
-        self,
-        evidence: Evidence,
-        errors: Floats,
-        dof: float,
-        priors: Mapping[str, Any],
-        start: Any,
-        n: int,
-    ) -> Any:
-        """The `AuxiliaryFit` given the errors, on a grid of n points an axis around ``start``."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family, RowErrors
 from skhlm.families.residuals import Residuals
 from skhlm.numerics.grids import Interval
 from skhlm.numerics.scale_maps import match_quantiles
@@ -120,6 +122,40 @@ class LocationFamily(Family):
     @abstractmethod
     def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
         """The same at the expected information where the error is small, low for an outlier."""
+
+    # -- the quick fit ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def first_fit(
+        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
+    ) -> tuple[Any, Floats]:
+        """An `AuxiliaryFit` and `errors` to begin with: orders of magnitude in residuals (N,)."""
+
+    @abstractmethod
+    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
+        """What `working_precision` and `fit` need of the residuals, (N,)."""
+
+    @abstractmethod
+    def working_precision(self, errors: Floats, fit: Any) -> Floats:
+        """Precision of each row's outcome as a Gaussian one, (N,)."""
+
+    @abstractmethod
+    def working_score(self, residual: Floats, fit: Any) -> Floats:
+        """Derivative of each row's log density by eta at the centre of the fit, (N,)."""
+
+    @abstractmethod
+    def fit(
+        self,
+        evidence: Evidence,
+        errors: Floats,
+        dof: float,
+        priors: Mapping[str, Any],
+        start: Any,
+        n: int,
+    ) -> Any:
+        """The `AuxiliaryFit` given the errors, on a grid of n points an axis around ``start``."""
+
+    # -- what they share --------------------------------------------------------------------------
 
     def check_outcome(self, y: Floats, weight: Floats) -> None:
         """Any finite number may be."""

@@ -1,7 +1,11 @@
 #ifndef HLM_FAMILIES_HPP
 #define HLM_FAMILIES_HPP
 
+#include "binomial.hpp"
+#include "gamma.hpp"
+#include "negative_binomial.hpp"
 #include "normal.hpp"
+#include "poisson.hpp"
 #include "student_t.hpp"
 
 #include <stdexcept>
@@ -10,6 +14,7 @@
  * Distributions of an outcome y given eta = x' beta and auxiliary parameters: one header a family,
  * and here the only switch over them. A family F is a class with
  *
+ *     has_offset                                whether eta = offset + x' beta, or x' beta alone
  *     explicit F(const double* aux)             its auxiliary parameters, in the order of skhlm/families
  *     double add(y, eta, weight)                takes in a row; returns its score, the derivative of
  *                                               its log density by eta, but for score_scale()
@@ -23,13 +28,23 @@
 namespace hlm {
 
 /** Calls visit(family) with the family of this number: `code` in skhlm/families. */
-template <class Visit>
-auto with_family(int family, const double* aux, bool weighted, Visit visit) {
+template <bool Weighted, class Visit>
+auto with_family(int family, const double* aux, Visit visit) {
   switch (family) {
     case 0: return visit(Normal(aux));
-    case 1: return weighted ? visit(StudentT<true>(aux)) : visit(StudentT<false>(aux));
+    case 1: return visit(StudentT<Weighted>(aux));
+    case 2: return visit(Binomial<Weighted>(aux));
+    case 3: return visit(Poisson<Weighted>(aux));
+    case 4: return visit(NegativeBinomial<Weighted>(aux));
+    case 5: return visit(Gamma<Weighted>(aux));
     default: throw std::domain_error("hlm: no family has this number");
   }
+}
+
+/** The same for rows of which any, or none, has a weight that is not 1. */
+template <class Visit>
+auto with_family(int family, const double* aux, bool weighted, Visit visit) {
+  return weighted ? with_family<true>(family, aux, visit) : with_family<false>(family, aux, visit);
 }
 
 }  // namespace hlm

@@ -18,6 +18,8 @@ namespace hlm {
  */
 class Normal {
  public:
+  static constexpr bool has_offset = false;
+
   explicit Normal(const double* aux) : sigma_(aux[0]) {}
 
   double add(double y, double eta, double weight) {

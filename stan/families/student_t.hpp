@@ -26,6 +26,8 @@ namespace hlm {
 template <bool Weighted>
 class StudentT {
  public:
+  static constexpr bool has_offset = false;
+
   explicit StudentT(const double* aux)
       : nu_(aux[1]), sigma_(aux[0]), inverse_(1 / (nu_ * sigma_ * sigma_)) {}
 

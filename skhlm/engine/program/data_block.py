@@ -84,10 +84,14 @@ def _rows(rows: Evidence) -> DataBlock:
         "N": len(rows.y),
         "X": rows.X,
         "y": rows.y,
+        "row_offset": rows.offset,
         "weight": rows.weight,
         "start": 1 + np.searchsorted(rows.cell, np.arange(rows.n_cells + 1)),
         "n_obs": rows.n_obs,
         "rss": rows.rss,
+        "n_outcomes": len(rows.outcome),
+        "outcome": rows.outcome,
+        "outcome_weight": rows.count,
     }
 
 

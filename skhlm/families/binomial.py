@@ -1,0 +1,103 @@
+"""Yes or no, and shares of yes: the logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betaln, expit, log_expit
+
+from skhlm._typing import Floats, Ints
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Aux, DefaultPriors
+from skhlm.families.link_family import LinkFamily, alike, check_rows, group_sum
+from skhlm.families.links import LOGIT
+from skhlm.priors import Normal
+
+_ROUNDING = 1e-9  # of successes that are a share times the trials
+
+
+class Binomial(LinkFamily):
+    """y is the share of successes, its weight the number of trials.
+
+    Everything here is of *one* trial, a unit of weight: a row's log density is its weight times
+    `log_density` plus `log_constant`, which no other family has. ``variance``, ``cdf``,
+    ``quantile`` and ``draw`` are of one trial, 0 or 1.
+    """
+
+    name = "binomial"
+    code = 2
+    link = LOGIT
+    priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 2.5))
+    noun = "binomial outcomes"
+    formula = "binomial(trials, inv_logit(eta))"
+    support = "shares of successes in [0, 1]"
+    is_discrete = True
+
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Shares only."""
+        del weight
+        remedy = (
+            "binomial outcomes are shares of successes, from 0 to 1: divide by the trials and give "
+            "these as sample_weight."
+        )
+        check_rows((y < 0) | (y > 1), y, remedy)
+
+    def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
+        """Zero: even odds."""
+        del y, weight, offset
+        return 0.0
+
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Of one trial: y log mu + (1 - y) log(1 - mu)."""
+        del aux
+        density: Floats = y * log_expit(eta) + (1 - y) * log_expit(-eta)
+        return density
+
+    def log_constant(self, y: Floats, weight: Floats) -> Floats:
+        """Log of the number of ways to have k = y weight successes in this many trials."""
+        k = successes(y, weight)
+        constant: Floats = -betaln(weight - k + 1, k + 1) - np.log1p(weight)
+        return constant
+
+    def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Y - mu, without cancellation far out."""
+        del aux
+        score: Floats = y * expit(-eta) - (1 - y) * expit(eta)
+        return score
+
+    def information(self, eta: Floats, aux: Aux) -> Floats:
+        """mu (1 - mu)."""
+        del aux
+        return self.link.derivative(eta)
+
+    def variance(self, eta: Floats, aux: Aux) -> Floats:
+        """mu (1 - mu)."""
+        return self.information(eta, aux)
+
+    def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """1 - mu below one."""
+        del aux
+        probability: Floats = np.where(y < 0, 0.0, np.where(y < 1, expit(-eta), 1.0))
+        return probability
+
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """One where p exceeds 1 - mu."""
+        del aux
+        return np.where(p > expit(-eta), 1.0, 0.0)
+
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """0.0 or 1.0."""
+        del aux
+        drawn: Floats = (rng.random(np.shape(eta)) < expit(eta)).astype(np.float64)
+        return drawn
+
+    def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
+        """All successes over all trials: k of m is the same row however it was given."""
+        total = group_sum(successes(rows.y, rows.weight), group)
+        return total / group_sum(rows.weight, group), alike(rows.offset, group)
+
+
+def successes(y: Floats, weight: Floats) -> Floats:
+    """y x weight; whole where rounding alone keeps it from being so."""
+    k = y * weight
+    whole = np.round(k)
+    return np.where(np.abs(k - whole) <= _ROUNDING * np.maximum(1, whole), whole, k)

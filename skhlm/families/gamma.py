@@ -1,0 +1,123 @@
+"""Positive outcomes whose spread is in proportion to their mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammainc, gammaincinv
+
+from skhlm._typing import Floats, Ints
+from skhlm.families.counts import factorial_excess
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Aux, Auxiliary
+from skhlm.families.link_family import LogFamily, check_rows, group_mean
+from skhlm.families.links import LOG
+from skhlm.priors import Normal
+
+_LEAST = 1e-100  # cv, whose square must not vanish
+_NEAR = 0.5  # relative distance from the mean within which log(y / mu) would cancel
+_TINY = float(np.finfo(np.float64).tiny)
+
+CV = Auxiliary(
+    name="cv",
+    meaning="coefficient of variation of the outcome",
+    prior=Normal(0, 1),
+    skewed=True,
+)
+
+
+class Gamma(LogFamily):
+    """Positive numbers of mean mu = exp(eta) and standard deviation cv mu: shape = 1 / cv^2.
+
+    log p = shape (log shape - eta - y / mu) + (shape - 1) log y - log Gamma(shape)
+    """
+
+    name = "gamma"
+    code = 5
+    link = LOG
+    auxiliary = (CV,)
+    noun = "gamma outcomes"
+    formula = "gamma(exp(eta), cv)"
+    support = "numbers above zero"
+    same_offset = False
+
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Above zero."""
+        del weight
+        remedy = (
+            "gamma outcomes are above zero. Leave such rows out, with a model of their own for "
+            "whether there is anything, or take family='student_t'."
+        )
+        check_rows(y <= 0, y, remedy)
+
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """In r = y / mu - 1 and what Stirling's formula leaves of log Gamma(shape)."""
+        shape = _shape(aux)
+        r = self._excess(y, eta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_ratio = np.where(np.abs(r) < _NEAR, np.log1p(r), np.log(y) - eta)
+        density: Floats = np.log(shape) - shape * (r - log_ratio) - factorial_excess(shape)
+        return density - np.log(y)
+
+    def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Shape r."""
+        return _shape(aux) * self._excess(y, eta)
+
+    def information(self, eta: Floats, aux: Aux) -> Floats:
+        """Shape, the same for all rows."""
+        del eta
+        return _shape(aux)
+
+    def curvature(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Shape y / mu."""
+        return _shape(aux) * (y / self.link.inverse(eta))
+
+    def variance(self, eta: Floats, aux: Aux) -> Floats:
+        """(cv mu)^2."""
+        variance: Floats = np.square(aux["cv"] * self.link.inverse(eta))
+        return variance
+
+    def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """An incomplete gamma function of shape y / mu."""
+        shape = _shape(aux)
+        at = np.maximum(y, 0) / self.link.inverse(eta)
+        probability: Floats = gammainc(shape, shape * at)
+        return probability
+
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Its inverse."""
+        shape = _shape(aux)
+        quantile: Floats = self.link.inverse(eta) * (gammaincinv(shape, p) / shape)
+        return quantile
+
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """Mu times gamma numbers of mean 1, above zero."""
+        eta, shape = np.broadcast_arrays(eta, _shape(aux))
+        drawn = self.link.inverse(eta) * (rng.standard_gamma(shape) / shape)
+        outcomes: Floats = np.maximum(drawn, _TINY)
+        return outcomes
+
+    def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
+        """One entry: the mean of log y of the rows as they were, and their weight."""
+        log_y, weight = (rows.outcome, rows.count) if len(rows.outcome) else _log(rows)
+        return np.array([np.average(log_y, weights=weight)]), np.array([weight.sum()])
+
+    def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
+        """Sums of eta and of y / mu are those of all rows: mean offset, and y to match."""
+        offset = group_mean(rows.offset, rows.weight, group)
+        relative = np.exp(offset[group] - rows.offset)
+        return group_mean(rows.y * relative, rows.weight, group), offset
+
+    def _excess(self, y: Floats, eta: Floats) -> Floats:
+        """y / mu - 1."""
+        mean = self.link.inverse(eta)
+        return (y - mean) / mean
+
+
+def _shape(aux: Aux) -> Floats:
+    """1 / cv^2."""
+    shape: Floats = 1 / np.square(np.maximum(aux["cv"], _LEAST))
+    return shape
+
+
+def _log(rows: Evidence) -> tuple[Floats, Floats]:
+    return np.log(rows.y), rows.weight

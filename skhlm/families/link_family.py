@@ -1,0 +1,129 @@
+"""Families whose mean is a curve in eta: the base of binomial, poisson and their like."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import logsumexp
+
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import DefaultPriors, Family
+from skhlm.priors import Normal
+
+_HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
+
+
+class LinkFamily(Family):
+    """An outcome of mean link^-1(eta) whose log density is concave in eta, and never scaled.
+
+    Rows differ in their information, so c is 1.
+    """
+
+    # whether only rows of the same offset, of the same outcome merge
+    same_offset: ClassVar[bool] = True
+    same_outcome: ClassVar[bool] = False
+
+    def log_information(self, logs: Sequence[Floats]) -> Floats:
+        """Zero."""
+        del logs
+        return np.zeros(())
+
+    def log_constant(self, y: Floats, weight: Floats) -> Floats:
+        """What the log density of a row of this weight has beside weight x `log_density`.
+
+        Zero but for a binomial row, whose weight is its number of trials.
+        """
+        return np.zeros(np.broadcast_shapes(np.shape(y), np.shape(weight)))
+
+    @abstractmethod
+    def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
+        """Outcome and offset of rows that stand for all rows of a group, 0, 1, ... each."""
+
+    def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
+        """``outcome`` and ``count`` of the evidence: what constants are sums over."""
+        return rows.outcome, rows.count
+
+    def compress(self, evidence: Evidence) -> Evidence:
+        """One row for all those of a cell that share their predictors, weighing as much.
+
+        Rows come out in an order of their own, by cell, then predictors: it does not matter in
+        which they came, nor in how many parts.
+        """
+        outcome, count = self.tally(evidence)
+        keys = [*evidence.X[::-1], evidence.cell]  # the last is the first to sort by
+        keys = [evidence.offset, *keys] if self.same_offset else keys
+        keys = [evidence.y, *keys] if self.same_outcome else keys
+        order = np.lexsort(keys)
+        new = np.ones(len(order), dtype=np.bool_)
+        new[1:] = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
+        first = order[new]
+        group = np.empty(len(order), dtype=np.int64)
+        group[order] = np.cumsum(new) - 1
+        y, offset = self.pooled(evidence, group)
+        return replace(
+            evidence,
+            X=np.ascontiguousarray(evidence.X[:, first]),
+            y=y,
+            weight=group_sum(evidence.weight, group),
+            offset=offset,
+            cell=evidence.cell[first],
+            outcome=outcome,
+            count=count,
+        )
+
+
+class LogFamily(LinkFamily):
+    """A positive mean exp(eta), exposure x rate."""
+
+    priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
+
+    def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
+        """Log of the events, and half of one, over the exposure."""
+        events = np.log(weight @ y + _HALF_AN_EVENT)
+        return float(events - logsumexp(offset, b=weight))
+
+
+def alike(values: Floats, group: Ints) -> Floats:
+    """The value of each group whose rows all have the same."""
+    result = np.empty(group.max(initial=-1) + 1)
+    result[group] = values
+    return result
+
+
+def group_sum(values: Floats, group: Ints) -> Floats:
+    """Sum of each group."""
+    return np.bincount(group, values).astype(np.float64, copy=False)
+
+
+def group_mean(values: Floats, weight: Floats, group: Ints) -> Floats:
+    """Weighted mean of each group; a row alone keeps its value to the last bit."""
+    mean = group_sum(weight * values, group) / group_sum(weight, group)
+    single = np.bincount(group) == 1
+    mean[single] = alike(values, group)[single]
+    return mean
+
+
+def check_rows(wrong: Bools, y: Floats, what: str) -> None:
+    """Raise where an outcome is wrong: its value, its row, and ``what`` is the matter."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        many = int(wrong.sum())
+        others = f", and {many - 1} more such" if many > 1 else ""
+        raise ValueError(f"y[{row}] is {y[row]:g}{others}: {what}")
+
+
+def check_counts(y: Floats, name: str) -> None:
+    """Raise where counts are negative or no whole numbers."""
+    check_rows(y < 0, y, f"{name} counts are not negative. {_POSITIVE}")
+    check_rows(y != np.floor(y), y, f"{name} counts are whole numbers: round, or family='gamma'.")
+
+
+_POSITIVE = (
+    "Take what is counted, not its logarithm or difference; numbers of any sign are for "
+    "family='student_t'."
+)

@@ -1,0 +1,124 @@
+"""Counts that vary more than chance alone makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import betainc
+
+from skhlm._typing import Floats, Ints
+from skhlm.families.counts import count_quantile, factorial_excess, half_deviance
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Aux, Auxiliary
+from skhlm.families.link_family import LogFamily, alike, check_counts, group_sum
+from skhlm.families.links import LOG
+from skhlm.families.poisson import draw_counts
+from skhlm.priors import Normal
+
+_LEAST = 1e-100  # overdispersion, whose square must not vanish
+_NEARLY_POISSON = 1e5  # phi from which the other tail is the more exact
+
+OVERDISPERSION = Auxiliary(
+    name="overdispersion",
+    meaning="coefficient of variation of the rates; 0 is Poisson",
+    prior=Normal(0, 1),
+    skewed=True,
+)
+
+
+class NegativeBinomial(LogFamily):
+    """Poisson counts of rates mu G, G gamma of mean 1 and standard deviation overdispersion.
+
+    In symbols, with phi = 1 / overdispersion^2 and r = mu / (mu + phi),
+
+        log p = y eta - (y + phi) log(1 + mu / phi) + sum_{j < y} log(1 + j / phi) - log y!,
+
+    whose limit is Poisson as phi grows.
+    """
+
+    name = "negative_binomial"
+    code = 4
+    link = LOG
+    auxiliary = (OVERDISPERSION,)
+    noun = "negative binomial counts"
+    formula = "negative_binomial(exp(eta), overdispersion)"
+    support = "counts: 0, 1, 2, ..."
+    is_discrete = True
+    same_outcome = True
+
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Whole numbers from 0."""
+        del weight
+        check_counts(y, "negative binomial")
+
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Minus two half deviances, of y and of phi, less what Stirling's formula leaves.
+
+        With n = y + phi the former are about n r and n (1 - r); y - n r = n (1 - r) - phi.
+        """
+        mean, phi = self.link.inverse(eta), _phi(aux)
+        n, share = y + phi, phi / (mean + phi)
+        difference = (y - mean) * share
+        deviance = half_deviance(y, n * (mean / (mean + phi)), difference)
+        deviance = deviance + half_deviance(phi, n * share, -difference)
+        excess = factorial_excess(n) - factorial_excess(phi) - factorial_excess(y)
+        density: Floats = excess - deviance - np.log1p(y / phi)
+        return density
+
+    def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """(y - mu) (1 - r)."""
+        mean, phi = self.link.inverse(eta), _phi(aux)
+        return (y - mean) * (phi / (mean + phi))
+
+    def information(self, eta: Floats, aux: Aux) -> Floats:
+        """mu (1 - r)."""
+        mean, phi = self.link.inverse(eta), _phi(aux)
+        return mean * (phi / (mean + phi))
+
+    def curvature(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """(y + phi) r (1 - r) > 0."""
+        mean, phi = self.link.inverse(eta), _phi(aux)
+        return (y + phi) * (phi / (mean + phi)) * (mean / (mean + phi))
+
+    def variance(self, eta: Floats, aux: Aux) -> Floats:
+        """mu + mu^2 / phi."""
+        mean = self.link.inverse(eta)
+        with np.errstate(over="ignore"):
+            variance: Floats = mean * (1 + mean / _phi(aux))
+        return variance
+
+    def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """An incomplete beta function of r."""
+        mean, phi = self.link.inverse(eta), _phi(aux)
+        k = np.maximum(np.floor(y), 0) + 1
+        probability = np.where(
+            phi < _NEARLY_POISSON,
+            betainc(phi, k, phi / (mean + phi)),
+            1 - betainc(k, phi, mean / (mean + phi)),
+        )
+        return np.where(y < 0, 0.0, probability)
+
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """By search."""
+        p, eta, _ = np.broadcast_arrays(p, eta, aux["overdispersion"])
+        mean, variance = self.link.inverse(eta), self.variance(eta, aux)
+        return count_quantile(lambda y: self.cdf(y, eta, aux), p, mean, variance)
+
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """Poisson counts of gamma rates."""
+        eta, phi = np.broadcast_arrays(eta, _phi(aux))
+        return draw_counts(self.link.inverse(eta) * (rng.standard_gamma(phi) / phi), rng)
+
+    def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
+        """The distinct counts, and the weight of each."""
+        counts, which = np.unique(rows.y, return_inverse=True)
+        return counts, group_sum(rows.weight, which.ravel())
+
+    def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
+        """They are equal."""
+        return alike(rows.y, group), alike(rows.offset, group)
+
+
+def _phi(aux: Aux) -> Floats:
+    """1 / overdispersion^2."""
+    phi: Floats = 1 / np.square(np.maximum(aux["overdispersion"], _LEAST))
+    return phi

@@ -1,0 +1,84 @@
+"""Counts that vary as chance alone makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import pdtr
+
+from skhlm._typing import Floats, Ints
+from skhlm.families.counts import count_quantile, factorial_excess, half_deviance
+from skhlm.families.evidence import Evidence
+from skhlm.families.family import Aux
+from skhlm.families.link_family import LogFamily, check_counts, group_mean
+from skhlm.families.links import LOG
+
+_LARGEST_DRAWN = 1e18  # beyond it a count is its mean to nine digits
+
+
+class Poisson(LogFamily):
+    """Counts of mean mu = exp(eta), which is their variance, too."""
+
+    name = "poisson"
+    code = 3
+    link = LOG
+    noun = "Poisson counts"
+    formula = "poisson(exp(eta))"
+    support = "counts: 0, 1, 2, ..."
+    is_discrete = True
+    same_offset = False
+
+    def check_outcome(self, y: Floats, weight: Floats) -> None:
+        """Whole numbers from 0."""
+        del weight
+        check_counts(y, self.name)
+
+    def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Y eta - mu - log y!, as minus half the deviance less what Stirling's formula leaves."""
+        del aux
+        mean = self.link.inverse(eta)
+        return -half_deviance(y, mean, y - mean) - factorial_excess(y)
+
+    def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """Y - mu."""
+        del aux
+        return y - self.link.inverse(eta)
+
+    def information(self, eta: Floats, aux: Aux) -> Floats:
+        """Mu, whatever the outcome."""
+        del aux
+        return self.link.inverse(eta)
+
+    def variance(self, eta: Floats, aux: Aux) -> Floats:
+        """Mu."""
+        return self.information(eta, aux)
+
+    def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
+        """An incomplete gamma function of mu."""
+        del aux
+        probability: Floats = pdtr(np.maximum(np.floor(y), 0), self.link.inverse(eta))
+        return np.where(y < 0, 0.0, probability)
+
+    def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
+        """By search."""
+        p, eta = np.broadcast_arrays(p, eta)
+        mean = self.link.inverse(eta)
+        return count_quantile(lambda y: self.cdf(y, eta, aux), p, mean, mean)
+
+    def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
+        """Counts."""
+        del aux
+        return draw_counts(self.link.inverse(eta), rng)
+
+    def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
+        """Mean count, at the log of the mean exposure."""
+        largest = np.full(group.max(initial=-1) + 1, -np.inf)
+        np.maximum.at(largest, group, rows.offset)
+        exposure = group_mean(np.exp(rows.offset - largest[group]), rows.weight, group)
+        return group_mean(rows.y, rows.weight, group), largest + np.log(exposure)
+
+
+def draw_counts(mean: Floats, rng: np.random.Generator) -> Floats:
+    """Poisson counts as floats."""
+    drawn = rng.poisson(np.minimum(mean, _LARGEST_DRAWN)).astype(np.float64)
+    counts: Floats = np.where(mean < _LARGEST_DRAWN, drawn, mean)
+    return counts
