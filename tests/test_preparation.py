@@ -92,11 +92,11 @@ def test_residual_families_have_no_offset(family):
 
 
 BAD = {
-    "a negative count": ("poisson", 7, -1.0, r"-1.* row 7"),
-    "a fraction of a count": ("negative_binomial", 3, 0.5, r"0\.5.* row 3"),
-    "a share above one": ("binomial", 9, 1.25, r"1\.25.* row 9.*trials.*sample_weight"),
-    "a share below zero": ("binomial", 0, -0.25, r"-0\.25.* row 0"),
-    "an amount of zero": ("gamma", 11, 0.0, r"0.* row 11"),
+    "a negative count": ("poisson", 7, -1.0, r"y\[7\] is -1: "),
+    "a fraction of a count": ("negative_binomial", 3, 0.5, r"y\[3\] is 0\.5: "),
+    "a share above one": ("binomial", 9, 1.25, r"y\[9\] is 1\.25: .*trials.*sample_weight"),
+    "a share below zero": ("binomial", 0, -0.25, r"y\[0\] is -0\.25: "),
+    "an amount of zero": ("gamma", 11, 0.0, r"y\[11\] is 0: "),
 }
 
 
@@ -225,7 +225,7 @@ def test_a_bad_exposure_at_prediction_is_named_too():
 
 @pytest.mark.parametrize("about", [{"varying": ["days"]}, {"priors": {"kappa": {"days": None}}}])
 def test_an_exposure_has_no_coefficient(about):
-    with pytest.raises(ValueError, match="'days'.*coefficients are 'Intercept', 'price', 'size'"):
+    with pytest.raises(ValueError, match=r"'days'.*coefficients are 'Intercept', 'price', 'size'"):
         prepared("poisson", exposure="days", **about)
 
 

@@ -31,8 +31,8 @@ class Classes:
         if len(found) < 2:
             raise ValueError(
                 f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that "
-                "have a weight, and a classifier needs two classes: check which column is the outcome, "
-                "and how rows were chosen."
+                "have a weight, and a classifier needs two classes: check which column is the "
+                "outcome, and how rows were chosen."
             )
         if len(found) > 2:
             raise ValueError(
