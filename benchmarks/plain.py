@@ -16,7 +16,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.program.data_block import prior_numbers
+from skhlm.engine.program.stan_blocks import prior_numbers
 from skhlm.inputs.design import Rows, Units
 
 ROOT = Path(__file__).parents[1]

@@ -20,8 +20,8 @@ from skhlm import HLMRegressor, preparation
 from skhlm.diagnostics import diagnose
 from skhlm.engine import Problem, SamplerSettings, infer
 from skhlm.engine.inference import Diagnose
-from skhlm.engine.program.columns import read_columns, read_statistics
 from skhlm.engine.program.executable import PROGRAM
+from skhlm.engine.program.runs import read_columns, read_statistics
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Rows, Units
 

@@ -181,6 +181,12 @@ class LocationScale:
         log_density: Floats = -0.5 * z2 if np.isinf(df) else -0.5 * (df + 1) * np.log1p(z2 / df)
         return log_density + log_scale
 
+    def normal_stand_in(self, about: Floats | float = 0.0) -> tuple[Floats, Floats]:
+        """Precision and score (K,) of normal priors of the same information, for x - ``about``."""
+        share = np.array([1.0 if np.isinf(df) else (df + 1) / (df + 3) for df in self.df])
+        precision = share / np.square(self.scale)
+        return precision, precision * (self.loc - about)
+
 
 @dataclass(frozen=True)
 class Priors:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 from skhlm import HLMRegressor
 from skhlm.draws import Draws
-from skhlm.engine.settings import Algorithm
+from skhlm.engine.inference import Algorithm
+from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.target import build_target
 from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.preparation import prepare
 from tests.chance import SHIFT
-from tests.engine.problems import normal_coordinates
+from tests.engine.problems import draws_at, normal_coordinates
 
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 PATHS = ("region/country/city", "industry/vertical/product")
@@ -100,12 +101,13 @@ def check_map(case: Case) -> None:
     problem, _, _ = prepare(case.regressor(), case.X, case.y, case.sample_weight)
     target = build_target(problem)
     z = normal_coordinates(problem, target.forest, 15)
-    draws = target.draws(z)
-    again = target.recalibrated(z, draws)
+    draws = draws_at(target, z)
+    constants = recalibrate(problem, target.forest, target.constants, z, draws)
+    again = replace(target, constants=constants)
     assert target.constants.is_finite
     assert again.constants.is_finite
     assert _all_numbers(draws)
-    assert _all_numbers(again.draws(z))
+    assert _all_numbers(draws_at(again, z))
     back = to_coordinates(draws, problem, target.forest, target.constants)
     assert all(np.isfinite(z).all() for z in vars(back).values())
 

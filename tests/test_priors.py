@@ -47,3 +47,10 @@ def test_density_of_a_log_scale(df):
     expected = density.logpdf(np.exp(LOG_SCALE)) + LOG_SCALE
     found = prior.log_density_of_log(LOG_SCALE, 1)
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-12)
+
+
+def test_a_normal_stand_in_has_the_prior_s_information():
+    prior = LocationScale.of([Normal(1, 0.5), StudentT(3, -2, 2)])
+    precision, score = prior.normal_stand_in(about=np.array([0.25, 1]))
+    np.testing.assert_allclose(precision, [4, 4 / 6 / 4])
+    np.testing.assert_allclose(score, [4 * 0.75, -3 * 4 / 6 / 4])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from skhlm.engine.approximation import run_approximation
-from skhlm.engine.inference import Diagnose, Earlier, Inference
+from skhlm.engine.inference import Diagnose, Earlier, Inference, SamplerSettings
 from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
-from skhlm.engine.program import Progress
-from skhlm.engine.settings import SamplerSettings
+from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
 from skhlm.numerics.importance import K_RELIABLE
@@ -27,7 +26,7 @@ def infer(
     """
     target = build_target(problem)
     diagnose = partial(diagnose, n_threads=settings.parallel_chains)
-    start = None if earlier is None else target.start(earlier)
+    start = None if earlier is None else target.start(earlier.last, earlier.step_size)
     with Progress(settings.verbose) as progress:
         if settings.algorithm == "nuts":
             return run_nuts(target, settings, diagnose, progress, start)

@@ -13,9 +13,9 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import ImportanceStatistics
-from skhlm.engine.inference import Diagnose, Inference
-from skhlm.engine.program import Approximation, DataBlock, Progress, advi, laplace, pathfinder
-from skhlm.engine.settings import Algorithm, SamplerSettings
+from skhlm.engine.inference import Algorithm, Diagnose, Inference, SamplerSettings
+from skhlm.engine.program.runs import Approximation, DataBlock, advi, laplace, pathfinder
+from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 from skhlm.exceptions import SamplingError
 from skhlm.numerics.importance import K_RELIABLE, smooth
@@ -46,10 +46,10 @@ def run_approximation(
     except SamplingError as error:
         raise SamplingError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(found, settings.seed)
-    draws = target.draws(target.coordinates(columns[None]), settings.parallel_chains)
+    draws = target.draws(columns[None], settings.parallel_chains)
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
-        mode = target.draws(target.coordinates(found.mode[None, None]))
+        mode = target.draws(found.mode[None, None])
     return Inference(draws, diagnose(draws, statistics, algorithm=settings.algorithm), mode)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from skhlm._typing import Floats
 from skhlm.diagnostics.diagnostics import ESS_WARN, RHAT_FAIL, RHAT_WARN, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
-from skhlm.engine.inference import Diagnose, Inference
-from skhlm.engine.program import Progress, Start, sample
-from skhlm.engine.settings import SamplerSettings
+from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
+from skhlm.engine.program.runs import Start, sample
+from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
-from skhlm.engine.tree_map import Coordinates
 
 _MIN_ESS_A_DRAW = 0.2
 _MARGIN = 1.25  # bounds are aimed at with some room
@@ -20,9 +20,9 @@ _LEAST_MORE, _MOST_MORE = 0.5, 3.0  # more draws, in shares of those there are
 
 @dataclass(frozen=True)
 class _Sample:
-    """Draws, the coordinates they were mapped from, and the sampler's record."""
+    """Draws, the columns (chains, draws, P) they were mapped from, and the sampler's record."""
 
-    coordinates: Coordinates
+    columns: Floats
     draws: Draws
     statistics: SamplerStatistics
 
@@ -59,7 +59,7 @@ def _second(
     first: _Run, target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
 ) -> tuple[_Run, Target, SamplerSettings]:
     """The better of the first run and one with a recalibrated map; its target and settings."""
-    again = target.recalibrated(first.coordinates, first.draws)
+    again = target.recalibrated(first.columns, first.draws)
     careful = _careful(replace(settings, seed=settings.seed + 1), first)
     second = _diagnosed(_draw(again, careful, progress), diagnose)
     if _merit(second) >= _merit(first):
@@ -76,7 +76,7 @@ def _lengthened(
     more = _draw(target, longer, progress)
     statistics = run.statistics.followed_by(more.statistics)
     pooled = _Sample(
-        coordinates=run.coordinates,
+        columns=run.columns,
         draws=run.draws.followed_by(more.draws),
         statistics=replace(statistics, n_runs=run.diagnostics.n_runs + 1),
     )
@@ -100,8 +100,7 @@ def _draw(
 ) -> _Sample:
     """One run of the Stan program, mapped to draws of the model's parameters."""
     columns, statistics = sample(target.data_block(), settings, progress, start)
-    coordinates = target.coordinates(columns)
-    return _Sample(coordinates, target.draws(coordinates, settings.parallel_chains), statistics)
+    return _Sample(columns, target.draws(columns, settings.parallel_chains), statistics)
 
 
 def _diagnosed(drawn: _Sample, diagnose: Diagnose) -> _Run:

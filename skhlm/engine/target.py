@@ -8,25 +8,19 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import Draws
-from skhlm.engine.inference import Earlier
 from skhlm.engine.problem import Problem
-from skhlm.engine.program import (
-    INITIAL_RADIUS,
-    DataBlock,
-    Start,
+from skhlm.engine.program.runs import INITIAL_RADIUS, Start
+from skhlm.engine.program.stan_blocks import (
+    Block,
     build_data_block,
     initial_values,
     read_coordinates,
 )
-from skhlm.engine.quick_fit import calibrate, recalibrate
-from skhlm.engine.tree_map import (
-    Coordinates,
-    Forest,
-    MapConstants,
-    learn_forest,
-    to_coordinates,
-    to_draws,
-)
+from skhlm.engine.quick_fit.calibration import calibrate
+from skhlm.engine.quick_fit.recalibration import recalibrate
+from skhlm.engine.tree_map.backward import to_coordinates
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.numerics.forest import Forest, learn_forest
 
 
 @dataclass(frozen=True)
@@ -37,19 +31,16 @@ class Target:
     forest: Forest
     constants: MapConstants
 
-    def data_block(self) -> DataBlock:
+    def data_block(self) -> Block:
         """What the Stan program reads."""
         return build_data_block(self.problem, self.forest, self.constants)
 
-    def coordinates(self, columns: Floats) -> Coordinates:
-        """Coordinates from the columns of the program's output, (chains, draws, P)."""
-        return read_coordinates(columns, self.problem, n_roots=max(len(self.forest.chains), 1))
+    def draws(self, columns: Floats, n_threads: int = 1) -> Draws:
+        """Draws of the model's own parameters, from the program's columns (chains, draws, P)."""
+        z = self._coordinates(columns)
+        return to_draws(z, self.problem, self.forest, self.constants, n_threads)
 
-    def draws(self, coordinates: Coordinates, n_threads: int = 1) -> Draws:
-        """Draws of the model's own parameters."""
-        return to_draws(coordinates, self.problem, self.forest, self.constants, n_threads)
-
-    def start(self, earlier: Earlier) -> Start:
+    def start(self, last: Draws, step_size: float | None) -> Start:
         """The last draws of an earlier fit, seen through the present map, and drawn in.
 
         Where the data have changed, in their units or in what they say, these draws may be
@@ -57,14 +48,19 @@ class Target:
         begins farther out than a cold one may.
         """
         with np.errstate(all="ignore"):
-            z = to_coordinates(earlier.last, self.problem, self.forest, self.constants)
+            z = to_coordinates(last, self.problem, self.forest, self.constants)
         near = {name: _drawn_in(at) for name, at in vars(z).items()}
-        return Start(initial_values(Coordinates(**near)), earlier.step_size)
+        return Start(initial_values(Coordinates(**near)), step_size)
 
-    def recalibrated(self, coordinates: Coordinates, draws: Draws) -> Target:
-        """The same problem, its map learned from draws."""
-        constants = recalibrate(self.problem, self.forest, self.constants, coordinates, draws)
+    def recalibrated(self, columns: Floats, draws: Draws) -> Target:
+        """The same problem, its map learned from draws and the columns they were mapped from."""
+        z = self._coordinates(columns)
+        constants = recalibrate(self.problem, self.forest, self.constants, z, draws)
         return replace(self, constants=constants)
+
+    def _coordinates(self, columns: Floats) -> Coordinates:
+        """Coordinates from the columns of the program's output."""
+        return read_coordinates(columns, self.problem, n_roots=max(len(self.forest.chains), 1))
 
 
 def _drawn_in(z: Floats) -> Floats:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skhlm._typing import Floats, Ints
+from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 
 _NEGLIGIBLE = 1e-6  # of the outcome's spread
 _LOST = 1e-8  # of the outcome itself: squared, what double precision loses
+_RIDGE = 1e-12  # of information: what rounding takes from it stays a small share of that
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,33 @@ class Evidence:
         """Weighted root mean square of residuals (N,), > 0, the lost squares included."""
         mean = (self.rss + self.weight @ np.square(residual)) / self.n_obs
         return float(np.sqrt(mean + self.rounding**2))
+
+    def linear_predictor(self, coefficients: Floats) -> Floats:
+        """x_i' b of each row (N,), for coefficients b of each cell (K, C)."""
+        eta = np.zeros(len(self.y))
+        for x, b in zip(self.X, coefficients, strict=True):
+            eta += x * b[self.cell]
+        return eta
+
+    def cell_information(self, precision: Floats) -> Floats:
+        """Sum over each cell of p x x', (K, K, C), positive definite where nothing is zero.
+
+        A cell may tell nothing of some directions and, of nearly exact outcomes, nearly everything
+        of the others: elimination would leave rounding errors of any sign. With a ridge they are
+        less than what is left, at every scale, and further elimination does not let them grow: what
+        it makes of two matrices keeps their order.
+        """
+        information = sum_products(self.X, precision, self.cell, self.n_cells)
+        for j in range(len(information)):
+            information[j, j] *= 1 + _RIDGE
+        return information
+
+    def cell_score(self, psi: Floats) -> Floats:
+        """Sum over each cell of psi x, (K, C)."""
+        score = np.empty((len(self.X), self.n_cells))
+        for k, x in enumerate(self.X):
+            score[k] = sum_by_cell(psi * x, self.cell, self.n_cells)
+        return score
 
     def joined(self, other: Evidence) -> Evidence:
         """The rows of both, sorted by cell: two parts of the same cells' rows."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from skhlm.draws import Draws
 from skhlm.engine.problem import Covariance, Problem
-from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.forward import Coordinates
+from skhlm.engine.target import Target
+from skhlm.engine.tree_map.forward import Coordinates, to_draws
 from skhlm.families import find_family
+from skhlm.numerics.forest import Forest, Tree, build_trees, learn_forest
 from skhlm.priors import Gamma, LocationScale, Priors
 
 
@@ -78,6 +80,12 @@ def _one_cell(rows: Any) -> tuple[Any, Any]:
     return np.zeros((1, 0), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
 
 
+def trees_of(problem: Problem) -> tuple[Tree, ...]:
+    """The trees of a problem's factors."""
+    forest = learn_forest(problem.codes, problem.n_levels)
+    return build_trees(forest, problem.codes, problem.varying)
+
+
 def n_coordinates(problem: Problem, forest: Forest) -> dict[str, tuple[int, ...]]:
     """Shape of each of the sampler's coordinates, for one draw."""
     sizes = [len(a) for a in problem.varying]
@@ -100,6 +108,11 @@ def normal_coordinates(
     shapes = n_coordinates(problem, forest)
     z = {name: rng.normal(size=(2, n_draws, *shape)) for name, shape in shapes.items()}
     return Coordinates(**z)
+
+
+def draws_at(target: Target, z: Coordinates) -> Draws:
+    """Draws of the model's parameters that the target's map takes coordinates to."""
+    return to_draws(z, target.problem, target.forest, target.constants)
 
 
 def simulate(

@@ -11,7 +11,7 @@ import pytest
 from skhlm.diagnostics import diagnose
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine import nuts
-from skhlm.engine.settings import SamplerSettings
+from skhlm.engine.inference import SamplerSettings
 from skhlm.inputs.labels import Labels
 from tests.draws import auxiliary
 

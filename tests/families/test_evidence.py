@@ -55,3 +55,36 @@ def test_evidence_of_two_parts_is_that_of_the_whole(family):
     np.testing.assert_allclose(squares[0].sum() + merged.rss, squares[1].sum() + whole.rss)
     information = [np.einsum("in,jn,n->ij", r.X, r.X, r.weight) for r in (merged, whole)]
     np.testing.assert_allclose(*information, rtol=1e-11)
+
+
+# --- sums over cells -----------------------------------------------------------------------------
+
+N, C = 60, 6
+CELL = np.r_[np.arange(C), RNG.integers(C, size=N - C)]
+PROBLEM = make_problem(RNG.normal(size=(N, 3)), RNG.normal(size=N), [CELL // 2, CELL], "student_t")
+ROWS = PROBLEM.evidence
+VALUES = RNG.uniform(0.5, 2, N)
+
+
+@pytest.mark.parametrize("c", range(C))
+def test_sums_over_a_cell(c):
+    X, values = ROWS.X.T[ROWS.cell == c], VALUES[ROWS.cell == c]
+    np.testing.assert_allclose(ROWS.cell_score(VALUES)[:, c], values @ X)
+    information = (values * X.T) @ X
+    found = ROWS.cell_information(VALUES)[:, :, c]
+    np.testing.assert_allclose(found, information, rtol=1e-10, atol=1e-10)
+    assert (np.diag(found) > np.diag(information)).all()  # by the ridge
+
+
+def test_a_cell_of_one_row_has_information_that_stays_positive_definite():
+    X = RNG.normal(size=(4, 3))
+    rows = make_problem(X, X[:, 0], [np.arange(4)], "student_t").evidence
+    information = np.moveaxis(rows.cell_information(np.full(4, 1e12)), -1, 0)
+    size = np.sqrt(np.einsum("cii->ci", information))
+    assert np.linalg.eigvalsh(information / size[:, :, None] / size[:, None, :]).min() > 0
+
+
+def test_linear_predictor_of_coefficients_by_cell():
+    B = RNG.normal(size=(3, C))
+    expected = [x @ B[:, c] for x, c in zip(ROWS.X.T, ROWS.cell, strict=True)]
+    np.testing.assert_allclose(ROWS.linear_predictor(B), expected)

@@ -5,30 +5,33 @@ A data block goes in, arrays come out. P is the number of the program's paramete
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
-from skhlm.engine.program.columns import read_columns, read_statistics
-from skhlm.engine.program.data_block import DataBlock, write_json
-from skhlm.engine.program.executable import find_program
-from skhlm.engine.program.failure import explain_failure, is_numerical
-from skhlm.engine.program.progress import Progress
+from skhlm.engine.inference import SamplerSettings
+from skhlm.engine.program.executable import explain_failure, find_program, is_numerical
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory
-from skhlm.engine.program.waiting import wait_for
-from skhlm.engine.settings import SamplerSettings
+from skhlm.engine.program.waiting import Progress, wait_for
 from skhlm.exceptions import SamplingError
+
+if TYPE_CHECKING:
+    from cmdstanpy import CmdStanMCMC
 
 INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
 _SIGNIFICANT = 17  # digits: all of them
 _ATTEMPTS = 3  # of ADVI; one in twenty fails where outcomes are nearly exact
 
+DataBlock = Mapping[str, Any]  # the program's data by their names
 Inits = Mapping[str, Floats]  # a parameter's values by its name; for several chains, one each
 
 
@@ -88,6 +91,27 @@ def sample(
             show_progress=False,
         )
         return read_columns(fit), read_statistics(fit, settings.max_treedepth)
+
+
+def read_columns(fit: CmdStanMCMC) -> Floats:
+    """Draws of all parameters in the program's order, (chains, draws, P)."""
+    n_statistics = len(fit.metadata.method_vars)
+    draws: Floats = fit.draws()[:, :, n_statistics:]
+    return draws.swapaxes(0, 1)
+
+
+def read_statistics(fit: CmdStanMCMC, max_treedepth: int) -> SamplerStatistics:
+    """The sampler's columns of the output, (chains, draws) each."""
+    columns: dict[str, Any] = fit.method_variables()
+    return SamplerStatistics(
+        divergent=columns["divergent__"].T.astype(bool),
+        treedepth=columns["treedepth__"].T.astype(int),
+        n_leapfrog=columns["n_leapfrog__"].T.astype(int),
+        energy=columns["energy__"].T,
+        accept=columns["accept_stat__"].T,
+        step_size=np.asarray(fit.step_size, dtype=np.float64),
+        max_treedepth=max_treedepth,
+    )
 
 
 def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
@@ -221,6 +245,11 @@ def _write_inits(start: Start, directory: Path) -> str:
         write_json(inits, directory / f"inits_{chain}.json")
     write_json(start.inits[0], directory / "inits.json")
     return str(directory / "inits.json")
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write the JSON that Stan reads, data or starting values; infinities as Stan spells them."""
+    path.write_text(json.dumps(values, default=lambda array: array.tolist()), encoding="ascii")
 
 
 @contextmanager

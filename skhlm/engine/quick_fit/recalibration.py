@@ -18,8 +18,14 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.expansion import Expansion, ScaleMaps, to_constants, to_rooted_constants
-from skhlm.engine.tree_map import Coordinates, Forest, MapConstants, Tree, leaf_effects, learn_trees
+from skhlm.engine.quick_fit.calibration import (
+    Expansion,
+    ScaleMaps,
+    to_constants,
+    to_rooted_constants,
+)
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants
+from skhlm.numerics.forest import Forest, Tree, build_trees, leaf_effects
 from skhlm.numerics.quantiles import TAILS
 from skhlm.numerics.scale_maps import match_quantiles
 
@@ -57,7 +63,7 @@ def _learned(
     """The constants, finite or not."""
     scales = _scale_maps(problem, constants, draws)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
-    trees = learn_trees(problem, forest)
+    trees = build_trees(forest, problem.codes, problem.varying)
     growth = float(np.exp(scales.log_c - constants.log_c))
     if not forest.chains:
         expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])

@@ -15,28 +15,25 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.sums import (
-    cell_information,
-    cell_score,
-    linear_predictor,
-    to_leaves,
-)
-from skhlm.engine.quick_fit.tau_marginals import diagonal_precision, kappa_stand_in, marginal_scales
-from skhlm.engine.quick_fit.uncertainty import degrees_of_freedom, leaf_conditionals, row_variance
-from skhlm.engine.tree_map import Tree, leaf_effects
-from skhlm.engine.tree_map.messages import (
+from skhlm.engine.quick_fit.tau_marginals import marginal_scales
+from skhlm.families import Evidence
+from skhlm.families.family import AuxiliaryFit, RowErrors
+from skhlm.numerics.elimination import (
+    Conditional,
     Message,
+    condition,
     condition_root,
+    diagonal_precision,
     effects,
     root_value,
     upward,
 )
-from skhlm.families import Evidence
-from skhlm.families.family import AuxiliaryFit, RowErrors
+from skhlm.numerics.forest import Tree, leaf_effects, leaf_sums
 
 _MAX_SWEEPS = 40
 _TAU_GRID, _AUX_GRID = 17, 13  # points an axis; fewer, and a skewed tau never settles
 _SETTLED = 0.2  # of a sd
+_FEWEST_DOF = 0.2  # of the rows: what sigma keeps however many effects there are
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,9 @@ def first_estimate(problem: Problem) -> Estimate:
     """Complete pooling, and scales of the size of its residuals."""
     rows = problem.evidence
     size = rows.size(rows.y)
-    information = cell_information(rows, rows.weight / size**2).sum(axis=-1)[..., None, None]
-    score = cell_score(rows, rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
-    root = condition_root(Message(information, score), *kappa_stand_in(problem.priors.kappa))
+    information = rows.cell_information(rows.weight / size**2).sum(axis=-1)[..., None, None]
+    score = rows.cell_score(rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
+    root = condition_root(Message(information, score), *problem.priors.kappa.normal_stand_in())
     kappa = root_value(root)[:, 0, 0]
     residual = rows.y - kappa @ rows.X
     aux, errors = problem.family.first_fit(rows, residual, problem.cuts)
@@ -125,12 +122,12 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
 def sweep(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Estimate:
     """Every tree's scales, root and effects once, then the auxiliary parameters."""
     rows, precision = problem.evidence, working_precision(problem, estimate)
-    information = cell_information(rows, precision)
+    information = rows.cell_information(precision)
     for tree in trees:
         others = [other for other in trees if other is not tree]
         known = estimate.kappa[:, None] + cell_effects(rows, others, estimate.delta)
-        score = cell_score(rows, precision * (rows.y - linear_predictor(rows, known)))
-        message = Message(to_leaves(information, tree), to_leaves(score, tree))
+        score = rows.cell_score(precision * (rows.y - rows.linear_predictor(known)))
+        message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
         estimate = update_tree(message, tree, problem, estimate)
     return update_auxiliary(problem, trees, information, estimate)
 
@@ -148,7 +145,7 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
 
     The message tells of the tree's totals less the present kappa.
     """
-    root = kappa_stand_in(problem.priors.kappa, about=estimate.kappa)
+    root = problem.priors.kappa.normal_stand_in(about=estimate.kappa)
     log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
     P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
     conditionals, top = upward(message, tree.layers, P)
@@ -180,7 +177,7 @@ def residuals(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Fl
     """Residuals y - eta (N,)."""
     rows = problem.evidence
     coefficients = estimate.kappa[:, None] + cell_effects(rows, trees, estimate.delta)
-    return rows.y - linear_predictor(rows, coefficients)
+    return rows.y - rows.linear_predictor(coefficients)
 
 
 def update_auxiliary(
@@ -195,6 +192,42 @@ def update_auxiliary(
     )
     estimate = replace(estimate, errors=problem.family.errors(rows, seen), dof=dof)
     return replace(estimate, aux=fit_auxiliary(problem, estimate, _AUX_GRID))
+
+
+def leaf_conditionals(
+    trees: Sequence[Tree], information: Floats, log_tau: Sequence[Floats]
+) -> list[Conditional]:
+    """The leaf factors' conditionals at the median scales, from cell information (K, K, C)."""
+    conditionals = []
+    for tree in (tree for tree in trees if tree.layers):
+        F = leaf_sums(tree, information)
+        below = Message(F, np.zeros(F.shape[1:]))
+        P = diagonal_precision(log_tau[tree.members[-1]][1])
+        conditionals.append(condition(tree.layers[-1], below, P))
+    return conditionals
+
+
+def degrees_of_freedom(rows: Evidence, leaves: Sequence[Conditional]) -> float:
+    """Rows less the effective number of parameters, kappa and the leaves' tr(V A F A')."""
+    effective = float(len(rows.X))
+    for leaf in leaves:
+        a = leaf.layer.varying
+        effective += float(np.einsum("ijld,jild->", leaf.V, leaf.below.F[np.ix_(a, a)]))
+    return max(rows.n_obs - effective, _FEWEST_DOF * rows.n_obs)
+
+
+def row_variance(rows: Evidence, trees: Sequence[Tree], leaves: Sequence[Conditional]) -> Floats:
+    """Sum over trees of x'V x (N,), V the conditional variance of the row's leaf effects."""
+    K = len(rows.X)
+    V = np.zeros((K, K, rows.n_cells))
+    crossed = [tree for tree in trees if tree.layers]
+    for tree, leaf in zip(crossed, leaves, strict=True):
+        a = leaf.layer.varying
+        V[np.ix_(a, a)] += leaf.V[..., tree.leaf, 0]
+    variance = np.zeros(len(rows.y))
+    for j, k in np.ndindex(K, K):
+        variance += rows.X[j] * rows.X[k] * V[j, k][rows.cell]
+    return variance
 
 
 def fit_auxiliary(problem: Problem, estimate: Estimate, n: int) -> AuxiliaryFit:

@@ -9,17 +9,17 @@ from functools import partial
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.tree_map import Tree
-from skhlm.engine.tree_map.messages import (
+from skhlm.numerics.elimination import (
     Layer,
     Message,
     condition,
     condition_root,
+    diagonal_precision,
     integrate,
     log_integral,
 )
+from skhlm.numerics.forest import Tree
 from skhlm.numerics.grids import tails
-from skhlm.numerics.small_matrices import diagonal
 from skhlm.priors import LocationScale, Priors
 
 RootPrior = tuple[Floats, Floats]  # precision (K,) and score (K,)
@@ -35,19 +35,6 @@ class Collapsed:
     above: tuple[tuple[Layer, Floats], ...]  # coarser factors, the next one first; precisions
     root: RootPrior
     prior: LocationScale  # of tau
-
-
-def kappa_stand_in(prior: LocationScale, about: Floats | float = 0.0) -> RootPrior:
-    """Normal stand-in for kappa's prior, of the same information, for kappa - ``about``."""
-    share = np.array([1.0 if np.isinf(df) else (df + 1) / (df + 3) for df in prior.df])
-    precision = share / np.square(prior.scale)
-    return precision, precision * (prior.loc - about)
-
-
-def diagonal_precision(log_tau: Floats) -> Floats:
-    """diag(tau^-2), (K_g, K_g, 1, 1) from (K_g,) or (K_g, K_g, 1, D) from (K_g, D)."""
-    columns = log_tau[:, None] if log_tau.ndim == 1 else log_tau
-    return diagonal(np.exp(-2 * columns))[:, :, None]
 
 
 def marginal_scales(

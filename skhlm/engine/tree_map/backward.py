@@ -11,7 +11,6 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map.forest import Forest
 from skhlm.engine.tree_map.forward import (
     Coordinates,
     MapConstants,
@@ -20,8 +19,8 @@ from skhlm.engine.tree_map.forward import (
     prior_precision,
     root_conditional,
 )
-from skhlm.engine.tree_map.messages import standardised, upward
-from skhlm.engine.tree_map.trees import Tree, learn_trees
+from skhlm.numerics.elimination import standardised, upward
+from skhlm.numerics.forest import Forest, Tree, build_trees
 from skhlm.numerics.scale_maps import unbent
 from skhlm.numerics.small_matrices import cholesky
 
@@ -85,7 +84,7 @@ def _whitened(
     logs = [np.log(flat.auxiliary[a.name] - a.lower) for a in problem.family.auxiliary]
     c = np.exp(problem.family.log_information(logs) - constants.log_c)
     delta = [effects.swapaxes(0, 1) for effects in flat.delta]  # (K_g, J_g, D)
-    trees = learn_trees(problem, forest)
+    trees = build_trees(forest, problem.codes, problem.varying)
     totals = [_totals(tree, delta, flat) for tree in trees]
     e = [contrast(W, T[-1]) for W, T in zip(constants.contrast_weight, totals, strict=False)]
     z_root, z_delta = [], []

@@ -21,8 +21,8 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map.forest import Forest
-from skhlm.engine.tree_map.messages import (
+from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.elimination import (
     Conditional,
     Message,
     condition_root,
@@ -30,8 +30,7 @@ from skhlm.engine.tree_map.messages import (
     root_value,
     upward,
 )
-from skhlm.engine.tree_map.trees import learn_trees
-from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.forest import Forest, build_trees
 from skhlm.numerics.scale_maps import bent
 from skhlm.numerics.small_matrices import gram, inverse_lower
 
@@ -246,7 +245,7 @@ def _coefficients(
     P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.n_coefficients, n_draws))
     delta: dict[int, Floats] = {}
-    for t, tree in enumerate(learn_trees(problem, forest)):
+    for t, tree in enumerate(build_trees(forest, problem.codes, problem.varying)):
         leaf = leaf_message(constants, t, scales.c)
         conditionals, message = upward(leaf, tree.layers, [P[g] for g in tree.members])
         q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])

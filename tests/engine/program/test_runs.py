@@ -20,11 +20,10 @@ from cmdstanpy import CmdStanModel
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMRegressor
+from skhlm.engine.inference import choose_settings
 from skhlm.engine.program import runs
-from skhlm.engine.program.data_block import write_json
 from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.progress import Progress
-from skhlm.engine.settings import choose_settings
+from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
 from tests.engine.problems import make_problem
@@ -226,7 +225,7 @@ def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
     """
     rng = np.random.default_rng(0)
     problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
-    write_json(build_target(problem).data_block(), tmp_path / "data.json")
+    runs.write_json(build_target(problem).data_block(), tmp_path / "data.json")
     (tmp_path / "mode.csv").write_text("z_aux.1,z_aux.2,z_root.1.1\n0,0,99\n")
     words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.csv"]
     subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=True)

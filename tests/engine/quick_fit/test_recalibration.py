@@ -7,8 +7,8 @@ import pytest
 
 from skhlm.engine.quick_fit.calibration import calibrate
 from skhlm.engine.quick_fit.recalibration import recalibrate
-from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
+from skhlm.numerics.forest import learn_forest
 from tests.engine.problems import make_problem, normal_coordinates, simulate
 
 N_DRAWS = 500  # in each of two chains

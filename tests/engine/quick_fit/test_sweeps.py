@@ -8,27 +8,25 @@ import numpy as np
 import pytest
 
 from skhlm.engine.quick_fit.sweeps import (
+    degrees_of_freedom,
     empirical_bayes,
     first_estimate,
     has_settled,
+    leaf_conditionals,
     residuals,
+    row_variance,
     sweep,
     working_precision,
 )
-from skhlm.engine.tree_map.forest import learn_forest
-from skhlm.engine.tree_map.trees import learn_trees
 from skhlm.families import FAMILIES
-from tests.engine.problems import make_problem, simulate
+from tests.engine.problems import make_problem, simulate, trees_of
 
 RNG = np.random.default_rng(0)
 N, J = 200, 8
 LEVEL = np.arange(N) % J
 X = np.column_stack([np.ones(N), RNG.normal(size=N)])
 Y = X @ [2, -1] + RNG.normal(size=J)[LEVEL] + 0.5 * RNG.normal(size=N)
-
-
-def trees_of(problem):
-    return learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
+PRECISION = RNG.uniform(0.5, 4, N)
 
 
 def test_the_first_estimate_is_complete_pooling():
@@ -72,3 +70,42 @@ def test_what_moves_by_much_has_not_settled():
     assert not has_settled(estimate, moved)
     wider = replace(estimate, log_tau=(estimate.log_tau[0] + 1,))
     assert not has_settled(estimate, wider)
+
+
+# --- how uncertain the effects are, against dense normal posteriors ------------------------------
+
+
+def uncertainty(problem, log_tau):
+    """Degrees of freedom, and variances (N,), of a problem at the precisions of its rows."""
+    rows, trees = problem.evidence, trees_of(problem)
+    leaves = leaf_conditionals(trees, rows.cell_information(PRECISION), log_tau)
+    return degrees_of_freedom(rows, leaves), row_variance(rows, trees, leaves)
+
+
+def test_of_one_factor_they_are_the_dense_ones():
+    problem = make_problem(X, Y, [LEVEL], "student_t")
+    rows, tau = problem.evidence, np.array([0.7, 0.3])
+    effective, variance = 2.0, np.empty(N)
+    for c in range(J):
+        own = rows.cell == c
+        Z = rows.X.T[own]
+        F = (PRECISION[own] * Z.T) @ Z
+        V = np.linalg.inv(F + np.diag(tau**-2.0))
+        effective += np.trace(V @ F)
+        variance[own] = np.einsum("ni,ij,nj->n", Z, V, Z)
+    dof, found = uncertainty(problem, [np.tile(np.log(tau), (3, 1))])
+    assert dof == pytest.approx(N - effective)
+    np.testing.assert_allclose(found, variance, rtol=1e-9)
+
+
+def test_some_degrees_of_freedom_are_left_however_many_effects_there_are():
+    problem = make_problem(X, RNG.normal(size=N), [np.arange(N)], "student_t")
+    dof, _ = uncertainty(problem, [np.full((3, 2), 10.0)])
+    assert dof == 0.2 * N
+
+
+def test_without_factors_kappa_alone_is_uncertain():
+    problem = make_problem(X, RNG.normal(size=N), [], "student_t")
+    dof, variance = uncertainty(problem, [])
+    assert dof == N - 2
+    assert not variance.any()

@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skhlm.engine.quick_fit.sums import cell_information, cell_score, to_leaves
 from skhlm.engine.quick_fit.tau_marginals import (
     Collapsed,
-    diagonal_precision,
-    kappa_stand_in,
     log_marginal,
     marginal_scales,
 )
-from skhlm.engine.tree_map.forest import learn_forest
-from skhlm.engine.tree_map.messages import Message, condition, integrate
-from skhlm.engine.tree_map.trees import learn_trees
+from skhlm.numerics.elimination import Message, condition, diagonal_precision, integrate
+from skhlm.numerics.forest import leaf_sums
 from skhlm.numerics.quantiles import TAILS
-from tests.engine.problems import location_scale, make_problem
+from tests.engine.problems import location_scale, make_problem, trees_of
 
 N, SIGMA = 24, 0.7
 RNG = np.random.default_rng(3)
@@ -32,11 +28,12 @@ def tree_message(varying=None, about=0.0):
     """The problem, its tree, and the message of normal rows about kappa = ``about``."""
     prior = location_scale(2, np.inf, 0.5, 3)
     problem = make_problem(X, Y, [REGION, COUNTRY], varying=varying, kappa=prior)
-    (tree,) = learn_trees(problem, learn_forest(problem.codes, problem.n_levels))
+    (tree,) = trees_of(problem)
     rows = problem.evidence
     precision = rows.weight / SIGMA**2
-    score = cell_score(rows, precision * (rows.y - about * rows.X.sum(axis=0)))
-    message = Message(to_leaves(cell_information(rows, precision), tree), to_leaves(score, tree))
+    score = rows.cell_score(precision * (rows.y - about * rows.X.sum(axis=0)))
+    information = rows.cell_information(precision)
+    message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
     return problem, tree, message
 
 
@@ -58,7 +55,7 @@ def dense_log_evidence(problem, log_tau):
 def test_marginal_is_the_dense_evidence(g, varying, about):
     problem, tree, message = tree_message(varying, about)
     fixed = [log_tau[np.array(a)] for log_tau, a in zip(LOG_TAU, varying, strict=True)]
-    root = kappa_stand_in(problem.priors.kappa, about)
+    root = problem.priors.kappa.normal_stand_in(about)
     below, above = message, ((tree.layers[0], diagonal_precision(fixed[0])),)
     if g == 0:
         leaf = condition(tree.layers[1], message, diagonal_precision(fixed[1]))
@@ -76,7 +73,7 @@ def test_marginal_is_the_dense_evidence(g, varying, about):
 
 def test_quantiles_by_brute_force():
     problem, tree, message = tree_message()
-    root = kappa_stand_in(problem.priors.kappa)
+    root = problem.priors.kappa.normal_stand_in()
     start = tuple(x + np.array([[-1.0], [0.0], [0.75]]) for x in LOG_TAU)
     for _ in range(2):
         found = marginal_scales(message, tree, problem.priors, root, start, 25)

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from skhlm.engine.quick_fit.calibration import calibrate
-from skhlm.engine.tree_map.forest import learn_forest
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.numerics.forest import learn_forest
 from tests.engine.loop_map import loop_map
 from tests.engine.problems import location_scale, make_problem, n_coordinates, normal_coordinates
 

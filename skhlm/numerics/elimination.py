@@ -59,6 +59,12 @@ class Conditional:
     V: Floats  # (K_g, K_g, J, D)
 
 
+def diagonal_precision(log_sd: Floats) -> Floats:
+    """P = diag(sd^-2), (K_g, K_g, 1, 1) from log sds (K_g,), or (K_g, K_g, 1, D) from (K_g, D)."""
+    columns = log_sd[:, None] if log_sd.ndim == 1 else log_sd
+    return diagonal(np.exp(-2 * columns))[:, :, None]
+
+
 def condition(layer: Layer, below: Message, P: Floats) -> Conditional:
     """Posterior of the factor's effects when the parents' totals are known."""
     a = layer.varying

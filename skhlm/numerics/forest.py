@@ -1,4 +1,8 @@
-"""Which grouping factors are nested in which: chains of nested factors, detected from the codes."""
+"""Which grouping factors are nested in which, and the trees that this makes of them.
+
+Chains of nested factors are detected from the codes; the levels of each chain, under one root, are
+a tree, along which `elimination` goes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from itertools import chain
 
 import numpy as np
 
-from skhlm._typing import Ints
+from skhlm._typing import Floats, Ints
+from skhlm.numerics.cell_sums import sum_by_cell
+from skhlm.numerics.elimination import Layer
 
 
 @dataclass(frozen=True)
@@ -66,3 +72,45 @@ def _chain_above(leaf: int, parent_of: dict[int, int]) -> tuple[int, ...]:
     while above[-1] in parent_of:
         above.append(parent_of[above[-1]])
     return tuple(reversed(above))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A chain of nested factors; without factors there is one tree that is only a root."""
+
+    members: tuple[int, ...]  # factor numbers, coarse to fine
+    layers: tuple[Layer, ...]
+    leaf: Ints  # (C,) leaf level of each cell
+    n_leaves: int
+
+
+def build_trees(forest: Forest, codes: Ints, varying: Sequence[Ints]) -> tuple[Tree, ...]:
+    """The trees in the forest's order; codes of the cells (C, G), what varies G x (K_g,)."""
+    if not forest.chains:
+        return (Tree((), (), np.zeros(len(codes), dtype=np.int64), 1),)
+    return tuple(
+        Tree(
+            members=members,
+            layers=tuple(Layer(varying[g], forest.parents[g]) for g in members),
+            leaf=codes[:, members[-1]],
+            n_leaves=len(forest.parents[members[-1]]),
+        )
+        for members in forest.chains
+    )
+
+
+def leaf_effects(tree: Tree, delta: Sequence[Floats], n_coefficients: int) -> Floats:
+    """Summed effects (K, J) down to each leaf level, from delta G x (K_g, J_g)."""
+    T = np.zeros((n_coefficients, 1))
+    for g, layer in zip(tree.members, tree.layers, strict=True):
+        T = T[:, layer.parents]
+        T[layer.varying] += delta[g]
+    return T
+
+
+def leaf_sums(tree: Tree, values: Floats) -> Floats:
+    """Cells' numbers (..., C) summed over the tree's leaf levels, (..., J, 1)."""
+    total = np.empty((*values.shape[:-1], tree.n_leaves, 1))
+    for index in np.ndindex(values.shape[:-1]):
+        total[index][:, 0] = sum_by_cell(values[index], tree.leaf, tree.n_leaves)
+    return total

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from skhlm.engine.tree_map.forest import learn_forest
+from skhlm.numerics.forest import build_trees, leaf_effects, leaf_sums, learn_forest
 
 COUNTRY = np.repeat(np.arange(6), 4)
 REGION = np.array([0, 0, 1, 1, 1, 2])[COUNTRY]
@@ -76,3 +76,53 @@ def test_order_of_the_cells_does_not_matter():
     assert one.chains == other.chains
     for p, q in zip(one.parents, other.parents, strict=True):
         np.testing.assert_array_equal(p, q)
+
+
+# --- trees ---------------------------------------------------------------------------------------
+
+
+def trees_of(factors, varying=None):
+    """Codes and trees of some factors; two coefficients vary by each of them, unless given."""
+    codes, n_levels = codes_of(factors)
+    subsets = [np.array(a) for a in varying or [[0, 1]] * len(factors)]
+    return codes, build_trees(learn_forest(codes, n_levels), codes, subsets)
+
+
+def test_a_tree_knows_the_leaf_of_every_cell():
+    codes, trees = trees_of([COUNTRY // 2, COUNTRY, VERTICAL])
+    assert [tree.members for tree in trees] == [(0, 1), (2,)]
+    assert [tree.n_leaves for tree in trees] == [6, 4]
+    for tree, g in zip(trees, (1, 2), strict=True):
+        np.testing.assert_array_equal(tree.leaf, codes[:, g])
+    np.testing.assert_array_equal(trees[0].layers[1].parents, np.arange(6) // 2)
+
+
+def test_without_factors_there_is_one_root():
+    codes = np.zeros((1, 0), dtype=np.int64)
+    (tree,) = build_trees(learn_forest(codes, ()), codes, ())
+    assert (tree.members, tree.layers, tree.n_leaves) == ((), (), 1)
+    np.testing.assert_array_equal(leaf_effects(tree, (), 3), np.zeros((3, 1)))
+
+
+def test_effects_of_nested_levels_add_up():
+    varying = [[0, 2], [1, 2]]
+    _, (tree,) = trees_of([COUNTRY // 2, COUNTRY], varying)
+    rng = np.random.default_rng(0)
+    delta = [rng.normal(size=(2, J)) for J in (3, 6)]
+    found = leaf_effects(tree, delta, 3)
+    for j in range(6):
+        expected = np.zeros(3)
+        expected[varying[0]] += delta[0][:, j // 2]
+        expected[varying[1]] += delta[1][:, j]
+        np.testing.assert_allclose(found[:, j], expected)
+
+
+def test_leaves_have_the_sums_of_their_cells():
+    codes, trees = trees_of([CITY, VERTICAL])
+    numbers = np.random.default_rng(0).normal(size=(2, 2, len(codes)))
+    for tree in trees:
+        found = leaf_sums(tree, numbers)
+        assert found.shape == (2, 2, tree.n_leaves, 1)
+        for j in range(tree.n_leaves):
+            expected = numbers[..., tree.leaf == j].sum(axis=-1)
+            np.testing.assert_allclose(found[..., j, 0], expected)

@@ -1,25 +1,28 @@
-"""A problem and the constants of its map -> the data block of ``stan/hlm.stan``."""
+"""What two blocks of ``stan/hlm.stan`` hold: ``data``, and ``parameters``, the coordinates z.
+
+The first is made of a problem and the constants of its map; the second is written where chains
+begin, and read from the columns of their output.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map import Forest, MapConstants
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants
 from skhlm.families import Evidence
+from skhlm.numerics.forest import Forest
 from skhlm.priors import Gamma, LocationScale
 
-DataBlock = dict[str, Any]
+Block = dict[str, Any]  # its variables by their names
 
 
-def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
+def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) -> Block:
     """Everything the Stan program reads, under the names of its data block."""
     return {
         **_sizes(problem, forest),
@@ -31,12 +34,7 @@ def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) 
     }
 
 
-def write_json(values: Mapping[str, Any], path: Path) -> None:
-    """Write the JSON that Stan reads, data or starting values; infinities as Stan spells them."""
-    path.write_text(json.dumps(values, default=lambda array: array.tolist()), encoding="ascii")
-
-
-def _sizes(problem: Problem, forest: Forest) -> DataBlock:
+def _sizes(problem: Problem, forest: Forest) -> Block:
     """Numbers that shape everything else, and the two choices of model."""
     return {
         "K": problem.n_coefficients,
@@ -49,7 +47,7 @@ def _sizes(problem: Problem, forest: Forest) -> DataBlock:
     }
 
 
-def _structure(problem: Problem, forest: Forest) -> DataBlock:
+def _structure(problem: Problem, forest: Forest) -> Block:
     """Factors tree by tree, each level's parent, and the leaf of each cell in each tree."""
     offset = _level_offsets(problem, forest)
     leaves = [chain[-1] for chain in forest.chains]
@@ -78,7 +76,7 @@ def _parent_numbers(forest: Forest, offset: dict[int, int], chain: tuple[int, ..
     return np.concatenate([top, *below])
 
 
-def _rows(rows: Evidence) -> DataBlock:
+def _rows(rows: Evidence) -> Block:
     """Rows of the likelihood, and where each cell's begin."""
     return {
         "N": len(rows.y),
@@ -95,7 +93,7 @@ def _rows(rows: Evidence) -> DataBlock:
     }
 
 
-def _information(problem: Problem, forest: Forest, constants: MapConstants) -> DataBlock:
+def _information(problem: Problem, forest: Forest, constants: MapConstants) -> Block:
     """Information, score and contrast weights by level (zero away from the leaves) and by root."""
     K = problem.n_coefficients
     leaf_of = {chain[-1]: t for t, chain in enumerate(forest.chains)}
@@ -128,7 +126,7 @@ def _side_by_side(blocks: Floats) -> Floats:
     return blocks.transpose(1, 0, 2).reshape(n_rows, n_blocks * n_columns)
 
 
-def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
+def _scale_maps(forest: Forest, constants: MapConstants) -> Block:
     """How the sampler's coordinates become tau, the auxiliary parameters, and c."""
     log_tau = [np.zeros((3, 0))] + [constants.log_tau[g] for g in forest.order]
     return {
@@ -139,7 +137,7 @@ def _scale_maps(forest: Forest, constants: MapConstants) -> DataBlock:
     }
 
 
-def prior_numbers(problem: Problem, order: Sequence[int]) -> DataBlock:
+def prior_numbers(problem: Problem, order: Sequence[int]) -> Block:
     """Numbers of all priors; those of tau factor by factor in this order."""
     priors = problem.priors
     return {
@@ -150,7 +148,7 @@ def prior_numbers(problem: Problem, order: Sequence[int]) -> DataBlock:
     }
 
 
-def _auxiliary(problem: Problem) -> DataBlock:
+def _auxiliary(problem: Problem) -> Block:
     """Where the auxiliary parameters are cut; their priors, gamma where df is 0."""
     parameters = problem.family.auxiliary
     numbers = np.zeros((5, len(parameters)))
@@ -164,7 +162,7 @@ def _auxiliary(problem: Problem) -> DataBlock:
     return {"aux_min": [a.lower + cut for a, cut in cuts], **dict(zip(names, numbers, strict=True))}
 
 
-def _location_scale(name: str, priors: list[LocationScale]) -> DataBlock:
+def _location_scale(name: str, priors: list[LocationScale]) -> Block:
     """The three vectors of the student_t priors of one kind of parameter."""
     return {
         f"{name}_df": _join(prior.df for prior in priors),
@@ -177,3 +175,30 @@ def _join(arrays: Iterable[Floats] | Iterable[Ints]) -> Any:
     """One array of all; empty where there is none."""
     parts = list(arrays)
     return np.concatenate(parts) if parts else np.zeros(0, dtype=int)
+
+
+def initial_values(coordinates: Coordinates) -> tuple[dict[str, Floats], ...]:
+    """The program's parameters by name, for each chain at its first draw."""
+    return tuple(
+        {name: values[chain, 0] for name, values in vars(coordinates).items()}
+        for chain in range(len(coordinates.z_root))
+    )
+
+
+def read_coordinates(columns: Floats, problem: Problem, n_roots: int) -> Coordinates:
+    """Split the parameters' columns (chains, draws, P) in the order of the program's parameters."""
+    K = problem.n_coefficients
+    n_varying = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
+    sizes = {
+        "z_tau": int(n_varying.sum()),
+        "z_aux": len(problem.family.auxiliary),
+        "z_omega": int((n_varying * (n_varying - 1) // 2).sum()) * (problem.covariance == "full"),
+        "z_root": K * n_roots,
+        "z_delta": int((n_varying * problem.n_levels).sum()),
+    }
+    ends = np.cumsum(list(sizes.values()))
+    if ends[-1] != columns.shape[-1]:
+        raise ValueError(f"{columns.shape[-1]} columns of output where {ends[-1]} were expected")
+    z = dict(zip(sizes, np.split(columns, ends[:-1], axis=-1), strict=True))
+    root = z.pop("z_root").reshape(*columns.shape[:2], n_roots, K).swapaxes(-1, -2)
+    return Coordinates(**z, z_root=root)

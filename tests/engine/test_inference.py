@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
 
-from skhlm.engine.settings import choose_settings
+from skhlm.engine.inference import choose_settings
 from tests.engine.problems import make_problem
 
 

@@ -1,17 +1,34 @@
-"""The program's columns as coordinates, and back."""
+"""The data block says of every cell what the problem's rows say; parameters and coordinates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from skhlm.engine.program.columns import initial_values, read_coordinates
-from skhlm.engine.tree_map.forest import learn_forest
+from skhlm.engine.program.stan_blocks import initial_values, read_coordinates
+from skhlm.engine.target import build_target
 from skhlm.families import FAMILIES
-from tests.engine.problems import make_problem, n_coordinates, normal_coordinates
+from skhlm.numerics.forest import learn_forest
+from tests.engine.problems import make_problem, n_coordinates, normal_coordinates, simulate
 
 ROWS = np.arange(24)
 FACTORS = [ROWS % 6 // 2, ROWS % 6, ROWS % 4]
+
+
+@pytest.mark.parametrize("family", ["student_t", "normal"])
+def test_every_cell_keeps_its_information(family):
+    problem, _ = simulate(200, 3, 2, 5, 2, 4, seed=1, family=family)
+    data = build_target(problem).data_block()
+    assert data["start"][-1] == data["N"] + 1
+    assert data["n_obs"] == pytest.approx(problem.weight.sum())
+    assert (data["rss"] > 0) == (family == "normal")
+    for cell in range(len(problem.codes)):
+        rows = slice(*(data["start"][cell : cell + 2] - 1))
+        Z, u, weight = data["X"][:, rows], data["y"][rows], data["weight"][rows]
+        mine = problem.cell == cell
+        X, y, w = problem.X[mine].T, problem.y[mine], problem.weight[mine]
+        np.testing.assert_allclose(Z * weight @ Z.T, X * w @ X.T, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(Z * weight @ u, X * w @ y, rtol=1e-12, atol=1e-12)
 
 
 @pytest.fixture(params=[(f, c) for f in FAMILIES for c in ("diagonal", "full")], ids=str)

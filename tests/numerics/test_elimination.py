@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhlm.engine.quick_fit.sums import cell_information
-from skhlm.engine.tree_map.messages import Layer, Message, upward
+from skhlm.numerics.elimination import Layer, Message, upward
 from tests.engine.problems import make_problem
 
 LEVELS, ROWS = 8, 20
@@ -19,7 +18,7 @@ def leaf_information(K):
     level = np.repeat(np.arange(LEVELS), ROWS)
     X = np.column_stack([np.ones(LEVELS), rng.normal(size=(LEVELS, K - 1))])[level]
     problem = make_problem(X, rng.normal(size=len(X)), [level], "student_t")
-    return cell_information(problem.evidence, np.ones(len(X)))
+    return problem.evidence.cell_information(np.ones(len(X)))
 
 
 def prior_precision(K, correlated, rng):
