@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from math import isnan
 from numbers import Integral
 from typing import Any, ClassVar, TypeVar, get_args
 
@@ -26,7 +25,7 @@ from skhlm.engine import (
     choose_settings,
     infer,
 )
-from skhlm.families import AUXILIARY
+from skhlm.families import limits_of
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inputs.labels import Labels
 from skhlm.methods.arguments import UNIT_INTERVAL
@@ -239,14 +238,10 @@ def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict
 
 
 def _auxiliary_estimates(posterior: Posterior) -> dict[str, float]:
-    """Posterior means of the family's own parameters, and limits that it has of others'."""
-    found = {}
-    for name, parameter in AUXILIARY.items():
-        if name in posterior.auxiliary:
-            found[f"{name}_"] = float(posterior.auxiliary[name].mean())
-        elif posterior.family.scales_outcome and not isnan(parameter.absent):
-            found[f"{name}_"] = parameter.absent
-    return found
+    """Posterior means of the family's own parameters, and limits that it is of others'."""
+    means = {name: float(draws.mean()) for name, draws in posterior.auxiliary.items()}
+    found = {**means, **limits_of(posterior.family)}
+    return {f"{name}_": value for name, value in found.items()}
 
 
 def _request(
