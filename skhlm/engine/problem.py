@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skhlm._typing import Ints
-from skhlm.families import Evidence, LocationFamily
+from skhlm.families import Evidence, Family
 from skhlm.priors import Priors
 
 Covariance = Literal["diagonal", "full"]
@@ -34,7 +34,7 @@ class Problem:
     codes: Ints
     n_levels: tuple[int, ...]
     varying: tuple[Ints, ...]
-    family: LocationFamily
+    family: Family
     covariance: Covariance
     priors: Priors
 

@@ -90,6 +90,11 @@ class Binomial(LinkFamily):
         drawn: Floats = (rng.random(np.shape(eta)) < expit(eta)).astype(np.float64)
         return drawn
 
+    def first_eta(self, y: Floats, weight: Floats) -> Floats:
+        """Log odds with half a success and half a failure more."""
+        eta: Floats = np.log((weight * y + 0.5) / (weight * (1 - y) + 0.5))
+        return eta
+
     def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
         """All successes over all trials: k of m is the same row however it was given."""
         total = group_sum(successes(rows.y, rows.weight), group)

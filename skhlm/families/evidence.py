@@ -105,6 +105,10 @@ class Evidence:
         mean = (self.rss + self.weight @ np.square(residual)) / self.n_obs
         return float(np.sqrt(mean + self.rounding**2))
 
+    def eta(self, coefficients: Floats) -> Floats:
+        """Offset and linear predictor of each row (N,)."""
+        return self.offset + self.linear_predictor(coefficients)
+
     def linear_predictor(self, coefficients: Floats) -> Floats:
         """x_i' b of each row (N,), for coefficients b of each cell (K, C)."""
         eta = np.zeros(len(self.y))

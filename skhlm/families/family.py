@@ -64,19 +64,22 @@ def check_location(prior: object, argument: str) -> Location:
 
 
 @dataclass(frozen=True)
-class RowErrors:
-    """What the quick fit knows of the rows' errors when the auxiliary parameters are due.
+class Swept:
+    """What a sweep of the quick fit leaves to the auxiliary parameters.
 
     ================  =====  ======================================================================
-    ``residual``      (N,)   outcome minus eta
+    ``eta``           (N,)   offsets and x' beta at the present effects
     ``dof``           ()     rows less the effective number of parameters
     ``eta_variance``         a function that returns the variances (N,) of eta; costly
+    ``log_volume``           a function of rows' information (N,): the logarithm of the volume, but
+                             for a constant, in which it leaves the coefficients
     ================  =====  ======================================================================
     """
 
-    residual: Floats
+    eta: Floats
     dof: float
     eta_variance: Callable[[], Floats]
+    log_volume: Callable[[Floats], float]
 
 
 class AuxiliaryFit(Protocol):
@@ -219,3 +222,53 @@ class Family(ABC):
     def cuts(self, evidence: Evidence) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
         return tuple(_CUT * evidence.spread if a.cut else 0.0 for a in self.auxiliary)
+
+    # -- the quick fit: rows as Gaussian ones about the present eta ------------------------------
+    # A fit is the family's own kind of `AuxiliaryFit`; information and scores include weights.
+
+    exact_steps: ClassVar[bool]  # whether no step of the effects can overshoot, scales as they are
+
+    @abstractmethod
+    def start(self, evidence: Evidence) -> tuple[Floats, Floats]:
+        """Information and score (N,) of rows about coefficients of zero, from outcomes alone."""
+
+    @abstractmethod
+    def spread(self, evidence: Evidence, eta: Floats) -> float:
+        """How much of eta (N,), which is complete pooling's, group effects might explain."""
+
+    @abstractmethod
+    def first_fit(self, evidence: Evidence, eta: Floats, cuts: Sequence[float]) -> Any:
+        """Orders of magnitude to begin with, at eta (N,)."""
+
+    @abstractmethod
+    def working_information(self, evidence: Evidence, eta: Floats, fit: Any) -> Floats:
+        """Information W (N,) of each row about its eta."""
+
+    @abstractmethod
+    def working_score(
+        self, evidence: Evidence, rest: Floats, own: Floats, information: Floats, fit: Any
+    ) -> Floats:
+        """Score (N,) at ``rest`` of each row's quadratic about eta = rest + own.
+
+        That is W own + g, g the score at eta: what some effects' part of eta, at present ``own``,
+        is to be estimated from. The information is `working_information`'s, or was a moment ago.
+        """
+
+    @abstractmethod
+    def fit(
+        self, evidence: Evidence, seen: Swept, priors: Mapping[str, Any], start: Any, n: int
+    ) -> Any:
+        """The fit after a sweep, on a grid of n points an axis around ``start``."""
+
+    @abstractmethod
+    def expansion(self, evidence: Evidence, eta: Floats, fit: Any) -> tuple[Floats, Floats]:
+        """Expected information and score (N,) of rows at eta: what the tree map is made of."""
+
+    def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
+        """Of all rows, up to a constant."""
+        return float(evidence.weight @ self.log_density(evidence.y, eta, aux))
+
+    def central(self, fit: AuxiliaryFit) -> dict[str, Floats]:
+        """The auxiliary parameters at the centre of a fit."""
+        pairs = zip(self.auxiliary, fit.logs, strict=True)
+        return {parameter.name: parameter.lower + np.exp(log) for parameter, log in pairs}

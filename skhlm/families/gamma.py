@@ -96,6 +96,12 @@ class Gamma(LogFamily):
         outcomes: Floats = np.maximum(drawn, _TINY)
         return outcomes
 
+    def first_eta(self, y: Floats, weight: Floats) -> Floats:
+        """log y."""
+        del weight
+        eta: Floats = np.log(y)
+        return eta
+
     def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
         """One entry: the mean of log y of the rows as they were, and their weight."""
         log_y, weight = (rows.outcome, rows.count) if len(rows.outcome) else _log(rows)

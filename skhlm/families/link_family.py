@@ -11,14 +11,15 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.families.concave import ConcaveFamily
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import DefaultPriors, Family
+from skhlm.families.family import DefaultPriors
 from skhlm.priors import Normal
 
-_HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
+_HALF_AN_EVENT, _TENTH = 0.5, 0.1  # so that no event at all is a rate above zero
 
 
-class LinkFamily(Family):
+class LinkFamily(ConcaveFamily):
     """An outcome of mean link^-1(eta) whose log density is concave in eta, and never scaled.
 
     Rows differ in their information, so c is 1.
@@ -86,6 +87,11 @@ class LogFamily(LinkFamily):
         """Log of the events, and half of one, over the exposure."""
         events = np.log(weight @ y + _HALF_AN_EVENT)
         return float(events - logsumexp(offset, b=weight))
+
+    def first_eta(self, y: Floats, weight: Floats) -> Floats:
+        """Log of the mean of a row and a tenth of an event."""
+        eta: Floats = np.log(y + _TENTH / np.maximum(weight, 1))
+        return eta
 
 
 def alike(values: Floats, group: Ints) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family, RowErrors
+from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family, Swept
 from skhlm.families.residuals import Residuals
 from skhlm.numerics.grids import Interval
 from skhlm.numerics.scale_maps import match_quantiles
@@ -88,12 +88,37 @@ class ErrorScale:
         return replace(self, log_sigma=np.array(log_sigma), log_nu=log_nu)
 
 
+@dataclass(frozen=True)
+class LocationFit:
+    """Posterior of the errors' scale, and what EM's weights are made of, (N,)."""
+
+    scale: ErrorScale
+    errors: Floats
+
+    @property
+    def logs(self) -> tuple[Floats, ...]:
+        """Those of the scale."""
+        return self.scale.logs
+
+    def maps(self) -> tuple[Floats, Floats]:
+        """Those of the scale."""
+        return self.scale.maps()
+
+    def is_near(self, other: LocationFit) -> bool:
+        """Whether the scales are."""
+        return self.scale.is_near(other.scale)
+
+
 class LocationFamily(Family):
-    """y = eta + error; density, score and quantile are those of the error."""
+    """y = eta + error; density, score and quantile are those of the error.
+
+    In the quick fit outcomes are Gaussian ones, whose precisions EM gives: no step overshoots.
+    """
 
     priors = DefaultPriors(kappa=Normal(0, 10), tau=Cauchy(0, 2.5))
     scales_outcome = True
     support = "numbers"
+    exact_steps = True
 
     @abstractmethod
     def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
@@ -123,39 +148,33 @@ class LocationFamily(Family):
     def expected_precision(self, weight: Floats, error: Floats, aux: Aux) -> Floats:
         """The same at the expected information where the error is small, low for an outlier."""
 
-    # -- the quick fit ---------------------------------------------------------------------------
+    @abstractmethod
+    def first_scale(self, evidence: Evidence, residual: Floats, cut: float) -> LocationFit:
+        """Orders of magnitude in residuals (N,)."""
 
     @abstractmethod
-    def first_fit(
-        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
-    ) -> tuple[Any, Floats]:
-        """An `AuxiliaryFit` and `errors` to begin with: orders of magnitude in residuals (N,)."""
+    def errors(self, evidence: Evidence, residual: Floats, seen: Swept) -> Floats:
+        """What `working_precision` and `fit_scale` need of the residuals, (N,)."""
 
     @abstractmethod
-    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
-        """What `working_precision` and `fit` need of the residuals, (N,)."""
-
-    @abstractmethod
-    def working_precision(self, errors: Floats, fit: Any) -> Floats:
+    def working_precision(self, errors: Floats, scale: ErrorScale) -> Floats:
         """Precision of each row's outcome as a Gaussian one, (N,)."""
 
     @abstractmethod
-    def working_score(self, residual: Floats, fit: Any) -> Floats:
-        """Derivative of each row's log density by eta at the centre of the fit, (N,)."""
+    def central_score(self, residual: Floats, scale: ErrorScale) -> Floats:
+        """Derivative of each row's log density by eta at the centre of the scale, (N,)."""
 
     @abstractmethod
-    def fit(
+    def fit_scale(
         self,
         evidence: Evidence,
         errors: Floats,
         dof: float,
         priors: Mapping[str, Any],
-        start: Any,
+        start: ErrorScale,
         n: int,
-    ) -> Any:
-        """The `AuxiliaryFit` given the errors, on a grid of n points an axis around ``start``."""
-
-    # -- what they share --------------------------------------------------------------------------
+    ) -> ErrorScale:
+        """Posterior of the scale given the errors, on a grid of n points an axis."""
 
     def check_outcome(self, y: Floats, weight: Floats) -> None:
         """Any finite number may be."""
@@ -176,6 +195,54 @@ class LocationFamily(Family):
     def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
         """Quantile of eta + error."""
         return eta + self.error_quantile(p, aux)
+
+    # -- the quick fit ---------------------------------------------------------------------------
+
+    def start(self, evidence: Evidence) -> tuple[Floats, Floats]:
+        """Outcomes with errors as large as themselves."""
+        size = evidence.size(evidence.y)
+        return evidence.weight / size**2, evidence.weight * evidence.y / size**2
+
+    def spread(self, evidence: Evidence, eta: Floats) -> float:
+        """That of the residuals."""
+        return evidence.size(evidence.y - eta)
+
+    def first_fit(self, evidence: Evidence, eta: Floats, cuts: Sequence[float]) -> LocationFit:
+        """By the size of the residuals."""
+        return self.first_scale(evidence, evidence.y - eta, cuts[0])
+
+    def working_information(self, evidence: Evidence, eta: Floats, fit: LocationFit) -> Floats:
+        """EM's expected precisions."""
+        del eta
+        precision: Floats = evidence.weight * self.working_precision(fit.errors, fit.scale)
+        return precision
+
+    def working_score(
+        self, evidence: Evidence, rest: Floats, own: Floats, information: Floats, fit: LocationFit
+    ) -> Floats:
+        """Of what the rest leaves of the outcome."""
+        del own, fit
+        return information * (evidence.y - rest)
+
+    def fit(
+        self,
+        evidence: Evidence,
+        seen: Swept,
+        priors: Mapping[str, Any],
+        start: LocationFit,
+        n: int,
+    ) -> LocationFit:
+        """The scale from the errors, and these from the residuals and their uncertainty."""
+        errors = self.errors(evidence, evidence.y - seen.eta, seen)
+        return LocationFit(
+            self.fit_scale(evidence, errors, seen.dof, priors, start.scale, n), errors
+        )
+
+    def expansion(self, evidence: Evidence, eta: Floats, fit: LocationFit) -> tuple[Floats, Floats]:
+        """The same information for all rows."""
+        expected = np.full(len(evidence.y), np.exp(self.log_information(fit.logs)))
+        score = self.central_score(evidence.y - eta, fit.scale)
+        return evidence.weight * expected, evidence.weight * score
 
 
 def log_prior_of_excess(

@@ -11,8 +11,14 @@ from scipy.special import ndtr, ndtri
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, RowErrors
-from skhlm.families.location import SIGMA, ErrorScale, LocationFamily, log_prior_of_excess
+from skhlm.families.family import Aux, Swept
+from skhlm.families.location import (
+    SIGMA,
+    ErrorScale,
+    LocationFamily,
+    LocationFit,
+    log_prior_of_excess,
+)
 from skhlm.families.residuals import NormalResiduals
 from skhlm.numerics.grids import home_in, quantiles
 from skhlm.numerics.scale_maps import match_quantiles
@@ -115,27 +121,25 @@ class Normal(LocationFamily):
             rss=evidence.rss + rss,
         )
 
-    def first_fit(
-        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
-    ) -> tuple[ErrorScale, Floats]:
+    def first_scale(self, evidence: Evidence, residual: Floats, cut: float) -> LocationFit:
         """Sigma of the size of the residuals' root mean square."""
         sigma = evidence.size(residual)
-        return ErrorScale.vague(sigma, None, cuts[0]), np.full(len(residual), sigma**2)
+        return LocationFit(ErrorScale.vague(sigma, None, cut), np.full(len(residual), sigma**2))
 
-    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
+    def errors(self, evidence: Evidence, residual: Floats, seen: Swept) -> Floats:
         """Squared residuals."""
-        del evidence
-        return np.square(seen.residual)
+        del evidence, seen
+        return np.square(residual)
 
-    def working_precision(self, errors: Floats, fit: ErrorScale) -> Floats:
+    def working_precision(self, errors: Floats, scale: ErrorScale) -> Floats:
         """1 / sigma^2."""
-        return np.full_like(errors, 1 / fit.variance)
+        return np.full_like(errors, 1 / scale.variance)
 
-    def working_score(self, residual: Floats, fit: ErrorScale) -> Floats:
+    def central_score(self, residual: Floats, scale: ErrorScale) -> Floats:
         """Residual / sigma^2."""
-        return residual / fit.variance
+        return residual / scale.variance
 
-    def fit(
+    def fit_scale(
         self,
         evidence: Evidence,
         errors: Floats,

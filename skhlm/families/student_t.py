@@ -10,8 +10,14 @@ from scipy.special import gammaln, logsumexp, stdtr, stdtrit
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary, RowErrors
-from skhlm.families.location import SIGMA, ErrorScale, LocationFamily, log_prior_of_excess
+from skhlm.families.family import Aux, Auxiliary, Swept
+from skhlm.families.location import (
+    SIGMA,
+    ErrorScale,
+    LocationFamily,
+    LocationFit,
+    log_prior_of_excess,
+)
 from skhlm.families.student_t_residuals import StudentTResiduals
 from skhlm.numerics.grids import home_in, quantiles
 from skhlm.numerics.scale_maps import NARROWEST, TAIL
@@ -114,39 +120,37 @@ class StudentT(LocationFamily):
         robust = _robust_weight(weight, error, aux)
         return robust * aux["nu"] / (aux["nu"] + 3) / aux["sigma"] ** 2
 
-    def first_fit(
-        self, evidence: Evidence, residual: Floats, cuts: Sequence[float]
-    ) -> tuple[ErrorScale, Floats]:
+    def first_scale(self, evidence: Evidence, residual: Floats, cut: float) -> LocationFit:
         """Sigma by the residuals' median absolute value; nu vague."""
         typical = _NORMAL_MAD * _median_size(residual, evidence.weight)
         sigma = max(typical, _LEAST_SHARE * evidence.size(residual))
-        fit = ErrorScale.vague(sigma, np.log(_VAGUE_NU), cuts[0])
-        return fit, np.full(len(residual), sigma**2)
+        scale = ErrorScale.vague(sigma, np.log(_VAGUE_NU), cut)
+        return LocationFit(scale, np.full(len(residual), sigma**2))
 
-    def errors(self, evidence: Evidence, seen: RowErrors) -> Floats:
+    def errors(self, evidence: Evidence, residual: Floats, seen: Swept) -> Floats:
         """Squared residuals, widened for the effects' uncertainty.
 
         Raw residuals of many effects fitted to few rows are too small, and would drive nu to one.
         With few parameters a row they are widened by N/(N - p), p the effective number of
         parameters; with many, half of that gives way to each row's own variance of eta.
         """
-        squared, dof, n_obs = np.square(seen.residual), seen.dof, evidence.n_obs
+        squared, dof, n_obs = np.square(residual), seen.dof, evidence.n_obs
         inflation, crowding = n_obs / dof - 1, (1 - dof / n_obs) / _MANY_PARAMETERS
         blend = 1 - 0.5 * float(np.clip(crowding - 1, 0, 1))
         widened = squared * (1 + blend * inflation)
         return widened if blend == 1 else widened + (1 - blend) * seen.eta_variance()
 
-    def working_precision(self, errors: Floats, fit: ErrorScale) -> Floats:
+    def working_precision(self, errors: Floats, scale: ErrorScale) -> Floats:
         """(nu + 1) / (nu sigma^2 + e^2), the expected precision of EM."""
-        nu = _central_nu(fit)
-        precision: Floats = (nu + 1) / (nu * fit.variance + errors)
+        nu = _central_nu(scale)
+        precision: Floats = (nu + 1) / (nu * scale.variance + errors)
         return precision
 
-    def working_score(self, residual: Floats, fit: ErrorScale) -> Floats:
-        """The score at the centre of the fit."""
-        return _score(residual, fit.variance, _central_nu(fit))
+    def central_score(self, residual: Floats, scale: ErrorScale) -> Floats:
+        """The score at the centre."""
+        return _score(residual, scale.variance, _central_nu(scale))
 
-    def fit(
+    def fit_scale(
         self,
         evidence: Evidence,
         errors: Floats,
@@ -219,8 +223,8 @@ def _robust_weight(weight: Floats, error: Floats, aux: Aux) -> Floats:
     return robust
 
 
-def _central_nu(fit: ErrorScale) -> Floats:
-    nu: Floats = 1 + np.exp(np.asarray(fit.log_nu)[1])
+def _central_nu(scale: ErrorScale) -> Floats:
+    nu: Floats = 1 + np.exp(np.asarray(scale.log_nu)[1])
     return nu
 
 

@@ -87,7 +87,7 @@ class Tree:
 def build_trees(forest: Forest, codes: Ints, varying: Sequence[Ints]) -> tuple[Tree, ...]:
     """The trees in the forest's order; codes of the cells (C, G), what varies G x (K_g,)."""
     if not forest.chains:
-        return (Tree((), (), np.zeros(len(codes), dtype=np.int64), 1),)
+        return (lone_root(len(codes)),)
     return tuple(
         Tree(
             members=members,
@@ -97,6 +97,11 @@ def build_trees(forest: Forest, codes: Ints, varying: Sequence[Ints]) -> tuple[T
         )
         for members in forest.chains
     )
+
+
+def lone_root(n_cells: int) -> Tree:
+    """A tree without factors."""
+    return Tree((), (), np.zeros(n_cells, dtype=np.int64), 1)
 
 
 def leaf_effects(tree: Tree, delta: Sequence[Floats], n_coefficients: int) -> Floats:

@@ -1,7 +1,8 @@
 """Constants of the tree map, from an expansion of the log likelihood about the quick fit.
 
-Leaf information is the expected one, F0 = c sum w x x', and its score is one Fisher-scoring step
-from the effects, s0 = F0 B + sum w score x, so that neither inherits the scales' estimates.
+Leaf information is the expected one, F0 = sum w W x x', and its score is one Fisher-scoring step
+from the effects, s0 = F0 B + sum w score x, so that neither inherits the scales' estimates. W is c
+for all rows alike where it does not depend on eta.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.sweeps import Estimate, empirical_bayes, fit_auxiliary, residuals
+from skhlm.engine.quick_fit.estimate import Estimate
+from skhlm.engine.quick_fit.sweeps import empirical_bayes, fit_auxiliary
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.families.family import AuxiliaryFit
@@ -67,11 +69,9 @@ def _expand(
     problem: Problem, trees: Sequence[Tree], estimate: Estimate, aux: AuxiliaryFit
 ) -> list[Expansion]:
     """The log likelihood about the estimate, for the effects of each tree in turn."""
-    rows, family = problem.evidence, problem.family
-    expected = np.full(len(rows.y), np.exp(family.log_information(aux.logs)))
-    score = family.working_score(residuals(problem, trees, estimate), aux)
-    information = rows.cell_information(rows.weight * expected)
-    gradient = rows.cell_score(rows.weight * score)
+    rows = problem.evidence
+    expected, score = problem.family.expansion(rows, estimate.seen.eta, aux)
+    information, gradient = rows.cell_information(expected), rows.cell_score(score)
     return [
         Expansion(
             effects=leaf_effects(tree, estimate.delta, len(rows.X)).T,

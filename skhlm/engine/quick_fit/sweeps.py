@@ -1,23 +1,27 @@
-"""The quick fit that the tree map is calibrated at: Gaussian sweeps over the trees, EM weights.
+"""The quick fit that the tree map is calibrated at: Gaussian sweeps over the trees.
 
-A sweep takes each tree in turn, kappa at its root and the other trees' effects as known: each tau
-becomes the median of its collapsed marginal, then root and effects their conditional means. Then
-the family's auxiliary parameters follow from the residuals and the effects' uncertainty.
+A sweep takes each tree in turn, kappa at its root and the other trees' effects as known, and rows
+as Gaussian ones with the family's information and score about the present eta: each tau becomes
+the median of its collapsed marginal, then root and effects their conditional means, or as much of
+the way there as the posterior gains from. Then the family's auxiliary parameters follow from what
+the sweep leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
+from skhlm.engine.quick_fit.damping import damped
+from skhlm.engine.quick_fit.estimate import Estimate, cell_effects, find_eta, log_posterior
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.families import Evidence
-from skhlm.families.family import AuxiliaryFit, RowErrors
+from skhlm.families.family import AuxiliaryFit, Swept
 from skhlm.numerics.elimination import (
     Conditional,
     Message,
@@ -28,38 +32,13 @@ from skhlm.numerics.elimination import (
     root_value,
     upward,
 )
-from skhlm.numerics.forest import Tree, leaf_effects, leaf_sums
+from skhlm.numerics.forest import Tree, leaf_sums, lone_root
 
 _MAX_SWEEPS = 40
 _TAU_GRID, _AUX_GRID = 17, 13  # points an axis; fewer, and a skewed tau never settles
 _SETTLED = 0.2  # of a sd
+_LITTLE = 0.05  # of the log posterior: what a third of a sd gains
 _FEWEST_DOF = 0.2  # of the rows: what sigma keeps however many effects there are
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Where the sweeps are.
-
-    ===========  ==================  ===============================================================
-    field        shape               what it is
-    ===========  ==================  ===============================================================
-    ``kappa``    (K,)                population-level coefficients
-    ``delta``    G x (K_g, J_g)      group effects
-    ``sd``       G x (K_g, J_g)      their conditional sds
-    ``log_tau``  G x (3, K_g)        5/50/95% points of each marginal
-    ``errors``   (N,)                what the family makes of the residuals
-    ``dof``      ()                  rows less the effective number of parameters
-    ``aux``                          the family's auxiliary parameters
-    ===========  ==================  ===============================================================
-    """
-
-    kappa: Floats
-    delta: tuple[Floats, ...]
-    sd: tuple[Floats, ...]
-    log_tau: tuple[Floats, ...]
-    errors: Floats
-    dof: float
-    aux: AuxiliaryFit
 
 
 def empirical_bayes(problem: Problem, trees: Sequence[Tree]) -> Estimate:
@@ -73,29 +52,48 @@ def empirical_bayes(problem: Problem, trees: Sequence[Tree]) -> Estimate:
 
 
 def first_estimate(problem: Problem) -> Estimate:
-    """Complete pooling, and scales of the size of its residuals."""
-    rows = problem.evidence
-    size = rows.size(rows.y)
-    information = rows.cell_information(rows.weight / size**2).sum(axis=-1)[..., None, None]
-    score = rows.cell_score(rows.weight * rows.y / size**2).sum(axis=-1)[..., None, None]
+    """Complete pooling, and scales of the size of what it leaves to explain."""
+    rows, family = problem.evidence, problem.family
+    of_rows, of_outcomes = family.start(rows)
+    information = rows.cell_information(of_rows).sum(axis=-1)[..., None, None]
+    score = rows.cell_score(of_outcomes).sum(axis=-1)[..., None, None]
     root = condition_root(Message(information, score), *problem.priors.kappa.normal_stand_in())
     kappa = root_value(root)[:, 0, 0]
-    residual = rows.y - kappa @ rows.X
-    aux, errors = problem.family.first_fit(rows, residual, problem.cuts)
+    eta = rows.offset + kappa @ rows.X
     shapes = [(len(a), J) for a, J in zip(problem.varying, problem.n_levels, strict=True)]
-    return Estimate(
+    estimate = Estimate(
         kappa=kappa,
         delta=tuple(np.zeros(shape) for shape in shapes),
         sd=tuple(np.zeros(shape) for shape in shapes),
-        log_tau=_first_scales(problem, rows.size(residual)),
-        errors=errors,
-        dof=rows.n_obs,
-        aux=aux,
+        log_tau=_first_scales(problem, family.spread(rows, eta)),
+        seen=Swept(eta, rows.n_obs, partial(np.zeros, len(eta)), _no_volume),
+        aux=family.first_fit(rows, eta, problem.cuts),
     )
+    return estimate if family.exact_steps else _pooled(problem, estimate)
+
+
+def _no_volume(information: Floats) -> float:
+    """Of no coefficients."""
+    del information
+    return 0.0
+
+
+def _pooled(problem: Problem, estimate: Estimate) -> Estimate:
+    """Newton's steps of kappa alone, until they gain little."""
+    rows, trees = problem.evidence, [lone_root(problem.evidence.n_cells)]
+    value = log_posterior(problem, estimate.seen.eta, estimate)
+    for _ in range(_MAX_SWEEPS):
+        estimate, _ = step(problem, trees, estimate)
+        eta = find_eta(rows, trees, estimate)
+        estimate = replace(estimate, seen=replace(estimate.seen, eta=eta))
+        before, value = value, log_posterior(problem, eta, estimate)
+        if value - before < _LITTLE:
+            break
+    return estimate
 
 
 def _first_scales(problem: Problem, spread: float) -> tuple[Floats, ...]:
-    """Wide marginals (3, K_g) around half of what would explain the residuals alone."""
+    """Wide marginals (3, K_g) around half of what would explain that spread of eta alone."""
     rows = problem.evidence
     size = np.sqrt(np.square(rows.X) @ rows.weight / rows.n_obs)
     scales = []
@@ -121,30 +119,30 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
 
 def sweep(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Estimate:
     """Every tree's scales, root and effects once, then the auxiliary parameters."""
-    rows, precision = problem.evidence, working_precision(problem, estimate)
-    information = rows.cell_information(precision)
-    for tree in trees:
-        others = [other for other in trees if other is not tree]
-        known = estimate.kappa[:, None] + cell_effects(rows, others, estimate.delta)
-        score = rows.cell_score(precision * (rows.y - rows.linear_predictor(known)))
-        message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
-        estimate = update_tree(message, tree, problem, estimate)
+    estimate, information = step(problem, trees, estimate)
     return update_auxiliary(problem, trees, information, estimate)
 
 
-def working_precision(problem: Problem, estimate: Estimate) -> Floats:
-    """Weighted precision (N,) of each row's outcome as a Gaussian one."""
-    precision: Floats = problem.evidence.weight * problem.family.working_precision(
-        estimate.errors, estimate.aux
-    )
-    return precision
+def step(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> tuple[Estimate, Floats]:
+    """Every tree's scales, root and effects once; the cells' information (K, K, C) it is made of.
+
+    A tree's message tells of its totals less the present kappa.
+    """
+    rows, family = problem.evidence, problem.family
+    working = family.working_information(rows, estimate.seen.eta, estimate.aux)
+    information = rows.cell_information(working)
+    for tree in trees:
+        rest = find_eta(rows, [other for other in trees if other is not tree], estimate)
+        own = rows.linear_predictor(cell_effects(rows, [tree], estimate.delta))
+        score = rows.cell_score(family.working_score(rows, rest, own, working, estimate.aux))
+        message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
+        proposed = update_tree(message, tree, problem, estimate)
+        estimate = proposed if family.exact_steps else damped(problem, trees, estimate, proposed)
+    return estimate, information
 
 
 def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estimate) -> Estimate:
-    """The tree's scales by their marginals, then kappa and effects by one pass up and down.
-
-    The message tells of the tree's totals less the present kappa.
-    """
+    """The tree's scales by their marginals, then kappa and effects by one pass up and down."""
     root = problem.priors.kappa.normal_stand_in(about=estimate.kappa)
     log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
     P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
@@ -165,32 +163,19 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
     )
 
 
-def cell_effects(rows: Evidence, trees: Sequence[Tree], delta: Sequence[Floats]) -> Floats:
-    """Summed effects (K, C) of some trees in each cell."""
-    total = np.zeros((len(rows.X), rows.n_cells))
-    for tree in trees:
-        total += leaf_effects(tree, delta, len(rows.X))[:, tree.leaf]
-    return total
-
-
-def residuals(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Floats:
-    """Residuals y - eta (N,)."""
-    rows = problem.evidence
-    coefficients = estimate.kappa[:, None] + cell_effects(rows, trees, estimate.delta)
-    return rows.y - rows.linear_predictor(coefficients)
-
-
 def update_auxiliary(
     problem: Problem, trees: Sequence[Tree], information: Floats, estimate: Estimate
 ) -> Estimate:
-    """New auxiliary parameters from the residuals; cell information (K, K, C) as it was."""
+    """New auxiliary parameters from what a sweep leaves; cell information (K, K, C) as it was."""
     rows = problem.evidence
     leaves = leaf_conditionals(trees, information, estimate.log_tau)
-    dof = degrees_of_freedom(rows, leaves)
-    seen = RowErrors(
-        residuals(problem, trees, estimate), dof, partial(row_variance, rows, trees, leaves)
+    seen = Swept(
+        eta=find_eta(rows, trees, estimate),
+        dof=degrees_of_freedom(rows, leaves),
+        eta_variance=partial(row_variance, rows, trees, leaves),
+        log_volume=partial(log_volume, problem, trees, estimate.log_tau),
     )
-    estimate = replace(estimate, errors=problem.family.errors(rows, seen), dof=dof)
+    estimate = replace(estimate, seen=seen)
     return replace(estimate, aux=fit_auxiliary(problem, estimate, _AUX_GRID))
 
 
@@ -230,14 +215,28 @@ def row_variance(rows: Evidence, trees: Sequence[Tree], leaves: Sequence[Conditi
     return variance
 
 
+def log_volume(
+    problem: Problem, trees: Sequence[Tree], log_tau: Sequence[Floats], row_information: Floats
+) -> float:
+    """Minus the sum of log|R|, R R' the precision of each level's effects given its parent's total.
+
+    Of the root, too, which all trees share. Rows tell as much as ``row_information`` (N,) says.
+    """
+    information = problem.evidence.cell_information(row_information)
+    total = 0.0
+    for i, tree in enumerate(trees):
+        F = leaf_sums(tree, information)
+        P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
+        conditionals, top = upward(Message(F, np.zeros(F.shape[1:])), tree.layers, P)
+        root = [] if i else [condition_root(top, *problem.priors.kappa.normal_stand_in())]
+        for conditional in (*conditionals, *root):
+            total += float(np.log(np.einsum("ii...->i...", conditional.Q)).sum())
+    return total
+
+
 def fit_auxiliary(problem: Problem, estimate: Estimate, n: int) -> AuxiliaryFit:
     """Posterior of the auxiliary parameters at the estimate, on a grid of n points an axis."""
     fit: AuxiliaryFit = problem.family.fit(
-        problem.evidence,
-        estimate.errors,
-        estimate.dof,
-        problem.priors.auxiliary,
-        estimate.aux,
-        n,
+        problem.evidence, estimate.seen, problem.priors.auxiliary, estimate.aux, n
     )
     return fit
