@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from skhlm._typing import Floats
 
 _LARGEST = 700.0  # exp of more overflows
-_POINTS, _REACH = 41, 6.5  # of the trapezoidal rule, in standard deviations
+_STEP, _REACH = 0.7, 6.5  # of the trapezoidal rule, in standard deviations
 
 
 class Link(ABC):
@@ -102,8 +102,9 @@ class Logit(Link):
     name = "logit"
 
     def inverse(self, eta: Floats) -> Floats:
-        """The logistic function."""
-        mean: Floats = expit(eta)
+        """The logistic function; scipy's takes three times as long."""
+        with np.errstate(over="ignore"):
+            mean: Floats = 1 / (1 + np.exp(-eta))
         return mean
 
     def link(self, mean: Floats) -> Floats:
@@ -118,12 +119,15 @@ class Logit(Link):
         return slope
 
     def mean_over_normal(self, eta: Floats, variance: Floats) -> Floats:
-        """By the trapezoidal rule: off by 1e-9 at a standard deviation of 3, by 6e-6 at 5."""
-        points = np.linspace(-_REACH, _REACH, _POINTS)
+        """By the trapezoidal rule, to 1e-8: the wider the widest normal, the more points."""
+        sd = np.sqrt(variance)
+        step = min(_STEP, 1 / max(float(sd.max()), 1 / _STEP))
+        points = np.arange(1, np.ceil(_REACH / step)) * step
         weights = np.exp(-0.5 * points**2)
-        sd, mean = np.sqrt(variance), np.zeros(np.broadcast_shapes(eta.shape, variance.shape))
-        for z, weight in zip(points, weights / weights.sum(), strict=True):
-            mean += weight * expit(eta + z * sd)
+        mean = self.inverse(eta + np.zeros_like(sd))
+        for z, weight in zip(points, weights, strict=True):
+            mean += weight * (self.inverse(eta + z * sd) + self.inverse(eta - z * sd))
+        mean /= 1 + 2 * weights.sum()
         return mean
 
 

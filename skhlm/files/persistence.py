@@ -228,7 +228,6 @@ def _common_arrays(model: HierarchicalModel) -> dict[str, Array]:
         "typical": ranges.mean,
         "combinations": spec.combinations,
         "mean": posterior.mean.kappa[:, 0],
-        "noise": posterior.noise,
     }
     return found | {block.key: block.kept(posterior) for block in list_parameters(posterior)}
 

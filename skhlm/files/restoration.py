@@ -234,7 +234,6 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         omega=tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
         auxiliary={a.name: contents.floats(a.name, S, least=a.lower) for a in family.auxiliary},
         family=family,
-        noise=contents.floats("noise", -1, S),
         units=spec.units,
         n_chains=n_chains,
     )

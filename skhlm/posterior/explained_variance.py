@@ -51,19 +51,20 @@ def bayes_r2(posterior: Posterior, rows: Rows, coverage: float) -> BayesR2:
 
 
 def r2_draws(posterior: Posterior, rows: Rows) -> Floats:
-    """Var_i(eta_i^s) / (Var_i(eta_i^s) + Var_i(y_i - eta_i^s)) for each draw s, (S,).
+    """Var_i(mu_i^s) / (Var_i(mu_i^s) + what is left) for each draw s, mu_i^s = E[y_i | s]: (S,).
 
-    Zero where both variances are.
+    What is left is Var_i(y_i - mu_i^s) for families with residuals, mean_i Var(y_i | s) for
+    others. Zero where both are.
     """
     center = np.average(rows.y, weights=rows.weight)
     share = rows.weight / rows.weight.sum()
     moments = np.zeros((4, posterior.n_draws))  # sums of fit and residual, and of their squares
-    for chosen, expected in prediction.draws_of_mean(
+    for chosen, eta in prediction.draws_of_eta(
         posterior, rows.X, rows.codes[rows.cell], width=3
     ):
-        fit, w = expected - center, share[chosen]
-        residual = (rows.y[chosen] - center)[:, None] - fit
-        moments += [w @ fit, w @ residual, w @ fit**2, w @ residual**2]
+        fit, w = posterior.family.mean(eta, posterior.auxiliary) - center, share[chosen]
+        residual, square = posterior.outcome.unexplained(rows.y[chosen] - center, fit, eta)
+        moments += [w @ fit, w @ residual, w @ fit**2, w @ square]
     explained, left = np.maximum(moments[2:] - moments[:2] ** 2, 0)
     total = explained + left
     share_explained: Floats = np.divide(explained, total, out=np.zeros_like(total), where=total > 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
-from skhlm._typing import Floats
+from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Rows
 from skhlm.numerics.convergence import MIN_DRAWS, ess_mean
 from skhlm.numerics.importance import k_threshold, smooth
@@ -195,23 +195,32 @@ def leave_one_out(
     -----
     A row of weight w counts w times, and one of these is left out: with log p_i^s = log p(y_i |
     draw s), importance ratios are 1 / p_i^s (or its power w for a weight below 1).
+
+    Binomial rows: if any y is a share between 0 and 1, weights are trials, and a row of m trials is
+    left out whole, as it was given: log p_i^s is that of its k = m y successes, log C(m, k)
+    included. If all are 0 or 1, a row of weight w is w of them, and one is left out.
     """
     r_eff = relative_efficiency(posterior, rows)
-    values = np.empty((len(rows.y), 3))
-    for chosen, log_p in log_likelihood(posterior, rows.X, rows.codes[rows.cell], rows.y, width=8):
-        values[chosen] = _leave_out(log_p, rows.weight[chosen], r_eff)
+    units = _units(rows, whole=posterior.family.is_discrete and bool((rows.y % 1).any()))
+    X, codes, y = (values[units.row] for values in (rows.X, rows.codes[rows.cell], rows.y))
+    constant = posterior.outcome.log_constant(y, units.size)
+    values = np.empty((len(y), 3))
+    for chosen, log_p in log_likelihood(posterior, X, codes, y, width=8):
+        log_p *= units.size[chosen, None]
+        log_p += constant[chosen, None]
+        values[chosen] = _leave_out(log_p, units.weight[chosen], r_eff)
     elpd, p_loo, k = values.T
-    total, error = _sum_and_error(elpd, rows.weight)
+    total, error = _sum_and_error(elpd, units.weight)
     result = LeaveOneOut(
         elpd=total,
         se=error,
-        p_loo=float((rows.weight * p_loo).sum()),
-        rows=table,
+        p_loo=float((units.weight * p_loo).sum()),
+        rows=table.iloc[units.row].reset_index(drop=True),
         pointwise=pd.DataFrame(
-            {"y": rows.y, "weight": rows.weight, "elpd": elpd, "p_loo": p_loo, "pareto_k": k}
+            {"y": y, "weight": units.weight, "elpd": elpd, "p_loo": p_loo, "pareto_k": k}
         ),
-        given=_given(rows),
-        n=float(rows.weight.sum()),
+        given=units.given,
+        n=float(units.weight.sum()),
         n_draws=posterior.n_draws,
         r_eff=r_eff,
         converged=converged,
@@ -221,11 +230,32 @@ def leave_one_out(
     return result
 
 
-def _given(rows: Rows) -> pd.DataFrame:
-    """`LeaveOneOut.given`; the rows as they stand if nobody knows how they were given."""
-    if not len(rows.given):
-        return pd.DataFrame({"row": np.arange(len(rows.y)), "weight": rows.weight})
-    return pd.DataFrame({"row": rows.given, "weight": rows.given_weight})
+@dataclass(frozen=True)
+class _Units:
+    """What is left out at once: ``size`` copies of some row, and so often, ``weight``: (u,) each.
+
+    ``given`` is that of `LeaveOneOut`.
+    """
+
+    row: Ints
+    size: Floats
+    weight: Floats
+    given: pd.DataFrame
+
+
+def _units(rows: Rows, *, whole: bool) -> _Units:
+    """A copy of each row at a time, or rows of trials ``whole``, as they were given."""
+    row, weight = rows.given, rows.given_weight
+    if not len(row):  # nobody knows how they were given
+        row, weight = np.arange(len(rows.y)), rows.weight
+    if not whole:
+        given = pd.DataFrame({"row": row, "weight": weight})
+        return _Units(np.arange(len(rows.y)), np.ones(len(rows.y)), rows.weight, given)
+    distinct, unit = np.unique(np.column_stack([row, weight]), axis=0, return_inverse=True)
+    unit = unit.reshape(-1).astype(np.int64)
+    count = np.bincount(unit).astype(np.float64)
+    given = pd.DataFrame({"row": unit, "weight": np.ones(len(unit))})
+    return _Units(distinct[:, 0].astype(np.int64), distinct[:, 1], count, given)
 
 
 def relative_efficiency(posterior: Posterior, rows: Rows) -> float:

@@ -6,6 +6,7 @@ and a residual is a scale mixture of normal distributions (`families`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,17 @@ from numpy.polynomial import Chebyshev, Polynomial
 from scipy.special import erfcx, ndtri
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.families.links import Link
 from skhlm.families.residuals import Residuals, log_normal
 from skhlm.numerics.blocks import blocks
+from skhlm.numerics.quantiles import quantiles_of
 
 _PILOT = 256  # components that find where to look with all of them
 CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
 _CLOSE, _THERE = 0.02, 1e-9  # in standard normal units: a last step from close is exact to 1e-5
 _STRAIGHT = 0.02  # share of that step that is not by Newton's method
-_ROUNDING = 1e-15  # relative width of brackets that hold no other number
+_ROUNDING = 1e-9  # of how many draws are beyond a quantile
+_NARROWEST = 1e-15  # relative width of brackets that hold no other number
 _MAX_STEPS, _BISECT_EVERY = 100, 4
 _TINY = float(np.finfo(np.float64).tiny)
 # P(t) in erfc(x) = t exp(P(t) - x^2), t = 1 / (1 + x / 2), to 1e-7 of its value.
@@ -29,8 +33,48 @@ _ERFC = Chebyshev.interpolate(lambda t: np.log(erfcx(2 / t - 2) / t), 10, [0, 1]
 _ERFC_COEFFICIENTS = _ERFC.convert(kind=Polynomial).coef.tolist()
 
 
+class Distribution(ABC):
+    """What rows' outcomes, expected values or linear predictors can be."""
+
+    @abstractmethod
+    def quantiles(self, probabilities: Sequence[float]) -> Floats:
+        """Where the distribution functions reach probabilities in (0, 1): (b, q)."""
+
+
+class Outcomes(Distribution):
+    """New observations of b rows, each a mixture over S draws; effects of new levels included."""
+
+    @abstractmethod
+    def log_density(self, y: Floats) -> Floats:
+        """Log density of each draw at y (b,): (b, S)."""
+
+    @abstractmethod
+    def cdf(self, y: Floats) -> Floats:
+        """Probability of at most y (b,): (b,)."""
+
+    @abstractmethod
+    def crps(self, y: Floats) -> Floats:
+        """Continuous ranked probability score of y (b,): (b,)."""
+
+    @abstractmethod
+    def variance(self) -> Floats:
+        """Variance of each row's distribution, (b,)."""
+
+
 @dataclass(frozen=True)
-class Mixture:
+class Transformed(Distribution):
+    """The inverse of a link, which is increasing, at what has other distributions."""
+
+    link: Link
+    of: Distribution
+
+    def quantiles(self, probabilities: Sequence[float]) -> Floats:
+        """The inverse of the link at those of the others."""
+        return self.link.inverse(self.of.quantiles(probabilities))
+
+
+@dataclass(frozen=True)
+class Mixture(Distribution):
     """Distributions of b rows, each a mixture over S draws of N(mean, variance) + residual.
 
     =============  ======  ===================================================================
@@ -69,7 +113,27 @@ class Mixture:
         return self.residuals.log_density(square, variance)
 
     def quantiles(self, probabilities: Sequence[float]) -> Floats:
-        """Where the distribution functions reach probabilities in (0, 1): (b, q)."""
+        """Of each row's density, or of its draws where it has none: (b, q).
+
+        Raises
+        ------
+        ValueError
+            Where there are draws alone, and not one of them is beyond a quantile.
+        """
+        smooth = self.is_smooth
+        if not smooth.all():
+            _check_reach(self.mean.shape[1], probabilities)
+        result = np.empty((len(smooth), len(probabilities)))
+        result[~smooth] = quantiles_of(self.mean[~smooth], probabilities)
+        result[smooth] = self.some(smooth)._smooth_quantiles(probabilities)
+        return result
+
+    def cdf(self, y: Floats) -> Floats:
+        """Probability of at most y (b,), where there is a density: (b,)."""
+        return self._normals().tail(y, -1.0)[0]
+
+    def _smooth_quantiles(self, probabilities: Sequence[float]) -> Floats:
+        """Where the distribution functions of densities reach probabilities, (b, q)."""
         normals = self._normals()
         pilot = normals.thinned(_PILOT)
         centre, scale = self.mean.mean(axis=1), self._scale()
@@ -192,7 +256,7 @@ class _Search:
             others = _next(x, miss, move, low[rows], high[rows], n % _BISECT_EVERY == 0)
             there = np.abs(miss) < _THERE
             at[rows] = np.where(close, x + move, np.where(there, x, others))
-            narrow = high[rows] - low[rows] < _ROUNDING * (1 + np.abs(x))
+            narrow = high[rows] - low[rows] < _NARROWEST * (1 + np.abs(x))
             rows = rows[~(close | there | narrow)]
             if not len(rows):
                 break
@@ -253,3 +317,17 @@ def normal_tail(z: Floats) -> tuple[Floats, Floats]:
     power *= 0.5
     np.subtract(1, power, out=power, where=z < 0)
     return kernel, power
+
+
+def _check_reach(n_draws: int, probabilities: Sequence[float]) -> None:
+    """Raise where quantiles are farther out than draws can tell."""
+    outermost = min((min(p, 1 - p) for p in probabilities), default=0.5)
+    if outermost * n_draws < min(1.0, n_draws / 2) * (1 - _ROUNDING):
+        raise ValueError(
+            f"{n_draws} draws of an expected value tell its quantiles from {1 / n_draws:.2g} to "
+            f"{1 - 1 / n_draws:.6g}, as at least one draw must lie beyond: the largest coverage of "
+            f"an interval is 1 - 2/{n_draws} = {max(1 - 2 / n_draws, 0):.6g}, and "
+            f"{1 - 2 * outermost:.6g} was asked for. Ask for less, or fit with more draws "
+            "(iter_sampling, chains; max_draws of compact). Intervals of new observations "
+            "(kind='outcome') have no such bound."
+        )

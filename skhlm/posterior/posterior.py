@@ -9,7 +9,7 @@ any other (its effect is N(0, Sigma_g)), `NO_EFFECT` to leave the factor out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,13 +19,13 @@ from scipy.special import ndtri
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
-from skhlm.families.location import LocationFamily
-from skhlm.families.residuals import Residuals
+from skhlm.families import Family
 from skhlm.inputs.design import Units
 from skhlm.numerics.small_matrices import root
+from skhlm.numerics.strata import stratified
+from skhlm.posterior.outcomes import Outcome, outcome_of
 
 NEW, NO_EFFECT = -1, -2
-MIN_PREDICTIVE_DRAWS = 2000  # residuals in such a sample
 
 
 def without_new(codes: Ints) -> Ints:
@@ -62,6 +62,22 @@ class Coefficients:
                 beta = beta + self.delta[g][codes[:, g], j]
         return beta
 
+    def by_cell(self, codes: Ints) -> Iterator[Floats]:
+        """Beta of each row of codes (n, G), (K, S), in turn; the next overwrites the last.
+
+        The effects are added in the order of `at`, and those of the first factors only where their
+        levels are others than in the row before.
+        """
+        sums = [self.kappa, *(np.empty_like(self.kappa) for _ in self.varying)]
+        before: list[int] = []
+        for levels in codes.tolist():
+            same = [a == b for a, b in zip(levels, before, strict=False)]
+            for g in range(same.index(False) if False in same else len(same), len(levels)):
+                np.copyto(sums[g + 1], sums[g])
+                sums[g + 1][self.varying[g]] += self.delta[g][levels[g]]
+            before = levels
+            yield sums[-1]
+
     def expected_value(self, Z: Floats, codes: Ints, cell: Ints | slice = slice(None)) -> Floats:
         """z_i' beta_i, (n, S), for rows Z (n, K) whose levels are ``codes[cell]``.
 
@@ -95,14 +111,14 @@ class Posterior:
         Their correlations; empty for a diagonal covariance.
     auxiliary : dict of str to ndarray of shape (S,)
         Parameters of the family, such as sigma.
-    family : LocationFamily
+    family : Family
         Distribution of the outcome.
-    noise : ndarray of shape (M, S)
-        M residuals for each draw, common to all rows: a sample of them, stratified.
     units : Units
         Where the predictors are centred, and whether the first coefficient is an intercept.
     n_chains : int
         Number of Markov chains; 0 for draws that are independent.
+    mode : Posterior or None
+        The mode as a posterior of one draw, where it stands for the posterior mean.
     """
 
     draws: Coefficients
@@ -110,10 +126,10 @@ class Posterior:
     tau: tuple[Floats, ...]
     omega: tuple[Floats, ...]
     auxiliary: dict[str, Floats]
-    family: LocationFamily
-    noise: Floats
+    family: Family
     units: Units
     n_chains: int
+    mode: Posterior | None = None
 
     @classmethod
     def from_draws(
@@ -121,7 +137,7 @@ class Posterior:
         draws: Draws,
         varying: Sequence[Ints],
         units: Units,
-        family: LocationFamily,
+        family: Family,
         *,
         mode: Draws | None = None,
         n_chains: int | None = None,
@@ -133,24 +149,24 @@ class Posterior:
         draws : Draws
         varying : G arrays of shape (K_g,)
         units : Units
-        family : LocationFamily
+        family : Family
         mode : Draws or None, default=None
             One draw to take for the posterior mean.
         n_chains : int or None, default=None
             Number of Markov chains that the draws are; None if the draws' first axis says.
         """
         flat, coefficients = _in_user_units(draws, varying, units)
-        centre = coefficients if mode is None else _in_user_units(mode, varying, units)[1]
+        alone = None if mode is None else cls.from_draws(mode, varying, units, family)
         return cls(
             draws=coefficients,
-            mean=_posterior_mean(centre),
+            mean=_posterior_mean(coefficients) if alone is None else alone.mean,
             tau=flat.tau,
             omega=flat.omega,
             auxiliary=flat.auxiliary,
             family=family,
-            noise=_noise(family, flat.auxiliary, flat.kappa.shape[-1]),
             units=units,
             n_chains=draws.shape[0] if n_chains is None else n_chains,
+            mode=alone,
         )
 
     def thinned(self, n_draws: int) -> Posterior:
@@ -178,12 +194,11 @@ class Posterior:
             tau=tau,
             omega=omega,
             auxiliary=auxiliary,
-            noise=_noise(self.family, auxiliary, len(picks)),
         )
 
     def __getstate__(self) -> dict[str, Any]:
         """State without what is worked out from it again."""
-        return {name: value for name, value in vars(self).items() if name != "residuals"}
+        return {name: value for name, value in vars(self).items() if name != "outcome"}
 
     @property
     def n_draws(self) -> int:
@@ -200,15 +215,15 @@ class Posterior:
         """For each factor the coefficients that vary by it."""
         return self.draws.varying
 
-    @cached_property
-    def residuals(self) -> Residuals:
-        """Distribution of a residual in each draw."""
-        return self.family.residuals(self.auxiliary)
-
     @property
-    def residual_variance(self) -> float:
-        """Variance of the noise, as the family sums it up."""
-        return self.family.typical_variance(self.auxiliary)
+    def averaged(self) -> Posterior:
+        """The draws that expected values are means over: all, or the mode alone."""
+        return self if self.mode is None else self.mode
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What a new observation can be, given eta."""
+        return outcome_of(self.family, self.auxiliary)
 
     @property
     def structure(self) -> str:
@@ -265,18 +280,5 @@ def _posterior_mean(draws: Coefficients) -> Coefficients:
 
 def _new_level(g: int, tau: Floats, omega: tuple[Floats, ...]) -> Floats:
     """One draw of N(0, Sigma_g^s) for each draw s, (K_g, S): always the same, and stratified."""
-    z: Floats = ndtri(_stratified(np.random.default_rng((1, g)), tau.shape))
+    z: Floats = ndtri(stratified(np.random.default_rng((1, g)), tau.shape))
     return correlated(z, tau, omega[g] if omega else None)
-
-
-def _noise(family: LocationFamily, auxiliary: Mapping[str, Floats], n_draws: int) -> Floats:
-    """Residuals of each draw, (M, S), stratified over all of them."""
-    n_each = -(-MIN_PREDICTIVE_DRAWS // n_draws)
-    u = _stratified(np.random.default_rng(0), (n_each * n_draws,)).reshape(n_each, n_draws)
-    return family.error_quantile(u, auxiliary)
-
-
-def _stratified(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Uniform draws, one at the middle of each of equal strata along the last axis, shuffled."""
-    strata = np.broadcast_to((np.arange(shape[-1]) + 0.5) / shape[-1], shape)
-    return rng.permuted(strata, axis=-1)

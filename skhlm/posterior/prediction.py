@@ -11,22 +11,32 @@ from typing import Literal
 
 import numpy as np
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.families.links import Link
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
-from skhlm.numerics.quantiles import central, quantiles_of
-from skhlm.posterior.mixtures import Mixture
+from skhlm.numerics.quantiles import central
+from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
-_ROUNDING = 1e-9
+_CACHED = 2**15  # numbers of a working array that stays near the processor
 
-Kind = Literal["outcome", "mean"]
+Kind = Literal["outcome", "mean", "link"]
 
 
 def expected_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
-    """Posterior mean of E[y | x], (n,): the expected value at the mean coefficients.
+    """Posterior mean of E[y | x], (n,).
 
-    Exactly linear in `Posterior.mean`.
+    With a linear link the expected value at the mean coefficients, exactly linear in
+    `Posterior.mean`. With others the mean over draws of the inverse of the link at eta, effects of
+    new levels integrated out, or that at the mode alone where it stands for the mean.
     """
+    if posterior.family.link.linear:
+        return linear_predictor(posterior, X, codes)
+    return _mean_over_draws(posterior, X, codes)
+
+
+def linear_predictor(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Posterior mean of eta, (n,), exactly linear in `Posterior.mean`; new levels add nothing."""
     value = np.empty(len(X))
     for rows in blocks(len(X), BLOCK_BYTES // 64):
         Z = posterior.units.centred(X[rows])
@@ -34,10 +44,67 @@ def expected_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     return value
 
 
-def draws_of_mean(
+def typical_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """The expected outcome at the mean eta, (n,): that of a new level whose effect is zero."""
+    return posterior.family.link.inverse(linear_predictor(posterior, X, codes))
+
+
+def _mean_over_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Mean over draws of E[y | x] for each row, (n,); equal rows are worked out once."""
+    order = np.lexsort([*X.T[::-1], *codes.T[::-1]])
+    X, codes = X[order], codes[order]
+    first = np.flatnonzero(_starts(codes) | _starts(X))
+    mean = _means_of_sorted(posterior, posterior.units.centred(X[first]), codes[first])
+    value = np.empty(len(X))
+    value[order] = np.repeat(mean, np.diff(np.append(first, len(X))))
+    return value
+
+
+def _means_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
+    """The same for rows sorted by their codes, in blocks of one cell that a cache holds."""
+    averaged, link = posterior.averaged, posterior.family.link
+    cells = np.flatnonzero(_starts(codes))
+    ends = np.append(cells[1:], len(Z))
+    size = max(_CACHED // averaged.n_draws, 1)
+    mean, eta, term = np.empty(len(Z)), *np.empty((2, size, averaged.n_draws))
+    known = averaged.draws.by_cell(without_new(codes[cells]))
+    is_new = (codes[cells] == NEW).any(axis=1)
+    for start, end, new, beta in zip(cells, ends, is_new, known, strict=True):
+        for block in blocks(end - start, size):
+            rows = slice(start + block.start, start + block.stop)
+            values, terms = eta[: block.stop - block.start], term[: block.stop - block.start]
+            _linear(Z[rows], beta, values, terms)
+            if new:
+                mean[rows] = _mean_over_new(averaged, link, values, Z[rows], codes[rows])
+            else:
+                mean[rows] = link.inverse(values).mean(axis=1)
+    return mean
+
+
+def _linear(Z: Floats, beta: Floats, eta: Floats, term: Floats) -> None:
+    """eta = z' beta (b, S), in place, of rows that share beta (K, S); the sums of `Coefficients`."""
+    eta[:] = 0.0
+    for z, coefficient in zip(Z.T, beta, strict=False):
+        np.multiply(z[:, None], coefficient, out=term)
+        eta += term
+    for offset in Z.T[len(beta) :]:
+        eta += offset[:, None]
+
+
+def _mean_over_new(
+    posterior: Posterior, link: Link, eta: Floats, Z: Floats, codes: Ints
+) -> Floats:
+    """Mean over draws and effects of new levels, (b,); a row at a time, as links look at all."""
+    variance = variance_of_new(posterior, Z, codes)
+    return np.array(
+        [link.mean_over_normal(*row).mean() for row in zip(eta, variance, strict=True)]
+    )
+
+
+def draws_of_eta(
     posterior: Posterior, X: Floats, codes: Ints, width: int = 1
 ) -> Iterator[tuple[Ints, Floats]]:
-    """Draws of E[y | x], a block of rows at a time.
+    """Draws of eta, a block of rows at a time; with a linear link that is E[y | x].
 
     Parameters
     ----------
@@ -53,7 +120,7 @@ def draws_of_mean(
     rows : ndarray of shape (b,)
         Which rows; all rows come once, ordered by their levels.
     values : ndarray of shape (b, S)
-        Draws of their expected values.
+        Draws of their eta.
     """
     order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
     for block in blocks(len(X), BLOCK_BYTES // (8 * posterior.n_draws * width)):
@@ -70,7 +137,7 @@ def quantiles(
     probabilities: Sequence[float],
     kind: Kind = "outcome",
 ) -> Floats:
-    """Quantiles of a new observation or of E[y | x] for each row.
+    """Quantiles of a new observation, of E[y | x] or of eta for each row.
 
     Parameters
     ----------
@@ -78,7 +145,7 @@ def quantiles(
     X, codes
         Predictors and levels of the rows.
     probabilities : sequence of q floats in [0, 1]
-    kind : {"outcome", "mean"}, default "outcome"
+    kind : {"outcome", "mean", "link"}, default "outcome"
 
     Returns
     -------
@@ -86,15 +153,21 @@ def quantiles(
 
     Notes
     -----
-    Given a draw, residuals and effects of new levels have normal or Student-t distributions:
-    quantiles are those of the mixture of these over the draws, see `Mixture.quantiles`, and
-    reach as far as its tails. E[y | x] of known levels has the draws alone, whose quantiles
-    are linear between neighbours. About 0.4 ms a row for an interval from 4800 draws; memory does
-    not grow with the rows.
+    Families with residuals: given a draw, residuals and effects of new levels have normal or
+    Student-t distributions, and quantiles are those of the mixture of these over the draws, see
+    `Mixture.quantiles`, which reach as far as its tails. About 0.4 ms a row for an interval from
+    4800 draws.
+
+    Other families: those of outcomes are of the mixture of the family's distributions, see
+    `LinkMixture.quantiles`, and whole numbers where outcomes are; some milliseconds a row. Those of
+    E[y | x] are the inverse of the link, which is increasing, at quantiles of eta.
+
+    E[y | x] and eta of known levels have the draws alone, whose quantiles are linear between
+    neighbours. Memory does not grow with the rows.
     """
     result = np.empty((len(X), len(probabilities)))
-    for rows, mixture in mixtures(posterior, X, codes, kind):
-        result[rows] = quantiles_of_mixture(mixture, probabilities)
+    for rows, distribution in distributions(posterior, X, codes, kind):
+        result[rows] = distribution.quantiles(probabilities)
     return result
 
 
@@ -105,22 +178,32 @@ def interval(
     return quantiles(posterior, X, codes, central(coverage), kind)
 
 
-def mixtures(
+def distributions(
     posterior: Posterior, X: Floats, codes: Ints, kind: Kind
-) -> Iterator[tuple[Ints, Mixture]]:
-    """Distributions of a new observation or of E[y | x], a block of rows at a time.
+) -> Iterator[tuple[Ints, Distribution]]:
+    """Distributions of a new observation, E[y | x] or eta, a block of rows at a time.
 
     Effects of new levels are no draws in them, but normal distributions. All rows come once.
     """
-    known = without_new(codes)
-    for rows, values in draws_of_mean(posterior, X, known, width=4):
-        yield rows, mixture_of(posterior, values, X[rows], codes[rows], kind)
+    for rows, values in draws_of_eta(posterior, X, without_new(codes), width=4):
+        yield rows, distribution_of(posterior, values, X[rows], codes[rows], kind)
 
 
-def mixture_of(posterior: Posterior, known: Floats, X: Floats, codes: Ints, kind: Kind) -> Mixture:
-    """The same for some rows, from draws of their expected values without new levels (b, S)."""
+def distribution_of(
+    posterior: Posterior, known: Floats, X: Floats, codes: Ints, kind: Kind
+) -> Distribution:
+    """The same for some rows, from draws of eta without new levels (b, S)."""
     variance = variance_of_new(posterior, posterior.units.centred(X), codes)
-    return Mixture(known, variance, posterior.residuals if kind == "outcome" else None)
+    if kind == "outcome":
+        return posterior.outcome.at(known, variance)
+    return posterior.outcome.mean_at(known, variance) if kind == "mean" else Mixture(known, variance, None)
+
+
+def outcomes(posterior: Posterior, X: Floats, codes: Ints) -> Iterator[tuple[Ints, Outcomes]]:
+    """Distributions of new observations, a block of rows at a time."""
+    for rows, values in draws_of_eta(posterior, X, without_new(codes), width=4):
+        variance = variance_of_new(posterior, posterior.units.centred(X[rows]), codes[rows])
+        yield rows, posterior.outcome.at(values, variance)
 
 
 def variance_of_new(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
@@ -138,16 +221,29 @@ def variance_of_new(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
 def predictive_std(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """Standard deviation of a new observation's distribution for each row, (n,).
 
-    The square root of Var(z' beta) over draws + sum over factors with a new level of
-    E[z' Sigma_g z] + `Posterior.residual_variance`; infinite where that is.
+    With a linear link the square root of Var(z' beta) over draws + sum over factors with a new
+    level of E[z' Sigma_g z] + `Outcome.error_variance`; infinite where that is.
     """
+    if posterior.family.link.linear:
+        return np.sqrt(_variance_of_eta(posterior, X, codes) + posterior.outcome.error_variance)
     variance = np.empty(len(X))
-    known = without_new(codes)
-    for rows, values in draws_of_mean(posterior, X, known):
+    for rows, of_rows in outcomes(posterior, X, codes):
+        variance[rows] = of_rows.variance()
+    return np.sqrt(variance)
+
+
+def std_of_eta(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Standard deviation of eta for each row, effects of new levels included: (n,)."""
+    return np.sqrt(_variance_of_eta(posterior, X, codes))
+
+
+def _variance_of_eta(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Var(z' beta) over draws, and for new levels E[z' Sigma_g z]: (n,)."""
+    variance = np.empty(len(X))
+    for rows, values in draws_of_eta(posterior, X, without_new(codes)):
         variance[rows] = values.var(axis=1)
     variance += mean_variance_of_new(posterior, posterior.units.centred(X), codes).sum(axis=1)
-    std: Floats = np.sqrt(variance + posterior.residual_variance)
-    return std
+    return variance
 
 
 def mean_variance_of_new(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
@@ -169,7 +265,7 @@ def joint_draws(
     rng: np.random.Generator,
     kind: Kind = "outcome",
 ) -> Floats:
-    """Joint draws of new observations, or of E[y | x], of all rows together.
+    """Joint draws of new observations, of E[y | x] or of eta, of all rows together.
 
     Parameters
     ----------
@@ -182,7 +278,7 @@ def joint_draws(
     n_samples : int
         Number of draws. Posterior draws are picked without replacement while there are enough.
     rng : numpy.random.Generator
-    kind : {"outcome", "mean"}, default "outcome"
+    kind : {"outcome", "mean", "link"}, default "outcome"
 
     Returns
     -------
@@ -202,9 +298,11 @@ def joint_draws(
         pick = picks[block]
         coefficients = _coefficients_of_new_levels(posterior, pick, n_new, rng)
         result[:, block] = coefficients.expected_value(Z, codes)
+        some = {name: values[pick] for name, values in posterior.auxiliary.items()}
         if kind == "outcome":
-            some = {name: values[pick] for name, values in posterior.auxiliary.items()}
             result[:, block] = posterior.family.draw(result[:, block], some, rng)
+        elif kind == "mean":
+            result[:, block] = posterior.family.mean(result[:, block], some)
     return result
 
 
@@ -231,37 +329,6 @@ def _coefficients_of_new_levels(
     return Coefficients(draws.kappa, tuple(delta), draws.varying)
 
 
-def quantiles_of_mixture(mixture: Mixture, probabilities: Sequence[float]) -> Floats:
-    """Quantiles of each row, (b, q): of its density, or of its draws where it has none.
-
-    Raises
-    ------
-    ValueError
-        Where there are draws alone, and not one of them is beyond a quantile.
-    """
-    smooth = mixture.is_smooth
-    if not smooth.all():
-        _check_reach(mixture.mean.shape[1], probabilities)
-    result = np.empty((len(smooth), len(probabilities)))
-    result[~smooth] = quantiles_of(mixture.mean[~smooth], probabilities)
-    result[smooth] = mixture.some(smooth).quantiles(probabilities)
-    return result
-
-
-def _check_reach(n_draws: int, probabilities: Sequence[float]) -> None:
-    """Raise where quantiles are farther out than draws can tell."""
-    outermost = min((min(p, 1 - p) for p in probabilities), default=0.5)
-    if outermost * n_draws < min(1.0, n_draws / 2) * (1 - _ROUNDING):
-        raise ValueError(
-            f"{n_draws} draws of an expected value tell its quantiles from {1 / n_draws:.2g} to "
-            f"{1 - 1 / n_draws:.6g}, as at least one draw must lie beyond: the largest coverage of "
-            f"an interval is 1 - 2/{n_draws} = {max(1 - 2 / n_draws, 0):.6g}, and "
-            f"{1 - 2 * outermost:.6g} was asked for. Ask for less, or fit with more draws "
-            "(iter_sampling, chains; max_draws of compact). Intervals of new observations "
-            "(kind='outcome') have no such bound."
-        )
-
-
 def _quadratic_form(Z: Floats, covariance: Floats) -> Floats:
     """z' Sigma z for each row and draw, (n, S), from Sigma (K, K, S).
 
@@ -276,6 +343,12 @@ def _quadratic_form(Z: Floats, covariance: Floats) -> Floats:
 
 def _runs(codes: Ints) -> tuple[Ints, Ints]:
     """Distinct neighbours among rows of codes (b, G), and which of them each row is, (b,)."""
-    starts = np.ones(len(codes), dtype=bool)
-    starts[1:] = (codes[1:] != codes[:-1]).any(axis=1)
+    starts = _starts(codes)
     return codes[starts], np.cumsum(starts) - 1
+
+
+def _starts(rows: Floats | Ints) -> Bools:
+    """Which rows (b, k) differ from the one before, (b,); the first does."""
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return starts

@@ -118,6 +118,16 @@ def _skewness(y: Floats) -> Floats:
     return np.asarray((deviation**3).mean(axis=0) / (deviation**2).mean(axis=0) ** 1.5)
 
 
+def _zeros(y: Floats) -> Floats:
+    """Share of zeros."""
+    return np.asarray((y == 0).mean(axis=0))
+
+
+def _dispersion(y: Floats) -> Floats:
+    """Variance, with n - 1, over the mean: about 1 for Poisson counts of one mean."""
+    return np.asarray(_sd(y) ** 2 / y.mean(axis=0))
+
+
 STATISTICS: dict[str, Statistic] = {
     "mean": _mean,
     "sd": _sd,
@@ -125,6 +135,8 @@ STATISTICS: dict[str, Statistic] = {
     "median": lambda y: np.asarray(np.median(y, axis=0)),
     "max": lambda y: np.asarray(y.max(axis=0)),
     "skewness": _skewness,
+    "zeros": _zeros,
+    "dispersion": _dispersion,
 }
 
 

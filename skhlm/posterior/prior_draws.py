@@ -9,7 +9,7 @@ from scipy.special import gammaincc, gammainccinv, ndtr, ndtri, stdtr, stdtrit
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
-from skhlm.families import Auxiliary, Family, LocationFamily
+from skhlm.families import Auxiliary, Family
 from skhlm.inputs.design import Units
 from skhlm.posterior import prediction
 from skhlm.posterior.posterior import Posterior
@@ -21,13 +21,13 @@ def prior_predictive(
     draws: Draws,
     varying: Sequence[Ints],
     units: Units,
-    family: LocationFamily,
+    family: Family,
     X: Floats,
     codes: Ints,
     rng: np.random.Generator,
     kind: Kind = "outcome",
 ) -> Floats:
-    """Outcomes or expected values of rows X (n, p), levels (n, G), for each draw: (n, S).
+    """Outcomes, expected values or eta of rows X (n, p), levels (n, G), for each draw: (n, S).
 
     In the user's units; ``draws`` are in the model's, as `draw_priors` makes them.
     """

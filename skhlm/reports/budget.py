@@ -38,7 +38,7 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
 
     over draws for each adds up to Var(eta). It may be negative, where a part makes up for the
     uncertainty of others. The effect of a level that fit has not seen is independent of all else
-    and has E[z' Sigma_g z]; the residual has `Posterior.residual_variance`.
+    and has E[z' Sigma_g z]; the residual has `Outcome.error_variance`.
     """
     n, G = codes.shape
     variance = np.zeros((n, G + 2))
@@ -50,7 +50,7 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
         for j, part in enumerate(_parts(posterior, Z[rows], known[rows])):
             variance[rows, j] = np.einsum("ns,ns->n", part, eta) / posterior.n_draws
     variance[:, 1:-1] += prediction.mean_variance_of_new(posterior, Z, codes)
-    variance[:, -1] = posterior.residual_variance
+    variance[:, -1] = posterior.outcome.error_variance
     return variance
 
 

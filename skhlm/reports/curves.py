@@ -188,15 +188,15 @@ def band_along(
     moves = path.values - centre
     known = without_new(codes)
     result = np.empty((len(X), len(moves), 3))
-    for rows, base in prediction.draws_of_mean(posterior, start, known, 4 * len(moves)):
+    for rows, base in prediction.draws_of_eta(posterior, start, known, 4 * len(moves)):
         values = _along(posterior, known[rows], path.columns, moves, base)
         points = np.repeat(start[rows], len(moves), axis=0)
         points[:, path.columns] = np.tile(path.values, (len(rows), 1))
         at = np.repeat(codes[rows], len(moves), axis=0)
-        mixture = prediction.mixture_of(
+        distribution = prediction.distribution_of(
             posterior, values.reshape(len(points), -1), points, at, kind
         )
-        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
+        ends = distribution.quantiles(central(coverage))
         result[rows, :, 1:] = ends.reshape(len(rows), len(moves), 2)
     mean = prediction.expected_value(posterior, start, codes)
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, moves, mean)
@@ -216,7 +216,7 @@ def slopes_along(posterior: Posterior, codes: Ints, path: Path, coverage: float)
         at = np.repeat(codes[rows], len(Z), axis=0)
         variance = prediction.variance_of_new(posterior, np.tile(Z, (len(values), 1)), at)
         mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
+        ends = mixture.quantiles(central(coverage))
         result[rows, :, 1:] = ends.reshape(*values.shape[:2], 2)
     mean = np.zeros(len(codes))
     result[:, :, 0] = _mean_along(posterior, codes, path.columns, path.slopes, mean)
@@ -267,7 +267,7 @@ def compare_points(
         )
         variance = _variance_of_difference(posterior, points, reference, apart, rows)
         mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = prediction.quantiles_of_mixture(mixture, central(coverage))
+        ends = mixture.quantiles(central(coverage))
         result[rows, :, :1] = means
         result[rows, :, 1:3] = ends.reshape(*values.shape[:2], 2)
         result[rows, :, 3] = mixture.above_zero().reshape(values.shape[:2])

@@ -116,7 +116,7 @@ def add_predictive(
 ) -> None:
     """The group "posterior_predictive": an outcome of each row for each draw of the parameters."""
     values = np.empty((len(observed.y), posterior.n_draws))
-    for rows, eta in prediction.draws_of_mean(posterior, observed.X, observed.codes):
+    for rows, eta in prediction.draws_of_eta(posterior, observed.X, observed.codes):
         values[rows] = posterior.family.draw(eta, posterior.auxiliary, rng)
     contents.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)
 

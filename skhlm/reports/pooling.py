@@ -17,6 +17,7 @@ from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
+from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
 
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
@@ -268,7 +269,7 @@ def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) 
     inverse, identified = invert_information(data.information[g])
     mean, spread = np.where(identified, data.estimate[g], np.nan), data.spread[g]
     scale = np.sqrt(np.einsum("jkk->jk", inverse))
-    noise = posterior.noise.ravel()
+    noise = residuals_of(posterior.outcome).noise.ravel()
     strata = (np.arange(len(noise)) + 0.5) / len(noise)
     u = ndtri(np.random.default_rng((3, g)).permuted(strata))
     ends = np.empty((*mean.shape, 2))

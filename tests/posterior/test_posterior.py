@@ -15,6 +15,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.inputs.design import Units
 from skhlm.posterior import at_zero, prediction
+from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
 from tests.draws import auxiliary, posterior_of, with_auxiliary
 
@@ -85,7 +86,7 @@ def naive_expected_value(draws: Draws, X: Floats, codes: Ints) -> Floats:
 def expected_value_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """All draws of E[y | x] at once, (n, S)."""
     result = np.empty((len(X), posterior.n_draws))
-    for rows, values in prediction.draws_of_mean(posterior, X, codes):
+    for rows, values in prediction.draws_of_eta(posterior, X, codes):
         result[rows] = values
     return result
 
@@ -236,7 +237,7 @@ def test_outcome_quantiles_are_those_of_the_mixture() -> None:
 
 def test_few_draws_still_give_smooth_outcome_quantiles() -> None:
     posterior = posterior_of(constant_draws(6, nu=5.0), VARYING, UNITS)
-    assert posterior.noise.size >= 2000
+    assert residuals_of(posterior.outcome).noise.size >= 2000
     found = prediction.interval(posterior, np.array([[5.0, -2.0]]), np.full((1, 3), NO_EFFECT), 0.9)
     half_width = 4.5 * stats.t.ppf(0.95, 5)
     np.testing.assert_allclose(found - 13, [[-half_width, half_width]], rtol=0.01)
@@ -312,10 +313,10 @@ def test_predictive_std_of_the_normal_family() -> None:
 def test_residual_variance_of_student_t() -> None:
     sigma, nu = np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.5, 4.0, 3.0, 6.0])
     posterior = with_auxiliary(make_posterior(chains=1, draws=4), sigma=sigma, nu=nu)
-    assert posterior.residual_variance == pytest.approx((8 + 13.5) / 2)
-    assert with_auxiliary(posterior, nu=nu - 3).residual_variance == np.inf
+    assert posterior.outcome.error_variance == pytest.approx((8 + 13.5) / 2)
+    assert with_auxiliary(posterior, nu=nu - 3).outcome.error_variance == np.inf
     steady = posterior_of(constant_draws(10, nu=5.0), VARYING, UNITS)
-    assert steady.residual_variance == pytest.approx(4.5**2 * 5 / 3)
+    assert steady.outcome.error_variance == pytest.approx(4.5**2 * 5 / 3)
 
 
 def joint(posterior: Posterior, codes: list[list[int]], new: list[list[int]], n: int) -> Floats:

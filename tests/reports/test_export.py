@@ -155,7 +155,7 @@ def test_likelihood_and_predictions_are_those_of_each_draw(fitted, campaigns):
     posterior = fitted._posterior
     predictors, codes, _ = fitted._rows(few)
     expected = np.empty((20, posterior.n_draws))
-    for rows, values in prediction.draws_of_mean(posterior, predictors, codes):
+    for rows, values in prediction.draws_of_eta(posterior, predictors, codes):
         expected[rows] = values
     likelihood = data["log_likelihood"]["y"].to_numpy().reshape(-1, 20)
     sigma, nu = posterior.auxiliary["sigma"], posterior.auxiliary["nu"]
