@@ -54,4 +54,6 @@ def _newton(miss: float, rate: float, farthest: float) -> float:
     """The step of Newton's method, no farther than this."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         step = np.float64(miss) / rate
-    return float(np.clip(np.nan_to_num(step, posinf=farthest, neginf=-farthest), -farthest, farthest))
+    return float(
+        np.clip(np.nan_to_num(step, posinf=farthest, neginf=-farthest), -farthest, farthest)
+    )

@@ -59,9 +59,7 @@ def r2_draws(posterior: Posterior, rows: Rows) -> Floats:
     center = np.average(rows.y, weights=rows.weight)
     share = rows.weight / rows.weight.sum()
     moments = np.zeros((4, posterior.n_draws))  # sums of fit and residual, and of their squares
-    for chosen, eta in prediction.draws_of_eta(
-        posterior, rows.X, rows.codes[rows.cell], width=3
-    ):
+    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, rows.codes[rows.cell], width=3):
         fit, w = posterior.family.mean(eta, posterior.auxiliary) - center, share[chosen]
         residual, square = posterior.outcome.unexplained(rows.y[chosen] - center, fit, eta)
         moments += [w @ fit, w @ residual, w @ fit**2, w @ square]

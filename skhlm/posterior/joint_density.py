@@ -27,7 +27,6 @@ from skhlm.posterior.joint_likelihoods import N_POINTS
 from skhlm.posterior.posterior import NEW, Posterior, without_new
 
 
-
 def joint_log_density(
     posterior: Posterior,
     X: Floats,

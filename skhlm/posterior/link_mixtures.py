@@ -115,9 +115,7 @@ class LinkMixture(Outcomes):
         rank[np.argsort(eta, kind="stable")] = np.arange(n_draws)
         z = ndtri(golden(n_each * n_draws)).reshape(n_draws, n_each).T[:, rank]
         sample = (eta + np.sqrt(variance) * z).reshape(-1)
-        return _Row(
-            self.family, {k: np.tile(v, n_each) for k, v in self.auxiliary.items()}, sample
-        )
+        return _Row(self.family, {k: np.tile(v, n_each) for k, v in self.auxiliary.items()}, sample)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,9 @@ class _Row:
 
     def density(self, y: float) -> float:
         """Density, or probability, at y."""
-        return float(np.exp(self.family.log_density(np.array([y]), self.eta, self.auxiliary)).mean())
+        return float(
+            np.exp(self.family.log_density(np.array([y]), self.eta, self.auxiliary)).mean()
+        )
 
     def quantile(self, p: float) -> float:
         """Where the distribution function reaches p."""
@@ -177,18 +177,25 @@ class _Row:
         """Increasing points (m,) that reach into both tails; y is one of them."""
         pilot, whole = self._pilot(), self.family.is_discrete
         u = golden(len(pilot.eta))[np.argsort(np.argsort(pilot.eta))]
-        ends = [self.family.quantile(np.array([p]), pilot.eta, pilot.auxiliary) for p in (_TAIL, 1 - _TAIL)]
+        ends = [
+            self.family.quantile(np.array([p]), pilot.eta, pilot.auxiliary)
+            for p in (_TAIL, 1 - _TAIL)
+        ]
         low, high = ends[0].min(), ends[1].max()
         if whole and high - low <= _EVERY:
             return np.arange(min(low, y), max(high, y) + 2)
         typical = self.family.quantile(u, pilot.eta, pilot.auxiliary)
         inner = np.quantile(typical, np.linspace(0, 1, _CELLS + 1))
-        points = np.r_[np.linspace(low, inner[0], 9), inner, np.linspace(inner[-1], high, 9), y, y + 1]
+        points = np.r_[
+            np.linspace(low, inner[0], 9), inner, np.linspace(inner[-1], high, 9), y, y + 1
+        ]
         return np.unique(np.floor(points) if whole else points)
 
     def _pilot(self) -> _Row:
         """About so many evenly spaced components of it."""
         some = slice(None, None, max(len(self.eta) // _PILOT, 1))
         return _Row(
-            self.family, {name: values[some] for name, values in self.auxiliary.items()}, self.eta[some]
+            self.family,
+            {name: values[some] for name, values in self.auxiliary.items()},
+            self.eta[some],
         )

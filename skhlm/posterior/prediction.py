@@ -91,14 +91,10 @@ def _linear(Z: Floats, beta: Floats, eta: Floats, term: Floats) -> None:
         eta += offset[:, None]
 
 
-def _mean_over_new(
-    posterior: Posterior, link: Link, eta: Floats, Z: Floats, codes: Ints
-) -> Floats:
+def _mean_over_new(posterior: Posterior, link: Link, eta: Floats, Z: Floats, codes: Ints) -> Floats:
     """Mean over draws and effects of new levels, (b,); a row at a time, as links look at all."""
     variance = variance_of_new(posterior, Z, codes)
-    return np.array(
-        [link.mean_over_normal(*row).mean() for row in zip(eta, variance, strict=True)]
-    )
+    return np.array([link.mean_over_normal(*row).mean() for row in zip(eta, variance, strict=True)])
 
 
 def draws_of_eta(
@@ -196,7 +192,11 @@ def distribution_of(
     variance = variance_of_new(posterior, posterior.units.centred(X), codes)
     if kind == "outcome":
         return posterior.outcome.at(known, variance)
-    return posterior.outcome.mean_at(known, variance) if kind == "mean" else Mixture(known, variance, None)
+    return (
+        posterior.outcome.mean_at(known, variance)
+        if kind == "mean"
+        else Mixture(known, variance, None)
+    )
 
 
 def outcomes(posterior: Posterior, X: Floats, codes: Ints) -> Iterator[tuple[Ints, Outcomes]]:

@@ -13,6 +13,7 @@ from skhlm.numerics.log_sums import log_mean_exp
 from skhlm.posterior import prediction
 from skhlm.posterior.posterior import Posterior
 
+
 def log_likelihood(
     posterior: Posterior, X: Floats, codes: Ints, y: Floats, width: int = 4
 ) -> Iterator[tuple[Ints, Floats]]:
