@@ -100,7 +100,7 @@ class ConcaveFamily(Family):
                 seen=seen,
                 prior=priors[parameter.name],
             )
-            points[:, i] = tails(marginal, points[:, i], n)
+            points[:, i] = tails(marginal, points[:, i], n // 2 + 1)  # each point is costly
         return LogTails(points)
 
     def _log_marginal(
@@ -117,12 +117,12 @@ class ConcaveFamily(Family):
         The volume is what the likelihood leaves to the coefficients: without it a parameter would
         take their fit for its own.
         """
-        density = prior.log_density_of_log(log_value)
-        for d, value in enumerate(np.exp(log_value)):
-            at = {**aux, name: value}
-            density[d] += self.log_likelihood(evidence, seen.eta, at)
-            density[d] += seen.log_volume(evidence.weight * self.information(seen.eta, at))
-        return density
+        points = [{**aux, name: value} for value in np.exp(log_value)]
+        likelihood = [self.log_likelihood(evidence, seen.eta, at) for at in points]
+        volume = seen.log_volume(
+            [evidence.weight * self.information(seen.eta, at) for at in points]
+        )
+        return likelihood + volume + prior.log_density_of_log(log_value)
 
     def expansion(self, evidence: Evidence, eta: Floats, fit: LogTails) -> tuple[Floats, Floats]:
         """The working ones."""

@@ -71,15 +71,15 @@ class Swept:
     ``eta``           (N,)   offsets and x' beta at the present effects
     ``dof``           ()     rows less the effective number of parameters
     ``eta_variance``         a function that returns the variances (N,) of eta; costly
-    ``log_volume``           a function of rows' information (N,): the logarithm of the volume, but
-                             for a constant, in which it leaves the coefficients
+    ``log_volume``           a function of D times rows' information (N,): the logarithms (D,) of
+                             the volumes that it leaves the coefficients, up to a constant
     ================  =====  ======================================================================
     """
 
     eta: Floats
     dof: float
     eta_variance: Callable[[], Floats]
-    log_volume: Callable[[Floats], float]
+    log_volume: Callable[[Sequence[Floats]], Floats]
 
 
 class AuxiliaryFit(Protocol):
@@ -266,7 +266,7 @@ class Family(ABC):
 
     def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
         """Of all rows, up to a constant."""
-        return float(evidence.weight @ self.log_density(evidence.y, eta, aux))
+        return float((evidence.weight * self.log_density(evidence.y, eta, aux)).sum())
 
     def central(self, fit: AuxiliaryFit) -> dict[str, Floats]:
         """The auxiliary parameters at the centre of a fit."""

@@ -64,6 +64,17 @@ class NegativeBinomial(LogFamily):
         density: Floats = excess - deviance - np.log1p(y / phi)
         return density
 
+    def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
+        """Of all rows without log y!; what eta does not enter, from the distinct counts.
+
+        That is log Gamma(v + phi) - log Gamma(phi) - v log phi by Stirling's formula.
+        """
+        y, v, phi = evidence.y, evidence.outcome, _phi(aux)
+        fixed = factorial_excess(v + phi) - factorial_excess(phi) - v
+        fixed += (v + phi - 1) * np.log1p(v / phi)
+        rows = y * eta - (y + phi) * np.log1p(self.link.inverse(eta) / phi)
+        return float((evidence.weight * rows).sum() + (evidence.count * fixed).sum())
+
     def score(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """(y - mu) (1 - r)."""
         mean, phi = self.link.inverse(eta), _phi(aux)

@@ -12,9 +12,9 @@ from skhlm.draws import Draws
 from skhlm.engine.problem import Covariance, Problem
 from skhlm.engine.target import Target
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
-from skhlm.families import find_family
+from skhlm.families import AUXILIARY, find_family
 from skhlm.numerics.forest import Forest, Tree, build_trees, learn_forest
-from skhlm.priors import Gamma, LocationScale, Priors
+from skhlm.priors import LocationScale, Priors
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class RawProblem(Problem):
     y: Any
     weight: Any
     cell: Any
+    offset: Any
 
 
 def location_scale(n: int, df: float, loc: float, scale: float) -> LocationScale:
@@ -40,9 +41,10 @@ def make_problem(
     covariance: Covariance = "diagonal",
     varying: Sequence[Sequence[int]] | None = None,
     weight: Any = None,
+    offset: Any = None,
     **priors: Any,
 ) -> RawProblem:
-    """A problem with the default priors, but for those given, and rows sorted by cell."""
+    """A problem with the family's priors, but for those given, and rows sorted by cell."""
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     K = X.shape[1]
     columns = range(K)
@@ -51,18 +53,20 @@ def make_problem(
     rows = np.array(labels, dtype=np.int64).reshape(len(factors), len(y)).T
     codes, cell = np.unique(rows, axis=0, return_inverse=True) if len(factors) else _one_cell(rows)
     order = np.argsort(cell.ravel(), kind="stable")
+    known = find_family(family)
     default = {
-        "kappa": location_scale(K, np.inf, 0, 10),
-        "tau": tuple(location_scale(len(a), 1, 0, 2.5) for a in subsets),
+        "kappa": LocationScale.of([known.priors.kappa] * K),
+        "tau": tuple(LocationScale.of([known.priors.tau] * len(a)) for a in subsets),
         "lkj": 2.0,
     }
-    auxiliary = {"sigma": location_scale(1, 1, 0, 2.5), "nu": Gamma(2.0, 0.1)}
-    auxiliary = {name: priors.pop(name, prior) for name, prior in auxiliary.items()}
-    known = find_family(family)
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    auxiliary = {a.name: priors.pop(a.name, a.numbers(a.prior)) for a in AUXILIARY.values()}
+    weight, offset = (
+        np.full(len(y), neutral) if given is None else np.asarray(given, dtype=float)
+        for given, neutral in ((weight, 1.0), (offset, 0.0))
+    )
     rows = (X[order], y[order], weight[order], cell.ravel()[order])
     return RawProblem(
-        evidence=known.evidence(*rows, len(codes), auxiliary),
+        evidence=known.evidence(*rows, len(codes), auxiliary, offset[order]),
         codes=codes,
         n_levels=tuple(int(column.max()) + 1 for column in codes.T),
         varying=subsets,
@@ -73,6 +77,7 @@ def make_problem(
             auxiliary={a.name: auxiliary[a.name] for a in known.auxiliary},
         ),
         **dict(zip(("X", "y", "weight", "cell"), rows, strict=True)),
+        offset=offset[order],
     )
 
 
@@ -125,7 +130,10 @@ def simulate(
     seed: int,
     family: str = "student_t",
 ) -> tuple[Problem, dict[str, Any]]:
-    """country/region x vertical/industry with Student-t(5) noise of scale one, and the truth."""
+    """country/region x vertical/industry, and the truth.
+
+    With Student-t(5) noise of scale one, or half as wide an eta and the family's own outcomes.
+    """
     rng = np.random.default_rng(seed)
     tau = np.abs(rng.normal(0, 0.5, (4, K))) + 0.1
     kappa = rng.normal(size=K)
@@ -142,10 +150,11 @@ def simulate(
         for g, size in enumerate((regions, countries, industries, verticals))
     ]
     B = kappa + sum(effect[level] for effect, level in zip(effects, factors, strict=True))
-    y = (X * B).sum(axis=1) + rng.standard_t(5, n)
-    return make_problem(X, y, factors, family), {
-        "kappa": kappa,
-        "tau": tau,
-        "sigma": 1.0,
-        "nu": 5.0,
-    }
+    known, eta = find_family(family), (X * B).sum(axis=1)
+    if known.scales_outcome:
+        truth = {"kappa": kappa, "tau": tau, "sigma": 1.0, "nu": 5.0}
+        return make_problem(X, eta + rng.standard_t(5, n), factors, family), truth
+    aux = {a.name: np.full(1, 0.7) for a in known.auxiliary}
+    y = known.draw(0.5 * eta[:, None], aux, rng)[:, 0]
+    truth = {"kappa": 0.5 * kappa, "tau": 0.5 * tau, **dict.fromkeys(aux, 0.7)}
+    return make_problem(X, y, factors, family), truth

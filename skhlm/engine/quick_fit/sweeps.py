@@ -72,10 +72,9 @@ def first_estimate(problem: Problem) -> Estimate:
     return estimate if family.exact_steps else _pooled(problem, estimate)
 
 
-def _no_volume(information: Floats) -> float:
+def _no_volume(row_information: Sequence[Floats]) -> Floats:
     """Of no coefficients."""
-    del information
-    return 0.0
+    return np.zeros(len(row_information))
 
 
 def _pooled(problem: Problem, estimate: Estimate) -> Estimate:
@@ -216,21 +215,24 @@ def row_variance(rows: Evidence, trees: Sequence[Tree], leaves: Sequence[Conditi
 
 
 def log_volume(
-    problem: Problem, trees: Sequence[Tree], log_tau: Sequence[Floats], row_information: Floats
-) -> float:
-    """Minus the sum of log|R|, R R' the precision of each level's effects given its parent's total.
+    problem: Problem,
+    trees: Sequence[Tree],
+    log_tau: Sequence[Floats],
+    row_information: Sequence[Floats],
+) -> Floats:
+    """Minus the sums (D,) of log|R|, R R' the precision of a level's effects given its parent.
 
-    Of the root, too, which all trees share. Rows tell as much as ``row_information`` (N,) says.
+    Of the root, too, which all trees share. ``row_information`` is D times what rows tell, (N,).
     """
-    information = problem.evidence.cell_information(row_information)
-    total = 0.0
+    informations = [problem.evidence.cell_information(w) for w in row_information]
+    total = np.zeros(len(informations))
     for i, tree in enumerate(trees):
-        F = leaf_sums(tree, information)
+        F = np.concatenate([leaf_sums(tree, information) for information in informations], axis=-1)
         P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
         conditionals, top = upward(Message(F, np.zeros(F.shape[1:])), tree.layers, P)
         root = [] if i else [condition_root(top, *problem.priors.kappa.normal_stand_in())]
         for conditional in (*conditionals, *root):
-            total += float(np.log(np.einsum("ii...->i...", conditional.Q)).sum())
+            total += np.log(np.einsum("ii...->i...", conditional.Q)).sum(axis=(0, 1))
     return total
 
 
