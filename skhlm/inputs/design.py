@@ -231,16 +231,18 @@ def learn_units(
     Without an intercept nothing is centred, with ``autoscale=False`` nothing is changed. An outcome
     that its family does not scale has a centre on the scale of eta; an offset has none.
     """
-    X = rows.X[:, : len(predictor_names)]
-    names = ["y", *(f"predictor {name!r}" for name in predictor_names)]
-    moments = [
-        _moments(np.ascontiguousarray(x), rows.weight, name)
-        for x, name in zip([rows.y, *X.T], names, strict=True)
-    ]
-    if family is not None and not family.scales_outcome:
+    if family is None or family.scales_outcome:
+        X, weight = rows.X, rows.weight
+        outcome = _moments(np.ascontiguousarray(rows.y), weight, "y")
+    else:
+        X, weight = _distinct_predictors(rows)
         offset = rows.X[:, -1] if has_offset else np.zeros(len(rows.y))
-        moments[0] = family.centre(rows.y, rows.weight, offset), 1.0
-    center, scale = np.array(moments).T
+        outcome = family.centre(rows.y, rows.weight, offset), 1.0
+    moments = [
+        _moments(np.ascontiguousarray(x), weight, f"predictor {name!r}")
+        for x, name in zip(X.T, predictor_names, strict=False)  # an offset has no name
+    ]
+    center, scale = np.array([outcome, *moments]).T
     if not autoscale:
         scale = np.ones_like(scale)
     if not (autoscale and fit_intercept):
@@ -248,6 +250,17 @@ def learn_units(
     return Units(
         bool(fit_intercept), float(center[0]), float(scale[0]), center[1:], scale[1:], has_offset
     )
+
+
+def _distinct_predictors(rows: Rows) -> tuple[Floats, Floats]:
+    """Rows whose predictors or levels differ, and their weights.
+
+    So yes and no at equal predictors are, to the last bit, the shares that they add up to.
+    """
+    first = np.ones(len(rows.y), dtype=np.bool_)
+    first[1:] = (rows.cell[1:] != rows.cell[:-1]) | (rows.X[1:] != rows.X[:-1]).any(axis=1)
+    starts = np.flatnonzero(first)
+    return rows.X[starts], np.add.reduceat(rows.weight, starts)
 
 
 def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
