@@ -13,6 +13,7 @@ from skhlm.families.links import LOGIT
 from skhlm.priors import Normal
 
 _ROUNDING = 1e-9  # of successes that are a share times the trials
+_SUREST = 1e-9  # probability of success or failure
 
 
 class Binomial(LinkFamily):
@@ -90,10 +91,9 @@ class Binomial(LinkFamily):
         drawn: Floats = (rng.random(np.shape(eta)) < expit(eta)).astype(np.float64)
         return drawn
 
-    def first_eta(self, y: Floats, weight: Floats) -> Floats:
-        """Log odds with half a success and half a failure more."""
-        eta: Floats = np.log((weight * y + 0.5) / (weight * (1 - y) + 0.5))
-        return eta
+    def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
+        """As if there had been one trial more, with the mean for its outcome."""
+        return (weight * y + np.clip(mean, _SUREST, 1 - _SUREST)) / (weight + 1)
 
     def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
         """All successes over all trials: k of m is the same row however it was given."""

@@ -54,15 +54,20 @@ class ConcaveFamily(Family):
     typical_spread: ClassVar[float] = 1.0  # of eta
 
     @abstractmethod
-    def first_eta(self, y: Floats, weight: Floats) -> Floats:
-        """Eta (N,) by each outcome alone, finite."""
+    def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
+        """Expected outcome (N,) by each outcome alone, where that tells little by ``mean``."""
 
     def start(self, evidence: Evidence) -> tuple[Floats, Floats]:
         """As if each outcome's own eta were its mode."""
-        eta = self.first_eta(evidence.y, evidence.weight)
-        aux = self.central(_vague(self.auxiliary))
-        information = evidence.weight * self.information(eta, aux)
-        return information, information * (eta - evidence.offset)
+        y, weight, offset = evidence.y, evidence.weight, evidence.offset
+        eta = self.own_eta(evidence, offset + self.centre(y, weight, offset))
+        information = weight * self.information(eta, self.central(_vague(self.auxiliary)))
+        return information, information * (eta - offset)
+
+    def own_eta(self, evidence: Evidence, eta: Floats) -> Floats:
+        """Link of its mean: rows far from complete pooling's would send the first steps astray."""
+        mean = self.own_mean(evidence.y, evidence.weight, self.link.inverse(eta))
+        return self.link.link(mean)
 
     def spread(self, evidence: Evidence, eta: Floats) -> float:
         """One: a factor of e in odds or in rates."""
@@ -80,11 +85,11 @@ class ConcaveFamily(Family):
         return information
 
     def working_score(
-        self, evidence: Evidence, rest: Floats, own: Floats, information: Floats, fit: LogTails
+        self, evidence: Evidence, eta: Floats, rest: Floats, information: Floats, fit: LogTails
     ) -> Floats:
-        """W own + g."""
-        score = self.score(evidence.y, rest + own, self.central(fit))
-        return information * own + evidence.weight * score
+        """W (eta - rest) + g."""
+        score = self.score(evidence.y, eta, self.central(fit))
+        return information * (eta - rest) + evidence.weight * score
 
     def fit(
         self, evidence: Evidence, seen: Swept, priors: Mapping[str, Any], start: LogTails, n: int

@@ -240,18 +240,23 @@ class Family(ABC):
     def first_fit(self, evidence: Evidence, eta: Floats, cuts: Sequence[float]) -> Any:
         """Orders of magnitude to begin with, at eta (N,)."""
 
+    def own_eta(self, evidence: Evidence, eta: Floats) -> Floats:
+        """Eta (N,) by each outcome alone, or by complete pooling's where that tells little."""
+        del evidence
+        return eta
+
     @abstractmethod
     def working_information(self, evidence: Evidence, eta: Floats, fit: Any) -> Floats:
         """Information W (N,) of each row about its eta."""
 
     @abstractmethod
     def working_score(
-        self, evidence: Evidence, rest: Floats, own: Floats, information: Floats, fit: Any
+        self, evidence: Evidence, eta: Floats, rest: Floats, information: Floats, fit: Any
     ) -> Floats:
-        """Score (N,) at ``rest`` of each row's quadratic about eta = rest + own.
+        """Score (N,) at ``rest`` of each row's quadratic about eta, W (eta - rest) + g.
 
-        That is W own + g, g the score at eta: what some effects' part of eta, at present ``own``,
-        is to be estimated from. The information is `working_information`'s, or was a moment ago.
+        That is, with g the score at eta, what the effects are estimated from whose part of eta the
+        rest lacks. The information W is `working_information`'s, or was a moment ago.
         """
 
     @abstractmethod

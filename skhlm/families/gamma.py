@@ -14,6 +14,7 @@ from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
 _LEAST = 1e-100  # cv, whose square must not vanish
+_SHARE = 0.05  # of the common mean in a row's own
 _NEAR = 0.5  # relative distance from the mean within which log(y / mu) would cancel
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -96,11 +97,10 @@ class Gamma(LogFamily):
         outcomes: Floats = np.maximum(drawn, _TINY)
         return outcomes
 
-    def first_eta(self, y: Floats, weight: Floats) -> Floats:
-        """log y."""
+    def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
+        """A little of the mean, as outcomes near 0 tell nothing of theirs."""
         del weight
-        eta: Floats = np.log(y)
-        return eta
+        return (1 - _SHARE) * y + _SHARE * mean
 
     def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
         """One entry: the mean of log y of the rows as they were, and their weight."""

@@ -16,7 +16,8 @@ from skhlm.families.evidence import Evidence
 from skhlm.families.family import DefaultPriors
 from skhlm.priors import Normal
 
-_HALF_AN_EVENT, _TENTH = 0.5, 0.1  # so that no event at all is a rate above zero
+_HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
+_RAREST = 1e-100  # mean
 
 
 class LinkFamily(ConcaveFamily):
@@ -88,10 +89,10 @@ class LogFamily(LinkFamily):
         events = np.log(weight @ y + _HALF_AN_EVENT)
         return float(events - logsumexp(offset, b=weight))
 
-    def first_eta(self, y: Floats, weight: Floats) -> Floats:
-        """Log of the mean of a row and a tenth of an event."""
-        eta: Floats = np.log(y + _TENTH / np.maximum(weight, 1))
-        return eta
+    def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
+        """As if half an event more were known, at the mean."""
+        more = _HALF_AN_EVENT / np.maximum(mean, _RAREST)
+        return (weight * y + _HALF_AN_EVENT) / (weight + more)
 
 
 def alike(values: Floats, group: Ints) -> Floats:

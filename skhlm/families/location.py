@@ -218,10 +218,10 @@ class LocationFamily(Family):
         return precision
 
     def working_score(
-        self, evidence: Evidence, rest: Floats, own: Floats, information: Floats, fit: LocationFit
+        self, evidence: Evidence, eta: Floats, rest: Floats, information: Floats, fit: LocationFit
     ) -> Floats:
         """Of what the rest leaves of the outcome."""
-        del own, fit
+        del eta, fit
         return information * (evidence.y - rest)
 
     def fit(

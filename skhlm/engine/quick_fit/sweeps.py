@@ -18,7 +18,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
 from skhlm.engine.quick_fit.damping import damped
-from skhlm.engine.quick_fit.estimate import Estimate, cell_effects, find_eta, log_posterior
+from skhlm.engine.quick_fit.estimate import Estimate, find_eta, log_posterior
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.families import Evidence
 from skhlm.families.family import AuxiliaryFit, Swept
@@ -43,8 +43,10 @@ _FEWEST_DOF = 0.2  # of the rows: what sigma keeps however many effects there ar
 
 def empirical_bayes(problem: Problem, trees: Sequence[Tree]) -> Estimate:
     """Sweep until effects, tau and the auxiliary parameters have settled."""
-    estimate = first_estimate(problem)
-    for _ in range(_MAX_SWEEPS):
+    pooled = first_estimate(problem)
+    eta = problem.family.own_eta(problem.evidence, pooled.seen.eta)
+    estimate = sweep(problem, trees, pooled, eta)
+    for _ in range(_MAX_SWEEPS - 1):
         previous, estimate = estimate, sweep(problem, trees, estimate)
         if has_settled(previous, estimate):
             break
@@ -116,24 +118,33 @@ def has_settled(before: Estimate, after: Estimate) -> bool:
     )
 
 
-def sweep(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> Estimate:
-    """Every tree's scales, root and effects once, then the auxiliary parameters."""
-    estimate, information = step(problem, trees, estimate)
+def sweep(
+    problem: Problem, trees: Sequence[Tree], estimate: Estimate, eta: Floats | None = None
+) -> Estimate:
+    """Every tree's scales, root and effects once, then the auxiliary parameters.
+
+    Rows are Gaussian about the present eta, or about the one (N,) that is given.
+    """
+    estimate, information = step(problem, trees, estimate, eta)
     return update_auxiliary(problem, trees, information, estimate)
 
 
-def step(problem: Problem, trees: Sequence[Tree], estimate: Estimate) -> tuple[Estimate, Floats]:
+def step(
+    problem: Problem, trees: Sequence[Tree], estimate: Estimate, eta: Floats | None = None
+) -> tuple[Estimate, Floats]:
     """Every tree's scales, root and effects once; the cells' information (K, K, C) it is made of.
 
     A tree's message tells of its totals less the present kappa.
     """
     rows, family = problem.evidence, problem.family
-    working = family.working_information(rows, estimate.seen.eta, estimate.aux)
+    about = estimate.seen.eta if eta is None else eta
+    working = family.working_information(rows, about, estimate.aux)
     information = rows.cell_information(working)
     for tree in trees:
         rest = find_eta(rows, [other for other in trees if other is not tree], estimate)
-        own = rows.linear_predictor(cell_effects(rows, [tree], estimate.delta))
-        score = rows.cell_score(family.working_score(rows, rest, own, working, estimate.aux))
+        if eta is None and not family.exact_steps:
+            about = find_eta(rows, trees, estimate)
+        score = rows.cell_score(family.working_score(rows, about, rest, working, estimate.aux))
         message = Message(leaf_sums(tree, information), leaf_sums(tree, score))
         proposed = update_tree(message, tree, problem, estimate)
         estimate = proposed if family.exact_steps else damped(problem, trees, estimate, proposed)

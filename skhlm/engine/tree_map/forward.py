@@ -191,12 +191,13 @@ def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapCons
     z_omega = _by_factor(z.z_omega, {g: full * k * (k - 1) // 2 for g, k in sizes.items()})
     log_excess = _log_excess(z.z_aux, constants)
     logs, aux = _auxiliary(log_excess, problem)
-    log_c = problem.family.log_information(logs) - constants.log_c
     return _Scales(
         tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
         L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
         aux=aux,
-        c=np.exp(np.broadcast_to(log_c, z.z_aux.shape[-1:])),
+        c=np.broadcast_to(
+            np.exp(problem.family.log_information(logs) - constants.log_c), z.z_aux.shape[-1:]
+        ),
     )
 
 
