@@ -127,6 +127,13 @@ class Family(ABC):
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
+    statistics: ClassVar[tuple[str, ...]] = (
+        "mean",
+        "sd",
+        "min",
+        "max",
+        "skewness",
+    )  # of its checks
 
     def __eq__(self, other: object) -> bool:
         """A family has no state: one of a kind is as good as another."""

@@ -43,6 +43,7 @@ class NegativeBinomial(LogFamily):
     formula = "negative_binomial(exp(eta), overdispersion)"
     support = "counts: 0, 1, 2, ..."
     is_discrete = True
+    statistics = ("mean", "zeros", "dispersion", "max")
     same_outcome = True
 
     def check_outcome(self, y: Floats, weight: Floats) -> None:

@@ -25,6 +25,7 @@ class Poisson(LogFamily):
     formula = "poisson(exp(eta))"
     support = "counts: 0, 1, 2, ..."
     is_discrete = True
+    statistics = ("mean", "zeros", "dispersion", "max")
     same_offset = False
 
     def check_outcome(self, y: Floats, weight: Floats) -> None:

@@ -16,7 +16,8 @@ from skhlm._typing import Floats
 
 UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 COVERAGE = [UNIT_INTERVAL]
-KIND = [StrOptions({"outcome", "mean"})]
+KIND = [StrOptions({"outcome", "mean", "link"})]
+POINT = [StrOptions({"mean", "typical", "link"})]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])

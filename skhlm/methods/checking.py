@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
-from skhlm.families import LocationFamily
+from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.hierarchy import find_factor
 from skhlm.methods.arguments import COVERAGE, KIND, POSITIVE, checked
@@ -84,7 +84,9 @@ class Checking(Fitted):
 
         Notes
         -----
-        A row of weight w counts w times, and one of these is left out. Leaving out one row asks how
+        A row of weight w counts w times, and one of these is left out. A binomial row whose weight
+        is its number of trials is left out whole: that is so if any y is a share between 0 and 1;
+        if all are 0 or 1, weights count rows. Leaving out one row asks how
         well the model predicts another row of the same groups; for new groups use
         `cross_validate` with GroupKFold. Takes about 0.4 ms a row for 4800 draws; memory does not
         grow with the rows.
@@ -105,7 +107,10 @@ class Checking(Fitted):
     ) -> BayesR2:
         """Posterior of the share of variance that the model explains in the rows of fit.
 
-            R2^s = Var_i(eta_i^s) / (Var_i(eta_i^s) + Var_i(y_i - eta_i^s))    for each draw s
+            R2^s = Var_i(mu_i^s) / (Var_i(mu_i^s) + what is left)    for each draw s
+
+        with mu_i^s = E[y_i | s]. What is left is Var_i(y_i - mu_i^s) for families with residuals,
+        else mean_i Var(y_i | s), of one trial for yes or no.
 
         Parameters
         ----------
@@ -121,8 +126,8 @@ class Checking(Fitted):
 
         Notes
         -----
-        As in [1]_, the residual variance is that of the rows' residuals, not the model's:
-        sigma^2 nu / (nu - 2) is infinite for nu <= 2, and so families can be compared. `score` is
+        As in [1]_, the variance of residuals is that of the rows', not the model's: sigma^2 nu /
+        (nu - 2) is infinite for nu <= 2, and so these families can be compared. `score` is
         the usual R^2 of predictions and may be negative.
 
         References
@@ -160,8 +165,8 @@ class Checking(Fitted):
             Number of draws.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
-        kind : {"outcome", "mean"}, default="outcome"
-            Draws of outcomes, or of their expected values.
+        kind : {"outcome", "mean", "link"}, default="outcome"
+            Draws of outcomes, of their expected values, or of eta = x' beta.
 
         Returns
         -------
@@ -204,7 +209,7 @@ class Checking(Fitted):
         X: Any = None,
         y: Any = None,
         *,
-        statistics: Any = ("mean", "sd", "min", "max", "skewness"),
+        statistics: Any = None,
         by: Any = None,
         n_samples: int = 1000,
         coverage: float = 0.9,
@@ -219,9 +224,12 @@ class Checking(Fitted):
         ----------
         X, y : as at fit, default=None
             Rows, of fit or others. None is the rows of fit that the model remembers.
-        statistics : list of str or callable, or mapping of str to callable
-            Names ("mean", "sd", "min", "median", "max", "skewness"), or functions from y of shape
-            (n,) to a number.
+        statistics : list of str or callable, or mapping of str to callable, default=None
+            Names ("mean", "sd", "min", "median", "max", "skewness", "zeros", the share of zeros,
+            and "dispersion", the variance over the mean), or functions from y of shape (n,) to a
+            number. None is what fits the family: "mean", "sd", "min", "max" and "skewness"; for
+            counts "mean", "zeros", "dispersion" and "max"; for yes or no "mean", the share of
+            ones, which says most with ``by``.
         by : str, int or tuple, default=None
             A grouping factor, such as "region/country": every statistic for each of its levels.
         n_samples : int, default=1000
@@ -245,15 +253,16 @@ class Checking(Fitted):
         As the same rows were fitted, p values are closer to 1/2 than uniform ones would be: 0.01
         is more surprising than it looks, and statistics that the model has a parameter for, such
         as the mean, cannot surprise at all. Replications keep the levels' effects. Rows of weight
-        w count as w rows.
+        w count as w rows, a share of m trials as m rows of 0 or 1.
 
         References
         ----------
         .. [1] Gelman, Meng and Stern (1996). Posterior predictive assessment of model fitness via
            realized discrepancies. Statistica Sinica 6. https://www.jstor.org/stable/24306036
         """
-        functions = parse_statistics(statistics)
         predictors, codes, new_levels, y = rows_to_check(self, X, y)
+        chosen = self._posterior.family.statistics if statistics is None else statistics
+        functions = parse_statistics(chosen)
         levels, groups = _levels(self._spec, codes, by)
         check = predictive_check(
             self._posterior,
@@ -292,7 +301,7 @@ def _levels(spec: ModelSpec, codes: Ints, by: Any) -> tuple[list[Any], list[Ints
 def _prior_predictive(
     model: Any,
     spec: ModelSpec,
-    assumed: tuple[LocationFamily, str],
+    assumed: tuple[Family, str],
     X: Any,
     n_samples: int,
     rng: np.random.Generator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Fl
         predictors, codes, columns = model._rows(X)
         new_levels = model._spec.groups.new_levels(columns, codes)
         return predictors, codes, new_levels, model._observed(y, len(predictors))
-    rows = fitted_rows(model, X, y, None)
+    rows = _of_one_trial(model, fitted_rows(model, X, y, None))
     if (rows.weight % 1).any():
         raise ValueError(
             "The model was fitted with weights that are no whole numbers, and replications of "
@@ -45,6 +46,23 @@ def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Fl
     every = np.repeat(np.arange(len(rows.y)), rows.weight.astype(np.int64))
     codes = rows.codes[rows.cell[every]]
     return rows.X[every], codes, np.full_like(codes, -1), rows.y[every]
+
+
+def _of_one_trial(model: Fitted, rows: Rows) -> Rows:
+    """Shares of whole numbers of trials as rows of 0 and of 1."""
+    if not (model._posterior.family.is_discrete and (rows.y % 1).any()):
+        return rows
+    ones = np.round(rows.weight * rows.y, 6)  # whole but for rounding
+    weight = np.r_[ones, rows.weight - ones]
+    y = np.repeat([1.0, 0.0], len(rows.y))
+    kept = np.flatnonzero(weight > 0)
+    return replace(
+        rows,
+        X=np.tile(rows.X, (2, 1))[kept],
+        y=y[kept],
+        weight=weight[kept],
+        cell=np.tile(rows.cell, 2)[kept],
+    )
 
 
 def table_of(spec: ModelSpec, rows: Rows) -> pd.DataFrame:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import (
     COVERAGE,
     KIND,
+    POINT,
     POSITIVE,
     UNIT_INTERVAL,
     check_quantiles,
@@ -22,11 +23,22 @@ from skhlm.posterior import Kind, prediction, scoring
 from skhlm.posterior.joint_density import joint_log_density
 from skhlm.random_state import seed_of
 
+Point = Literal["mean", "typical", "link"]
+
+_POINTS = {
+    "mean": prediction.expected_value,
+    "typical": prediction.typical_value,
+    "link": prediction.linear_predictor,
+}
+
 
 class Predicting(Fitted):
     """Predictions for rows of X."""
 
-    def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+    @checked({"kind": POINT})
+    def predict(
+        self, X: Any, return_std: bool = False, kind: Point = "mean"
+    ) -> Floats | tuple[Floats, Floats]:
         """Posterior mean of the expected value of y.
 
         Parameters
@@ -34,7 +46,15 @@ class Predicting(Fitted):
         X : frame or array-like of shape (n_samples, n_features)
             As at fit. A level that fit has not seen, or a missing one, has an effect of mean 0.
         return_std : bool, default=False
-            Whether to return the standard deviation of a new observation's distribution as well.
+            Whether to return the standard deviation of a new observation's distribution as well;
+            with ``kind="link"`` that of eta.
+        kind : {"mean", "typical", "link"}, default="mean"
+            "mean" is E[y], over the posterior and over what the effects of new levels may be.
+            "typical" is the expected value at the posterior mean of eta = x' beta, where a new
+            level has effect 0: for a curved mean half of the new levels are above it, and their
+            mean is another, larger for counts. "link" is that eta: the log of an expected count or
+            outcome, the log odds of a share, exposure included. For families with residuals all
+            three are the same.
 
         Returns
         -------
@@ -44,12 +64,27 @@ class Predicting(Fitted):
             Only with ``return_std``. Infinite, in all rows, where a Student-t residual has no
             finite variance for half of the posterior (nu <= 2): `predict_interval` is finite
             there, and ``family="normal"`` has a standard deviation always.
+
+        Warns
+        -----
+        UserWarning
+            If expected values of levels that fit has not seen rest on few draws of tau, as the
+            mean of exp(effect) may: `predict_quantiles` and ``kind="typical"`` do not.
+
+        Notes
+        -----
+        With a curved mean (log or logit link) every draw counts, so that a row costs some
+        microseconds for 1000 draws, rows that are equal once. With ``algorithm="map"`` it is the
+        value at the mode.
         """
         predictors, codes, _ = self._rows(X)
-        mean = prediction.expected_value(self._posterior, predictors, codes)
+        mean = _POINTS[kind](self._posterior, predictors, codes)
+        if kind == "mean":
+            prediction.warn_of_few_draws(self._posterior, predictors, codes)
         if not return_std:
             return mean
-        return mean, prediction.predictive_std(self._posterior, predictors, codes)
+        spread = prediction.std_of_eta if kind == "link" else prediction.predictive_std
+        return mean, spread(self._posterior, predictors, codes)
 
     @checked({"coverage": COVERAGE, "kind": KIND})
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
@@ -61,13 +96,15 @@ class Predicting(Fitted):
             As at fit; rows with levels that fit has not seen have wider intervals.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the interval.
-        kind : {"outcome", "mean"}, default="outcome"
-            Interval of a new observation, or of its expected value.
+        kind : {"outcome", "mean", "link"}, default="outcome"
+            Interval of a new observation, of its expected value, or of eta = x' beta (see
+            `predict`). A yes or no has no interval: its probability, "mean", does.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, in the units of y.
+            Lower and upper ends, in the units of y. Those of counts are whole numbers that are
+            in the interval, which has at least this probability.
 
         Raises
         ------
@@ -78,8 +115,8 @@ class Predicting(Fitted):
 
         Notes
         -----
-        Of new observations and new levels the ends are quantiles of the mixture of the normal or
-        Student-t distributions that the draws stand for, and reach as far as their tails.
+        Of new observations and new levels the ends are quantiles of the mixture of the
+        distributions that the draws stand for, and reach as far as their tails.
         """
         predictors, codes, _ = self._rows(X)
         return prediction.interval(self._posterior, predictors, codes, coverage, kind)
@@ -99,13 +136,13 @@ class Predicting(Fitted):
             As at fit.
         quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Probabilities, between 0 and 1.
-        kind : {"outcome", "mean"}, default="outcome"
-            Quantiles of a new observation, or of its expected value.
+        kind : {"outcome", "mean", "link"}, default="outcome"
+            Quantiles of a new observation, of its expected value, or of eta = x' beta.
 
         Returns
         -------
         values : ndarray of shape (n_samples, n_quantiles)
-            In the units of y.
+            In the units of y. Of counts the smallest with at least this probability at or below.
 
         Raises
         ------
@@ -135,8 +172,9 @@ class Predicting(Fitted):
             Number of draws.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
-        kind : {"outcome", "mean"}, default="outcome"
-            Draws of new observations, or of their expected values.
+        kind : {"outcome", "mean", "link"}, default="outcome"
+            Draws of new observations, of their expected values, or of eta = x' beta. A binomial
+            observation is one trial, 0 or 1.
 
         Returns
         -------
@@ -154,7 +192,7 @@ class Predicting(Fitted):
         """Log density of a new observation at y, each row by itself: log mean_s p(y_i | theta^s).
 
         Unknown effects of levels that fit has not seen are integrated out in each draw, exactly
-        for normal residuals, with a relative error below 1e-3 for Student-t ones.
+        for normal residuals, with a relative error below 1e-3 for other families.
 
         Parameters
         ----------
@@ -166,7 +204,8 @@ class Predicting(Fitted):
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            Higher is better; y in other units shifts it by a constant.
+            Higher is better; y in other units shifts it by a constant. Of whole numbers log
+            probabilities, those of a share being of one trial.
 
         See Also
         --------
@@ -178,7 +217,7 @@ class Predicting(Fitted):
         cross-validation and WAIC. Statistics and Computing 27. doi:10.1007/s11222-016-9696-4
         """
         predictors, codes, _ = self._rows(X)
-        observed = check_observed(y, len(predictors))
+        observed = self._observed(y, len(predictors))
         return scoring.log_predictive_density(self._posterior, predictors, codes, observed)
 
     def joint_log_density(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -195,7 +234,7 @@ class Predicting(Fitted):
         y : array-like of shape (n_samples,)
             What was observed.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight 2 is the same as the row given twice.
+            Weight 2 is the same as the row given twice; the trials of a share.
 
         Returns
         -------
@@ -209,7 +248,7 @@ class Predicting(Fitted):
         Notes
         -----
         Given a posterior draw, new effects are integrated out exactly for normal residuals, and by
-        importance sampling, without bias, for Student-t ones. For very many rows a mean over draws
+        importance sampling, without bias, for other families. For very many rows a mean over draws
         is dominated by few of them: score one group at a time, as cross-validation does.
         """
         predictors, codes, columns = self._rows(X)
@@ -218,7 +257,7 @@ class Predicting(Fitted):
             predictors,
             codes,
             self._spec.groups.new_levels(columns, codes),
-            check_observed(y, len(predictors)),
+            self._observed(y, len(predictors)),
             check_weight(sample_weight, predictors),
         )
 
@@ -226,7 +265,8 @@ class Predicting(Fitted):
         """Continuous ranked probability score of each row: E|Y - y| - E|Y - Y'| / 2.
 
         Y and Y' are independent new observations of the row. For a forecast without any spread it
-        is the absolute error, which it generalises.
+        is the absolute error, which it generalises. For a yes or no it is Brier's score, the square
+        of what is missing to the probability of what was observed.
 
         Parameters
         ----------
@@ -246,5 +286,5 @@ class Predicting(Fitted):
         Journal of the American Statistical Association 102. doi:10.1198/016214506000001437
         """
         predictors, codes, _ = self._rows(X)
-        observed = check_observed(y, len(predictors))
+        observed = self._observed(y, len(predictors))
         return scoring.crps(self._posterior, predictors, codes, observed)

@@ -28,9 +28,9 @@ def reach_whole(rises: Function, rate: Function, target: float, start: float) ->
         step = _newton(target - value, rate(y), 2 * (y + 1))
         y = float(np.floor(y + step) if step > 0 else np.ceil(y + step))
         y = min(max(y, low + 1), high - 1) if np.isfinite(high) else max(y, low + 1)
-        if n % _BISECT_EVERY == 0 and np.isfinite(high):
-            y = float(np.floor(0.5 * (low + high)))
-    return high
+        if n % _BISECT_EVERY == 0:
+            y = float(np.floor(0.5 * (low + min(high, 4 * low + 9))))
+    return high + 0.0  # not -0.0
 
 
 def reach_positive(rises: Function, rate: Function, target: float, start: float) -> float:
@@ -44,7 +44,7 @@ def reach_positive(rises: Function, rate: Function, target: float, start: float)
         if abs(step) < _THERE or high - low < _THERE:
             break
         known = np.isfinite(low) and np.isfinite(high)
-        if not low < x + step < high or (known and n % _BISECT_EVERY == 0):
+        if not low < x + step < high or n % _BISECT_EVERY == 0:
             step = 0.5 * (low + high) - x if known else np.copysign(_FARTHEST, target - value)
         x += step
     return float(np.exp(x))

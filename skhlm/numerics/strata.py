@@ -17,4 +17,5 @@ def stratified(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 
 def golden(n: int) -> Floats:
     """Multiples of the golden ratio, modulo 1: any run of neighbours is spread evenly, (n,)."""
-    return (0.5 + np.arange(n) * GOLDEN) % 1
+    share: Floats = (0.5 + np.arange(n) * GOLDEN) % 1
+    return share

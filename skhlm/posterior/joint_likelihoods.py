@@ -181,7 +181,9 @@ class LinkLikelihood(Likelihood):
         return v + step
 
     def _integrand(self, B: Floats, v: Floats) -> Floats:
-        return self.log_density(np.einsum("smq,sq->sm", B, v)) - 0.5 * (v**2).sum(axis=1)
+        density: Floats = self.log_density(np.einsum("smq,sq->sm", B, v))
+        density -= 0.5 * np.square(v).sum(axis=1)
+        return density
 
 
 def _normal_points(n_draws: int, q: int, rng: np.random.Generator) -> Floats:

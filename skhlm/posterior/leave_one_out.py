@@ -202,7 +202,7 @@ def leave_one_out(
     """
     r_eff = relative_efficiency(posterior, rows)
     units = _units(rows, whole=posterior.family.is_discrete and bool((rows.y % 1).any()))
-    X, codes, y = (values[units.row] for values in (rows.X, rows.codes[rows.cell], rows.y))
+    X, codes, y = rows.X[units.row], rows.codes[rows.cell[units.row]], rows.y[units.row]
     constant = posterior.outcome.log_constant(y, units.size)
     values = np.empty((len(y), 3))
     for chosen, log_p in log_likelihood(posterior, X, codes, y, width=8):

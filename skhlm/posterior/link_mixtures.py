@@ -25,7 +25,11 @@ from skhlm.posterior.new_effects import log_integral
 _MIN_COMPONENTS = 2**14  # of the sample of draws and new effects
 _PILOT = 256  # of them, which find where to look with all
 _EVERY = 64  # whole numbers up to which the score looks at each
-_TAIL, _CELLS = 1e-5, 32  # elsewhere: probabilities beyond its points, and how many there are
+_TAIL, _CELLS, _OUTER = (
+    1e-5,
+    32,
+    17,
+)  # elsewhere: probabilities beyond its points, and how many there are
 _REACH, _STEP = 6.5, 0.7  # of the trapezoidal rule over a new effect
 
 
@@ -97,12 +101,13 @@ class LinkMixture(Outcomes):
             step = min(_STEP, 1 / widest)
             z = np.arange(-_REACH, _REACH + 2 * widest + step, step)
             weight = np.exp(-0.5 * z**2)
-        mean = square = 0.0
+        moments = np.zeros(2)
         for at, share in zip(z, weight / weight.sum(), strict=True):
             mu = self.family.link.inverse(eta + at * sd)
             within = self.family.variance(eta + at * sd, self.auxiliary)
             with np.errstate(over="ignore"):
-                mean, square = mean + share * mu.mean(), square + share * (mu**2 + within).mean()
+                moments += share * mu.mean(), share * (mu**2 + within).mean()
+        mean, square = moments.tolist()
         return max(square - mean**2, 0.0)
 
     def _row(self, i: int) -> _Row:
@@ -140,7 +145,7 @@ class _Row:
         """Where the distribution function reaches p."""
         reach = reach_whole if self.family.is_discrete else reach_positive
         pilot = self._pilot()
-        start = float(self.family.link.inverse(np.median(pilot.eta)))
+        start = float(self.family.link.inverse(np.asarray(np.median(pilot.eta))))
         start = reach(pilot.cdf, pilot.density, p, start)
         return reach(self.cdf, self.density, p, start)
 
@@ -167,16 +172,13 @@ class _Row:
         """The score where F is straight between points (m,) with F ``at`` them."""
         width = np.diff(points)
         level, rise = at[:-1] - (points[:-1] >= y), np.diff(at)
-        first, second = 0.5, 1 / 3  # mean of the share of a cell that is passed, and of its square
-        if self.family.is_discrete:
-            first = 0.5 * (1 - 1 / width)
-            second = (1 - 1 / width) * (2 - 1 / width) / 6
+        gap = 1 / width if self.family.is_discrete else np.zeros(len(width))
+        first, second = (1 - gap) / 2, (1 - gap) * (2 - gap) / 6  # mean way into a cell, its square
         return float((width * (level**2 + 2 * level * rise * first + rise**2 * second)).sum())
 
     def _points(self, y: float) -> Floats:
         """Increasing points (m,) that reach into both tails; y is one of them."""
         pilot, whole = self._pilot(), self.family.is_discrete
-        u = golden(len(pilot.eta))[np.argsort(np.argsort(pilot.eta))]
         ends = [
             self.family.quantile(np.array([p]), pilot.eta, pilot.auxiliary)
             for p in (_TAIL, 1 - _TAIL)
@@ -184,10 +186,17 @@ class _Row:
         low, high = ends[0].min(), ends[1].max()
         if whole and high - low <= _EVERY:
             return np.arange(min(low, y), max(high, y) + 2)
-        typical = self.family.quantile(u, pilot.eta, pilot.auxiliary)
-        inner = np.quantile(typical, np.linspace(0, 1, _CELLS + 1))
+        order = np.argsort(pilot.eta, kind="stable")
+        u = golden(len(order) * -(-_PILOT // len(order))).reshape(len(order), -1).T
+        aux = {name: values[order] for name, values in pilot.auxiliary.items()}
+        typical = self.family.quantile(u, pilot.eta[order], aux)
+        inner = np.quantile(typical, np.sin(np.linspace(0, np.pi / 2, _CELLS + 1)) ** 2)
         points = np.r_[
-            np.linspace(low, inner[0], 9), inner, np.linspace(inner[-1], high, 9), y, y + 1
+            np.linspace(low, inner[0], _OUTER),
+            inner,
+            np.linspace(inner[-1], high, _OUTER),
+            y,
+            y + 1,
         ]
         return np.unique(np.floor(points) if whole else points)
 

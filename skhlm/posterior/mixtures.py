@@ -130,7 +130,8 @@ class Mixture(Distribution):
 
     def cdf(self, y: Floats) -> Floats:
         """Probability of at most y (b,), where there is a density: (b,)."""
-        return self._normals().tail(y, -1.0)[0]
+        probability: Floats = self._normals().tail(y, -1.0)[0]
+        return probability
 
     def _smooth_quantiles(self, probabilities: Sequence[float]) -> Floats:
         """Where the distribution functions of densities reach probabilities, (b, q)."""

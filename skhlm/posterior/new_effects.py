@@ -26,49 +26,31 @@ def log_integral(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Flo
 
     Off by less than 1e-3 up to a standard deviation of 10.
     """
-    at, v = y[:, None], np.maximum(variance, np.finfo(np.float64).tiny)
-    mode = _mode(family, aux, at, eta, v)
-    width = 1 / np.sqrt(np.maximum(family.curvature(at, eta + mode, aux), 0) + 1 / v)
     result = np.empty(eta.shape)
-    for i, points in enumerate(_n_points(variance).tolist()):
-        row = slice(i, i + 1)
-        result[row] = _about_mode(
-            family, aux, y[row, None], eta[row], v[row], mode[row], width[row], points
-        )
+    for i, at in enumerate(y):
+        result[i] = _of_row(family, aux, at[None], eta[i], variance[i])
     return result
 
 
-def _n_points(variance: Floats) -> np.typing.NDArray[np.int64]:
-    """How many points each row needs, (b,)."""
-    points = _POINTS + _PER_SD * np.sqrt(variance.max(axis=1))
-    return np.ceil(np.minimum(points, _MOST)).astype(np.int64)
-
-
-def _about_mode(
-    family: Family,
-    aux: Aux,
-    y: Floats,
-    eta: Floats,
-    v: Floats,
-    mode: Floats,
-    width: Floats,
-    n_points: int,
-) -> Floats:
-    """The sum over points about the mode, relative to it."""
-    t = np.linspace(-_REACH, _REACH, n_points)
+def _of_row(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Floats) -> Floats:
+    """The same for one row, (S,), with y (1,)."""
+    v = np.maximum(variance, np.finfo(np.float64).tiny)
+    mode = _mode(family, aux, y, eta, v)
+    width = 1 / np.sqrt(np.maximum(family.curvature(y, eta + mode, aux), 0) + 1 / v)
     top = family.log_density(y, eta + mode, aux) - 0.5 * mode**2 / v
+    n_points = min(np.ceil(_POINTS + _PER_SD * np.sqrt(variance.max())), _MOST)
+    t = np.linspace(-_REACH, _REACH, int(n_points))
     total = np.zeros(eta.shape)
     for z, weight in zip(np.sinh(_BEND * t) / _BEND, np.cosh(_BEND * t), strict=True):
         u = mode + z * width
         with np.errstate(over="ignore"):
             total += weight * np.exp(family.log_density(y, eta + u, aux) - 0.5 * u**2 / v - top)
-    scale = (t[1] - t[0]) * width / np.sqrt(2 * np.pi * v)
-    log_total: Floats = top + np.log(total * scale)
+    log_total: Floats = top + np.log(total * (t[1] - t[0]) * width / np.sqrt(2 * np.pi * v))
     return log_total
 
 
 def _mode(family: Family, aux: Aux, y: Floats, eta: Floats, v: Floats) -> Floats:
-    """Where log p(y | eta + u) - u^2 / 2 v is largest: Newton's method inside a bracket, (b, S)."""
+    """Where log p(y | eta + u) - u^2 / 2 v is largest: Newton's method inside a bracket, (S,)."""
     u = np.zeros(eta.shape)
     low, high = np.full(eta.shape, -np.inf), np.full(eta.shape, np.inf)
     for n in range(1, _MAX_STEPS):

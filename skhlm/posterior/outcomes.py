@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.families import Family, LocationFamily
+from skhlm.families import Family, LinkFamily, LocationFamily
 from skhlm.families.residuals import Residuals
 from skhlm.numerics.strata import stratified
 from skhlm.posterior.joint_likelihoods import Likelihood, LinkLikelihood, ResidualLikelihood
@@ -64,7 +64,9 @@ def outcome_of(family: Family, auxiliary: Mapping[str, Floats]) -> Outcome:
     """The distribution of the outcome in each draw of the family's parameters."""
     if isinstance(family, LocationFamily):
         return ResidualOutcome(dict(auxiliary), family)
-    return LinkOutcome(dict(auxiliary), family)
+    if isinstance(family, LinkFamily):
+        return LinkOutcome(dict(auxiliary), family)
+    raise TypeError(f"{type(family).__name__} has neither residuals nor a curved mean.")
 
 
 def residuals_of(outcome: Outcome) -> ResidualOutcome:
@@ -173,7 +175,7 @@ class ResidualOutcomes(Outcomes):
 class LinkOutcome(Outcome):
     """Drawn about a mean that is the inverse of a link at eta."""
 
-    family: Family
+    family: LinkFamily
 
     @property
     def error_variance(self) -> float:

@@ -6,6 +6,7 @@ row's values do not depend on the other rows, but for joint draws, which are of 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -14,10 +15,12 @@ import numpy as np
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.links import Link
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
+from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
+_ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
 
 Kind = Literal["outcome", "mean", "link"]
@@ -33,6 +36,34 @@ def expected_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     if posterior.family.link.linear:
         return linear_predictor(posterior, X, codes)
     return _mean_over_draws(posterior, X, codes)
+
+
+def warn_of_few_draws(posterior: Posterior, X: Floats, codes: Ints) -> None:
+    """Warn where expected values of new levels are decided by the few largest draws of tau.
+
+    The mean of exp(effect) is exp(v / 2), which need not have a mean over the posterior of v.
+    Looked at are some rows with new levels, by Pareto k of their means in each draw.
+    """
+    new = np.flatnonzero((codes == NEW).any(axis=1))
+    if posterior.family.link.linear or posterior.mode is not None or not len(new):
+        return
+    some = new[np.unique(np.linspace(0, len(new) - 1, _ROWS_LOOKED_AT).astype(np.int64))]
+    for rows, eta in draws_of_eta(posterior, X[some], without_new(codes[some]), width=4):
+        variance = variance_of_new(
+            posterior, posterior.units.centred(X[some[rows]]), codes[some[rows]]
+        )
+        mean = posterior.family.link.mean_over_normal(eta, variance)
+        k = float(smooth(np.log(mean)).pareto_k.max())
+        if k_threshold(posterior.n_draws) < k < np.inf:
+            warnings.warn(
+                f"Expected values of levels that fit has not seen rest on a few draws (Pareto k "
+                f"{k:.2f}): the mean over what such levels may be hardly exists. Take "
+                "predict(kind='typical'), or predict_quantiles; or give tau a prior with less "
+                "weight on large values.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def linear_predictor(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
@@ -82,7 +113,7 @@ def _means_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
 
 
 def _linear(Z: Floats, beta: Floats, eta: Floats, term: Floats) -> None:
-    """eta = z' beta (b, S), in place, of rows that share beta (K, S); the sums of `Coefficients`."""
+    """Z' beta of rows that share beta (K, S), into ``eta`` (b, S): the sums of `Coefficients`."""
     eta[:] = 0.0
     for z, coefficient in zip(Z.T, beta, strict=False):
         np.multiply(z[:, None], coefficient, out=term)
@@ -192,11 +223,9 @@ def distribution_of(
     variance = variance_of_new(posterior, posterior.units.centred(X), codes)
     if kind == "outcome":
         return posterior.outcome.at(known, variance)
-    return (
-        posterior.outcome.mean_at(known, variance)
-        if kind == "mean"
-        else Mixture(known, variance, None)
-    )
+    if kind == "mean":
+        return posterior.outcome.mean_at(known, variance)
+    return Mixture(known, variance, None)
 
 
 def outcomes(posterior: Posterior, X: Floats, codes: Ints) -> Iterator[tuple[Ints, Outcomes]]:

@@ -10,10 +10,9 @@ from skhlm.draws import Draws
 from skhlm.inputs.design import Units
 from skhlm.posterior import NEW, Posterior
 from skhlm.posterior.joint_density import joint_log_density
+from skhlm.posterior.scores import crps_of_draws, crps_of_normals
 from skhlm.posterior.scoring import (
     crps,
-    crps_of_draws,
-    crps_of_normals,
     crps_of_student_t,
     inside,
     interval_score,
