@@ -163,6 +163,17 @@ def test_the_model_finds_what_made_the_data():
     assert np.corrcoef(found, effect)[0, 1] > 0.9
 
 
+def test_scores_read_labels(model, rows):
+    X, y = rows
+    p = model.predict_proba(X)[:, 1]
+    expected = np.log(np.where(y == "yes", p, 1 - p))
+    np.testing.assert_allclose(model.log_predictive_density(X, y), expected, rtol=1e-9)
+    np.testing.assert_allclose(model.crps(X, y), ((y == "yes") - p) ** 2, rtol=1e-9, atol=1e-12)
+    assert model.joint_log_density(X, y) < 0
+    with pytest.raises(ValueError, match="'maybe', which is no class of the model"):
+        model.log_predictive_density(X[:1], ["maybe"])
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 LABELS = {
