@@ -2,6 +2,7 @@
 
 from skhlm._version import __version__
 from skhlm.baselines import PooledRegressor, UnpooledRegressor
+from skhlm.classifier import HLMClassifier
 from skhlm.comparison import compare
 from skhlm.displays import (
     CoverageDisplay,
@@ -21,6 +22,7 @@ from skhlm.selection import column_importance
 __all__ = [
     "CoverageDisplay",
     "GroupEffectsDisplay",
+    "HLMClassifier",
     "HLMRegressor",
     "PooledRegressor",
     "PosteriorPredictiveDisplay",

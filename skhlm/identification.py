@@ -25,6 +25,8 @@ CONDITION_NOTE = 30.0
 FREEDOM_WARN = 3.0
 LEVELS_NOTE = 5
 BETWEEN_NOTE, BETWEEN_WARN = 2, 1
+BOUND_NOTE = 0.2  # of the levels
+WHOLE = 1e-6  # of a number of successes
 EXACT_WARN = 1e-6  # residual sd over sd(y)
 ROUNDING_WARN = 1e-6  # distance of neighbouring floats over sd
 SHARE_WARN = 0.5
@@ -44,6 +46,8 @@ SEVERE = (
     "factors alike",
     "distinct outcomes",
     "exact fit",
+    "separation",
+    "trials",
 )
 
 
@@ -84,7 +88,8 @@ def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> tupl
 
     Severe is what no further draws and no small change of the data would mend: constant or
     collinear predictors, a factor with a single level or with one row in every level, two factors
-    that split the rows alike, an outcome that never changes, or that is among the predictors.
+    that split the rows alike, an outcome that never changes, or that is among the predictors or
+    told by one of them without exception, shares of successes without the number of trials.
 
     Parameters
     ----------
@@ -120,7 +125,27 @@ class _Data:
 
     @cached_property
     def has_intercept(self) -> bool:
-        return len(self.labels.coefficients) > len(self.rows.X.T)
+        return len(self.labels.coefficients) > len(self.X.T)
+
+    @property
+    def X(self) -> Floats:
+        """Predictors (N, p), without the offset."""
+        return self.rows.X[:, : len(self.units.x_center)]
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the outcome has a scale of its own, and residuals: a family of any number."""
+        return self.problem.family.scales_outcome
+
+    @cached_property
+    def bounds(self) -> tuple[Bools, Bools]:
+        """Rows whose outcome is at the least or at the largest expected one, (N,) each.
+
+        With such rows alone a coefficient may be infinite.
+        """
+        inverse = self.problem.family.link.inverse
+        lowest, highest = inverse(np.array(-np.inf)), inverse(np.array(np.inf))
+        return self.rows.y == lowest, self.rows.y == highest
 
     @cached_property
     def predictor_names(self) -> tuple[str, ...]:
@@ -144,18 +169,18 @@ class _Data:
     @cached_property
     def constant(self) -> Bools:
         """Predictors that never change, (p,)."""
-        return np.array([is_constant(x) for x in self.rows.X.T], dtype=np.bool_)
+        return np.array([is_constant(x) for x in self.X.T], dtype=np.bool_)
 
     @cached_property
     def redundant(self) -> Bools:
         """Constant predictors that the intercept, or nothing at all, can stand for, (p,)."""
-        nothing: Bools = self.rows.X[0] == 0
+        nothing: Bools = self.X[0] == 0
         return self.constant & (self.has_intercept | nothing)
 
     @cached_property
     def standardised(self) -> Floats:
         """Predictors that change, centred beside an intercept, with mean square 1: (N, q)."""
-        X = self.rows.X[:, ~self.redundant]
+        X = self.X[:, ~self.redundant]
         if self.has_intercept:
             X = X - X[0]
             X = X - self.share @ X
@@ -255,8 +280,8 @@ def _degrees_of_freedom(data: _Data) -> Check:
     K = len(data.labels.coefficients)
     advice = (
         f"There are {K} population-level coefficients and only {data.n:g} rows (the sum of the "
-        "weights): the residual scale and some coefficients follow their priors. Use fewer "
-        "predictors or tighter priors; give weights that count rows."
+        f"weights): {'the residual scale and ' * data.is_scaled}some coefficients follow their "
+        "priors. Use fewer predictors or tighter priors; give weights that count rows."
     )
     few = data.freedom < FREEDOM_WARN
     return judge("degrees of freedom", data.freedom, FREEDOM_WARN, _OURS, advice, warns=few)
@@ -299,13 +324,30 @@ def _single_level(data: _Data) -> Check:
 def _one_row_a_level(data: _Data) -> Check:
     most = {g: int(np.bincount(data.level(g)).max()) for g in data.varies_by_intercept}
     names = [data.factor(g) for g, rows in most.items() if rows == 1 and data.n > 1]
+    rest = _what_levels_compete_with(data)
     advice = (
         f"Every level of these grouping factors has one distinct row: {listed(names)}. Their "
-        "effects and the residuals are not identified apart, only the sum of their variances is: "
-        "leave the factors out of groups, or give a tighter prior for sigma."
+        f"effects and {rest}: leave the factors out of groups, or give a tighter prior for "
+        f"{data.problem.family.auxiliary[0].name if data.problem.family.auxiliary else 'tau'}."
     )
     smallest = min(most.values(), default=np.nan)
-    return judge("rows in a level", smallest, 2, _LME4, advice, warns=bool(names))
+    found = bool(names and rest)
+    return judge("rows in a level", smallest, 2, _LME4, advice, warns=found)
+
+
+def _what_levels_compete_with(data: _Data) -> str:
+    """What effects of levels of one row cannot be told from; nothing in counts and of many trials.
+
+    There the variance of a row is known, and effects of rows are what exceeds it.
+    """
+    if data.is_scaled:
+        return "the residuals are not identified apart, only the sum of their variances is"
+    if names := [parameter.name for parameter in data.problem.family.auxiliary]:
+        return f"{names[0]} are hardly told apart, as both widen the distribution of a row"
+    low, high = data.bounds
+    if (low | high).all() and high.any() and data.rows.weight.max() <= 1:
+        return "what is left to chance in a single yes or no are not identified apart"
+    return ""
 
 
 def _alike(data: _Data) -> Check:
@@ -330,7 +372,7 @@ def _between_levels(data: _Data) -> Check:
     spare, found = [np.nan], []
     for g in data.varies_by_intercept:
         J = data.problem.n_levels[g]
-        fixed = _constant_within(data.rows, g, J) & ~data.constant
+        fixed = _constant_within(data.X, data.rows, g, J) & ~data.constant
         if J > 1 and fixed.any():
             spare.append(J - 1 - int(fixed.sum()))
             if spare[-1] < BETWEEN_NOTE:
@@ -348,13 +390,13 @@ def _between_levels(data: _Data) -> Check:
     )
 
 
-def _constant_within(rows: Rows, g: int, n_levels: int) -> Bools:
-    """Whether each predictor is constant within every level of factor g, (p,)."""
+def _constant_within(X: Floats, rows: Rows, g: int, n_levels: int) -> Bools:
+    """Whether each predictor, X (N, p), is constant within every level of factor g, (p,)."""
     cells = np.searchsorted(rows.cell, np.arange(len(rows.codes)))
     order = np.argsort(rows.codes[:, g], kind="stable")
     levels = np.searchsorted(rows.codes[order, g], np.arange(n_levels))
     low, high = (
-        extreme.reduceat(extreme.reduceat(rows.X, cells, axis=0)[order], levels, axis=0)
+        extreme.reduceat(extreme.reduceat(X, cells, axis=0)[order], levels, axis=0)
         for extreme in (np.minimum, np.maximum)
     )
     same: Bools = (low == high).all(axis=0)
@@ -366,10 +408,14 @@ def _constant_within(rows: Rows, g: int, n_levels: int) -> Bools:
 
 def _about_scales(data: _Data) -> Iterator[Check]:
     """Is the outcome one to learn from, and do numbers and priors fit each other?"""
-    columns = dict(zip(data.predictor_names, data.rows.X.T, strict=True)) | {"y": data.rows.y}
+    columns = dict(zip(data.predictor_names, data.X.T, strict=True))
+    columns |= {"y": data.rows.y} if data.is_scaled else {}
     changing = {name: x for name, x in columns.items() if not is_constant(x)}
     yield _distinct_outcomes(data)
     yield _exact_fit(data)
+    yield _separation(data)
+    yield _levels_at_a_bound(data)
+    yield _trials(data)
     yield _lost_digits(data, changing)
     yield _dominant_row(data, changing)
     yield _dominant_weight(data)
@@ -377,18 +423,29 @@ def _about_scales(data: _Data) -> Iterator[Check]:
 
 
 def _distinct_outcomes(data: _Data) -> Check:
-    count = 1 if is_constant(data.rows.y) else len(np.unique(data.rows.y))
+    y = data.rows.y
+    count = 1 if is_constant(y) else len(np.unique(y))
+    if data.is_scaled:
+        one, two = count == 1, count == 2 and data.n >= FEW_ROWS
+        consequence = "there is no variation to explain, and the residual scale goes to zero"
+    else:  # three events in each row are as good as any
+        one, two = bool(data.bounds[0].all() or data.bounds[1].all()), False
+        consequence = (
+            "how far it is from where it may be the prior says, and the other coefficients"
+        )
     advice = (
-        f"y is {data.rows.y[0]:g} in every row: there is no variation to explain, and the residual "
-        "scale goes to zero. Check which column is the outcome."
+        f"y is {y[0]:g} in every row: {consequence}. Check which column is the outcome."
+        if one
+        else f"y has two values, {y.min():g} and {y.max():g}: HLMClassifier models which of them a "
+        "row has, whose probability stays between 0 and 1."
     )
-    return judge("distinct outcomes", count, 2, _OURS, advice, warns=count == 1)
+    return judge("distinct outcomes", count, 2, _OURS, advice, notes=two, warns=one)
 
 
 def _exact_fit(data: _Data) -> Check:
     """Smallest residual sd over sd(y) of least squares, pooled and within cells."""
     ratio = np.nan
-    if not is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
+    if data.is_scaled and not is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
         ratio = min(_residual(data, data.standardised, data.outcome), _residual_in_cells(data))
     advice = (
         f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd(y)): is y, or what "
@@ -418,6 +475,83 @@ def _residual_in_cells(data: _Data) -> float:
     return _residual(data, inside[:, :-1], inside[:, -1])
 
 
+def _separation(data: _Data) -> Check:
+    """Predictors by which outcomes at a bound are told from the others without exception.
+
+    All of them by a threshold, or, to be noted, those on one side of it.
+    """
+    every, some = ([], []) if data.is_scaled else _separating(data)
+    advice = (
+        f"These predictors tell without exception where y is {_bound_words(data)}: "
+        f"{listed(every or some)}. The data would have their coefficients infinite, and the prior "
+        "alone says how large they are: is one of them known only after the outcome? If not, give "
+        "kappa a prior that you believe, or leave them out."
+    )
+    count = np.nan if data.is_scaled else len(every) + len(some)
+    return judge("separation", count, 0, _OURS, advice, notes=bool(some), warns=bool(every))
+
+
+def _separating(data: _Data) -> tuple[list[str], list[str]]:
+    """Predictors with a threshold that all rows keep to, and those where some are on it.
+
+    Counts above zero must all be on it, as they hold the slope otherwise.
+    """
+    low, high = data.bounds
+    up, down = data.X[~low], data.X[~high]  # rows that pull eta up, or down
+    if not (len(up) and len(down) and data.has_intercept):
+        return [], []
+    above = (down.max(axis=0) <= up.min(axis=0)) | (up.max(axis=0) <= down.min(axis=0))
+    apart = (down.max(axis=0) < up.min(axis=0)) | (up.max(axis=0) < down.min(axis=0))
+    if not high.any():
+        ends = (up[0] == down.max(axis=0)) | (up[0] == down.min(axis=0))
+        above = (np.ptp(up, axis=0) == 0) & ends
+    names = data.predictor_names
+    return _chosen(names, apart), _chosen(names, above & ~apart & ~data.constant)
+
+
+def _levels_at_a_bound(data: _Data) -> Check:
+    """Share of a factor's levels with outcomes at one bound alone, at its largest."""
+    shares, found = [np.nan], []
+    for g in [] if data.is_scaled else data.varies_by_intercept:
+        J, level = data.problem.n_levels[g], data.level(g)
+        sizes = np.bincount(level, minlength=J)
+        extreme = sum(
+            int((np.bincount(level[at], minlength=J) == sizes).sum()) for at in data.bounds
+        )
+        shares.append(extreme / J)
+        if shares[-1] > BOUND_NOTE:
+            found.append(f"{data.factor(g)} ({extreme} of {J})")
+    advice = (
+        f"y is {_bound_words(data)} in every row of many levels: {', '.join(found)}. How far from "
+        "the others these are the rows do not say, and tau follows its prior on that side: "
+        "compare priors={'tau': ...}."
+    )
+    worst = float(np.nanmax(shares)) if len(shares) > 1 else np.nan
+    return judge("levels without variation", worst, BOUND_NOTE, _OURS, advice, notes=bool(found))
+
+
+def _bound_words(data: _Data) -> str:
+    """Outcomes at which coefficients may be infinite."""
+    return "0 or 1" if data.bounds[1].any() else "0"
+
+
+def _trials(data: _Data) -> Check:
+    """Rows that are shares of a number of trials that cannot have been theirs."""
+    rows, count = data.rows, np.nan
+    if data.problem.family.is_discrete:
+        y = rows.y[rows.given] if len(rows.given) else rows.y
+        weight = rows.given_weight if len(rows.given) else rows.weight
+        successes = y * weight
+        broken = np.abs(successes - np.rint(successes)) > WHOLE * np.maximum(successes, 1)
+        count = int((broken & (y % 1 != 0) & (weight % 1 == 0)).sum())
+    advice = (
+        f"In {count} rows y is a share that the number of trials, which is sample_weight (1 where "
+        "none is given), cannot have: y times trials is no whole number. Give the trials, on which "
+        "the width of all intervals depends."
+    )
+    return judge("trials", count, 0, _OURS, advice, warns=count > 0)
+
+
 def _lost_digits(data: _Data, columns: dict[str, Floats]) -> Check:
     """Distance of neighbouring floats at the largest value, over the sd."""
     loss = {x: float(np.spacing(np.abs(v).max())) / _sd(data, v) for x, v in columns.items()}
@@ -441,7 +575,7 @@ def _dominant_row(data: _Data, columns: dict[str, Floats]) -> Check:
     advice = (
         f"One row has most of the variance of {', '.join(bad)}: check it. Scaled by their sd, the "
         "other rows are nearly equal, and a coefficient may rest on this row alone. "
-        "family='student_t' bears outliers of y, but not of predictors."
+        "family='student_t' bears outliers of y, but none bears those of predictors."
     )
     worst = max(shares.values(), default=np.nan)
     return judge("share of one row", worst, SHARE_WARN, _OURS, advice, warns=bool(bad))
@@ -460,13 +594,15 @@ def _dominant_weight(data: _Data) -> Check:
 
 def _prior_scales(data: _Data) -> Check:
     """How many times wider or narrower than the data suggest the most misplaced prior is."""
-    ratios = dict(_prior_ratios(data)) if not is_constant(data.rows.y) else {}
+    known = not (data.is_scaled and is_constant(data.rows.y))
+    ratios = dict(_prior_ratios(data)) if known else {}
     misfit = {name: max(ratio, 1 / ratio) for name, ratio in ratios.items()}
     bad = [f"{name} ({ratios[name]:.2g})" for name, off in misfit.items() if off > PRIOR_WARN]
+    unit = "sd(y)" if data.is_scaled else f"the {data.problem.family.link.name} of y's mean"
     advice = (
         f"These priors are far from the scale of the data (prior's scale over the data's): "
-        f"{', '.join(bad)}. With autoscale=True priors are in units of sd(y) and sd(y)/sd(x); with "
-        "autoscale=False in the units of the data: give priors to suit, or autoscale."
+        f"{', '.join(bad)}. With autoscale=True priors are in units of {unit} and {unit}/sd(x); "
+        "with autoscale=False in the units of the data: give priors to suit, or autoscale."
     )
     worst = max(misfit.values(), default=np.nan)
     return judge("scale of priors", worst, PRIOR_WARN, _OURS, advice, warns=bool(bad))
@@ -476,11 +612,12 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
     """|loc| + scale of each prior over the size that the data suggest for the parameter.
 
     Sizes are sd(y) for sigma and tau of an intercept, sd(y)/sd(x_k) for slopes and their tau, and
-    |mean(y)| + sd(y) for kappa of the intercept.
+    |mean(y)| + sd(y) for kappa of the intercept. Where a link stands between, sd(y) is 1, and
+    mean(y) where the family has its centre.
     """
     problem, priors, labels = data.problem, data.problem.priors, data.labels.where_fitted
-    y, X = data.units.outcome(data.rows.y), data.units.predictors(data.rows.X)
-    sd_y = _sd(data, y)
+    mean, sd_y = _size_of_outcome(data)
+    X = data.units.predictors(data.rows.X)
     sd_x = np.array([_sd(data, x) for x in X.T])
     sd_x[np.r_[[True] * data.has_intercept, data.constant].astype(bool)] = 1.0
     suggested = sd_y / sd_x
@@ -490,13 +627,23 @@ def _prior_ratios(data: _Data) -> Iterator[tuple[str, float]]:
             yield parameter.name, float(_reach(prior)[0] / sd_y)
     typical = suggested.copy()
     if data.has_intercept:
-        typical[0] += abs(float(data.share @ y))
+        typical[0] += abs(mean)
     for name, ratio in zip(labels.coefficients, _reach(priors.kappa) / typical, strict=True):
         yield f"kappa[{name}]", float(ratio)
     for g, columns in enumerate(problem.varying):
         ratios = _reach(priors.tau[g]) / suggested[columns]
         for name, ratio in zip(labels.varying_names(g), ratios, strict=True):
             yield f"tau[{data.factor(g)}, {name}]", float(ratio)
+
+
+def _size_of_outcome(data: _Data) -> tuple[float, float]:
+    """Mean and sd of what the coefficients add up to, in the model's units."""
+    rows, units = data.rows, data.units
+    if data.is_scaled:
+        y = units.outcome(rows.y)
+        return float(data.share @ y), _sd(data, y)
+    offset = units.offset(rows.X)
+    return data.problem.family.centre(rows.y, rows.weight, offset), 1.0
 
 
 def _reach(prior: LocationScale) -> Floats:

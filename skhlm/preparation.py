@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skhlm._typing import Floats, Ints
 from skhlm.engine import Problem
-from skhlm.families import Evidence, Family, LocationFamily, find_family
+from skhlm.families import Evidence, Family
+from skhlm.inputs.classes import Classes, check_labels
 from skhlm.inputs.columns import Columns, GroupColumn, listed, read_group_column
 from skhlm.inputs.design import (
     Ranges,
@@ -27,7 +28,9 @@ from skhlm.inputs.design import (
     settled,
 )
 from skhlm.inputs.frames import (
+    FitData,
     check_fit_data,
+    check_observed,
     check_predict_data,
     name_of_outcome,
     predictor_positions,
@@ -52,6 +55,8 @@ class ModelSpec:
     ``ranges``                         where the predictors were seen
     ``outcome_name``                   what y is called, if it is; None in older files
     ``priors``                         those of the fit, as they were given then
+    ``exposure``                       position in X of the column whose logarithm is the offset
+    ``classes``                        what zeros and ones of y stand for in a classifier
     =================  ==============  ===========================================================
     """
 
@@ -64,6 +69,13 @@ class ModelSpec:
     ranges: Ranges
     outcome_name: str | None = None
     priors: Any = None
+    exposure: int | None = None
+    classes: Classes | None = None
+
+    @property
+    def predictor_positions(self) -> list[int]:
+        """The columns of X that are predictors, (p,)."""
+        return predictor_positions(self.groups.hierarchies, self.columns, self.exposure)
 
     def build_priors(self, family: Family) -> Priors:
         """The priors of the fit, in the model's units, gaps filled in."""
@@ -77,9 +89,14 @@ class ModelSpec:
         )
 
     def read(self, model: BaseEstimator, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
-        """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
+        """Predictors (n, p), levels (n, G) and group columns of rows to predict.
+
+        Where there is an exposure, predictors are (n, p + 1): its logarithm is the last.
+        """
         _check_unseen(model)
-        predictors, columns = check_predict_data(model, X, self.columns, self.groups.hierarchies)
+        predictors, columns = check_predict_data(
+            model, X, self.columns, self.groups.hierarchies, self.exposure
+        )
         codes = self.groups.codes(columns, len(predictors))
         if (codes < 0).any():
             self.groups.warn_of_spellings(columns)
@@ -87,10 +104,19 @@ class ModelSpec:
             self.groups.check_seen(columns, codes)
         return predictors, codes, columns
 
+    def read_outcome(self, y: Any, n_rows: int) -> Floats:
+        """Observed outcomes (n,) of rows to be scored, classes as zeros and ones."""
+        if self.classes is None:
+            return check_observed(y, n_rows)
+        return self.classes.numbers(check_labels(y, n_rows))
+
     def as_given(self, predictors: Floats, codes: Ints) -> Any:
         """Rows of predictors (n, p) and levels (n, G) as an X that looks like that of fit."""
         X = np.empty((len(predictors), self.columns.n), dtype=object)
-        X[:, predictor_positions(self.groups.hierarchies, self.columns)] = predictors
+        kept = self.predictor_positions
+        X[:, kept] = predictors[:, : len(kept)]
+        if self.exposure is not None:
+            X[:, self.exposure] = np.exp(predictors[:, -1])
         values = self.labels.values(codes)
         for hierarchy in self.groups.hierarchies:
             for position, name in zip(hierarchy.columns, hierarchy.names, strict=True):
@@ -134,21 +160,29 @@ def _frame_of_levels(levels: Any) -> pd.DataFrame:
     return pd.DataFrame(list(levels))
 
 
-def prepare(
-    model: BaseEstimator, X: Any, y: Any, sample_weight: Any
-) -> tuple[Problem, ModelSpec, Rows]:
+@dataclass(frozen=True)
+class OutcomeRequest:
+    """Which outcome an estimator models: its family, whether it is a class, the exposure."""
+
+    family: Family
+    has_classes: bool = False
+    exposure: object = None
+
+
+def prepare(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, ModelSpec, Rows]:
     """Check the data against the model's parameters and learn everything that precedes sampling.
 
     The model learns the names of the columns, as scikit-learn has it, and is not changed else.
     Returns the problem in the model's units, what prediction has to remember, and the rows in
     canonical order and the user's units.
     """
-    data = check_fit_data(model, X, y, sample_weight, model.groups)
+    asked: OutcomeRequest = model._outcome_request
+    family = asked.family
+    data = check_fit_data(model, X, y, sample_weight, model.groups, **vars(asked))
     names = coefficient_names(data.predictor_names, fit_intercept=model.fit_intercept)
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
     groups = learn_groups(data.hierarchies, data.groups)
     groups.warn_of_twins(data.groups)
-    family = find_family(model.family)
     priors = build_priors(
         model.priors,
         columns=data.columns,
@@ -159,9 +193,7 @@ def prepare(
     )
     codes = groups.codes(data.groups, len(data.y))
     rows = canonical_rows(data.predictors, data.y, data.weight, codes)
-    units = learn_units(
-        rows, data.predictor_names, autoscale=model.autoscale, fit_intercept=model.fit_intercept
-    )
+    units = _units(rows, data, model, family)
     problem = Problem(
         evidence=_evidence(rows, units, family, priors),
         codes=rows.codes,
@@ -171,25 +203,42 @@ def prepare(
         covariance=model.covariance,
         priors=priors,
     )
-    labels = name_parameters(groups, names, varying, units)
     spec = ModelSpec(
         columns=data.columns,
         groups=groups,
-        labels=labels,
+        labels=name_parameters(groups, names, varying, units),
         units=units,
         level_weights=rows.level_weights(groups.n_levels),
         combinations=rows.codes,
-        ranges=learn_ranges(rows),
+        ranges=learn_ranges(rows, has_offset=units.has_offset),
         outcome_name=name_of_outcome(y),
         priors=_kept(model.priors),
+        exposure=data.exposure,
+        classes=data.classes,
     )
     return problem, spec, rows
 
 
-def _evidence(rows: Rows, units: Units, family: LocationFamily, priors: Priors) -> Evidence:
+def _units(rows: Rows, data: FitData, model: Any, family: Family) -> Units:
+    """From the user's units to those of the model."""
+    return learn_units(
+        rows,
+        data.predictor_names,
+        autoscale=model.autoscale,
+        fit_intercept=model.fit_intercept,
+        family=family,
+        has_offset=data.exposure is not None,
+    )
+
+
+def _evidence(rows: Rows, units: Units, family: Family, priors: Priors) -> Evidence:
     """What the likelihood sees of the rows, in the model's units."""
-    X, y = units.predictors(rows.X), units.outcome(settled(rows.y, units))
-    return family.evidence(X, y, rows.weight, rows.cell, len(rows.codes), priors.auxiliary)
+    X, cells = units.predictors(rows.X), (rows.cell, len(rows.codes))
+    if family.scales_outcome:
+        y = units.outcome(settled(rows.y, units))
+        return family.evidence(X, y, rows.weight, *cells, priors.auxiliary)
+    offset = units.offset(rows.X)
+    return family.evidence(X, rows.y, rows.weight, *cells, priors.auxiliary, offset)
 
 
 def _kept(priors: Any) -> Any:

@@ -1,51 +1,27 @@
-"""`HLMRegressor`: the door of the package. `fit` names the steps; the rooms do the work."""
+"""`HLMRegressor`: the door for outcomes that are numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import replace
-from functools import partial
 from numbers import Integral
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
-import joblib
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.base import RegressorMixin
+from sklearn.utils._param_validation import StrOptions
 
-from skhlm.diagnostics import diagnose, warn_unless_converged
-from skhlm.draws import Draws
-from skhlm.engine import (
-    Algorithm,
-    Covariance,
-    Earlier,
-    Problem,
-    SamplerSettings,
-    choose_settings,
-    infer,
-)
-from skhlm.families import AUXILIARY, FAMILIES
-from skhlm.identification import check_identification, warn_unless_identified
-from skhlm.inputs.labels import Labels
-from skhlm.methods.arguments import UNIT_INTERVAL
-from skhlm.methods.checking import Checking
-from skhlm.methods.continuation import continue_from
-from skhlm.methods.fitted import Fit
-from skhlm.methods.predicting import Predicting
-from skhlm.methods.reporting import Reporting
-from skhlm.posterior import Posterior, at_zero
-from skhlm.preparation import ModelSpec, prepare
-from skhlm.random_state import seed_of
-from skhlm.reports.pooling import learn_level_data
+from skhlm.engine import Algorithm, Covariance
+from skhlm.estimator import HierarchicalModel
+from skhlm.families import FAMILIES, find_family
+from skhlm.preparation import OutcomeRequest
 
 
-class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimator):
-    """Bayesian hierarchical (multilevel) linear regression with partial pooling.
+class HLMRegressor(RegressorMixin, HierarchicalModel):
+    """Bayesian hierarchical (multilevel) regression with partial pooling.
 
     The coefficients of a row are population-level coefficients plus one effect for the level of
     each grouping factor that the row belongs to,
 
-        y_i ~ student_t(nu, x_i' beta_i, sigma)  or  normal(x_i' beta_i, sigma),
+        y_i ~ family(eta_i),   eta_i = x_i' beta_i + log(exposure_i),
         beta_i = kappa + sum_g delta[g, level of row i],   delta[g, l] ~ normal(0, Sigma_g),
 
     and the data decide how far each group is pulled to the common value.
@@ -62,8 +38,19 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
         Coefficients that vary by group: a list holds names of predictors and "Intercept", as do a
         tuple, set, index, array or series; a mapping gives one of these for each hierarchy or
         factor ("all" where it is silent).
-    family : {"student_t", "normal"}, default="student_t"
-        Distribution of the residuals.
+    family : str, default="student_t"
+        Distribution of the outcome given eta = x' beta. Of any number, eta being its expected
+        value: ``"student_t"``, eta plus Student-t residuals, which bear outliers; ``"normal"``. Of
+        a share in [0, 1], eta being its log odds: ``"binomial"``, with the number of trials as
+        ``sample_weight``. Of counts 0, 1, 2, ..., eta being the logarithm of the expected one:
+        ``"poisson"``; ``"negative_binomial"``, of larger variance, mu + overdispersion² mu². Of
+        positive numbers, eta being the same: ``"gamma"``, with coefficient of variation cv. For
+        yes or no in each row there is `HLMClassifier`.
+    exposure : None, str or int, default=None
+        Name or position of a positive column of X to which the expected outcome is proportional,
+        such as days observed or people asked; for "poisson", "negative_binomial" and "gamma". It
+        is no predictor: its logarithm is a part of eta, with coefficient 1. Predictions are for
+        the exposure of each row, curves for the mean exposure of fit unless rows have their own.
     covariance : {"diagonal", "full"}, default="diagonal"
         Whether the effects of a level on different coefficients are correlated, with an LKJ(2)
         prior. Both refer to the predictors' means: diagonal effects are independent there, and
@@ -73,12 +60,16 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
     autoscale : bool, default=True
         Centre and scale y and the predictors to unit standard deviation before sampling, so that
         priors are in units of sd(y) and sd(y)/sd(x). What is reported is in your units. With
-        False, give priors in the units of the data.
+        False, give priors in the units of the data. Of families that model log odds or a logarithm
+        y is never scaled: priors are in units of these and of 1/sd(x), and that of the intercept
+        is about the logarithm of the mean outcome per exposure, or log odds of 0.
     priors : dict or None, default=None
-        Priors by parameter, from `skhlm.priors`; what is left out keeps its default: ``"nu"``
-        Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5) cut at zero, ``"kappa"``
-        Normal(0, 10). Values of "kappa" and "tau" may be mappings by coefficient, those of "tau"
-        also by factor.
+        Priors by parameter, from `skhlm.priors`; what is left out keeps its default. For
+        "student_t" and "normal": ``"nu"`` Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5)
+        cut at zero, ``"kappa"`` Normal(0, 10). For the others ``"kappa"`` Normal(0, 2.5) and, cut
+        at zero, ``"tau"`` Normal(0, 2.5) for log odds and Normal(0, 1) for logarithms,
+        ``"overdispersion"`` and ``"cv"`` Normal(0, 1). Values of "kappa" and "tau" may be mappings
+        by coefficient, those of "tau" also by factor.
     algorithm : {"nuts", "pathfinder", "laplace", "advi", "map"}, default="nuts"
         How to draw from the posterior. "nuts" samples it; the others approximate it, and say how
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
@@ -131,9 +122,14 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
         Posterior mean standard deviation of the group effects, by factor and coefficient; that of
         the intercept at x = 0.
     sigma_ : float
-        Posterior mean of the residual scale.
+        Posterior mean of the residual scale; for "student_t" and "normal" alone.
     nu_ : float
-        Posterior mean degrees of freedom; infinite for the normal family.
+        Posterior mean degrees of freedom; infinite for "normal". For these two alone.
+    overdispersion_ : float
+        Posterior mean of 1/sqrt(phi), the coefficient of variation of the rates behind the counts;
+        for "negative_binomial" alone. Near 0 the counts are Poisson.
+    cv_ : float
+        Posterior mean of the coefficient of variation, 1/sqrt(shape); for "gamma" alone.
     groups_ : tuple of str
         Names of the grouping factors, coarse to fine within each hierarchy.
     diagnostics_ : Diagnostics
@@ -146,6 +142,7 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
 
     See Also
     --------
+    HLMClassifier : For an outcome that is one of two classes.
     sklearn.linear_model.BayesianRidge : Without groups and with normal residuals.
 
     Notes
@@ -156,6 +153,10 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
     their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the
     cost of an iteration depends on the number of distinct combinations of levels, not on the number
     of rows.
+
+    ``score`` is R² for every family, so that a search over families compares like with like. For
+    counts and amounts `sklearn.metrics.d2_tweedie_score` is the share of the deviance, and the
+    scorers of `skhlm.scorers` judge whole distributions.
 
     Parameters that are set on a fitted model are those of its next fit: until then it predicts and
     reports what was fitted. ``unseen`` alone is looked at by every prediction.
@@ -187,29 +188,9 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "groups": [None, str, Integral, tuple, list, Hidden("array-like")],  # fit says more
-        "varying": [StrOptions({"all", "intercept"}), list, Mapping, Hidden("array-like")],
+        **HierarchicalModel._parameter_constraints,
         "family": [StrOptions(set(FAMILIES))],
-        "covariance": [StrOptions({"diagonal", "full"})],
-        "fit_intercept": ["boolean"],
-        "autoscale": ["boolean"],
-        "priors": [None, Mapping],
-        "algorithm": [StrOptions(set(get_args(Algorithm)))],
-        "fallback": [None, StrOptions({"nuts"})],
-        "chains": [Interval(Integral, 1, None, closed="left")],
-        "iter_warmup": [None, Interval(Integral, 10, None, closed="left")],
-        "iter_sampling": [Interval(Integral, 4, None, closed="left")],
-        "adapt_delta": [None, UNIT_INTERVAL],
-        "max_treedepth": [Interval(Integral, 1, 20, closed="both")],
-        "unseen": [StrOptions({"population", "error"})],
-        "warm_start": ["boolean"],
-        "n_jobs": [
-            None,
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-        ],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        "exposure": [None, str, Integral],
     }
 
     def __init__(
@@ -218,6 +199,7 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
         *,
         varying: Any = "all",
         family: str = "student_t",
+        exposure: Any = None,
         covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,
@@ -235,151 +217,30 @@ class HLMRegressor(Predicting, Reporting, Checking, RegressorMixin, BaseEstimato
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        self.groups = groups
-        self.varying = varying
+        super().__init__(
+            groups,
+            varying=varying,
+            covariance=covariance,
+            fit_intercept=fit_intercept,
+            autoscale=autoscale,
+            priors=priors,
+            algorithm=algorithm,
+            fallback=fallback,
+            chains=chains,
+            iter_warmup=iter_warmup,
+            iter_sampling=iter_sampling,
+            adapt_delta=adapt_delta,
+            max_treedepth=max_treedepth,
+            unseen=unseen,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.family = family
-        self.covariance = covariance
-        self.fit_intercept = fit_intercept
-        self.autoscale = autoscale
-        self.priors = priors
-        self.algorithm = algorithm
-        self.fallback = fallback
-        self.chains = chains
-        self.iter_warmup = iter_warmup
-        self.iter_sampling = iter_sampling
-        self.adapt_delta = adapt_delta
-        self.max_treedepth = max_treedepth
-        self.unseen = unseen
-        self.warm_start = warm_start
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.exposure = exposure
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> HLMRegressor:
-        """Draw from the posterior given the rows of X and y.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            Predictors and group columns.
-        y : array-like of shape (n_samples,)
-            Outcome: numbers. Yes/no values (bool) are refused.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Frequency weights, >= 0: weight 2 is the same as the row given twice. (lme4's weights
-            divide the residual variance instead.)
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            When X, y or a parameter cannot be used; names the column and the remedy.
-        ProgramError, SamplingError
-            When the Stan program does not run, or fails on the way. What an earlier fit left is
-            unchanged.
-
-        Warns
-        -----
-        IdentificationWarning
-            Once, before sampling, with names and advice: when the data cannot tell parameters
-            apart, as with collinear predictors or one row in every level; when the predictors give
-            y exactly.
-        ConvergenceWarning
-            Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
-            below 100 for each chain, or a trajectory diverged; when the Pareto k of an
-            approximation is above 0.7.
-        UserWarning
-            When labels of a group column differ by case, white space or Unicode form alone.
-        """
-        problem, spec, rows = prepare(copy(self), X, y, sample_weight)
-        earlier = self._earlier(problem, spec)
-        settings = self._settings(problem, warm=earlier is not None)
-        request = _request(problem, spec, settings, self.iter_warmup)
-        if earlier is not None and request == self._fit.request:
-            unsaid = warn_unless_identified(self._fit.diagnostics.checks)
-            warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
-            return self
-        checks = check_identification(problem, rows, spec.units, spec.labels)
-        unsaid = warn_unless_identified(checks)
-        found = infer(
-            problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
-        )
-        posterior = Posterior.from_draws(
-            found.draws,
-            problem.varying,
-            spec.units,
-            problem.family,
-            mode=found.mode,
-            n_chains=found.n_chains,
-        )
-        fit = Fit(
-            spec=spec,
-            posterior=posterior,
-            diagnostics=found.diagnostics.and_also(checks),
-            level_data=learn_level_data(rows, posterior, spec.groups),
-            fingerprint=rows.fingerprint(),
-            rows=rows,
-            statistics=found.statistics,
-            request=request,
-        )
-        self._become(fit, _estimates(posterior, spec.labels, found.mode))
-        warn_unless_converged(found.diagnostics.and_also(unsaid))
-        return self
-
-    def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:
-        """What the last fit knows of this one, if that is wanted."""
-        if not self.warm_start or not hasattr(self, "_fit"):
-            return None
-        return continue_from(self._fit, problem, spec, self.chains)
-
-    def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
-        """The sampler's settings, and its seed drawn from ``random_state``."""
-        return choose_settings(
-            problem,
-            algorithm=self.algorithm,
-            fallback=self.fallback,
-            chains=self.chains,
-            iter_warmup=self.iter_warmup,
-            iter_sampling=self.iter_sampling,
-            adapt_delta=self.adapt_delta,
-            max_treedepth=self.max_treedepth,
-            n_jobs=self.n_jobs,
-            seed=seed_of(self.random_state),
-            verbose=self.verbose,
-            warm=warm,
-        )
-
-
-def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
-    """The attributes that scikit-learn's users look at first: posterior means, or modes."""
-    if mode is not None:
-        posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
-    kappa = at_zero.kappa(posterior).mean(axis=-1)
-    taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
-    intercept = posterior.units.fit_intercept
-    auxiliary = {
-        f"{name}_": float(posterior.auxiliary[name].mean())
-        if name in posterior.auxiliary
-        else parameter.absent
-        for name, parameter in AUXILIARY.items()
-    }
-    return {
-        "intercept_": float(kappa[0]) if intercept else 0.0,
-        "coef_": kappa[1:] if intercept else kappa,
-        "tau_": {
-            factor: dict(zip(labels.varying_names(g), means.tolist(), strict=True))
-            for g, (factor, means) in enumerate(zip(labels.factors, taus, strict=True))
-        },
-        **auxiliary,
-    }
-
-
-def _request(
-    problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
-) -> str:
-    """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
-    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
-    return str(joblib.hash((problem, replace(spec, priors=None), cold)))
+    @property
+    def _outcome_request(self) -> OutcomeRequest:
+        """The family by its name, numbers, and the exposure."""
+        return OutcomeRequest(find_family(self.family), exposure=self.exposure)

@@ -9,9 +9,9 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.baselines import PooledRegressor
+from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import predictor_positions
-from skhlm.regressor import HLMRegressor
 from skhlm.wrappers import find_model
 
 
@@ -23,14 +23,14 @@ def column_importance(estimator: Any) -> Floats:
 
     Parameters
     ----------
-    estimator : HLMRegressor or PooledRegressor
+    estimator : HLMRegressor, HLMClassifier or PooledRegressor
         Fitted, alone or inside a search or a transformed target.
 
     Returns
     -------
     importance : ndarray of shape (n_features,)
-        ``abs(coef_)`` for predictors; for group columns just above the largest of them, so that
-        they are kept longest.
+        ``abs(coef_)`` for predictors; for group columns and the exposure just above the largest of
+        them, so that they are kept longest.
 
     Raises
     ------
@@ -59,10 +59,10 @@ def column_importance(estimator: Any) -> Floats:
     """
     route = find_model(estimator)
     model = route.model
-    if not isinstance(model, (HLMRegressor, PooledRegressor)):
+    if not isinstance(model, (HierarchicalModel, PooledRegressor)):
         raise TypeError(
-            f"column_importance: got a {type(model).__name__}; give a fitted HLMRegressor or "
-            "PooledRegressor."
+            f"column_importance: got a {type(model).__name__}; give a fitted HLMRegressor, "
+            "HLMClassifier or PooledRegressor."
         )
     if route.steps:
         raise TypeError(
@@ -70,14 +70,16 @@ def column_importance(estimator: Any) -> Floats:
             "of X before the model sees them; put the selection behind these steps, next to the "
             "model."
         )
-    learned = model._fit.spec if isinstance(model, HLMRegressor) else model._fit
+    learned = model._fit.spec if isinstance(model, HierarchicalModel) else model._fit
     columns, hierarchies = learned.columns, learned.groups.hierarchies
-    predictors = predictor_positions(hierarchies, columns)
+    exposure = getattr(learned, "exposure", None)
+    predictors = predictor_positions(hierarchies, columns, exposure)
     split = any(b - a > 1 for a, b in pairwise(predictors))
-    if split and not all(hierarchy.by_name for hierarchy in hierarchies):
-        names = [name for hierarchy in hierarchies for name in hierarchy.names]
+    named = all(hierarchy.by_name for hierarchy in hierarchies)
+    if split and not (named and (exposure is None or isinstance(model.exposure, str))):
+        names = [columns.group_name(j) for j in range(columns.n) if j not in predictors]
         raise ValueError(
-            f"column_importance: the group columns {listed(names)} were given by position and "
+            f"column_importance: the columns {listed(names)} were given by position and "
             "stand between predictors, so that their positions move when a predictor is dropped. "
             "Put them first or last, or name them."
         )

@@ -269,7 +269,7 @@ def test_the_next_fit_begins_at_the_last_draws(monkeypatch):
         begun.update(earlier=earlier, warmup=settings.iter_warmup)
         raise SamplingError("far enough")
 
-    monkeypatch.setattr("skhlm.regressor.infer", begin)
+    monkeypatch.setattr("skhlm.estimator.infer", begin)
     with pytest.raises(SamplingError, match="far enough"):
         model.fit(X, Y)
     _, spec, _ = prepare(model, X, Y, None)
@@ -354,7 +354,7 @@ def test_a_warm_fit_of_the_same_keeps_the_model(algorithm, monkeypatch):
     def begin(*_):
         raise SamplingError("it runs")
 
-    monkeypatch.setattr("skhlm.regressor.infer", begin)
+    monkeypatch.setattr("skhlm.estimator.infer", begin)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         assert model.set_params(n_jobs=1).fit(X[order], Y[order]) is model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_inplace_ensure_writeable,
@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor
+from skhlm import HLMClassifier, HLMRegressor, PooledRegressor, UnpooledRegressor
 
 # Chains are as short as the checks allow. One of them has twice as many predictors as rows, a
 # posterior with long trajectories; where these end does not matter to it.
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 
-class Grouped(RegressorMixin, BaseEstimator):
+class Grouped(BaseEstimator):
     """A model with the groups "region/country", two columns that it makes from the first of X.
 
     All that it checks itself is the number and the names of the columns; the rest is left to the
@@ -40,25 +40,63 @@ class Grouped(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, sample_weight=None):
         validate_data(self, X, skip_check_array=True)
+        model = self._model()
+        if "random_state" in model.get_params():
+            model.set_params(random_state=self.random_state)
+        self.model_ = model.fit(with_groups(X), y, sample_weight)
+        return self
+
+    def _model(self):
         given = {"varying": "intercept"}
         models = {
             "nuts": HLMRegressor((-2, -1), **given, **SHORT),
             "map": HLMRegressor((-2, -1), **given, **SHORT, algorithm="map", fallback="nuts"),
             "pooled": PooledRegressor((-2, -1)),
             "unpooled": UnpooledRegressor((-2, -1)),
+            "classes": HLMClassifier((-2, -1), **given, **SHORT),
         }
-        model = models[self.kind]
-        if "random_state" in model.get_params():
-            model.set_params(random_state=self.random_state)
-        self.model_ = model.fit(with_groups(X), y, sample_weight)
-        return self
+        return models[self.kind]
 
     def predict(self, X):
+        table = self._table(X)
+        return self.model_.predict(table)
+
+    def _table(self, X):
         check_is_fitted(self)
         table = with_groups(X)
         if table is not X:
             validate_data(self, X, reset=False, skip_check_array=True)
-        return self.model_.predict(table)
+        return table
+
+
+class GroupedRegressor(RegressorMixin, Grouped):
+    """The same of numbers."""
+
+
+class GroupedClassifier(ClassifierMixin, Grouped):
+    """The same of classes."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        table = self._table(X)
+        return self.model_.predict_proba(table)
+
+    def predict_log_proba(self, X):
+        table = self._table(X)
+        return self.model_.predict_log_proba(table)
+
+    def decision_function(self, X):
+        table = self._table(X)
+        return self.model_.decision_function(table)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
 
 
 def with_groups(X):
@@ -78,10 +116,16 @@ ESTIMATORS = [
     HLMRegressor(**SHORT),
     HLMRegressor(algorithm="map", **SHORT),
     HLMRegressor(algorithm="laplace", warm_start=True, **SHORT),
+    HLMClassifier(**SHORT),
+    HLMClassifier(algorithm="map", **SHORT),
+    HLMClassifier(algorithm="laplace", warm_start=True, **SHORT),
     PooledRegressor(),
     UnpooledRegressor(),
 ]
-GROUPED = [Grouped(kind) for kind in ("nuts", "map", "pooled", "unpooled")]
+GROUPED = [
+    *(GroupedRegressor(kind) for kind in ("nuts", "map", "pooled", "unpooled")),
+    GroupedClassifier("classes"),
+]
 
 
 def is_deterministic(estimator):

@@ -28,6 +28,9 @@ NAMES = [
     "levels to spare",
     "distinct outcomes",
     "exact fit",
+    "separation",
+    "levels without variation",
+    "trials",
     "digits",
     "share of one row",
     "weight of one row",
@@ -281,6 +284,141 @@ def test_priors_in_the_wrong_units(rows):
     assert "tau[group, b] (1e+05)" in wide.advice
     tight = checks(X, y, groups="group", priors={"kappa": Normal(0, 0.05), "tau": Normal(0, 0.02)})
     assert tight["scale of priors"].verdict == "pass"
+
+
+# --- behind a link --------------------------------------------------------------------------------
+
+OUTCOMES = {
+    "binomial": lambda rng, p: rng.binomial(1, p).astype(float),
+    "poisson": lambda rng, p: rng.poisson(4 * p).astype(float),
+    "negative_binomial": lambda rng, p: rng.negative_binomial(2, 1 / (1 + p)).astype(float),
+    "gamma": lambda rng, p: rng.gamma(2, p),
+}
+
+
+@pytest.fixture
+def many():
+    """600 rows of 20 groups with predictors a and b and something to learn of them."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(600, 2)), columns=["a", "b"])
+    X["group"] = np.arange(600) % 20
+    X["days"] = rng.uniform(1, 9, 600)
+    return X, 1 / (1 + np.exp(-X["a"])), rng
+
+
+@pytest.mark.parametrize("family", OUTCOMES)
+def test_healthy_outcomes_behind_a_link_pass_every_check(many, family):
+    X, p, rng = many
+    y = OUTCOMES[family](rng, p)
+    assert noticed(checks(X, y, groups="group", family=family)) == set()
+    assert (
+        noticed(checks(X, 1e3 * y if family == "gamma" else y, groups="group", family=family))
+        == set()
+    )
+    if family != "binomial":
+        found = checks(X, y, groups="group", family=family, exposure="days")
+        assert noticed(found) == set()
+    assert all(np.isnan(found.value) for found in [checks(X, y, family=family)["exact fit"]])
+
+
+def test_a_predictor_that_tells_yes_from_no_is_severe(many):
+    X, _, _ = many
+    y = (X["a"] > 0.3).astype(float)
+    found = checks(X, y, groups="group", family="binomial")["separation"]
+    assert (found.verdict, found.value) == ("warn", 1)
+    assert "'a'" in found.advice and "'b'" not in found.advice
+    with pytest.warns(IdentificationWarning, match="without exception where y is 0 or 1: 'a'"):
+        warn_unless_identified([found])
+    assert checks(-X, y, groups="group", family="binomial")["separation"].value == 1
+    flipped = y.where(y.index != y.idxmax(), 0)  # one row on the wrong side
+    flipped[X["a"].idxmax()] = 0
+    assert checks(X, flipped, groups="group", family="binomial")["separation"].verdict == "pass"
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson", "negative_binomial"])
+def test_a_column_whose_rows_are_all_zero_is_noted(many, family):
+    X, p, rng = many
+    X, y = X.assign(rare=(np.arange(600) < 9) * 1.0), OUTCOMES[family](rng, p)
+    assert checks(X, y, groups="group", family=family)["separation"].verdict == "pass"
+    y[:9] = 0
+    found = checks(X, y, groups="group", family=family)["separation"]
+    assert (found.verdict, found.value) == ("note", 1)
+    assert "'rare'" in found.advice
+    y[:9] = [1, *[0] * 8]
+    assert checks(X, y, groups="group", family=family)["separation"].verdict == "pass"
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+@pytest.mark.parametrize(("levels", "verdict"), [(4, "pass"), (5, "note")])
+def test_levels_without_variation_are_noted(many, family, levels, verdict):
+    X, _, rng = many
+    y = rng.binomial(1, 0.5, 600).astype(float)
+    y[X["group"] < levels] = 0
+    found = checks(X, y, groups="group", family=family)["levels without variation"]
+    assert (found.value, found.verdict) == (levels / 20, verdict)
+
+
+def test_levels_of_ones_are_without_variation_too(many):
+    X, _, rng = many
+    y = rng.binomial(1, 0.5, 600).astype(float)
+    y[X["group"] < 2], y[X["group"] > 16] = 0, 1
+    found = checks(X, y, groups="group", family="binomial")["levels without variation"]
+    assert found.value == 5 / 20 and "0 or 1 in every row" in found.advice
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson", "negative_binomial"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_outcomes_all_at_a_bound(many, family, value):
+    found = checks(many[0], np.full(600, value), groups="group", family=family)
+    bound = value == 0 or family == "binomial"
+    assert ("distinct outcomes" in noticed(found)) is bound
+    assert found["scale of priors"].verdict == "pass"
+
+
+def test_one_row_a_level_is_known_of_counts_and_not_of_yes_and_no(many):
+    X, p, rng = many
+    X = X.assign(row=np.arange(600))
+    advice = {}
+    for family, draw in OUTCOMES.items():
+        found = checks(X, draw(rng, p), groups="row", family=family)
+        advice[family] = found["rows in a level"].advice
+    assert "single yes or no" in advice["binomial"]
+    assert "overdispersion" in advice["negative_binomial"] and "cv" in advice["gamma"]
+    assert advice["poisson"] == ""
+    share = rng.binomial(9, p) / 9
+    found = checks(X, share, np.full(600, 9.0), groups="row", family="binomial")
+    assert found["rows in a level"].verdict == "pass"
+
+
+def test_shares_without_trials_are_severe(many):
+    X, p, rng = many
+    share = rng.binomial(4, p) / 4
+    found = checks(X, share, groups="group", family="binomial")["trials"]
+    assert found.value == ((share % 1) > 0).sum()
+    with pytest.warns(IdentificationWarning, match="Give the trials"):
+        warn_unless_identified([found])
+    for weight in (np.full(600, 4.0), np.full(600, 8.0), np.full(600, 0.5)):
+        assert checks(X, share, weight, groups="group", family="binomial")["trials"].value == 0
+    thirds = rng.binomial(3e6, p) / 3e6
+    weight = np.full(600, 3e6)
+    assert checks(X, thirds, weight, groups="group", family="binomial")["trials"].value == 0
+
+
+def test_priors_behind_a_link_are_judged_in_its_units(many):
+    X, p, rng = many
+    y = OUTCOMES["poisson"](rng, p)
+    raw = checks(X.assign(a=X["a"] * 1e-4), y, groups="group", family="poisson", autoscale=False)
+    assert "kappa[a]" in raw["scale of priors"].advice
+    assert "kappa[b]" not in raw["scale of priors"].advice
+    assert "the log of y's mean" in raw["scale of priors"].advice
+    far = checks(X, y, groups="group", family="poisson", priors={"tau": Normal(0, 1e3)})
+    assert "tau[group, a] (1e+03)" in far["scale of priors"].advice
+
+
+def test_two_values_are_a_class(rows):
+    X, y = rows
+    found = checks(X, np.where(y > 0, 3.0, 1.0), groups="group")["distinct outcomes"]
+    assert found.verdict == "note" and "two values, 1 and 3: HLMClassifier" in found.advice
 
 
 # --- invariance -----------------------------------------------------------------------------------

@@ -470,7 +470,7 @@ def test_what_cannot_be_identified_is_said_once_and_before_sampling(rows, monkey
     said = ["linearly dependent" in str(w.message) for w in caught]
     assert said == [True, False]
     assert any("linearly dependent" in message for message in model.diagnostics_.messages)
-    monkeypatch.setattr("skhlm.regressor.infer", None)
+    monkeypatch.setattr("skhlm.estimator.infer", None)
     with (
         pytest.warns(IdentificationWarning, match="linearly dependent"),
         pytest.raises(TypeError, match="not callable"),
@@ -502,3 +502,171 @@ def test_levels_spelt_otherwise_are_warned_of_at_the_line_that_predicts(fitted, 
     assert [warning.filename for warning in caught] == [__file__]
     new = fitted.predict(X[:3].assign(country="Atlantis"))  # as whole groups that are held out
     np.testing.assert_array_equal(predicted, new)
+
+
+# --- families behind a link, and the exposure -----------------------------------------------------
+
+LINKED = {
+    "binomial": lambda rng, mu: rng.binomial(6, mu / (1 + mu)) / 6,
+    "poisson": lambda rng, mu: rng.poisson(mu).astype(float),
+    "negative_binomial": lambda rng, mu: rng.negative_binomial(4, 4 / (4 + mu)).astype(float),
+    "gamma": lambda rng, mu: rng.gamma(4, mu / 4),
+}
+OWN = {"negative_binomial": {"overdispersion_"}, "gamma": {"cv_"}}  # both 1/2 here
+COUNTED = [name for name in LINKED if name != "binomial"]
+
+
+@pytest.fixture
+def visits():
+    """Rows of 20 shops, their exposure, and expected outcomes per exposure."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"shop": np.arange(800) % 20, "price": rng.normal(size=800)})
+    X["days"] = rng.uniform(0.5, 8, 800)
+    return X, np.exp(0.6 * rng.normal(size=20)[X["shop"]] + 0.5 - 0.4 * X["price"]), rng
+
+
+def fit_visits(X, y, family, weight=None, **parameters):
+    given = {"varying": "intercept", "chains": 2, "iter_sampling": 300, "random_state": 0}
+    return quiet_fit(HLMRegressor("shop", family=family, **(given | parameters)), X, y, weight)
+
+
+@pytest.mark.parametrize("family", LINKED)
+def test_each_family_finds_what_made_its_data(visits, family):
+    X, mean, rng = visits
+    exposure = None if family == "binomial" else "days"
+    weight = np.full(len(X), 6.0) if family == "binomial" else None
+    X = X if exposure else X.drop(columns="days")
+    y = LINKED[family](rng, mean * (X["days"] if exposure else 1))
+    model = fit_visits(X, y, family, weight, exposure=exposure)
+    assert model.diagnostics_.n_divergent == 0
+    draws = model._posterior
+    assert_near(model.coef_, [-0.4], draws.draws.kappa[1].std())
+    own = {name for name in ("sigma_", "nu_", "overdispersion_", "cv_") if hasattr(model, name)}
+    assert own == OWN.get(family, set())
+    for name in own:
+        assert_near(getattr(model, name), 0.5, draws.auxiliary[name[:-1]].std())
+
+
+@pytest.mark.parametrize("family", COUNTED)
+def test_predictions_are_proportional_to_the_exposure(visits, family):
+    X, mean, rng = visits
+    model = fit_visits(X, LINKED[family](rng, mean * X["days"]), family, exposure="days")
+    new = X.assign(shop=X["shop"].where(X["shop"] > 2, 77))
+    twice = model.predict(new.assign(days=2 * new["days"]))
+    np.testing.assert_allclose(twice, 2 * model.predict(new), rtol=1e-12)
+
+
+def test_counts_of_intervals_are_those_of_all_of_them_together(visits):
+    """Poisson counts of rows alike but for their exposure say no more than their sum."""
+    X, mean, rng = visits
+    halves = pd.concat([X.assign(days=X["days"] / 4), X.assign(days=X["days"] * 3 / 4)])
+    y = rng.poisson(np.tile(mean, 2) * halves["days"]).astype(float)
+    apart = fit_visits(halves, y, "poisson", exposure="days")
+    together = fit_visits(X, y[:800] + y[800:], "poisson", exposure="days")
+    np.testing.assert_allclose(apart._spec.units.y_center, together._spec.units.y_center)
+    error = together._posterior.draws.kappa.std(axis=1) / np.sqrt(100)
+    assert_near(apart._posterior.draws.kappa.mean(axis=1), apart._posterior.mean.kappa[:, 0], 1e-9)
+    assert_near(apart.coef_, together.coef_, np.sqrt(2) * error[1])
+
+
+def test_the_unit_of_the_exposure_is_in_the_intercept_alone(visits):
+    X, mean, rng = visits
+    y = LINKED["poisson"](rng, mean * X["days"])
+    days = fit_visits(X, y, "poisson", exposure="days")
+    hours = fit_visits(X.assign(days=X["days"] * 32), y, "poisson", exposure="days")
+    error = np.sqrt(2) * days._posterior.draws.kappa.std(axis=1) / np.sqrt(100)
+    assert_near(hours.intercept_ + np.log(32), days.intercept_, error[0])
+    assert_near(hours.coef_, days.coef_, error[1])
+
+
+def test_exposures_by_position_name_and_in_another_order(visits):
+    X, mean, rng = visits
+    y = LINKED["poisson"](rng, mean * X["days"])
+    named = fit_visits(X, y, "poisson", exposure="days")
+    assert_same_posterior(named, fit_visits(X, y, "poisson", exposure=2))
+    other = fit_visits(X[["days", "price", "shop"]], y, "poisson", exposure="days")
+    assert_same_posterior(named, other)
+    assert named.n_features_in_ == 3 and named.coef_.shape == (1,)
+    assert "days" not in set(named.summary().astype(str).to_numpy().ravel())
+
+
+def test_rows_of_trials_are_rows_of_yes_and_no(visits):
+    X, mean, rng = visits
+    X, p = X.drop(columns="days"), mean / (1 + mean)
+    k = rng.binomial(6, p)
+    rows = fit_visits(X, k / 6, "binomial", np.full(800, 6.0))
+    index = np.repeat(np.arange(800), 6)
+    yes = (np.tile(np.arange(6), 800) < k[index]) * 1.0
+    singly = fit_visits(X.iloc[index], yes, "binomial")
+    assert_same_posterior(singly, rows)
+    np.testing.assert_array_equal(singly.predict(X), rows.predict(X))
+
+
+def test_a_refit_leaves_nothing_of_another_family(visits):
+    X, mean, rng = visits
+    y = LINKED["poisson"](rng, mean)
+    model = fit_visits(X, y, "negative_binomial", algorithm="laplace")
+    assert hasattr(model, "overdispersion_") and not hasattr(model, "sigma_")
+    quiet_fit(model.set_params(family="normal"), X, y)
+    assert np.isinf(model.nu_) and model.sigma_ > 0 and not hasattr(model, "overdispersion_")
+    quiet_fit(model.set_params(family="poisson"), X, y)
+    assert not {"sigma_", "nu_", "overdispersion_", "cv_"} & set(vars(model))
+
+
+@pytest.mark.parametrize("family", LINKED)
+def test_a_warm_start_goes_on_behind_a_link(visits, family):
+    X, mean, rng = visits
+    exposure = None if family == "binomial" else "days"
+    X = X if exposure else X.drop(columns="days")
+    y = LINKED[family](rng, mean)
+    weight = np.full(800, 6.0) if family == "binomial" else None
+    first = fit_visits(
+        X[:500],
+        y[:500],
+        family,
+        weight if weight is None else weight[:500],
+        exposure=exposure,
+        warm_start=True,
+    )
+    quiet_fit(first, X, y, weight)
+    cold = fit_visits(X, y, family, weight, exposure=exposure)
+    error = cold._posterior.draws.kappa[1].std() / np.sqrt(100)
+    assert_near(first.coef_, cold.coef_, np.sqrt(2) * error)
+    request = first._fit
+    quiet_fit(first, X, y, weight)
+    assert first._fit is request
+
+
+def test_a_warm_start_of_another_family_or_exposure_is_a_cold_one(visits):
+    X, mean, rng = visits
+    y = LINKED["poisson"](rng, mean * X["days"])
+    cold = fit_visits(X, y, "poisson", exposure="days")
+    warm = fit_visits(X, y, "negative_binomial", exposure="days", warm_start=True)
+    quiet_fit(warm.set_params(family="poisson"), X, y)
+    assert_same_posterior(warm, cold)
+    quiet_fit(warm.set_params(exposure=None), X, y)
+    quiet_fit(warm.set_params(exposure="days"), X, y)
+    assert_same_posterior(warm, cold)
+
+
+def test_a_curve_may_lack_the_exposure_which_is_then_the_mean_of_fit(visits):
+    X, mean, rng = visits
+    model = fit_visits(X, LINKED["poisson"](rng, mean * X["days"]), "poisson", exposure="days")
+    given = pd.DataFrame({"shop": [3], "days": [X["days"].mean()]})
+    ours = model.response_curve(given.drop(columns="days"), "price")
+    theirs = model.response_curve(given, "price")
+    np.testing.assert_allclose(ours["mean"], theirs["mean"], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"'days' is the exposure.*no curve to learn"):
+        model.response_curve(feature="days")
+
+
+def test_a_search_over_families(visits):
+    X, mean, rng = visits
+    y = LINKED["poisson"](rng, 4 * mean)
+    model = HLMRegressor("shop", algorithm="map", iter_sampling=50, random_state=0)
+    grid = {"family": ["normal", "poisson", "negative_binomial"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, y)
+    assert search.best_params_["family"] != "normal"
+    assert (search.cv_results_["mean_test_score"] > 0.3).all()

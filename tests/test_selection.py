@@ -82,3 +82,18 @@ def test_other_estimators_are_refused():
         column_importance(LinearRegression().fit(PREDICTORS, Y))
     with pytest.raises(ValueError, match="not fitted"):
         column_importance(HLMRegressor())
+
+
+def test_an_exposure_is_kept_as_the_groups_are():
+    rng = np.random.default_rng(0)
+    X = FRAME.assign(days=rng.uniform(1, 5, N))
+    y = rng.poisson(X["days"] * np.exp(0.5 * X["b"])).astype(float)
+    given = {"family": "poisson", "algorithm": "map", "random_state": 0}
+    model = HLMRegressor("shop", exposure="days", **given).fit(X, y)
+    importance = column_importance(model)
+    np.testing.assert_array_equal(importance[[0, 1, 3, 4]], np.abs(model.coef_))
+    assert importance[2] == importance[5] > importance[1]
+    positioned = HLMRegressor(exposure=2, **given)
+    between = X[["a", "b", "days", "c"]].to_numpy()
+    with pytest.raises(ValueError, match=r"columns '2' were given by position and stand between"):
+        column_importance(positioned.fit(between, y))

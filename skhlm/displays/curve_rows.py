@@ -15,7 +15,6 @@ from skhlm.inputs.frames import (
     check_observed,
     column_at,
     columns_of,
-    predictor_positions,
 )
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.fitted import Fitted, find_hierarchical
@@ -198,7 +197,7 @@ def _rows_at_means(model: Fitted) -> Any:
 
 def _only_predictor(model: Fitted) -> int | None:
     """Position of the predictor, if there is only one."""
-    positions = predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
+    positions = model._spec.predictor_positions
     return positions[0] if len(positions) == 1 else None
 
 

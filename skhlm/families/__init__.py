@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 
 from skhlm.families.binomial import Binomial
 from skhlm.families.evidence import Evidence
@@ -29,7 +30,9 @@ __all__ = [
     "Normal",
     "Poisson",
     "StudentT",
+    "family_of_classes",
     "find_family",
+    "limits_of",
 ]
 
 FAMILIES: Mapping[str, Family] = {
@@ -44,3 +47,17 @@ AUXILIARY: Mapping[str, Auxiliary] = {
 def find_family(name: str) -> Family:
     """The family of this name."""
     return FAMILIES[name]
+
+
+def family_of_classes() -> Family:
+    """The family of zeros and ones that stand for two classes."""
+    return FAMILIES["binomial"]
+
+
+def limits_of(family: Family) -> Mapping[str, float]:
+    """Values that parameters of other families take in this one, which is a limit of those."""
+    if not family.scales_outcome:
+        return {}
+    own = {parameter.name for parameter in family.auxiliary}
+    others = {name: parameter.absent for name, parameter in AUXILIARY.items() if name not in own}
+    return {name: value for name, value in others.items() if not isnan(value)}

@@ -18,9 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
 from skhlm._version import __version__
+from skhlm.classifier import HLMClassifier
 from skhlm.diagnostics import Diagnostics
+from skhlm.estimator import HierarchicalModel
 from skhlm.exceptions import ModelFileError
-from skhlm.families import AUXILIARY
+from skhlm.families import AUXILIARY, limits_of
 from skhlm.files.archive import read_archive, require, write_archive
 from skhlm.files.notation import Array, conforms, encode
 from skhlm.files.restoration import (
@@ -29,6 +31,7 @@ from skhlm.files.restoration import (
     read_level_data,
     read_posterior,
     read_spec,
+    written_classes,
 )
 from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
@@ -37,23 +40,26 @@ from skhlm.posterior.parameters import list_parameters
 from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
 
-ATTRIBUTES: Mapping[str, Any] = {
+_OF_ALL: Mapping[str, Any] = {
     "intercept_": float,
     "coef_": Floats,
     "tau_": dict[str, dict[str, float]],
-    **{f"{name}_": float for name in AUXILIARY},
     "diagnostics_": Diagnostics,
 }
+ATTRIBUTES: Mapping[str, Any] = {**_OF_ALL, **{f"{name}_": float for name in AUXILIARY}}
 
-_HLM = "HLMRegressor"
+_MODELS: Mapping[str, type[HierarchicalModel]] = {
+    "HLMRegressor": HLMRegressor,
+    "HLMClassifier": HLMClassifier,
+}
 
 
-def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
+def save(model: HierarchicalModel, path: str | os.PathLike[str] | IO[bytes]) -> None:
     """Write a fitted model to one file, from which `load` makes it again.
 
     Parameters
     ----------
-    model : HLMRegressor
+    model : HLMRegressor or HLMClassifier
         Fitted.
     path : str, path-like or binary file object
         Where to; ".skhlm" is the usual suffix. A file that exists is replaced once the new one is
@@ -82,22 +88,22 @@ def save(model: HLMRegressor, path: str | os.PathLike[str] | IO[bytes]) -> None:
     >>> import skhlm
     >>> skhlm.save(model, "demand.skhlm")  # doctest: +SKIP
     """
-    if type(model) is not HLMRegressor:
+    if type(model) not in _MODELS.values():
         raise TypeError(
-            f"save: got a {type(model).__name__}. A model file holds an HLMRegressor; pickle other "
-            "estimators, pipelines and subclasses."
+            f"save: got a {type(model).__name__}. A model file holds an HLMRegressor or an "
+            "HLMClassifier; pickle other estimators, pipelines and subclasses."
         )
     check_is_fitted(model)
     model._validate_params()
     arrays: dict[str, Array] = {}
-    content = {"estimator": _HLM, **_written(model, arrays)}
+    content = {"estimator": type(model).__name__, **_written(model, arrays)}
     _check_path(path, "write")
     target = replacing(path) if isinstance(path, (str, os.PathLike)) else nullcontext(path)
     with target as file:
         write_archive(file, content, arrays, __version__)
 
 
-def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
+def load(path: str | os.PathLike[str] | IO[bytes]) -> Any:
     """Read a fitted model that `save` wrote.
 
     Parameters
@@ -107,7 +113,7 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
 
     Returns
     -------
-    model : HLMRegressor
+    model : HLMRegressor or HLMClassifier
         Predicts where there is neither Stan nor cmdstanpy.
 
     Raises
@@ -134,8 +140,10 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> HLMRegressor:
     _check_path(path, "read")
     with _reading(path) as file:
         content, arrays = read_archive(file)
-        require(content.pop("estimator", None) == _HLM, "it holds an unknown kind of model")
-        model = _restored(Contents(content, arrays))
+        kind = content.pop("estimator", None)
+        known = isinstance(kind, str) and kind in _MODELS
+        require(known, "it holds an unknown kind of model")
+        model = _restored(_MODELS[kind], Contents(content, arrays))
         require(not arrays, f"it holds arrays of no use: {', '.join(arrays)[:80]}")
         return model
 
@@ -174,7 +182,7 @@ def _check_not_a_stream(path: Path) -> None:
 # --- what is written ------------------------------------------------------------------------------
 
 
-def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
+def _written(model: HierarchicalModel, arrays: dict[str, Array]) -> dict[str, Any]:
     """JSON of a model; arrays are put into ``arrays``."""
     fit = model._fit
     spec, posterior = fit.spec, fit.posterior
@@ -190,7 +198,9 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
         "outcome_name": spec.outcome_name,
         "priors": spec.priors,
         "family": posterior.family.name,
-        "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
+        "exposure": spec.exposure,
+        "classes": None if spec.classes is None else written_classes(spec.classes),
+        "attributes": {name: getattr(model, name) for name in ATTRIBUTES if hasattr(model, name)},
     }
     arrays |= _common_arrays(model)
     for g in range(len(spec.groups.factors)):
@@ -198,7 +208,7 @@ def _written(model: HLMRegressor, arrays: dict[str, Array]) -> dict[str, Any]:
     return {name: encode(value, name, arrays) for name, value in values.items()}
 
 
-def _parameters(model: HLMRegressor) -> dict[str, Any]:
+def _parameters(model: HierarchicalModel) -> dict[str, Any]:
     """Parameters of the constructor."""
     parameters: dict[str, Any] = model.get_params(deep=False)
     if isinstance(parameters["random_state"], np.random.RandomState):
@@ -206,7 +216,7 @@ def _parameters(model: HLMRegressor) -> dict[str, Any]:
     return parameters
 
 
-def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
+def _common_arrays(model: HierarchicalModel) -> dict[str, Array]:
     """Draws of all parameters, and what belongs to no factor."""
     spec, posterior = model._fit.spec, model._fit.posterior
     units, ranges = spec.units, spec.ranges
@@ -225,7 +235,7 @@ def _common_arrays(model: HLMRegressor) -> dict[str, Array]:
     return found | {block.key: block.kept(posterior) for block in list_parameters(posterior)}
 
 
-def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
+def _factor_arrays(model: HierarchicalModel, g: int) -> dict[str, Array]:
     """Arrays of factor g beside its parameters' draws: its levels, what is known of them."""
     fit = model._fit
     spec, posterior = fit.spec, fit.posterior
@@ -249,10 +259,11 @@ def _factor_arrays(model: HLMRegressor, g: int) -> dict[str, Array]:
 # --- what is read ---------------------------------------------------------------------------------
 
 
-def _restored(contents: Contents) -> HLMRegressor:
+def _restored(kind: type[HierarchicalModel], contents: Contents) -> HierarchicalModel:
     """A model that has everything `fit` would have left, but the training rows."""
-    model = _constructed(contents["parameters"])
+    model = _constructed(kind, contents["parameters"])
     spec = read_spec(contents)
+    require((kind is HLMClassifier) == (spec.classes is not None), "classes: not those of a model")
     level_data, fingerprint = read_level_data(contents, spec.labels), read_fingerprint(contents)
     posterior = read_posterior(contents, spec)
     attributes = _attributes(contents["attributes"], spec, posterior)
@@ -261,11 +272,11 @@ def _restored(contents: Contents) -> HLMRegressor:
     return model
 
 
-def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
+def _constructed(kind: type[HierarchicalModel], parameters: dict[str, Any]) -> HierarchicalModel:
     """An estimator with these parameters; what the writer did not know keeps its default."""
-    unknown = parameters.keys() - HLMRegressor().get_params().keys()
+    unknown = parameters.keys() - kind().get_params().keys()
     require(not unknown, f"parameters: {', '.join(sorted(unknown))[:80]} unknown")
-    model = HLMRegressor(**parameters)
+    model = kind(**parameters)
     try:
         model._validate_params()
     except ValueError as error:
@@ -276,14 +287,12 @@ def _constructed(parameters: dict[str, Any]) -> HLMRegressor:
 def _attributes(told: dict[str, Any], spec: ModelSpec, posterior: Posterior) -> dict[str, Any]:
     """The public attributes that are not told by the rest of the file.
 
-    What other families have the file may not know, if it is older than they are.
+    What is the limit of another family's parameter the file may not say, if it is older than that.
     """
-    own = posterior.auxiliary
-    found: dict[str, Any] = {
-        f"{name}_": other.absent for name, other in AUXILIARY.items() if name not in own
-    }
-    found |= told
-    require(found.keys() == ATTRIBUTES.keys(), "attributes: not those of a model")
+    limits = {f"{name}_": value for name, value in limits_of(posterior.family).items()}
+    own = [f"{parameter.name}_" for parameter in posterior.family.auxiliary]
+    found: dict[str, Any] = limits | told
+    require(found.keys() == {*_OF_ALL, *limits, *own}, "attributes: not those of a model")
     for name, value in found.items():
         require(conforms(value, ATTRIBUTES[name]), f"attributes: {name} is not of its type")
     labels, units = spec.labels, spec.units

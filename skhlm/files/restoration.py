@@ -13,8 +13,10 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.exceptions import ModelFileError
 from skhlm.families import FAMILIES, Family, find_family
+from skhlm.families.links import LOG
 from skhlm.files.archive import require
 from skhlm.files.notation import Array, conforms, decode
+from skhlm.inputs.classes import Classes
 from skhlm.inputs.columns import Columns, Label, kind
 from skhlm.inputs.design import Ranges, Units, coefficient_names
 from skhlm.inputs.frames import predictor_positions
@@ -38,6 +40,8 @@ _TYPES: Mapping[str, Any] = {
     "outcome_name": str | None,
     "priors": dict[str, Any] | None,
     "family": str,
+    "exposure": int | None,
+    "classes": tuple[str | tuple[Any, ...], ...] | None,
     "attributes": dict[str, Any],
 }
 _LATER: Mapping[str, Any] = {  # what older files lack
@@ -45,6 +49,16 @@ _LATER: Mapping[str, Any] = {  # what older files lack
     "outcome_name": None,
     "priors": None,
     "family": "",
+    "exposure": None,
+    "classes": None,
+}
+_LABELS = {  # types of the two labels of a classifier, as numpy calls them
+    "bool": bool,
+    **dict.fromkeys(("int8", "int16", "int32", "int64"), int),
+    **dict.fromkeys(("uint8", "uint16", "uint32", "uint64"), int),
+    **dict.fromkeys(("float16", "float32", "float64"), float),
+    "str": str,
+    "object": str,
 }
 _FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
@@ -113,8 +127,9 @@ def read_spec(contents: Contents) -> ModelSpec:
     """
     columns = _columns(contents["columns"])
     groups = _groups(contents, columns)
-    kept = predictor_positions(groups.hierarchies, columns)
-    units = _units(contents, len(kept))
+    exposure = _exposure(contents, columns, groups)
+    kept = predictor_positions(groups.hierarchies, columns, exposure)
+    units = _units(contents, len(kept), has_offset=exposure is not None)
     try:
         names = coefficient_names(
             tuple(map(columns.predictor_name, kept)), fit_intercept=units.fit_intercept
@@ -128,7 +143,8 @@ def read_spec(contents: Contents) -> ModelSpec:
     )
     combinations = contents.ints("combinations", -1, len(groups.factors), below=groups.n_levels)
     labels = name_parameters(groups, names, varying, units)
-    ranges = Ranges(*(contents.floats(name, len(kept)) for name in ("low", "high", "typical")))
+    size = len(kept) + units.has_offset
+    ranges = Ranges(*(contents.floats(name, size) for name in ("low", "high", "typical")))
     spec = ModelSpec(
         columns,
         groups,
@@ -139,6 +155,8 @@ def read_spec(contents: Contents) -> ModelSpec:
         ranges,
         outcome_name=contents["outcome_name"],
         priors=contents["priors"],
+        exposure=exposure,
+        classes=_classes(contents["classes"]),
     )
     return _with_priors(spec, contents)
 
@@ -347,7 +365,44 @@ def _factor(
     return Factor(name, path, parent, label)
 
 
-def _units(contents: Contents, n_predictors: int) -> Units:
+def _exposure(contents: Contents, columns: Columns, groups: Groups) -> int | None:
+    """Position of the exposure in X."""
+    exposure: int | None = contents["exposure"]
+    if exposure is not None:
+        free = exposure in predictor_positions(groups.hierarchies, columns)
+        require(free, "exposure: there is no such column")
+        require(read_family(contents).link == LOG, "exposure: the family has none")
+    return exposure
+
+
+def written_classes(classes: Classes) -> tuple[str, tuple[Any, ...]]:
+    """Type and labels of two classes, for a file.
+
+    Parameters
+    ----------
+    classes : Classes
+
+    Returns
+    -------
+    tuple of str and tuple
+    """
+    dtype = classes.labels.dtype
+    return "str" if dtype.kind == "U" else dtype.name, tuple(classes.labels.tolist())
+
+
+def _classes(found: tuple[Any, ...] | None) -> Classes | None:
+    """What zeros and ones stand for."""
+    if found is None:
+        return None
+    require(len(found) == 2, "classes: not a type and labels")
+    name, labels = found
+    known = name in _LABELS and isinstance(labels, tuple) and len(labels) == 2
+    require(known and all(type(one) is _LABELS[name] for one in labels), "classes: not two labels")
+    require(labels[0] < labels[1], "classes: not in order")
+    return Classes(np.array(labels, dtype=name))
+
+
+def _units(contents: Contents, n_predictors: int, *, has_offset: bool) -> Units:
     """Centres and scales."""
     found = contents["units"]
     require(len(found) == 3 and type(found[0]) is bool, "units: not those of a model")
@@ -360,6 +415,7 @@ def _units(contents: Contents, n_predictors: int) -> Units:
         scale,
         contents.floats("x_center", n_predictors),
         contents.floats("x_scale", n_predictors, least=0.0),
+        has_offset,
     )
 
 

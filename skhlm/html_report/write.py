@@ -29,7 +29,7 @@ from skhlm.html_report.page import (
 )
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
-from skhlm.inputs.frames import check_observed, name_of_outcome, predictor_positions
+from skhlm.inputs.frames import check_observed, name_of_outcome
 from skhlm.outputs import replacing
 from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
@@ -220,4 +220,4 @@ def _draw_curves(
 
 def _features(model: HLMRegressor) -> list[int]:
     """Positions of the predictors among the columns of X."""
-    return predictor_positions(model._spec.groups.hierarchies, model._spec.columns)
+    return model._spec.predictor_positions

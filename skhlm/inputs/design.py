@@ -11,7 +11,7 @@ import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.draws import Draws
-from skhlm.families import AUXILIARY
+from skhlm.families import AUXILIARY, Family
 from skhlm.inputs.columns import Columns, as_list, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
@@ -36,7 +36,7 @@ class Rows:
     =================  ======  ======================================================
     field              shape   what it is
     =================  ======  ======================================================
-    ``X``              (N, p)  predictors
+    ``X``              (N, p)  predictors; behind them the offset, if there is one
     ``y``              (N,)    outcome
     ``weight``         (N,)    frequency weights, > 0
     ``cell``           (N,)    cell of each row: 0, ..., C - 1, non-decreasing
@@ -74,7 +74,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Ranges:
-    """Where the predictors were seen at fit, (p,) each: extremes and weighted means."""
+    """Where the predictors were seen at fit, (p,) each: extremes and weighted means.
+
+    Those of an offset are the last: its mean is the logarithm of the mean exposure.
+    """
 
     low: Floats
     high: Floats
@@ -93,11 +96,14 @@ class Ranges:
         return result
 
 
-def learn_ranges(rows: Rows) -> Ranges:
+def learn_ranges(rows: Rows, *, has_offset: bool = False) -> Ranges:
     """Extremes and weighted means of the predictors."""
     share = rows.weight / rows.weight.sum()
     low, high = rows.X.min(axis=0), rows.X.max(axis=0)
-    return Ranges(low, high, low + share @ (rows.X - low))
+    mean = low + share @ (rows.X - low)
+    if has_offset:
+        mean[-1] = high[-1] + np.log(share @ np.exp(rows.X[:, -1] - high[-1]))
+    return Ranges(low, high, mean)
 
 
 def _rounded(x: Floats) -> Floats:
@@ -212,23 +218,49 @@ class Units:
 
 
 def learn_units(
-    rows: Rows, predictor_names: Sequence[str], *, autoscale: bool, fit_intercept: bool
+    rows: Rows,
+    predictor_names: Sequence[str],
+    *,
+    autoscale: bool,
+    fit_intercept: bool,
+    family: Family | None = None,
+    has_offset: bool = False,
 ) -> Units:
     """Weighted means and (population) standard deviations; a constant column is not scaled.
 
-    Without an intercept nothing is centred, with ``autoscale=False`` nothing is changed.
+    Without an intercept nothing is centred, with ``autoscale=False`` nothing is changed. An outcome
+    that its family does not scale has a centre on the scale of eta; an offset has none.
     """
-    names = ["y", *(f"predictor {name!r}" for name in predictor_names)]
+    if family is None or family.scales_outcome:
+        X, weight = rows.X, rows.weight
+        outcome = _moments(np.ascontiguousarray(rows.y), weight, "y")
+    else:
+        X, weight = _distinct_predictors(rows)
+        offset = rows.X[:, -1] if has_offset else np.zeros(len(rows.y))
+        outcome = family.centre(rows.y, rows.weight, offset), 1.0
     moments = [
-        _moments(np.ascontiguousarray(x), rows.weight, name)
-        for x, name in zip([rows.y, *rows.X.T], names, strict=True)
+        _moments(np.ascontiguousarray(x), weight, f"predictor {name!r}")
+        for x, name in zip(X.T, predictor_names, strict=False)  # an offset has no name
     ]
-    center, scale = np.array(moments).T
+    center, scale = np.array([outcome, *moments]).T
     if not autoscale:
         scale = np.ones_like(scale)
     if not (autoscale and fit_intercept):
         center = np.zeros_like(center)
-    return Units(bool(fit_intercept), float(center[0]), float(scale[0]), center[1:], scale[1:])
+    return Units(
+        bool(fit_intercept), float(center[0]), float(scale[0]), center[1:], scale[1:], has_offset
+    )
+
+
+def _distinct_predictors(rows: Rows) -> tuple[Floats, Floats]:
+    """Rows whose predictors or levels differ, and their weights.
+
+    So yes and no at equal predictors are, to the last bit, the shares that they add up to.
+    """
+    first = np.ones(len(rows.y), dtype=np.bool_)
+    first[1:] = (rows.cell[1:] != rows.cell[:-1]) | (rows.X[1:] != rows.X[:-1]).any(axis=1)
+    starts = np.flatnonzero(first)
+    return rows.X[starts], np.add.reduceat(rows.weight, starts)
 
 
 def _moments(x: Floats, weight: Floats, name: str) -> tuple[float, float]:
@@ -377,7 +409,8 @@ def _coefficient(
     name = columns.predictor_name(columns.position(column, argument))
     if name not in coefficients:
         raise ValueError(
-            f"{argument}: {name!r} is a group column, not a predictor, so it has no coefficient. "
+            f"{argument}: {name!r} is a group column or the exposure, not a predictor, so it has "
+            "no coefficient. "
             f"The coefficients are {listed(coefficients)}."
         )
     return coefficients.index(name)

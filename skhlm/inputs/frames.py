@@ -24,6 +24,9 @@ from sklearn.utils.validation import (
 )
 
 from skhlm._typing import Bools, Floats
+from skhlm.families import FAMILIES, Family
+from skhlm.families.links import LOG
+from skhlm.inputs.classes import Classes, check_labels
 from skhlm.inputs.columns import (
     Columns,
     GroupColumn,
@@ -44,16 +47,19 @@ _KNOWS_THE_ARGUMENT = re.compile(r"\by\b|sample_weight|Sample weights|^(Found|Co
 class FitData:
     """What ``fit`` was given, checked; rows of weight zero are left out, as if never given.
 
-    ====================  ======  =============================================
+    ====================  ======  ==============================================================
     field                 shape   what it is
-    ====================  ======  =============================================
+    ====================  ======  ==============================================================
     ``columns``                   the columns of X
     ``hierarchies``               what ``groups`` asks for
-    ``predictor_names``   p       what the columns of ``predictors`` are called
-    ``predictors``        (n, p)  the columns of X that are in no hierarchy
-    ``groups``                    the others, by their position in X
+    ``predictor_names``   p       what the predictors are called
+    ``predictors``        (n, p)  the columns of X that are in no hierarchy; behind them, where
+                                  there is an exposure, its logarithm
+    ``groups``                    the group columns, by their position in X
     ``y``, ``weight``     (n,)    outcome; frequency weights, > 0
-    ====================  ======  =============================================
+    ``exposure``                  position of the exposure in X, or None
+    ``classes``                   what zeros and ones of y stand for, or None
+    ====================  ======  ==============================================================
     """
 
     columns: Columns
@@ -63,31 +69,43 @@ class FitData:
     groups: Mapping[int, GroupColumn]
     y: Floats
     weight: Floats
+    exposure: int | None = None
+    classes: Classes | None = None
 
 
 def check_fit_data(
-    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, groups: object
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    groups: object,
+    *,
+    family: Family | None = None,
+    exposure: object = None,
+    has_classes: bool = False,
 ) -> FitData:
     """Check the arguments of ``fit``; set ``n_features_in_`` and ``feature_names_in_``.
 
-    These are scikit-learn's checks with its messages; those of numbers see the predictors only.
+    These are scikit-learn's checks with its messages; those of numbers see the predictors only. A
+    ``family`` says which outcomes there can be; with ``has_classes`` they are labels.
     """
     X = _check_table(estimator, X)
     _warn_misaligned(X, y=y, sample_weight=sample_weight)
     validate_data(estimator, X, y, skip_check_array=True)
     columns = Columns(estimator.n_features_in_, _names(estimator))
     hierarchies = parse_groups(groups, columns)
-    kept = predictor_positions(hierarchies, columns)
-    with _naming_predictors(X, kept, columns):
-        predictors = check_array(
-            _select(X, kept),
-            input_name="X",
-            ensure_min_samples=2,  # one row says nothing about a spread
-            **_numbers(estimator, hierarchies),
-        )
-    outcome = check_observed(y, len(predictors))
+    position = None if exposure is None else _find_exposure(exposure, columns, hierarchies, family)
+    kept = predictor_positions(hierarchies, columns, position)
+    # one row says nothing about a spread
+    predictors = _read_predictors(estimator, X, columns, hierarchies, position, min_samples=2)
+    outcome = (
+        check_labels(y, len(predictors)) if has_classes else check_observed(y, len(predictors))
+    )
     weight = check_weight(sample_weight, predictors)
     used = _check_used(weight)
+    classes = Classes.of(outcome[used]) if has_classes else None
+    if family is not None and classes is None:
+        family.check_outcome(outcome, weight)
     group_columns = _read_group_columns(X, hierarchies, columns)
     return FitData(
         columns=columns,
@@ -95,23 +113,28 @@ def check_fit_data(
         predictor_names=tuple(map(columns.predictor_name, kept)),
         predictors=predictors[used],
         groups={j: column.rows(used) for j, column in group_columns.items()},
-        y=outcome[used],
+        y=outcome[used] if classes is None else classes.numbers(outcome[used]),
         weight=weight[used],
+        exposure=position,
+        classes=classes,
     )
 
 
 def check_predict_data(
-    estimator: BaseEstimator, X: Any, columns: Columns, hierarchies: Sequence[Hierarchy]
+    estimator: BaseEstimator,
+    X: Any,
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
+    exposure: int | None = None,
 ) -> tuple[Floats, dict[int, GroupColumn]]:
-    """Predictors (n, p) and group columns, by position, of an X that must look like that of fit."""
+    """Predictors (n, p) and group columns, by position, of an X that must look like that of fit.
+
+    Where a column is the exposure, its logarithm is behind the predictors, (n, p + 1).
+    """
     X = _check_table(estimator, X)
     _check_has_names(X, hierarchies)
     validate_data(estimator, X, reset=False, skip_check_array=True)
-    kept = predictor_positions(hierarchies, columns)
-    with _naming_predictors(X, kept, columns):
-        predictors = check_array(
-            _select(X, kept), input_name="X", **_numbers(estimator, hierarchies)
-        )
+    predictors = _read_predictors(estimator, X, columns, hierarchies, exposure)
     return predictors, _read_group_columns(X, hierarchies, columns)
 
 
@@ -142,20 +165,83 @@ def columns_of(X: Any) -> Columns:
     return Columns(_num_features(X), None if names is None else tuple(names))
 
 
-def predictor_positions(hierarchies: Sequence[Hierarchy], columns: Columns) -> list[int]:
-    """The columns of X that are in no hierarchy."""
-    taken = {position for hierarchy in hierarchies for position in hierarchy.columns}
+def predictor_positions(
+    hierarchies: Sequence[Hierarchy], columns: Columns, exposure: int | None = None
+) -> list[int]:
+    """The columns of X that are in no hierarchy, and not the exposure."""
+    taken = {position for hierarchy in hierarchies for position in hierarchy.columns} | {exposure}
     return [position for position in range(columns.n) if position not in taken]
 
 
-def _numbers(estimator: BaseEstimator, hierarchies: Sequence[Hierarchy]) -> dict[str, Any]:
-    """What scikit-learn is asked to make of the predictors; groups alone are enough to fit."""
-    return {
-        "dtype": np.float64,
-        "order": "C",
-        "ensure_min_features": 0 if hierarchies else 1,
-        "estimator": estimator,
-    }
+def _read_predictors(
+    estimator: BaseEstimator,
+    X: Any,
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
+    exposure: int | None,
+    min_samples: int = 1,
+) -> Floats:
+    """What scikit-learn makes of the predictors, (n, p), and the logarithm of the exposure.
+
+    Groups alone are enough to fit, and so is an exposure.
+    """
+    kept = predictor_positions(hierarchies, columns, exposure)
+    with _naming_predictors(X, kept, columns):
+        predictors: Floats = check_array(
+            _select(X, kept),
+            input_name="X",
+            dtype=np.float64,
+            order="C",
+            ensure_min_samples=min_samples,
+            ensure_min_features=0 if hierarchies or exposure is not None else 1,
+            estimator=estimator,
+        )
+    if exposure is None:
+        return predictors
+    return np.column_stack([predictors, np.log(_read_exposure(X, exposure, columns))])
+
+
+def _find_exposure(
+    exposure: object, columns: Columns, hierarchies: Sequence[Hierarchy], family: Family | None
+) -> int:
+    """Position of the exposure; raise where it cannot be one."""
+    if family is None or family.link != LOG:
+        known = listed(name for name, other in FAMILIES.items() if other.link == LOG)
+        raise ValueError(
+            f"exposure: got {exposure!r}, but the expected outcome is not proportional to anything "
+            f"unless its logarithm is what is modelled, as in the families {known}. Set "
+            "exposure=None, which leaves the column a predictor, or choose one of these."
+        )
+    position = columns.position(exposure, "exposure")
+    if any(position in hierarchy.columns for hierarchy in hierarchies):
+        raise ValueError(
+            f"exposure: {exposure!r} is a group column as well. A column is one or the other: take "
+            "it out of `groups`, or give a copy of it another name."
+        )
+    return position
+
+
+def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
+    """A column of positive numbers, (n,)."""
+    name = columns.group_name(position)
+    _check_types(X, [position], columns)
+    if not _is_numeric(X, position):
+        raise ValueError(
+            f"exposure: column {name!r} does not hold numbers. It is what the expected outcome is "
+            "proportional to, such as days observed or people asked."
+        )
+    values: Floats = check_array(
+        _select(X, [position]), dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0
+    )[:, 0]
+    if (bad := ~(np.isfinite(values) & (values > 0))).any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"exposure: column {name!r} is {values[row]:g} in row {row} ({int(bad.sum())} such "
+            "rows in all), and it must be a positive number in each: the expected outcome is "
+            "proportional to it. Leave out rows without exposure, in which nothing could happen, "
+            "and fill in those where it is missing."
+        )
+    return values
 
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
@@ -396,9 +482,8 @@ def _check_not_yes_no(y: Any) -> None:
     if values.dtype.kind in "bO" and infer_dtype(values.ravel(), skipna=True) == "boolean":
         raise TypeError(
             "y holds yes/no values (bool), and this is a regression of numbers: its intervals and "
-            "densities would be wrong for them. Use a classifier, for example scikit-learn's "
-            "LogisticRegression; if the share is really to be modelled as a number, pass "
-            "y.astype(float)."
+            "densities would be wrong for them. Use a classifier, HLMClassifier; if the share is "
+            "really to be modelled as a number, pass y.astype(float)."
         )
 
 

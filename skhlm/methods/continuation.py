@@ -23,7 +23,7 @@ def continue_from(fit: Fit, problem: Problem, new_spec: ModelSpec, chains: int) 
     A level that it has not seen begins without an effect.
     """
     spec, posterior = fit.spec, fit.posterior
-    if not _is_same_model(posterior, spec.labels, problem, new_spec.labels):
+    if not _is_same_model(posterior, spec, problem, new_spec):
         return None
     known = _in_units(posterior, spec.units, new_spec.units)
     levels = [_matched(spec.labels, new_spec.labels, g) for g in range(len(known.delta))]
@@ -39,15 +39,17 @@ def continue_from(fit: Fit, problem: Problem, new_spec: ModelSpec, chains: int) 
 
 
 def _is_same_model(
-    posterior: Posterior, labels: Labels, problem: Problem, new_labels: Labels
+    posterior: Posterior, spec: ModelSpec, problem: Problem, new_spec: ModelSpec
 ) -> bool:
-    """Whether the parameters are the same, but for the levels."""
+    """Whether the parameters are the same, but for the levels, and what they multiply."""
+    labels, new_labels = spec.labels, new_spec.labels
     varying = zip(posterior.varying, problem.varying, strict=False)
     return (
         labels.coefficients == new_labels.coefficients
         and labels.factors == new_labels.factors
         and all(np.array_equal(old, new) for old, new in varying)
         and posterior.family == problem.family
+        and spec.units.has_offset == new_spec.units.has_offset
         and bool(posterior.omega) == (problem.covariance == "full" and bool(labels.factors))
     )
 

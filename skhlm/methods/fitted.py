@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skhlm._typing import Floats, Ints
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import SamplerStatistics
+from skhlm.families import AUXILIARY
 from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.design import Rows
 from skhlm.methods.arguments import POSITIVE, checked
@@ -22,6 +23,9 @@ from skhlm.reports.pooling import LevelData
 from skhlm.wrappers import Route, find_model
 
 _Self = TypeVar("_Self", bound="Fitted")
+
+# what the next fit may not have
+_NOT_ALWAYS = {"feature_names_in_", *(f"{name}_" for name in AUXILIARY)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,7 @@ class Fitted:
         """Be what a fit has found, by one assignment: one that fails leaves the last as it was."""
         names = fit.spec.columns.names
         named = {} if names is None else {"feature_names_in_": np.array(names, dtype=object)}
-        kept = {name: value for name, value in vars(self).items() if name != "feature_names_in_"}
+        kept = {name: value for name, value in vars(self).items() if name not in _NOT_ALWAYS}
         self.__dict__ = {
             **kept,
             **named,
@@ -115,7 +119,7 @@ class Fitted:
 
         Returns
         -------
-        model : HLMRegressor
+        model : HLMRegressor or HLMClassifier
             This one stays as it is.
 
         Notes
@@ -148,6 +152,14 @@ class Fitted:
         """Predictors (n, p), levels (n, G) and group columns of rows to predict."""
         check_is_fitted(self)
         return self._spec.read(self, X)
+
+    def _observed(self, y: Any, n_rows: int, weight: Floats | None = None) -> Floats:
+        """Observed outcomes (n,) of rows to be scored: such as there can be; classes as 0 and 1."""
+        observed = self._spec.read_outcome(y, n_rows)
+        self._posterior.family.check_outcome(
+            observed, np.ones(n_rows) if weight is None else weight
+        )
+        return observed
 
 
 def find_hierarchical(estimator: Any) -> Route:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Rows, canonical_rows
-from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.inputs.frames import check_weight
 from skhlm.methods.fitted import Fitted
 from skhlm.preparation import ModelSpec
 
@@ -36,7 +36,7 @@ def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Fl
     if X is not None and y is not None:
         predictors, codes, columns = model._rows(X)
         new_levels = model._spec.groups.new_levels(columns, codes)
-        return predictors, codes, new_levels, check_observed(y, len(predictors))
+        return predictors, codes, new_levels, model._observed(y, len(predictors))
     rows = _of_one_trial(model, fitted_rows(model, X, y, None))
     if (rows.weight % 1).any():
         raise ValueError(
@@ -66,11 +66,13 @@ def _of_one_trial(model: Fitted, rows: Rows) -> Rows:
 
 
 def table_of(spec: ModelSpec, rows: Rows) -> pd.DataFrame:
-    """Predictors and group columns of canonical rows."""
+    """Predictors and group columns of canonical rows, and the exposure."""
     labels = spec.labels
     names = labels.coefficients[spec.units.fit_intercept :]
     groups = pd.DataFrame(labels.values(rows.codes), index=range(len(rows.codes)))
-    predictors = pd.DataFrame(rows.X, columns=list(names))
+    predictors = pd.DataFrame(rows.X[:, : len(names)], columns=list(names))
+    if spec.exposure is not None:
+        predictors[spec.columns.group_name(spec.exposure)] = np.exp(rows.X[:, -1])
     return predictors.join(groups.iloc[rows.cell].reset_index(drop=True))
 
 
@@ -80,7 +82,7 @@ def _read_fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows
     model._spec.groups.check_seen(columns, codes)
     weight = check_weight(sample_weight, predictors)
     used = weight > 0
-    y = check_observed(y, len(predictors))
+    y = model._observed(y, len(predictors), weight)
     rows = canonical_rows(predictors[used], y[used], weight[used], codes[used])
     levels = zip(
         model._spec.labels.factors,

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import GroupColumn, listed
 from skhlm.inputs.design import Units
-from skhlm.inputs.frames import predictor_positions
 from skhlm.inputs.hierarchy import Groups
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import NEW
@@ -55,17 +54,23 @@ def find_path(
 
 
 def completed(spec: ModelSpec, X: Any, name: str, path: curves.Path) -> Any:
-    """A frame without predictors that the path moves, perhaps with its input, as at fit."""
+    """A frame without predictors that the path moves, perhaps with its input, as at fit.
+
+    It may lack the exposure, too, which is then the mean of fit.
+    """
     known = spec.columns.names
-    moved = [_predictor_names(spec)[column] for column in path.columns]
     if known is None or not isinstance(X, pd.DataFrame):
         return X
-    missing = [column for column in moved if column not in X]
+    values = {_predictor_names(spec)[column]: 0.0 for column in path.columns}
+    if spec.exposure is not None:
+        values[known[spec.exposure]] = float(np.exp(spec.ranges.mean[-1]))
+    missing = {column: value for column, value in values.items() if column not in X}
     if not missing and (name in known or name not in X):
         return X
-    kept = X if name in known else X.drop(columns=name, errors="ignore")
-    wanted = [column for column in known if column in kept or column in missing]
-    return kept.reindex(columns=wanted, fill_value=0.0)
+    kept = X.copy() if name in known else X.drop(columns=name, errors="ignore")
+    for column, value in missing.items():
+        kept[column] = value
+    return kept[[column for column in known if column in kept]]
 
 
 def read_given(model: Fitted, X: Any) -> Given:
@@ -131,8 +136,7 @@ def values_of(columns: Mapping[int, GroupColumn]) -> dict[str, list[object]]:
 
 def _predictor_names(spec: ModelSpec) -> list[str]:
     """Names of the predictors, in the order of X."""
-    positions = predictor_positions(spec.groups.hierarchies, spec.columns)
-    return [spec.columns.predictor_name(position) for position in positions]
+    return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def _predictor(spec: ModelSpec, feature: Any) -> int:
@@ -142,8 +146,13 @@ def _predictor(spec: ModelSpec, feature: Any) -> int:
         return 0
     if feature is None:
         raise ValueError(f"feature: name one of the predictors {listed(names)}.")
-    positions = predictor_positions(spec.groups.hierarchies, spec.columns)
+    positions = spec.predictor_positions
     position = spec.columns.position(feature, "feature")
+    if position == spec.exposure:
+        raise ValueError(
+            f"feature: {feature!r} is the exposure, to which the expected outcome is proportional: "
+            f"there is no curve to learn. The predictors are {listed(names)}."
+        )
     if position not in positions:
         raise ValueError(
             f"feature: {feature!r} is a group column, not a predictor, so there is nothing to "

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import (
     COVERAGE,
     KIND,
@@ -217,7 +217,7 @@ class Predicting(Fitted):
         cross-validation and WAIC. Statistics and Computing 27. doi:10.1007/s11222-016-9696-4
         """
         predictors, codes, _ = self._rows(X)
-        observed = check_observed(y, len(predictors))
+        observed = self._observed(y, len(predictors))
         return scoring.log_predictive_density(self._posterior, predictors, codes, observed)
 
     def joint_log_density(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -257,7 +257,7 @@ class Predicting(Fitted):
             predictors,
             codes,
             self._spec.groups.new_levels(columns, codes),
-            check_observed(y, len(predictors)),
+            self._observed(y, len(predictors)),
             check_weight(sample_weight, predictors),
         )
 
@@ -286,5 +286,5 @@ class Predicting(Fitted):
         Journal of the American Statistical Association 102. doi:10.1198/016214506000001437
         """
         predictors, codes, _ = self._rows(X)
-        observed = check_observed(y, len(predictors))
+        observed = self._observed(y, len(predictors))
         return scoring.crps(self._posterior, predictors, codes, observed)

@@ -21,6 +21,7 @@ from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
 
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
+_NORMAL_DRAWS = 4000
 _RANK_TOLERANCE = 1e-12  # of a level's information, scaled to unit diagonal
 
 
@@ -71,7 +72,8 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
         theta + I^-1 sum_{i in l} w z (y - x' beta),    I = sum_{i in l} w z z',
 
     which is linear: its mean is that at the posterior means. Its standard deviation is taken over a
-    few draws.
+    few draws. Behind a link, rows count by their information at the posterior mean, and what they
+    leave over is linear in eta there: a step of Newton's method from it.
     """
     cells = _sum_cells(rows, posterior)
     levels = [_sum_levels(cells, groups, g, posterior.varying[g]) for g in range(len(groups.names))]
@@ -115,7 +117,8 @@ def shrinkage_factors(
         B_k = [(I + Sigma_g^-1)^-1]_kk / tau_gk^2,    I = c / sigma^2 sum_{i in level} w_i z_i z_i',
 
     c = 1 for normal residuals and (nu + 1) / (nu + 3), their expected information, for Student-t
-    ones; the mean over draws is returned. Complete pooling is theta without the level's own effect:
+    ones; behind a link c / sigma^2 is the information about eta of each row, at the posterior mean;
+    the mean over draws is returned. Complete pooling is theta without the level's own effect:
     kappa and the coarser effects of its path. Partial pooling adds the effect. No pooling is least
     squares of the level's own rows given the rest; its interval is that of the same noise as a new
     observation's, scaled to the level's information, about the estimate in each draw.
@@ -170,10 +173,19 @@ class _LevelSums(NamedTuple):
 
 def _sum_cells(rows: Rows, posterior: Posterior) -> _CellSums:
     """Sums over the rows of each cell, z centred."""
+    K, n_cells = len(posterior.draws.kappa), len(rows.codes)
     Z = posterior.units.centred(rows.X)
-    n_cells = len(rows.codes)
-    wzz = sum_products(Z.T, rows.weight, rows.cell, n_cells)
-    wzy = [sum_by_cell(rows.weight * z * rows.y, rows.cell, n_cells) for z in Z.T]
+    weight, y = rows.weight, rows.y
+    if not posterior.family.scales_outcome:
+        eta = posterior.mean.expected_value(Z, rows.codes, rows.cell)[:, 0]
+        aux = {name: values.mean(keepdims=True) for name, values in posterior.auxiliary.items()}
+        information = posterior.family.information(eta, aux)
+        weight = rows.weight * information
+        own = eta - Z[:, K:].sum(axis=1)  # without the offset
+        y = information * own + posterior.family.score(rows.y, eta, aux)
+    Z = Z[:, :K]
+    wzz = sum_products(Z.T, weight, rows.cell, n_cells)
+    wzy = [sum_by_cell(rows.weight * z * y, rows.cell, n_cells) for z in Z.T]
     return _CellSums(
         rows.codes, np.ascontiguousarray(np.moveaxis(wzz, -1, 0)), np.column_stack(wzy)
     )
@@ -235,7 +247,8 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
     inverse of Sigma.
     """
     tau = posterior.tau[g]
-    c = posterior.family.information(np.zeros(1), posterior.auxiliary)
+    family = posterior.family  # a row's information, where that is not in the sums already
+    c = family.information(np.zeros(1), posterior.auxiliary) if family.scales_outcome else 1.0
     root = cholesky(posterior.omega[g]) if posterior.omega else None
     one = np.eye(len(tau))[:, :, None, None]
     mean = np.empty((len(information), len(tau)))
@@ -269,7 +282,7 @@ def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) 
     inverse, identified = invert_information(data.information[g])
     mean, spread = np.where(identified, data.estimate[g], np.nan), data.spread[g]
     scale = np.sqrt(np.einsum("jkk->jk", inverse))
-    noise = residuals_of(posterior.outcome).noise.ravel()
+    noise = _noise(posterior)
     strata = (np.arange(len(noise)) + 0.5) / len(noise)
     u = ndtri(np.random.default_rng((3, g)).permuted(strata))
     ends = np.empty((*mean.shape, 2))
@@ -277,3 +290,11 @@ def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) 
         deviation = spread[levels, :, None] * u + scale[levels, :, None] * noise
         ends[levels] = quantiles_of(deviation, central(coverage))
     return Estimates(mean, mean + ends[..., 0], mean + ends[..., 1])
+
+
+def _noise(posterior: Posterior) -> Floats:
+    """What rows add to an estimate of information 1, (M,): normal behind a link, as usual there."""
+    if posterior.family.scales_outcome:
+        return residuals_of(posterior.outcome).noise.ravel()
+    noise: Floats = ndtri((np.arange(_NORMAL_DRAWS) + 0.5) / _NORMAL_DRAWS)
+    return noise

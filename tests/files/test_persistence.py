@@ -28,7 +28,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import skhlm
-from skhlm import HLMRegressor, PooledRegressor, load, save
+from skhlm import HLMClassifier, HLMRegressor, PooledRegressor, load, save
 from skhlm.datasets import load_sleepstudy
 from skhlm.exceptions import ModelFileError
 from skhlm.families import AUXILIARY, FAMILIES, find_family
@@ -97,8 +97,7 @@ def assert_same(model, other, X):
         pd.testing.assert_frame_equal(a, b, check_exact=True)
     parameters = (f"{name}_" for name in AUXILIARY)
     scalars = ("intercept_", "tau_", *parameters, "groups_", "n_features_in_")
-    for name in scalars:  # those that the family does not have are nan
-        np.testing.assert_equal(getattr(model, name), getattr(other, name))
+    assert all(getattr(model, name, None) == getattr(other, name, None) for name in scalars)
     assert str(model.diagnostics_) == str(other.diagnostics_)
     assert model.get_params() == other.get_params()
     assert [type(v) for v in model.get_params().values()] == [
@@ -187,10 +186,19 @@ def test_file_pickle_and_memory_agree_bit_for_bit(models, name, tmp_path):
     assert_same(model.compact(20), loaded(saved(model.compact(20))), X)
 
 
+OUTCOMES = {  # of any number
+    "binomial": lambda y: (y > 0) * 1.0,
+    "poisson": lambda y: np.floor(np.exp(y)),
+    "negative_binomial": lambda y: np.floor(np.exp(y)),
+    "gamma": np.exp,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen rest on a few")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_of_each_family_comes_back(family, tmp_path):
     X, y = simulated({"g": "abcdef"})
-    model = small_fit(X, y, "g", family=family)
+    model = small_fit(X, OUTCOMES.get(family, np.asarray)(y), "g", family=family)
     save(model, tmp_path / "model.skhlm")
     other = load(tmp_path / "model.skhlm")
     assert_same(model, other, X.assign(g=["new", *X["g"][1:]]))
@@ -200,6 +208,9 @@ def test_a_model_of_each_family_comes_back(family, tmp_path):
     for name, draws in ours.auxiliary.items():
         np.testing.assert_array_equal(theirs.auxiliary[name], draws)
     assert theirs.outcome.error_variance == ours.outcome.error_variance
+    assert {name for name in vars(model) if name.endswith("_")} == {
+        name for name in vars(other) if name.endswith("_")
+    }
 
 
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
@@ -212,6 +223,68 @@ def test_the_mode_comes_back(covariance):
     np.testing.assert_array_equal(theirs.covariance(0), ours.covariance(0))
     assert theirs.auxiliary == ours.auxiliary
     assert loaded(saved(model.compact(20)))._posterior.mode.n_draws == 1
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_an_exposure_comes_back(at):
+    X, y = simulated({"g": "abcdef"})
+    X.insert(at, "days", np.exp(X["x"] / 2))
+    model = small_fit(X, OUTCOMES["poisson"](y), "g", family="poisson", exposure="days")
+    other = loaded(saved(model))
+    assert_same(model, other, X.assign(days=X["days"] * 3))
+    assert (other._spec.exposure, other._spec.units.has_offset) == (at, True)
+    np.testing.assert_array_equal(other._spec.ranges.mean, model._spec.ranges.mean)
+    for wrong in (7, -1, list(X).index("g"), True):
+        manifest = unpacked(saved(model))
+        with pytest.raises(ModelFileError):
+            loaded(forged(manifest, lambda m, to=wrong: m["content"].update(exposure=to)))
+
+
+CLASS_LABELS = {
+    "strings": np.array(["no", "yes"]),
+    "objects": np.array(["no", "yes"], dtype=object),
+    "booleans": np.array([False, True]),
+    "whole numbers": np.array([1, 2], dtype=np.int8),
+    "numbers": np.array([-1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("labels", CLASS_LABELS.values(), ids=CLASS_LABELS)
+def test_a_classifier_comes_back(labels, tmp_path):
+    X, y = simulated({"g": "abcdef"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HLMClassifier("g", chains=2, iter_sampling=40, random_state=0)
+        model.fit(X, labels[(y > 0) * 1])
+    save(model, tmp_path / "model.skhlm")
+    other = load(tmp_path / "model.skhlm")
+    assert type(other) is HLMClassifier and other.classes_.dtype == labels.dtype
+    for method in ("predict", "predict_proba", "decision_function", "predict_interval", "sample_y"):
+        np.testing.assert_array_equal(getattr(other, method)(X), getattr(model, method)(X))
+    assert saved(other) == saved(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": None},
+        {"classes": {"tuple": ["str", {"tuple": ["a"]}]}},
+        {"classes": {"tuple": ["str", {"tuple": ["b", "a"]}]}},
+        {"classes": {"tuple": ["str", {"tuple": ["a", 1]}]}},
+        {"classes": {"tuple": ["os.system", {"tuple": ["a", "b"]}]}},
+        {"classes": {"tuple": ["str"]}},
+        {"estimator": "HLMRegressor"},
+    ],
+)
+def test_classes_that_are_none_are_refused(change):
+    X, y = simulated({"g": "abcdef"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HLMClassifier("g", algorithm="map", iter_sampling=40, random_state=0)
+        model.fit(X, np.where(y > 0, "b", "a"))
+    manifest = unpacked(saved(model))
+    with pytest.raises(ModelFileError):
+        loaded(forged(manifest, lambda m: m["content"].update(change)))
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])
@@ -297,7 +370,7 @@ def test_what_cannot_be_saved(fitted, tmp_path):
     with pytest.raises(NotFittedError):
         save(HLMRegressor(), path)
     for other in (Mine(), PooledRegressor(), HLMRegressor, {}):
-        with pytest.raises(TypeError, match="an HLMRegressor"):
+        with pytest.raises(TypeError, match="an HLMRegressor or an HLMClassifier"):
             save(other, path)
     assert not path.exists()
     with pytest.raises(FileNotFoundError):

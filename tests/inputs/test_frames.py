@@ -274,7 +274,7 @@ def test_an_X_that_cannot_be_fitted(X, groups, error, message):
         LeastSquares(groups).fit(X, Y)
 
 
-_YES_NO = r"y holds yes/no values \(bool\).*LogisticRegression.*y\.astype\(float\)"
+_YES_NO = r"y holds yes/no values \(bool\).*HLMClassifier.*y\.astype\(float\)"
 YES_OR_NO = {
     "array": Y > 0,
     "list": (Y > 0).tolist(),

@@ -130,7 +130,7 @@ def test_a_fit_that_fails_leaves_the_last_as_it_was(model, rows, monkeypatch):
     before = dict(vars(model))
     with pytest.raises(ValueError, match="NaN"):
         model.fit(X.assign(z=1.0)[["z", "x", "g"]], y.where(y > y.min()))
-    monkeypatch.setattr("skhlm.regressor.learn_level_data", interrupted)
+    monkeypatch.setattr("skhlm.estimator.learn_level_data", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X.assign(w=np.arange(len(y)) % 7), y)  # after sampling
     assert vars(model).keys() == before.keys()

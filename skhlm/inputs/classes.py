@@ -1,0 +1,86 @@
+"""Labels of two classes, of any type, as zeros and ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from skhlm._typing import Floats, Ints
+from skhlm.inputs.columns import listed
+
+_PLAIN = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64}  # of nullable types
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Two labels in increasing order; the second is the one whose probability is modelled."""
+
+    labels: Any
+
+    @classmethod
+    def of(cls, labels: Any) -> Classes:
+        """Those among labels (n,); raise where there are not two."""
+        check_classification_targets(labels)
+        found = np.unique(labels)
+        if len(found) < 2:
+            raise ValueError(
+                f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that "
+                "have a weight, and a classifier needs two classes: check which column is the "
+                "outcome, and how rows were chosen."
+            )
+        if len(found) > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is multiclass: "
+                f"y holds {len(found)} classes, {listed(found.tolist())}. For more than two wrap "
+                "the model, OneVsRestClassifier(HLMClassifier(...)) of sklearn.multiclass."
+            )
+        return cls(found)
+
+    def numbers(self, labels: Any) -> Floats:
+        """0.0 for the first class and 1.0 for the second, (n,); raise for another label."""
+        second = np.asarray(labels == self.labels[1])
+        known = second | (labels == self.labels[0])
+        if not np.all(known):
+            other = labels[[np.argmin(known)]].tolist()
+            raise ValueError(
+                f"y holds {listed(other)}, which is no class of the model. Its classes are "
+                f"{listed(self.labels.tolist())}."
+            )
+        return second.astype(np.float64)
+
+    def named(self, numbers: Ints) -> Any:
+        """The labels of zeros and ones of any shape."""
+        return self.labels[numbers]
+
+
+def check_labels(y: Any, n_rows: int) -> Any:
+    """Labels (n,) of plain types, one for each row of X and none missing."""
+    labels = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "O":
+        if pd.isna(labels).any():
+            raise ValueError("Input y contains NaN: drop the rows whose class is missing.")
+        labels = _plain(labels)
+    assert_all_finite(labels, input_name="y")
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "
+            f"y {len(labels)}."
+        )
+    return labels
+
+
+def _plain(labels: Any) -> Any:
+    """Objects as numbers or booleans where all of them are; raise where they have no order."""
+    kind = infer_dtype(labels, skipna=False)
+    if kind.startswith("mixed") and len(types := {type(label).__name__ for label in labels}) > 1:
+        raise TypeError(
+            f"y mixes kinds of labels: {', '.join(sorted(types))}. Classes are told apart and "
+            "ordered by their values, so let them be of one type."
+        )
+    return labels.astype(_PLAIN[kind]) if kind in _PLAIN else labels

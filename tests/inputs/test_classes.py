@@ -1,0 +1,87 @@
+"""Labels of two classes: any type in, zeros and ones out, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from skhlm.inputs.classes import Classes, check_labels
+
+TRUTH = np.array([0, 1, 1, 0, 1])
+
+
+def labelled(first, second, **kind):
+    return np.array([first, second], **kind)[TRUTH]
+
+
+OF_ANY_TYPE = {
+    "strings": (labelled("no", "yes"), ["no", "yes"]),
+    "objects": (labelled("no", "yes", dtype=object), ["no", "yes"]),
+    "booleans": (labelled(False, True), [False, True]),
+    "objects that are booleans": (labelled(False, True, dtype=object), [False, True]),
+    "numbers": (labelled(-1, 7), [-1, 7]),
+    "floats": (labelled(2.0, 3.0), [2.0, 3.0]),
+    "a list": (labelled("a", "b").tolist(), ["a", "b"]),
+    "a series": (pd.Series(labelled("a", "b"), index=[4, 3, 2, 1, 0]), ["a", "b"]),
+    "pandas' strings": (pd.Series(labelled("a", "b"), dtype="string"), ["a", "b"]),
+    "nullable booleans": (pd.Series(labelled(False, True), dtype="boolean"), [False, True]),
+    "nullable integers": (pd.Series(labelled(3, 5), dtype="Int64"), [3, 5]),
+    "categories": (pd.Series(pd.Categorical(labelled("a", "b"), ["b", "a", "c"])), ["a", "b"]),
+    "polars": (pl.Series(labelled("a", "b").tolist()), ["a", "b"]),
+    "polars, booleans": (pl.Series(labelled(False, True).tolist()), [False, True]),
+    "polars, an enumeration": (
+        pl.Series(["a", "b", "b", "a", "b"], dtype=pl.Enum("ba")),
+        ["a", "b"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("y", "expected"), OF_ANY_TYPE.values(), ids=OF_ANY_TYPE)
+def test_labels_of_any_type_are_zeros_and_ones_and_come_back(y, expected):
+    labels = check_labels(y, 5)
+    classes = Classes.of(labels)
+    assert classes.labels.tolist() == expected
+    np.testing.assert_array_equal(classes.numbers(labels), TRUTH)
+    assert classes.named(TRUTH).tolist() == list(y)
+    assert classes.named(TRUTH[:, None] * [1, 0]).shape == (5, 2)
+
+
+def test_a_column_is_a_vector_with_a_warning_and_a_table_is_refused():
+    column = labelled("a", "b")[:, None]
+    with pytest.warns(Warning, match="column-vector y was passed"):
+        assert check_labels(column, 5).shape == (5,)
+    with pytest.raises(ValueError, match="1d array"):
+        check_labels(np.hstack([column, column]), 5)
+
+
+BAD = {
+    "one class": (["a"] * 5, ValueError, r"one class alone, 'a' in all 5 rows.*two classes"),
+    "three": (
+        list("abcab"),
+        ValueError,
+        r"Only binary.*3 classes, 'a', 'b', 'c'.*OneVsRestClassif",
+    ),
+    "numbers with a fraction": ([0.5, 1.25, 0, 0, 1], ValueError, "Unknown label type: continuous"),
+    "NaN": ([0, 1, np.nan, 1, 0], ValueError, "Input y contains NaN"),
+    "None": (["a", "b", None, "a", "b"], ValueError, "Input y contains NaN: drop the rows whose"),
+    "NA": (pd.Series([1, 0, pd.NA, 1, 0], dtype="Int64"), ValueError, "Input y contains NaN"),
+    "infinite": ([0, 1, np.inf, 1, 0], ValueError, "Input y contains infinity"),
+    "strings and numbers": (["a", 1, "a", 1, 1], TypeError, "y mixes kinds of labels: int, str"),
+    "another length": (["a", "b"], ValueError, "X has 5 rows and y 2"),
+}
+
+
+@pytest.mark.parametrize(("y", "error", "message"), BAD.values(), ids=BAD)
+def test_labels_that_cannot_be_two_classes(y, error, message):
+    if isinstance(y, list) and len(set(map(type, y))) > 1:
+        y = pd.Series(y)
+    with pytest.raises(error, match=message):
+        Classes.of(check_labels(y, 5))
+
+
+def test_a_label_that_is_no_class_is_named():
+    classes = Classes.of(labelled("left", "stayed"))
+    with pytest.raises(ValueError, match=r"'gone', which is no class.*'left', 'stayed'"):
+        classes.numbers(np.array(["left", "gone"]))
