@@ -36,7 +36,9 @@ functions {
   real outcome_lpdf(data vector y, data int family, vector eta, vector aux) {
     if (family == 0) return normal_lpdf(y | eta, aux[1]);
     if (family == 1) return student_t_lpdf(y | aux[2], eta, aux[1]);
-    if (family == 2) return dot_product(y, log_inv_logit(eta)) + dot_product(1 - y, log1m_inv_logit(eta));
+    if (family == 2) {
+      return dot_product(y, log_inv_logit(eta)) + dot_product(1 - y, log1m_inv_logit(eta));
+    }
     if (family == 3) return poisson_log_lpmf(to_counts(y) | eta);
     if (family == 4) return neg_binomial_2_log_lpmf(to_counts(y) | eta, inv_square(aux[1]));
     if (family == 5) return gamma_lpdf(y | inv_square(aux[1]), inv_square(aux[1]) * exp(-eta));

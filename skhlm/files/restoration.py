@@ -233,8 +233,10 @@ def read_family(contents: Contents) -> LocationFamily:
 
 
 def _has_draws(family: LocationFamily, contents: Contents) -> bool:
-    """Whether there are draws of all its parameters."""
-    return all(parameter.name in contents.arrays for parameter in family.auxiliary)
+    """Whether it has parameters, and there are draws of them all."""
+    return bool(family.auxiliary) and all(
+        parameter.name in contents.arrays for parameter in family.auxiliary
+    )
 
 
 def _with_priors(spec: ModelSpec, contents: Contents) -> ModelSpec:

@@ -15,7 +15,7 @@ from tests.engine.problems import make_problem
 
 
 def make(family="student_t", shift=0.0):
-    return make_problem(np.ones((6, 1)), np.arange(6) + shift, [np.arange(6) // 2], family)
+    return make_problem(np.ones((6, 1)), np.arange(1, 7) + shift, [np.arange(6) // 2], family)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -36,7 +36,7 @@ def problem(request):
     family, covariance = request.param
     X = np.column_stack([np.ones(24), ROWS])
     varying = [[0, 1], [0], [0, 1]]
-    return make_problem(X, ROWS, FACTORS, family, covariance, varying)
+    return make_problem(X, ROWS + 1, FACTORS, family, covariance, varying)
 
 
 def test_columns_are_split_in_the_program_s_order(problem):
