@@ -108,13 +108,13 @@ class Proposal(NamedTuple):
     C: Array
 
 
-def link_posterior(model: LinkModel, n_draws: int = 6000, seed: int = 0) -> Posterior:
+def link_posterior(model: LinkModel, n_draws: int = 4000, seed: int = 0) -> Posterior:
     """The posterior, by importance sampling of the scales and theta together."""
     scales, theta, weight = link_draws(model, n_draws, seed)
     return weighted_posterior(model, weight, scales, theta)
 
 
-def link_draws(model: LinkModel, n_draws: int = 6000, seed: int = 0) -> tuple[Scales, Array, Array]:
+def link_draws(model: LinkModel, n_draws: int = 4000, seed: int = 0) -> tuple[Scales, Array, Array]:
     """Scales, theta (S, P) and weights (S,) of draws, for functions of several parameters."""
     rng = np.random.default_rng(seed)
 
