@@ -127,7 +127,8 @@ def load_separated_rows() -> XY:
     return pd.DataFrame({"level": level, "x": x}), pd.Series(y, name="yes")
 
 
-SMALL_PLAIN = PlainRun(2, 1000, 250)
+SMALL_PLAIN = {"binomial": PlainRun(2, 1000, 250)}
+SHORT_PLAIN = PlainRun(2, 400, 100)
 LINK_FAMILIES = ("binomial", "poisson", "negative_binomial", "gamma")
 
 
@@ -136,7 +137,10 @@ def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
     small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1)
     medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, **LEVELS)
     return (
-        *(DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN) for f in families),
+        *(
+            DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN.get(f, SHORT_PLAIN))
+            for f in families
+        ),
         *(DataSet("M", f, CAMPAIGNS, partial(medium, f), None) for f in families),
     )
 
