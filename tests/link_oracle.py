@@ -45,6 +45,9 @@ HALF_NORMAL = (np.inf, 0.0, 1.0)
 WIDER = 1.1
 """Scale of the proposal of theta, which is then wider than the posterior in its tails."""
 
+LEAST_ESS = 600.0
+"""Of the draws that tests rely on: 1,100 to 2,400 of 4,000 are usual."""
+
 
 class Outcome(NamedTuple):
     """log p(y | eta) of rows, its slope and its curvature; s is 1/o^2 or 1/c^2."""

@@ -9,6 +9,7 @@ import pytest
 from scipy import special, stats
 
 from tests.chance import SHIFT, assert_near
+from tests.link_oracle import OUTCOMES, LinkModel, link_posterior
 from tests.oracle import (
     Factor,
     Model,
@@ -236,3 +237,48 @@ def test_student_with_many_degrees_of_freedom_is_normal():
     for a, b in pairs:
         assert_near(a.mean, b.mean, np.hypot(a.mean_error, b.mean_error))
         assert_near(a.sd, b.sd, np.hypot(a.sd_error, b.sd_error))
+
+
+@pytest.mark.parametrize("family", OUTCOMES)
+def test_slopes_and_curvatures_of_outcomes(family):
+    """Differences of the log density, which is scipy's."""
+    outcome, s, h = OUTCOMES[family], np.array(1.7), 1e-4
+    y = np.array([0.0, 1.0]) if family == "binomial" else np.array([1.0, 4.0])
+    eta = np.array([-1.2, 0.8])
+    low, middle, high = (outcome.log_density(y, eta + step, s) for step in (-h, 0, h))
+    np.testing.assert_allclose(outcome.score(y, eta, s), (high - low) / (2 * h), rtol=1e-5)
+    np.testing.assert_allclose(
+        outcome.curvature(y, eta, s), -(high - 2 * middle + low) / h**2, rtol=1e-4
+    )
+
+
+def test_link_posterior_without_factors_is_a_plane():
+    """An intercept and the overdispersion, half of the rows counted twice, by a grid."""
+    rng = np.random.default_rng(2)
+    y, weight, offset = rng.poisson(3, 30).astype(float), np.tile([1.0, 2], 15), rng.normal(size=30)
+    prior = (4.0, 0.2, 0.8)
+    model = LinkModel(
+        *(np.ones((30, 1)), y, ()),
+        weight=weight,
+        kappa_loc=0.5,
+        kappa_scale=1.5,
+        sigma_prior=prior,
+        family="negative_binomial",
+        offset=offset,
+    )
+    kappa, o = np.linspace(-2, 4, 250)[:, None], np.linspace(0.005, 4, 250)
+    mean = np.exp(offset[:, None, None] + kappa)
+    log_p = stats.nbinom.logpmf(y[:, None, None], o**-2, 1 / (1 + mean * o**2))
+    log_p = np.tensordot(weight, log_p, axes=1) + stats.norm.logpdf(kappa, 0.5, 1.5)
+    p = special.softmax(log_p + stats.t.logpdf(o, *prior))
+    found = link_posterior(model, seed=SHIFT)
+    for x, marginal, ours in (
+        (kappa[:, 0], p.sum(axis=1), found.kappa),
+        (o, p.sum(axis=0), found.sigma),
+    ):
+        exact = marginal @ x, np.sqrt(marginal @ (x - marginal @ x) ** 2)
+        assert_near(
+            [ours.mean.item(), ours.sd.item()],
+            exact,
+            [ours.mean_error.item(), ours.sd_error.item()],
+        )
