@@ -99,10 +99,9 @@ def compare(
         The hierarchical model; None is ``HLMRegressor(groups, random_state=random_state)``. A
         mapping gives several, by name. The first of them says which baselines there are:
         classifiers for a classifier, else regressors of its family ("normal" for "student_t") with
-        its exposure. Pipelines, searches and transformed targets around one are
-        welcome: where the model, the first of several, is one, the baselines stand behind the same
-        steps, their y transformed alike, and take the groups of the model inside, as they see what
-        it sees.
+        its exposure. Pipelines, searches and transformed targets around one are welcome: where the
+        model, the first of several, is one, the baselines stand behind the same steps, their y
+        transformed alike, and take the groups of the model inside, as they see what it sees.
     split_by : str or int, default=None
         Column of X, by name or position, whose values the splitter keeps together: it is what
         scikit-learn's `GroupKFold` and the like take as ``groups``.

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from skhlm import PooledClassifier, PooledRegressor, UnpooledClassifier, column_importance
-from tests.chance import assert_near
+from tests.chance import assert_near, largest
 
 BOTH = pytest.mark.parametrize("baseline", [PooledClassifier, UnpooledClassifier])
 N = 480
@@ -82,17 +82,17 @@ def test_what_is_predicted_agrees(shops, baseline):
 
 
 def test_an_interval_of_a_probability_covers_it():
-    """Of 1,000 data sets, within Monte Carlo error and Wald's own at 200 rows, 0.01."""
+    """Of 300 data sets: within Monte Carlo error, and 0.01 that Wald's is off at 200 rows."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"x": rng.normal(size=200)})
     new, truth = pd.DataFrame({"x": [0.7]}), special.expit(0.3 + 0.7 * 0.8)
     p = special.expit(0.3 + 0.8 * X["x"])
     inside = []
-    for _ in range(1000):
+    for _ in range(300):
         model = PooledClassifier().fit(X, rng.random(200) < p)
         lower, upper = model.predict_interval(new, 0.9)[0]
         inside.append(lower <= truth <= upper)
-    assert_near(np.mean(inside), 0.9, np.sqrt(0.09 / 1000) + 0.01 / 3.9)
+    assert_near(np.mean(inside), 0.9, np.sqrt(0.09 / 300) + 0.01 / largest(1))
 
 
 def test_shops_of_one_class_or_few_rows_are_pooled(shops):
