@@ -181,6 +181,11 @@ class Family(ABC):
 
     # -- the outcome -----------------------------------------------------------------------------
 
+    @property
+    def scale(self) -> str:
+        """What eta is called, in front of "of y"; empty where it is on the scale of y itself."""
+        return self.link.scale
+
     def mean(self, eta: Floats, aux: Aux) -> Floats:
         """Expected outcome."""
         del aux
