@@ -23,7 +23,7 @@ from skhlm.methods.paths import (
 from skhlm.posterior import NEW, Kind, prediction
 from skhlm.random_state import seed_of
 from skhlm.reports import curves, export, parameters, pooling
-from skhlm.reports.budget import shares, variance_parts
+from skhlm.reports.budget import shares_of, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
 
 _DERIVE = [callable, None]
@@ -40,10 +40,17 @@ class Reporting(Fitted):
         summary : DataFrame
             One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
             ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
-            ``ess_tail``, ``rhat``.
+            ``ess_tail``, ``rhat``. Behind a link all are on its scale, and the last columns are
+            ``odds_ratio``, ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds,
+            ``rate_ratio`` and so on of logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN
+            for all else.
 
         Notes
         -----
+        A ratio is that of a predictor one higher, all else equal; of an "Intercept" it is the odds,
+        or the expected outcome, where all predictors are 0. It is the posterior median: medians
+        and quantiles of a ratio are exp of those of its logarithm, means are not.
+
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
         """
@@ -53,6 +60,8 @@ class Reporting(Fitted):
     @checked({"factor": [str, None], "coverage": COVERAGE})
     def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
         """Posterior of the group effects delta, in the user's units and at x = 0.
+
+        For families with a link they are on its scale: log odds or logarithms.
 
         Parameters
         ----------
@@ -66,7 +75,10 @@ class Reporting(Fitted):
         effects : DataFrame
             One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
             (tuple of values, coarse to fine), ``coefficient``, ``mean``, ``sd``, ``lower`` and
-            ``upper`` (central interval), ``n`` (sum of the weights of the level's rows).
+            ``upper`` (central interval), ``n`` (sum of the weights of the level's rows). Behind a
+            link also ``odds_ratio`` or ``rate_ratio``, the posterior median of exp(delta), with
+            ``odds_ratio_lower`` and ``odds_ratio_upper``, exp of the interval's ends: the odds, or
+            the rate, over those of a typical level.
         """
         check_is_fitted(self)
         spec = self._spec
@@ -79,6 +91,8 @@ class Reporting(Fitted):
         self, levels: Any = None, coverage: float = 0.9, parts: bool = False
     ) -> pd.DataFrame:
         """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
+
+        For families with a link they are on its scale: log odds or logarithms.
 
         Parameters
         ----------
@@ -94,8 +108,11 @@ class Reporting(Fitted):
         -------
         coefficients : DataFrame
             One row for each combination and coefficient: the group columns, ``coefficient``,
-            ``mean``, ``sd``, ``lower`` and ``upper`` (central interval). With ``parts`` there is a
-            column ``part`` before ``coefficient``:
+            ``mean``, ``sd``, ``lower`` and ``upper`` (central interval). Behind a link also
+            ``odds_ratio`` or ``rate_ratio``, the posterior median of exp(beta), with
+            ``odds_ratio_lower`` and ``odds_ratio_upper``, exp of the interval's ends; of an
+            "Intercept" these are the odds, or the expected outcome, at x = 0. With ``parts`` there
+            is a column ``part`` before ``coefficient``:
 
             ===========================  ===================================================
             "kappa"                      population-level coefficient
@@ -122,7 +139,9 @@ class Reporting(Fitted):
             B_glk = [(I_gl + Sigma_g^-1)^-1]_kk / tau_gk^2
             I_gl = c / sigma^2 * sum of w_i z_i z_i' over the rows of level l
 
-        with c = 1 for normal residuals and (nu + 1) / (nu + 3) for Student-t ones. B = 0 is no
+        with c = 1 for normal residuals and (nu + 1) / (nu + 3) for Student-t ones; for families
+        with a link all is on its scale, and c / sigma^2 the posterior mean of each row's
+        information about eta, mu (1 - mu) for yes or no, mu for Poisson counts. B = 0 is no
         pooling, B = 1 complete pooling. With one factor, a varying intercept and known scales, the
         partial-pooling estimate is ``(1 - B) * no_pooling + B * complete_pooling``.
 
@@ -138,8 +157,9 @@ class Reporting(Fitted):
         pooling : DataFrame
             One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
             (tuple of values, coarse to fine), ``coefficient``, ``n`` (sum of the weights of the
-            level's rows), ``B`` (posterior mean) and three estimates in the user's units, each with
-            its interval in columns that end in ``_lower`` and ``_upper``:
+            level's rows), ``B`` (posterior mean) and three estimates in the user's units, behind a
+            link log odds or logarithms, each with its interval in columns that end in ``_lower``
+            and ``_upper``:
 
             ``complete_pooling``
                 The common value to which the level is pulled: kappa and the effects of the coarser
@@ -149,7 +169,9 @@ class Reporting(Fitted):
             ``no_pooling``
                 Least squares of the level's own rows, given the rest of the model (other
                 hierarchies, finer levels, coefficients that do not vary by the factor); NaN where
-                they do not identify the coefficient.
+                they do not identify the coefficient. Behind a link maximum likelihood, NaN where it
+                is infinite: in a level of failures alone, or of zeros; its interval is the usual
+                one for large samples.
 
         Notes
         -----
@@ -377,6 +399,11 @@ class Reporting(Fitted):
         which add up to the square of the standard deviation that ``predict(X, return_std=True)``
         returns.
 
+        For families with a link eta is on its scale, and so are the variances of its parts: they
+        add up to the square of the standard deviation of ``predict(X, return_std=True,
+        kind="link")``. The outcome's own variance about its mean is not on that scale; as a share
+        of a new observation's variance it is E[Var(y | eta)] / Var(y), of one trial for a share.
+
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features), default=None
@@ -387,7 +414,10 @@ class Reporting(Fitted):
         budget : DataFrame
             One row for each row of X and each part: ``row``, the group columns, ``part`` ("kappa",
             "delta", "new level", "residual"), ``factor`` (empty for kappa and the residual),
-            ``variance`` in squared units of y, ``share`` of the row's sum.
+            ``variance`` in squared units of y, ``share`` of the row's sum. Behind a link
+            ``variance`` is in squared units of eta, log odds or logarithms, and NaN for the
+            residual, whose ``share`` is that of the outcome's own variance; the others have what is
+            left of the share, in proportion to their variances.
 
         Notes
         -----
@@ -408,7 +438,7 @@ class Reporting(Fitted):
             "part": names,
             "factor": np.array(["", *factors, ""] * n, dtype=object),
             "variance": variance,
-            "share": shares(variance),
+            "share": shares_of(self._posterior, given.predictors, given.codes, variance),
         }
         return repeated_frame(given.values, n, width, numbers)
 
