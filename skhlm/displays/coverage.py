@@ -31,8 +31,9 @@ class CoverageDisplay:
     independent given it: binomial quantiles.
 
     Whole numbers, yes or no among them, have intervals that hold more than they say. There the
-    share is of outcomes whose randomised probability integral transform lies in the middle part of
-    (0, 1): u between P(Y < y) and P(Y <= y), at random, which is uniform if the model is right [1]_.
+    share is of outcomes whose randomised probability integral transform, a number between P(Y < y)
+    and P(Y <= y) drawn at random, lies in the middle of (0, 1), where it is uniform if the model is
+    right [1]_.
 
     Parameters
     ----------

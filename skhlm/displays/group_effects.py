@@ -150,7 +150,7 @@ class GroupEffectsDisplay:
             Some of the coefficients that vary by the factor; None is all of them.
         outcome : str, default=None
             Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
-            had at fit. Of families with a link the axes are log odds or logarithms of it, and say so.
+            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it.
         sort_by, ax
             As in `plot`.
 

@@ -172,7 +172,8 @@ class ResponseCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted `HLMRegressor` or `HLMClassifier`, alone or inside a pipeline, search or transformed target.
+            A fitted `HLMRegressor` or `HLMClassifier`, alone or inside a pipeline, search or
+            transformed target.
         X : frame or array-like of shape (n_samples, n_features), default=None
             Rows, a curve and an operating point for each. None is one row for each combination of
             levels seen at fit, at most 200 of them, with the predictors at their training means.
