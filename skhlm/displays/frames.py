@@ -69,21 +69,25 @@ def in_units(coefficient: str, outcome: str | None) -> str:
     return name if is_intercept else f"{name}\nper unit of {shown(coefficient)}"
 
 
-def outcome_title(model: Fitted, outcome: str | None, *, link: bool = False) -> str | None:
-    """What a fitted model's outcome is called on an axis, by a given name or that of fit.
-
-    On the scale of the link "log odds of visits"; of a classifier the probability of its second
-    class. None if it has no name, and needs none.
-    """
-    spec, family = model._spec, model._posterior.family
+def outcome_name(model: Fitted, outcome: str | None) -> str | None:
+    """What a fitted model's outcome is called, by a given name or that of fit: "bought = yes"."""
+    spec = model._spec
     name = outcome or spec.outcome_name
-    of = name or "outcome"
-    if spec.classes is not None:
-        label = spec.classes.labels[1]
-        of = f"{name} = {label}" if name else f"{label}"
-    if link and family.scale:
-        return f"{family.scale} of {of}"
-    return name if spec.classes is None else f"probability of {of}"
+    if spec.classes is None:
+        return name
+    label = str(spec.classes.labels[1])
+    return f"{name} = {label}" if name else label
+
+
+def outcome_title(model: Fitted, outcome: str | None, *, link: bool = False) -> str | None:
+    """What is along an axis: a classifier's probability, or "log odds of" on the link's scale.
+
+    None if the outcome has no name, and needs none.
+    """
+    name = outcome_name(model, outcome)
+    if link and model._posterior.family.scale:
+        return f"{model._posterior.family.scale} of {name or 'outcome'}"
+    return name if model._spec.classes is None else f"probability of {name}"
 
 
 def observed_outcome(route: Route, y: Any, n_rows: int) -> Floats:

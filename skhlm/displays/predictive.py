@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from skhlm._typing import Floats, Ints
-from skhlm.displays.frames import observed_outcome
+from skhlm.displays.frames import observed_outcome, outcome_name
 from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.reliability import Reliability
@@ -188,7 +188,7 @@ class PosteriorPredictiveDisplay:
             found = _replicate(estimator, X, y, n_replicates, random_state)
             outcome = outcome or name_of_outcome(y)
         if isinstance(model, Fitted):
-            outcome = outcome or model._spec.outcome_name
+            outcome = outcome_name(model, outcome)
         observed, replicated, probability = found
         display = cls(
             observed=observed, replicated=replicated.T, probability=probability, outcome=outcome

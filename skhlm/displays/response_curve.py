@@ -181,8 +181,8 @@ class ResponseCurveDisplay:
             The predictor that moves, or a pipeline's input; None where there is only one.
             Categories stand side by side; their slopes are differences from the first.
         observed : (X, y), default=None
-            Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1;
-            not for slopes, nor on the scale of a link.
+            Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1,
+            whatever their exposure; not for slopes, nor on the scale of a link.
         grid, coverage, kind, derive
             As in `skhlm.HLMRegressor.response_curve`.
         slope : bool, default=False

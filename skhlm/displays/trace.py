@@ -277,7 +277,7 @@ class TraceDisplay:
             ]
             label = "value, in units of the data"
             if self.scale:
-                label = f"value, on the scale of the {self.scale}"
+                label = f"value ({self.scale})"
         for axes in panels[::n_columns]:
             axes.set_ylabel(label)
         if self.divergent is not None:
