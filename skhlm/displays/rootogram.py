@@ -79,4 +79,5 @@ class Rootogram:
             self.centres, self.expected, "o-", color=VERMILION, ms=3, lw=1.2, label="expected"
         )
         axes.axhline(0, color=BLACK, lw=0.8)
+        axes.set_ylim(top=1.05 * float(self.expected.max()))
         return bars, line, band
