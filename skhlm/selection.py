@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.baselines import PooledRegressor
+from skhlm.baselines import PooledClassifier, PooledRegressor
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import predictor_positions
@@ -23,7 +23,7 @@ def column_importance(estimator: Any) -> Floats:
 
     Parameters
     ----------
-    estimator : HLMRegressor, HLMClassifier or PooledRegressor
+    estimator : HLMRegressor, HLMClassifier, PooledRegressor or PooledClassifier
         Fitted, alone or inside a search or a transformed target.
 
     Returns
@@ -60,10 +60,10 @@ def column_importance(estimator: Any) -> Floats:
     """
     route = find_model(estimator)
     model = route.model
-    if not isinstance(model, (HierarchicalModel, PooledRegressor)):
+    if not isinstance(model, (HierarchicalModel, PooledRegressor, PooledClassifier)):
         raise TypeError(
             f"column_importance: got a {type(model).__name__}; give a fitted HLMRegressor, "
-            "HLMClassifier or PooledRegressor."
+            "HLMClassifier, PooledRegressor or PooledClassifier."
         )
     if route.steps:
         raise TypeError(
