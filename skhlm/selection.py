@@ -29,7 +29,8 @@ def column_importance(estimator: Any) -> Floats:
     Returns
     -------
     importance : ndarray of shape (n_features,)
-        ``abs(coef_)`` for predictors; for group columns and the exposure just above the largest of
+        ``abs(coef_)`` for predictors, of families with a link on its scale: how far log odds or
+        logarithms move; for group columns and the exposure just above the largest of
         them, so that they are kept longest.
 
     Raises
