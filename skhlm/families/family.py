@@ -126,6 +126,7 @@ class Family(ABC):
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
+    is_yes_or_no: ClassVar[bool] = False  # those of one trial: 0 or 1
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
     statistics: ClassVar[tuple[str, ...]] = (
         "mean",
