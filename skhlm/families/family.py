@@ -12,6 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
 from skhlm.priors import Gamma, Location, LocationScale, Prior
 
@@ -127,6 +128,7 @@ class Family(ABC):
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
     is_yes_or_no: ClassVar[bool] = False  # those of one trial: 0 or 1
+    wider: ClassVar[str | None] = None  # the family of a larger variance, where this has the least
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
     statistics: ClassVar[tuple[str, ...]] = (
         "mean",
@@ -202,6 +204,21 @@ class Family(ABC):
     @abstractmethod
     def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
         """Independent outcomes, of the shape that eta and the parameters broadcast to."""
+
+    # -- whether outcomes are like that ----------------------------------------------------------
+
+    def excess_variance(self, y: Floats, eta: Floats) -> Excess | None:
+        """How much more outcomes vary than the family says; None where a parameter says how much.
+
+        Its scale is for the squared coefficient of variation of rates behind them.
+        """
+        del y, eta
+        return None
+
+    def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess | None:
+        """Zeros beyond those expected; None where outcomes are no counts."""
+        del y, eta, aux
+        return None
 
     # -- what the likelihood needs of the rows ---------------------------------------------------
 
