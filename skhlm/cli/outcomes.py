@@ -93,7 +93,7 @@ def kind_of_interval(model: HierarchicalModel, kind: Kind | None) -> Kind:
     ValueError
         When intervals are asked for of a single yes or no.
     """
-    if not model._posterior.family.is_yes_or_no:
+    if not model._posterior.family.is_binary:
         return kind or "outcome"
     if kind == "outcome":
         raise ValueError(

@@ -127,7 +127,7 @@ class Family(ABC):
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
-    is_yes_or_no: ClassVar[bool] = False  # those of one trial: 0 or 1
+    is_binary: ClassVar[bool] = False  # these are 0 and 1, or shares of ones
     wider: ClassVar[str | None] = None  # the family of a larger variance, where this has the least
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
     statistics: ClassVar[tuple[str, ...]] = (
@@ -183,6 +183,11 @@ class Family(ABC):
         """
 
     # -- the outcome -----------------------------------------------------------------------------
+
+    @property
+    def scale(self) -> str:
+        """What eta is called, in front of "of y"; empty where it is on the scale of y itself."""
+        return self.link.scale
 
     def mean(self, eta: Floats, aux: Aux) -> Floats:
         """Expected outcome."""

@@ -59,7 +59,7 @@ def rows_to_export(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observe
 
 def _has_shares(model: Fitted, y: Floats) -> bool:
     """Whether weights are trials: some y is neither 0 nor 1 where outcomes are one of these."""
-    return model._posterior.family.is_yes_or_no and bool((y % 1).any())
+    return model._posterior.family.is_binary and bool((y % 1).any())
 
 
 def _of_trials(X: Floats, codes: Ints, y: Floats, trials: Floats) -> Observed:
