@@ -99,7 +99,11 @@ def summary(options: Namespace) -> None:
         write_table(table, options.output)
     else:
         _tell(_as_text(table))
-        _tell("\n".join(["", where_in_words(model._spec.labels), *_notes(model)]))
+        _tell(
+            "\n".join(
+                ["", where_in_words(model._spec.labels, model._posterior.family), *_notes(model)]
+            )
+        )
 
 
 def diagnose(options: Namespace) -> int:

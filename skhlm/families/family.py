@@ -31,6 +31,7 @@ class Auxiliary:
     exact fit would have none. One in ``units_of_outcome`` is multiplied back when the outcome was
     scaled. A ``skewed`` one has a bent map to the sampler's coordinate, another a straight one
     that leans on the parameters after it. ``absent`` is what stands for it in families without.
+    ``inverse_square`` is what books call 1 / its square, where tables are to tell that, too.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Auxiliary:
     units_of_outcome: bool = False
     skewed: bool = False
     absent: float = nan
+    inverse_square: str | None = None
 
     def numbers(self, given: object) -> PriorNumbers:
         """Numbers of the prior that a user gave, or an error that says which are possible."""

@@ -23,6 +23,7 @@ OVERDISPERSION = Auxiliary(
     meaning="coefficient of variation of the rates; 0 is Poisson",
     prior=Normal(0, 1),
     skewed=True,
+    inverse_square="phi",
 )
 
 

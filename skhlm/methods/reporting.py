@@ -38,8 +38,8 @@ class Reporting(Fitted):
         Returns
         -------
         summary : DataFrame
-            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
-            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
+            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", and the family's:
+            "sigma" and "nu", "overdispersion" and "phi", or "cv"), ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
             ``ess_tail``, ``rhat``. Behind a link all are on its scale, and the last columns are
             ``odds_ratio``, ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds,
             ``rate_ratio`` and so on of logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN
@@ -50,6 +50,9 @@ class Reporting(Fitted):
         A ratio is that of a predictor one higher, all else equal; of an "Intercept" it is the odds,
         or the expected outcome, where all predictors are 0. It is the posterior median: medians
         and quantiles of a ratio are exp of those of its logarithm, means are not.
+
+        "phi" is 1 / overdispersion², as other packages have it. Its mean and sd are infinite where
+        counts may be Poisson, so that they are NaN: read its median, ``q50``.
 
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
