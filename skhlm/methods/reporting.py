@@ -39,11 +39,11 @@ class Reporting(Fitted):
         -------
         summary : DataFrame
             One row for each parameter: ``parameter`` ("kappa", "tau", "omega", and the family's:
-            "sigma" and "nu", "overdispersion" and "phi", or "cv"), ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
-            ``ess_tail``, ``rhat``. Behind a link all are on its scale, and the last columns are
-            ``odds_ratio``, ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds,
-            ``rate_ratio`` and so on of logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN
-            for all else.
+            "sigma" and "nu", "overdispersion" and "phi", or "cv"), ``factor``, ``coefficient``,
+            ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``, ``ess_tail``, ``rhat``.
+            Behind a link all are on its scale, and the last columns are ``odds_ratio``,
+            ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds, ``rate_ratio`` and so on of
+            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else.
 
         Notes
         -----
