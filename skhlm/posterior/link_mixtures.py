@@ -16,10 +16,9 @@ from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats
 from skhlm.families import Family
-from skhlm.numerics.blocks import blocks
 from skhlm.numerics.search import reach_positive, reach_whole
 from skhlm.numerics.strata import golden
-from skhlm.posterior.mixtures import CHUNK, Outcomes
+from skhlm.posterior.mixtures import Outcomes
 from skhlm.posterior.new_effects import log_integral
 
 _MIN_COMPONENTS = 2**14  # of the sample of draws and new effects
@@ -56,16 +55,9 @@ class LinkMixture(Outcomes):
 
     def log_density(self, y: Floats) -> Floats:
         """Log density of each draw at y (b,): (b, S)."""
-        density, new = np.empty(self.eta.shape), self.has_new
-        for rows in blocks(len(y), CHUNK // self.eta.shape[1]):
-            if new[rows].any():
-                density[rows] = log_integral(
-                    self.family, self.auxiliary, y[rows], self.eta[rows], self.spread[rows]
-                )
-            else:
-                density[rows] = self.family.log_density(
-                    y[rows, None], self.eta[rows], self.auxiliary
-                )
+        density, new, aux = np.empty(self.eta.shape), self.has_new, self.auxiliary
+        density[~new] = self.family.log_density(y[~new, None], self.eta[~new], aux)
+        density[new] = log_integral(self.family, aux, y[new], self.eta[new], self.spread[new])
         return density
 
     def cdf(self, y: Floats) -> Floats:

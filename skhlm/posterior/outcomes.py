@@ -90,7 +90,7 @@ class ResidualOutcome(Outcome):
     @cached_property
     def noise(self) -> Floats:
         """A sample of errors common to all rows, stratified: M of each draw, (M, S)."""
-        n_draws = len(self.residuals.sigma)
+        n_draws = len(next(iter(self.auxiliary.values())))
         n_each = -(-MIN_PREDICTIVE_DRAWS // n_draws)
         u = stratified(np.random.default_rng(0), (n_each * n_draws,)).reshape(n_each, n_draws)
         return self.family.error_quantile(u, self.auxiliary)

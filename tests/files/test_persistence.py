@@ -213,6 +213,7 @@ def test_a_model_of_each_family_comes_back(family, tmp_path):
     }
 
 
+@pytest.mark.filterwarnings("ignore:algorithm='map'")
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
 def test_the_mode_comes_back(covariance):
     X, y = simulated({"g": "abcdef"})

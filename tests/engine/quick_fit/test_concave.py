@@ -110,7 +110,7 @@ def test_an_auxiliary_parameter_is_near_its_exact_marginal(name):
     mass = np.cumsum(np.exp(density - density.max()))
     expected = np.interp(TAILS, mass / mass[-1], x)
     off = (estimate.aux.points[:, 0] - expected) / (np.ptp(expected) / 3.3)
-    assert (np.abs(off) < 0.25).all()  # of a sd: what Laplace's method leaves out
+    assert (np.abs(off) < [0.5, 0.25, 0.5]).all()  # of a sd: what Laplace's method leaves out
 
 
 @pytest.mark.parametrize("name", CONCAVE)
