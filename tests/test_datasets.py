@@ -301,7 +301,7 @@ def test_conversions_without_overdispersion_are_poisson():
 
 
 def test_returns_are_those_of_earlier_versions():
-    """The same numbers, up to a machine's logarithm: what was simulated once stays that data set."""
+    """The same numbers, up to a machine's logarithm: a seed names a data set for good."""
     X, y, truth = make_campaigns(5, random_state=0)
     before = [
         -1.724382217529453,
