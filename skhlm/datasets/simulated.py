@@ -22,7 +22,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "conversions": ("negative_binomial", "poisson"),
     "converted": ("binomial",),
 }
-_UNIT = {"return": 1.0, "conversions": 0.4, "converted": 1.0}
+_UNIT = {"return": 1.0, "conversions": 0.3, "converted": 1.0}
 _LONGEST = 30  # days of a campaign
 
 
@@ -110,7 +110,7 @@ def make_campaigns(
         conversions_i ~ negative_binomial(days_i exp(x_i' beta_i), overdispersion)
         converted_i ~ bernoulli(1 / (1 + exp(-x_i' beta_i)))
 
-    with the same beta, but 0.4 times as large where its exponential is the rate.
+    with the same beta, but 0.3 times as large where its exponential is the rate.
 
     Parameters
     ----------
