@@ -126,6 +126,7 @@ class Family(ABC):
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
+    is_binary: ClassVar[bool] = False  # these are 0 and 1, or shares of ones
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
     statistics: ClassVar[tuple[str, ...]] = (
         "mean",
@@ -180,6 +181,11 @@ class Family(ABC):
         """
 
     # -- the outcome -----------------------------------------------------------------------------
+
+    @property
+    def scale(self) -> str:
+        """What eta is called, in front of "of y"; empty where it is on the scale of y itself."""
+        return self.link.scale
 
     def mean(self, eta: Floats, aux: Aux) -> Floats:
         """Expected outcome."""

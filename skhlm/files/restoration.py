@@ -88,13 +88,22 @@ class Contents:
         return self.values[name]
 
     def floats(
-        self, name: str, *shape: int, least: float = -np.inf, most: float = np.inf
+        self,
+        name: str,
+        *shape: int,
+        least: float = -np.inf,
+        most: float = np.inf,
+        gaps: bool = False,
     ) -> Floats:
-        """A finite array of a given shape and range; -1 in the shape is any length but 0."""
+        """A finite array of a given shape and range; -1 in the shape is any length but 0.
+
+        With ``gaps`` some of it may be NaN.
+        """
         array: Floats = self._array(name, "f", shape)
-        require(np.isfinite(array).all(), f"array {name}: holds NaN or infinity")
-        inside = array.size == 0 or (array.min() >= least and array.max() <= most)
-        require(inside, f"array {name}: out of range")
+        fine = np.isfinite(array) | (gaps & np.isnan(array))
+        require(fine.all(), f"array {name}: holds NaN or infinity")
+        outside = (array < least) | (array > most)
+        require(not outside.any(), f"array {name}: out of range")
         return array
 
     def ints(self, name: str, *shape: int, below: Sequence[int]) -> Ints:
@@ -179,7 +188,7 @@ def read_level_data(contents: Contents, labels: Labels) -> LevelData:
     for g, (levels, columns) in enumerate(zip(labels.levels, labels.varying, strict=True)):
         J, K = len(levels), len(columns)
         information.append(contents.floats(f"factor{g}.information", J, K, K))
-        estimate.append(contents.floats(f"factor{g}.estimate", J, K))
+        estimate.append(contents.floats(f"factor{g}.estimate", J, K, gaps=True))
         spread.append(contents.floats(f"factor{g}.spread", J, K, least=0.0))
     return LevelData(tuple(information), tuple(estimate), tuple(spread))
 
