@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pandas as pd
+from scipy.special import expit
 
+from skhlm._typing import Floats
 from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
 
 XY = tuple[pd.DataFrame, "pd.Series[float]"]
@@ -28,7 +32,8 @@ class PlainRun:
 class DataSet:
     """A data set and its model, in which every coefficient varies by every factor.
 
-    ``plain`` is None where the plain program does not converge however long it runs.
+    ``plain`` is None where the plain program does not converge however long it runs, or where it
+    would take hours and another data set has shown the same.
     """
 
     name: str
@@ -44,6 +49,7 @@ class DataSet:
 
 
 CAMPAIGNS = ("region/country", "industry/vertical")
+LEVELS = {"n_regions": 8, "n_countries": 80, "n_industries": 10, "n_verticals": 120}
 
 
 def load_small_campaigns() -> XY:
@@ -54,15 +60,7 @@ def load_small_campaigns() -> XY:
 
 def load_medium_campaigns() -> XY:
     """M: 20,000 rows, K = 4, levels 8 / 80 / 10 / 120."""
-    X, y, _ = make_campaigns(
-        20_000,
-        3,
-        n_regions=8,
-        n_countries=80,
-        n_industries=10,
-        n_verticals=120,
-        random_state=2,
-    )
+    X, y, _ = make_campaigns(20_000, 3, **LEVELS, random_state=2)
     return X, y
 
 
@@ -81,6 +79,72 @@ def load_gapminder_rows() -> XY:
     return load_gapminder(return_X_y=True)
 
 
+OVERDISPERSION, CV = 0.7, 0.7
+
+
+def load_campaigns_of(family: str, *, n: int, n_predictors: int, seed: int, **levels: int) -> XY:
+    """The campaigns with another outcome; eta is half of what it is for returns.
+
+    Half of the yes or no are yes; counts and amounts have a geometric mean of 2.
+    """
+    X, _, truth = make_campaigns(n, n_predictors, **levels, random_state=seed)
+    x = np.column_stack([np.ones(n), *(X[f"spend_{k + 1}"] for k in range(n_predictors))])
+    eta = 0.5 * (truth.beta.to_numpy() * x).sum(axis=1)
+    eta += (0.0 if family == "binomial" else np.log(2)) - eta.mean()
+    return X, pd.Series(_draw(family, eta, np.random.default_rng(seed)), name=family)
+
+
+def _draw(family: str, eta: Floats, rng: np.random.Generator) -> Floats:
+    """Outcomes as numpy draws them."""
+    mean = np.exp(eta)
+    if family == "binomial":
+        return (rng.random(len(eta)) < expit(eta)).astype(np.float64)
+    if family == "poisson":
+        return rng.poisson(mean).astype(np.float64)
+    if family == "negative_binomial":
+        rate = mean * rng.gamma(OVERDISPERSION**-2, OVERDISPERSION**2, len(eta))
+        return rng.poisson(rate).astype(np.float64)
+    return rng.gamma(CV**-2, CV**2 * mean)
+
+
+def load_sparse_rows() -> XY:
+    """One to three yes or no in each of 200 levels, whose intercepts and slopes have an sd of 1."""
+    rng = np.random.default_rng(0)
+    level = np.repeat(np.arange(200), rng.integers(1, 4, 200))
+    x = rng.normal(size=len(level))
+    effect = rng.normal(size=(200, 2))[level]
+    eta = -0.5 + effect[:, 0] + (0.7 + 0.5 * effect[:, 1]) * x
+    y = _draw("binomial", eta, rng)
+    return pd.DataFrame({"level": level, "x": x}), pd.Series(y, name="yes")
+
+
+def load_separated_rows() -> XY:
+    """Twenty rows in each of 30 levels, of which ten say no throughout, and six yes."""
+    rng = np.random.default_rng(0)
+    level, x = np.repeat(np.arange(30), 20), rng.normal(size=600)
+    y = _draw("binomial", 0.8 * x, rng)
+    y[level < 16] = level[level < 16] >= 10
+    return pd.DataFrame({"level": level, "x": x}), pd.Series(y, name="yes")
+
+
+SMALL_PLAIN = {"binomial": PlainRun(2, 1000, 250)}
+SHORT_PLAIN = PlainRun(2, 400, 100)
+LINK_FAMILIES = ("binomial", "poisson", "negative_binomial", "gamma")
+
+
+def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
+    """S and M with outcomes that are yes or no, counts, or amounts; plain Stan runs on S alone."""
+    small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1)
+    medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, **LEVELS)
+    return (
+        *(
+            DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN.get(f, SHORT_PLAIN))
+            for f in families
+        ),
+        *(DataSet("M", f, CAMPAIGNS, partial(medium, f), None) for f in families),
+    )
+
+
 DATA_SETS = (
     DataSet("S", "student_t", CAMPAIGNS, load_small_campaigns),
     DataSet("M", "student_t", CAMPAIGNS, load_medium_campaigns, PlainRun(2, 300, 100)),
@@ -92,6 +156,9 @@ DATA_SETS = (
         "gapminder", "normal", ("continent/country",), load_gapminder_rows, PlainRun(2, 1000, 250)
     ),
     DataSet("gapminder", "student_t", ("continent/country",), load_gapminder_rows, None),
+    *campaigns_of(LINK_FAMILIES),
+    DataSet("sparse", "binomial", ("level",), load_sparse_rows),
+    DataSet("separated", "binomial", ("level",), load_separated_rows),
 )
 
 

@@ -30,7 +30,8 @@ def main(key: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # convergence is reported elsewhere
         model = HLMRegressor(list(data_set.groups), family=data_set.family).fit(X, y)
-    _ = model.coef_, model.intercept_, model.tau_, model.sigma_, model.diagnostics_
+    _ = model.coef_, model.intercept_, model.tau_, model.diagnostics_
+    _ = [getattr(model, f"{auxiliary.name}_") for auxiliary in model._posterior.family.auxiliary]
     model.summary()
     model.group_effects()
 

@@ -170,27 +170,32 @@ def _targets(results: Sequence[Result]) -> Iterable[Sequence[str]]:
         if result.plain is not None and name in _GAINS:
             target = f"{name}: min ESS per gradient >= {_GAINS[name]} x plain"
             yield target, f"{result.gain:.0f} x", _verdict(result.gain >= _GAINS[name])
+        if name in _ESS:
+            least, found = _ESS[name], run.ess_per_1000_gradients
+            reached = all(f >= ess for f, ess in zip(found, least, strict=True))
+            target = f"{name}: ESS per 1000 gradients >= {_pair(least)}"
+            yield target, _pair(found), _verdict(reached)
         if name == "gapminder/student_t":
             state = "converged" if run.converged else "warns that it has not converged"
             yield f"{name}: converged or honestly warned", state, "yes"
         else:
             found = f"{run.max_rhat:.3f}, {run.n_divergent}"
             reached = run.max_rhat < _MAX_RHAT and run.n_divergent == 0
-            yield (
-                f"{name}: R-hat < {_MAX_RHAT}, no divergences",
-                found,
-                _verdict(reached),
-            )
-        if name == "M/student_t":
-            seconds = result.default_fit_seconds
-            yield (
-                f"{name}: default fit <= 15 s",
-                f"{seconds:.1f} s",
-                _verdict(seconds <= 15),
-            )
+            yield f"{name}: R-hat < {_MAX_RHAT}, no divergences", found, _verdict(reached)
+        if name in _SECONDS:
+            seconds, most = result.default_fit_seconds, _SECONDS[name]
+            target = f"{name}: default fit <= {most} s"
+            yield target, f"{seconds:.1f} s", _verdict(seconds <= most)
 
 
-_GAINS = {"S/student_t": 25, "M/student_t": 100}
+_COUNTED = ("binomial", "poisson", "negative_binomial")
+_GAINS = {"S/student_t": 25, "M/student_t": 100} | {f"S/{family}": 15 for family in _COUNTED}
+_ESS = {f"S/{family}": (50.0, 120.0) for family in _COUNTED}
+_SECONDS = {"M/student_t": 15} | {
+    f"{size}/{family}": most
+    for size, most in (("S", 3), ("M", 15))
+    for family in (*_COUNTED, "gamma")
+}
 _MAX_RHAT = 1.01
 
 

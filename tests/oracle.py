@@ -72,6 +72,7 @@ class Model:
     kappa_scale: float | Array = 10.0
     sigma_prior: TPrior = HALF_CAUCHY
     nu_prior: tuple[float, float] = (2.0, 0.1)
+    has_sigma: bool = True
     full: bool = False
     lkj: float = 2.0
 
@@ -104,12 +105,15 @@ class Model:
     @property
     def n_scales(self) -> int:
         """Length of phi."""
-        return 1 + sum(f.size for f in self.factors) + sum(self.n_correlations)
+        return self.has_sigma + sum(f.size for f in self.factors) + sum(self.n_correlations)
 
 
 @dataclass(frozen=True)
 class Scales:
-    """S points of phi: sigma (S,), each factor's tau (S, K_g) and L (S, K_g, K_g), Omega = LL'."""
+    """S points of phi: sigma (S,), each factor's tau (S, K_g) and L (S, K_g, K_g), Omega = LL'.
+
+    Where the model has no sigma, this is 1.
+    """
 
     sigma: Array
     tau: list[Array]
@@ -127,9 +131,10 @@ def unpack(model: Model, phi: Array) -> tuple[Scales, Array]:
     Rows of L are (u_i1, ..., u_i,i-1, 1) / norm with free u: the gnomonic map, whose Jacobian is
     norm^-(i+1); LKJ's density in L is prod L_ii^(K - i + 2 shape - 2).
     """
-    sigma = np.exp(phi[:, 0])
-    log_prior = _log_t(sigma, model.sigma_prior) + phi[:, 0]
-    taus, Ls, at = [], [], 1
+    log_sigma = phi[:, 0] if model.has_sigma else np.zeros(len(phi))
+    sigma = np.exp(log_sigma)
+    log_prior = _log_t(sigma, model.sigma_prior) + log_sigma
+    taus, Ls, at = [], [], int(model.has_sigma)
     for factor, n_free in zip(model.factors, model.n_correlations, strict=True):
         K = factor.size
         log_tau, u = phi[:, at : at + K], phi[:, at + K : at + K + n_free]
@@ -174,15 +179,15 @@ class Conditional:
 
     def draw(self, rng: np.random.Generator) -> Array:
         """One theta for each phi (S, P)."""
-        return self.mean + _solve_transposed(self.C, rng.normal(size=self.mean.shape))
+        return self.mean + solve_transposed(self.C, rng.normal(size=self.mean.shape))
 
 
-def _solve(C: Array, b: Array) -> Array:
+def solve(C: Array, b: Array) -> Array:
     """C^-1 b for lower triangular C (S, P, P) and b (S, P)."""
     return np.stack([lapack.dtrtrs(c.T, x, lower=0, trans=1)[0] for c, x in zip(C, b, strict=True)])
 
 
-def _solve_transposed(C: Array, b: Array) -> Array:
+def solve_transposed(C: Array, b: Array) -> Array:
     """C'^-1 b."""
     return np.stack([lapack.dtrtrs(c.T, x, lower=0, trans=0)[0] for c, x in zip(C, b, strict=True)])
 
@@ -197,23 +202,23 @@ class Moments:
     n: float
 
 
-def _cholesky(A: Array) -> Array:
+def cholesky(A: Array) -> Array:
     """Cholesky factors (S, P, P); NaN where scales are so far apart that rounding leaves none."""
     try:
         return np.asarray(np.linalg.cholesky(A))
     except np.linalg.LinAlgError:
         if len(A) == 1:
             return np.full_like(A, np.nan)
-        return np.concatenate([_cholesky(A[i : i + 1]) for i in range(len(A))])
+        return np.concatenate([cholesky(A[i : i + 1]) for i in range(len(A))])
 
 
 def condition(model: Model, data: Moments, scales: Scales) -> Conditional:
     """theta | phi, y under normal noise, and the marginal likelihood of phi."""
-    Q, half_log_det_Q, loc = _prior_precision(model, scales)
+    Q, half_log_det_Q, loc = prior_precision(model, scales)
     s2 = scales.sigma**2
     b = data.Dy / s2[:, None] + np.einsum("sij,j->si", Q, loc)
-    C = _cholesky(Q + data.DD / s2[:, None, None])
-    half = _solve(C, b)
+    C = cholesky(Q + data.DD / s2[:, None, None])
+    half = solve(C, b)
     log_marginal: Array = (
         -data.n / 2 * np.log(s2)
         - data.yy / (2 * s2)
@@ -222,10 +227,10 @@ def condition(model: Model, data: Moments, scales: Scales) -> Conditional:
         - np.log(np.diagonal(C, axis1=1, axis2=2)).sum(axis=1)
         + (half**2).sum(axis=1) / 2
     )
-    return Conditional(C, _solve_transposed(C, half), log_marginal)
+    return Conditional(C, solve_transposed(C, half), log_marginal)
 
 
-def _prior_precision(model: Model, scales: Scales) -> tuple[Array, Array, Array]:
+def prior_precision(model: Model, scales: Scales) -> tuple[Array, Array, Array]:
     """Q (S, P, P) of theta, log|Q|/2 up to kappa's constant (S,), and theta's prior mean (P,)."""
     K, P = model.X.shape[1], model.starts[-1]
     Q = np.zeros((len(scales.sigma), P, P))
@@ -273,7 +278,7 @@ Average = Callable[[Array], tuple[Array, Array]]
 """Mean over draws (axis 0) and its Monte Carlo error."""
 
 
-def _estimate(average: Average, mean: Array, variance: Array | float = 0.0) -> Estimate:
+def estimate_from(average: Average, mean: Array, variance: Array | float = 0.0) -> Estimate:
     """Of a parameter whose conditional mean and variance are given draw by draw."""
     m, m_error = average(mean)
     v, v_error = average((mean - m) ** 2 + variance)
@@ -285,7 +290,7 @@ def _posterior(
     model: Model, average: Average, scales: Scales, mean: Array, variance: Array | float
 ) -> Posterior:
     """All estimates from draws of the scales and theta's conditional moments (S, P)."""
-    theta = _estimate(average, mean, variance)
+    theta = estimate_from(average, mean, variance)
     shapes = [(-1,), *((f.n_levels, f.size) for f in model.factors)]
     blocks = [
         Estimate(*(getattr(theta, name)[a:b].reshape(shape) for name in Estimate.__annotations__))
@@ -293,9 +298,9 @@ def _posterior(
     ]
     return Posterior(
         kappa=blocks[0],
-        sigma=_estimate(average, scales.sigma),
-        tau=[_estimate(average, tau) for tau in scales.tau],
-        omega=[_estimate(average, omega) for omega in scales.omega] if model.full else [],
+        sigma=estimate_from(average, scales.sigma),
+        tau=[estimate_from(average, tau) for tau in scales.tau],
+        omega=[estimate_from(average, omega) for omega in scales.omega] if model.full else [],
         delta=blocks[1:],
     )
 
@@ -303,7 +308,7 @@ def _posterior(
 def log_density(model: Model, phi: Array) -> Array:
     """log p(phi | y) up to a constant (S,), normal family."""
     data = moments(model)
-    return np.concatenate([_log_scales(model, data, part) for part in _batches(phi)])
+    return np.concatenate([_log_scales(model, data, part) for part in batches(phi)])
 
 
 def _log_scales(model: Model, data: Moments, phi: Array) -> Array:
@@ -319,7 +324,7 @@ def moments(model: Model) -> Moments:
     return Moments(model.D.T @ WD, WD.T @ model.y, yy, float(model.w.sum()))
 
 
-def _batches(phi: Array, size: int = 250) -> Iterator[Array]:
+def batches(phi: Array, size: int = 250) -> Iterator[Array]:
     """Parts small enough for dense matrices."""
     return (phi[i : i + size] for i in range(0, len(phi), size))
 
@@ -328,19 +333,33 @@ def normal_posterior(model: Model, n_draws: int = 10_000, seed: int = 0) -> Post
     """The posterior under normal noise: phi by importance sampling, theta exactly given phi."""
     phi, weight = _importance_sample(model, n_draws, np.random.default_rng(seed))
     data, means, variances = moments(model), [], []
-    for part in _batches(phi):
+    for part in batches(phi):
         theta = condition(model, data, unpack(model, part)[0])
         means.append(theta.mean)
         variances.append(theta.variance)
-
-    def average(x: Array) -> tuple[Array, Array]:
-        mean = np.tensordot(weight, x, axes=1)
-        return mean, np.sqrt(np.tensordot(weight**2, (x - mean) ** 2, axes=1))
-
-    result = _posterior(
-        model, average, unpack(model, phi)[0], np.concatenate(means), np.concatenate(variances)
+    scales = unpack(model, phi)[0]
+    return weighted_posterior(
+        model, weight, scales, np.concatenate(means), np.concatenate(variances)
     )
+
+
+def weighted_posterior(
+    model: Model, weight: Array, scales: Scales, mean: Array, variance: Array | float = 0.0
+) -> Posterior:
+    """All estimates from weighted draws of the scales and theta's conditional moments (S, P)."""
+    result = _posterior(model, partial(weighted_average, weight), scales, mean, variance)
     return replace(result, ess=float(1 / (weight @ weight)), largest_weight=float(weight.max()))
+
+
+def weighted_estimate(weight: Array, x: Array) -> Estimate:
+    """Of draws x (S, ...) of a parameter."""
+    return estimate_from(partial(weighted_average, weight), x)
+
+
+def weighted_average(weight: Array, x: Array) -> tuple[Array, Array]:
+    """Mean of x (S, ...) under weights (S,) whose sum is 1, and its Monte Carlo error."""
+    mean = np.tensordot(weight, x, axes=1)
+    return mean, np.sqrt(np.tensordot(weight**2, (x - mean) ** 2, axes=1))
 
 
 def normal_draws(model: Model, n_draws: int = 10_000, seed: int = 0) -> tuple[Scales, Array]:
@@ -350,39 +369,40 @@ def normal_draws(model: Model, n_draws: int = 10_000, seed: int = 0) -> tuple[Sc
     assert 1 / (weight @ weight) > 1.25 * LEAST_ESS  # ties cost some of them
     phi = phi[rng.choice(n_draws, size=n_draws, p=weight)]
     data = moments(model)
-    theta = [condition(model, data, unpack(model, p)[0]).draw(rng) for p in _batches(phi)]
+    theta = [condition(model, data, unpack(model, p)[0]).draw(rng) for p in batches(phi)]
     return unpack(model, phi)[0], np.concatenate(theta)
 
 
 def _importance_sample(model: Model, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws of phi and their weights; a round proposes from kernels around the last's draws.
+    """Draws of phi and their weights, from kernels around pilot draws."""
+    centre = np.full(model.n_scales, -0.5)
+    centre[0] += np.log(np.std(model.y))
+    centres, covariance = pilot(partial(log_density, model), centre, n, rng)
+    phi, log_q = kernel_draws(centres, covariance, n, rng)
+    return phi, special.softmax(log_density(model, phi) - log_q)
 
-    Pilot rounds clip the weights to their fiftieth largest, so that a proposal far too wide still
-    shrinks towards the posterior. The last round's weights are as they are.
+
+def pilot(
+    log_p: Callable[[Array], Array], centre: Array, n: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Centres and covariance of the kernels from which n draws of phi are to be proposed.
+
+    A round proposes from kernels around the last's draws. It clips the weights to their fiftieth
+    largest, so that a proposal far too wide still shrinks towards the posterior.
     """
-    centres = np.full((1, model.n_scales), -0.5)
-    centres[:, 0] += np.log(np.std(model.y))
-    covariance, size = np.eye(model.n_scales) / 4, 2000
+    centres, covariance, size = centre[None], np.eye(len(centre)) / 4, 2000
     while size < n:
-        phi, log_weight = _weighted(model, centres, covariance, size, rng)
+        phi, log_q = kernel_draws(centres, covariance, size, rng)
+        log_weight = log_p(phi) - log_q
         ess = 1 / np.sum(special.softmax(log_weight) ** 2)
         size = 2 * size if ess > size / 8 else size
         clipped = special.softmax(np.minimum(log_weight, np.sort(log_weight)[-50]))
         centres = phi[rng.choice(len(phi), size=500, p=clipped)]
-        covariance = np.cov(phi.T, aweights=clipped).reshape(model.n_scales, -1)
-    phi, log_weight = _weighted(model, centres, covariance, n, rng)
-    return phi, special.softmax(log_weight)
+        covariance = np.cov(phi.T, aweights=clipped).reshape(len(centre), -1)
+    return centres, covariance
 
 
-def _weighted(
-    model: Model, centres: Array, covariance: Array, n: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Draws of phi around the centres and their log weights (n,)."""
-    phi, log_q = _kernel_draws(centres, covariance, n, rng)
-    return phi, log_density(model, phi) - log_q
-
-
-def _kernel_draws(
+def kernel_draws(
     centres: Array, covariance: Array, n: int, rng: np.random.Generator, df: float = 5.0
 ) -> tuple[Array, Array]:
     """Draws from a mixture of multivariate t, and their log densities.
@@ -403,7 +423,7 @@ def _kernel_draws(
             axis=(1, 2),
         )
         for distance in (
-            spatial.distance.cdist(p, white_centres, "sqeuclidean") for p in _batches(white)
+            spatial.distance.cdist(p, white_centres, "sqeuclidean") for p in batches(white)
         )
     ]
     return phi, np.concatenate(log_q)
@@ -459,7 +479,7 @@ def _from_chains(model: Model, kept: list[tuple[Array, ...]]) -> Posterior:
         return by_chain.mean(axis=0), wider * by_chain.std(axis=0, ddof=1) / np.sqrt(len(by_chain))
 
     result = _posterior(model, average, unpack(model, phi)[0], mean, variance)
-    return replace(result, nu=_estimate(average, nu))
+    return replace(result, nu=estimate_from(average, nu))
 
 
 def _log_noise(model: Model, residual: Array, noise: Array) -> Array:
