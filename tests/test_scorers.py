@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import brier_score_loss, log_loss
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -269,8 +269,9 @@ def test_a_search_over_families_of_counts(shops):
     rng = np.random.default_rng(0)
     counts = rng.poisson(np.exp(y / 8) * rng.gamma(0.7, 1 / 0.7, len(y)))
     grid = {"family": ["poisson", "negative_binomial"]}
+    cv = KFold(2, shuffle=True, random_state=0)
     for model in (HLMRegressor("shop", **FAST, random_state=0), PooledRegressor("shop")):
-        search = GridSearchCV(model, grid, scoring=ALL, refit="log_density", cv=2)
+        search = GridSearchCV(model, grid, scoring=ALL, refit="log_density", cv=cv)
         search.fit(X, counts)
         assert search.best_params_ == {"family": "negative_binomial"}
         for name in ALL:

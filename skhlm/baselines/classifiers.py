@@ -188,7 +188,7 @@ class PooledClassifier(Pooled, YardstickClassifier):
 
     Notes
     -----
-    Maximum likelihood by `sklearn.linear_model.LogisticRegression`, with a penalty of 1e-6 / 2 on
+    Maximum likelihood by `sklearn.linear_model.LogisticRegression`, with a penalty of 1e-4 / 2 on
     the squares of standardised coefficients that tells only where predictors separate the classes.
     Of collinear predictors coefficients are the smallest in units of the predictors' spread.
 
@@ -256,7 +256,7 @@ class UnpooledClassifier(Unpooled, YardstickClassifier):
     Notes
     -----
     A combination whose predictors separate its classes has probabilities near 0 and 1, as far as a
-    penalty of 1e-6 / 2 on the squares of standardised coefficients lets it: that is no pooling.
+    penalty of 1e-4 / 2 on the squares of standardised coefficients lets it: that is no pooling.
     `sklearn.linear_model.LogisticRegression` is fitted to each combination, which takes some
     milliseconds each.
 

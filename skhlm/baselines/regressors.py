@@ -177,7 +177,7 @@ class PooledRegressor(Pooled, YardstickRegressor):
 
     Of other families they are by maximum likelihood: of `sklearn.linear_model.LogisticRegression`,
     `sklearn.linear_model.PoissonRegressor` and `sklearn.linear_model.GammaRegressor`, with a
-    penalty of 1e-6 / 2 on the squares of standardised coefficients that tells only where classes
+    penalty of 1e-4 / 2 on the squares of standardised coefficients that tells only where classes
     are separated. "negative_binomial", of which scikit-learn has none, has Poisson's coefficients.
     Its overdispersion and the gamma's cv are by moments: Pearson's statistic sum w (y - mu)^2 /
     Var(y) is as large as its degrees of freedom [1]_ (1e-8 where counts vary less than Poisson's).

@@ -12,7 +12,7 @@ from skhlm._typing import Floats
 from skhlm.families import LinkFamily
 from skhlm.families.links import LOGIT
 
-PENALTY = 1e-6
+PENALTY = 1e-4
 """Of half the squares of coefficients of orthonormal features, beside the log likelihood of all
 rows: it tells where the likelihood has no maximum, and hardly anything elsewhere."""
 

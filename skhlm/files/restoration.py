@@ -165,7 +165,7 @@ def read_spec(contents: Contents) -> ModelSpec:
         outcome_name=contents["outcome_name"],
         priors=contents["priors"],
         exposure=exposure,
-        classes=_classes(contents["classes"]),
+        classes=_classes(contents),
     )
     return _with_priors(spec, contents)
 
@@ -399,10 +399,12 @@ def written_classes(classes: Classes) -> tuple[str, tuple[Any, ...]]:
     return "str" if dtype.kind == "U" else dtype.name, tuple(classes.labels.tolist())
 
 
-def _classes(found: tuple[Any, ...] | None) -> Classes | None:
+def _classes(contents: Contents) -> Classes | None:
     """What zeros and ones stand for."""
+    found: tuple[Any, ...] | None = contents["classes"]
     if found is None:
         return None
+    require(read_family(contents).is_binary, "classes: the family has none")
     require(len(found) == 2, "classes: not a type and labels")
     name, labels = found
     known = name in _LABELS and isinstance(labels, tuple) and len(labels) == 2
@@ -413,11 +415,12 @@ def _classes(found: tuple[Any, ...] | None) -> Classes | None:
 
 def _units(contents: Contents, n_predictors: int, *, has_offset: bool) -> Units:
     """Centres and scales."""
-    found = contents["units"]
+    found, family = contents["units"], read_family(contents)
     require(len(found) == 3 and type(found[0]) is bool, "units: not those of a model")
     intercept, center, scale = found
     require(not isinstance(center, bool) and not isinstance(scale, bool), "units: not numbers")
     require(np.isfinite(center) and 0 < scale < np.inf, "units: out of range")
+    require(family.scales_outcome or scale == 1, "units: the family's outcomes have no scale")
     return Units(
         intercept,
         center,

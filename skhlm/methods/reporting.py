@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm.methods.arguments import COVERAGE, KIND, SCALE, checked
 from skhlm.methods.fitted import Fitted
-from skhlm.methods.fitted_rows import rows_to_check
+from skhlm.methods.fitted_rows import rows_to_export
 from skhlm.methods.paths import (
     are_apart,
     check_no_name,
@@ -38,18 +38,21 @@ class Reporting(Fitted):
         Returns
         -------
         summary : DataFrame
-            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
-            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
-            ``ess_tail``, ``rhat``. Behind a link all are on its scale, and the last columns are
-            ``odds_ratio``, ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds,
-            ``rate_ratio`` and so on of logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN
-            for all else.
+            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", and the family's:
+            "sigma" and "nu", "overdispersion" and "phi", or "cv"), ``factor``, ``coefficient``,
+            ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``, ``ess_tail``, ``rhat``.
+            Behind a link all are on its scale, and the last columns are ``odds_ratio``,
+            ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds, ``rate_ratio`` and so on of
+            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else.
 
         Notes
         -----
         A ratio is that of a predictor one higher, all else equal; of an "Intercept" it is the odds,
         or the expected outcome, where all predictors are 0. It is the posterior median: medians
         and quantiles of a ratio are exp of those of its logarithm, means are not.
+
+        "phi" is 1 / overdispersion², as other packages have it. Its mean and sd are infinite where
+        counts may be Poisson, so that they are NaN: read its median, ``q50``.
 
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
@@ -453,6 +456,7 @@ class Reporting(Fitted):
         self,
         X: Any = None,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         log_likelihood: bool = True,
         posterior_predictive: bool = True,
@@ -462,7 +466,7 @@ class Reporting(Fitted):
 
         Parameters
         ----------
-        X, y : as at fit, default=None
+        X, y, sample_weight : as at fit, default=None
             The rows that were fitted. None is those that the model remembers, in their canonical
             order; a pickled or saved model remembers none and exports its parameters alone.
         log_likelihood, posterior_predictive : bool, default=True
@@ -473,13 +477,16 @@ class Reporting(Fitted):
         Returns
         -------
         data : xarray.DataTree, or arviz.InferenceData with ArviZ below 1.0
-            ``posterior``: "kappa", "sigma", "nu", and for each factor "delta_<factor>",
+            ``posterior``: "kappa", the family's parameters such as "sigma" and "nu",
+            "overdispersion" or "cv", and for each factor "delta_<factor>",
             "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
             "region/country" is written "region:country", as slashes are paths in a DataTree; its
             dimension has that name, and its levels are texts such as "EMEA/France".
             ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
             ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
-            and "X" by row. Rows of weight w come w times.
+            and "X" by row, and "exposure" where there is one. Rows of weight w come w times. Shares
+            are successes, of "trials", a row each; classes are 0 and 1, and "classes" names them.
+            ``log_likelihood`` has all constants, so that ``arviz.loo`` agrees with `loo`.
 
         Raises
         ------
@@ -498,9 +505,11 @@ class Reporting(Fitted):
         export.add_statistics(groups, posterior, self._fit.statistics)
         if X is None and y is None and self._fit.rows is None:
             return export.to_arviz(groups)
-        observed = export.Observed(*rows_to_check(self, X, y))
+        observed = rows_to_export(self, X, y, sample_weight)
         names = labels.coefficients[self._spec.units.fit_intercept :]
         export.add_observed(groups, observed, labels, names)
+        if self._spec.classes is not None:
+            export.add_classes(groups, self._spec.classes.labels)
         if log_likelihood:
             export.add_log_likelihood(groups, posterior, observed)
         if posterior_predictive:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
 from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
@@ -125,22 +125,18 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
         reports; ESS and R-hat are of the same numbers. Those of draws that are independent, as of
         an approximation, are NaN. Correlations come with ``covariance="full"`` only. Behind a link
-        also exp of q50, q05 and q95 of kappa, in the columns of `ratio_columns`.
+        also exp of q50, q05 and q95 of kappa, in the columns of `ratio_columns`. Beside
+        "overdispersion" there is "phi" = 1 / overdispersion², by its quantiles: where counts may be
+        Poisson its mean and sd are infinite, and NaN here.
     """
-    blocks = list_population(posterior)
-    rows = [
-        (name.kind, name.factor or "", name.coefficient or "")
-        for block in blocks
-        for name in block.names(labels)
-    ]
-    names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
-    draws = np.vstack([block.reported(posterior) for block in blocks])
+    names, draws, has_mean = _population(posterior, labels)
     numbers = describe(draws, TAILS)
+    numbers[~has_mean, :2] = np.nan
     frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
     if not posterior.n_chains:
         frame = frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
     else:
-        chains = draws.reshape(len(rows), posterior.n_chains, -1)
+        chains = draws.reshape(len(names), posterior.n_chains, -1)
         rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
         frame = frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
     logs = numbers[:, [3, 2, 4]].T  # of kappa alone, the others are no logarithms
@@ -172,6 +168,26 @@ def where_in_words(labels: Labels, family: Family | None = None) -> str:
     )
 
 
+def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Floats, Bools]:
+    """Names, draws (P, S) and which have a mean, (P,), of the rows of `summary`."""
+    blocks = list_population(posterior)
+    rows = [
+        (name.kind, name.factor or "", name.coefficient or "")
+        for block in blocks
+        for name in block.names(labels)
+    ]
+    draws = [block.reported(posterior) for block in blocks]
+    has_mean = [True] * len(rows)
+    for parameter in posterior.family.auxiliary:
+        if parameter.inverse_square is not None:
+            rows.append((parameter.inverse_square, "", ""))
+            draws.append(1 / np.square(np.maximum(posterior.auxiliary[parameter.name], _LEAST)))
+            has_mean.append(False)
+    names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
+    return names, np.vstack(draws), np.array(has_mean)
+
+
+_LEAST = 1e-50  # whose inverse square can be squared
 _DESCRIPTION = ("mean", "sd", "lower", "upper")
 
 

@@ -37,6 +37,19 @@ def test_ratios_are_exp_of_medians_and_ends(model, ratio):
     assert inside.all()
 
 
+def test_phi_stands_by_its_quantiles_beside_the_overdispersion():
+    model = counts("negative_binomial")
+    summary = model.summary().set_index("parameter")
+    variation, phi = summary.loc["overdispersion"], summary.loc["phi"]
+    draws = model._posterior.auxiliary["overdispersion"]
+    np.testing.assert_allclose(phi["q50"], np.median(1 / draws**2))
+    np.testing.assert_allclose(phi["q05"], variation["q95"] ** -2, rtol=1e-2)  # between two draws
+    np.testing.assert_allclose(phi["ess_bulk"], variation["ess_bulk"], rtol=1e-6)  # of ranks
+    assert np.isnan(phi["mean"])
+    assert np.isnan(phi["sd"])
+    assert "phi" not in amounts().summary()["parameter"].tolist()
+
+
 def test_there_are_no_ratios_on_the_scale_of_the_outcome(fitted):
     frames = fitted.summary(), fitted.group_effects(), fitted.coefficients()
     assert not any(name.endswith("ratio") for frame in frames for name in frame)
