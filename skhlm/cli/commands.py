@@ -16,6 +16,7 @@ from skhlm.classifier import HLMClassifier
 from skhlm.cli.fields import as_labels, as_numbers
 from skhlm.cli.outcomes import choose_estimator, holds_numbers, kind_of_interval, outcome_columns
 from skhlm.cli.prior_terms import combine_priors
+from skhlm.cli.remedies import in_options
 from skhlm.cli.tables import (
     check_name,
     column,
@@ -112,7 +113,7 @@ def diagnose(options: Namespace) -> int:
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
     _tell(_as_text(checks))
-    said = [*model.diagnostics_.messages, *_notes(model)]
+    said = [*map(in_options, model.diagnostics_.messages), *_notes(model)]
     _tell("\n".join(["", *said, f"verdict: {verdict}"]))
     return _EXIT[verdict]
 
@@ -124,7 +125,8 @@ def report(options: Namespace) -> None:
     model = _load(options.model)
     X = y = None
     if options.data is not None:
-        table = _read_rows(options, model, options.target)
+        has_classes = isinstance(model, HLMClassifier)
+        table = _read_rows(options, model, *[options.target] * (not has_classes))
         X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
         y = _labels_of_fit(y, model, options)
     model.report(options.output, X, y)
@@ -148,7 +150,7 @@ def _as_text(table: pd.DataFrame) -> str:
 
 def _notes(model: HierarchicalModel) -> list[str]:
     """What the checks note, a line each."""
-    return [f"Note: {note}" for note in model.diagnostics_.notes]
+    return [f"Note: {in_options(note)}" for note in model.diagnostics_.notes]
 
 
 def _tell(text: str, file: TextIO | None = None) -> None:
@@ -286,7 +288,7 @@ def _labels_of_fit(
     """An outcome of CSV as the classes of a classifier are; numbers as they are."""
     if not isinstance(model, HLMClassifier) or is_parquet(options.data):
         return y
-    return as_labels(y.astype(str).where(y.notna()), model.classes_.tolist(), options.decimal)
+    return as_labels(y, model.classes_.tolist(), options.decimal)
 
 
 def _columns_of_fit(
