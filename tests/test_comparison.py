@@ -202,10 +202,10 @@ FAST = {"varying": "intercept", "algorithm": "laplace", "chains": 2, "iter_sampl
 
 @pytest.fixture(scope="module")
 def buyers(shops):
-    """Rows in the same shops, of which one in four customers buys."""
+    """Rows in the same shops, of which customers of some buy more often."""
     X, _ = shops
     rng = np.random.default_rng(1)
-    log_odds = -1.2 + rng.normal(size=10).repeat(12) + X["price"]
+    log_odds = -1.2 + 2 * rng.normal(size=10).repeat(12) + X["price"]
     return X, np.where(rng.logistic(size=120) < log_odds, "buys", "leaves")
 
 
