@@ -86,7 +86,15 @@ def _set_formulas(
     lines[:] = kept
 
 
+def _say_labels(
+    _app: Sphinx, _what: str, _name: str, _of: Any, _options: Any, lines: list[str]
+) -> None:
+    """Labels of scikit-learn's own pages, in docstrings that are inherited, are words here."""
+    lines[:] = [re.sub(r":ref:`(.*?) <\w+>`", r"\1", line) for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _adapt_page)
+    app.connect("autodoc-process-docstring", _say_labels, priority=100)
     app.connect("autodoc-process-docstring", _set_formulas, priority=100)  # before numpydoc

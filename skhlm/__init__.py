@@ -1,7 +1,12 @@
 """Bayesian hierarchical linear models as a scikit-learn estimator, with Stan underneath."""
 
 from skhlm._version import __version__
-from skhlm.baselines import PooledRegressor, UnpooledRegressor
+from skhlm.baselines import (
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+)
 from skhlm.classifier import HLMClassifier
 from skhlm.comparison import compare
 from skhlm.displays import (
@@ -24,11 +29,13 @@ __all__ = [
     "GroupEffectsDisplay",
     "HLMClassifier",
     "HLMRegressor",
+    "PooledClassifier",
     "PooledRegressor",
     "PosteriorPredictiveDisplay",
     "ResponseCurveDisplay",
     "ShrinkageDisplay",
     "TraceDisplay",
+    "UnpooledClassifier",
     "UnpooledRegressor",
     "__version__",
     "column_importance",

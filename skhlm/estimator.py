@@ -14,7 +14,7 @@ import joblib
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
-from skhlm.diagnostics import diagnose, warn_unless_converged
+from skhlm.diagnostics import check_counts, diagnose, warn_unless_converged
 from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
@@ -184,7 +184,7 @@ class HierarchicalModel(Predicting, Reporting, Checking, BaseEstimator, ABC):
         fit = Fit(
             spec=spec,
             posterior=posterior,
-            diagnostics=found.diagnostics.and_also(checks),
+            diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
             level_data=learn_level_data(rows, posterior, spec.groups),
             fingerprint=rows.fingerprint(),
             rows=rows,

@@ -12,6 +12,7 @@ from scipy.stats import t as student_t
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.design import Rows
 from skhlm.numerics.cell_sums import sum_by_cell
+from skhlm.posterior.prediction import Kind
 from skhlm.posterior.scoring import crps_of_student_t
 
 _RANK_TOLERANCE = 1e-9  # smallest over largest singular value of predictors in comparable units
@@ -57,26 +58,22 @@ class TDistributions:
 
 
 @dataclass(frozen=True)
-class Regressions:
-    """One least-squares regression in each of C cells, with one residual scale for all.
+class Lines:
+    """What is linear in the predictors in each of C cells.
 
-    Features of a row are phi = (1, x - center), or x where there is no intercept: K of them. Then
-    E[y | x] = phi' coef, and its standard error is sigma |root' phi|.
+    Features of a row are phi = (1, x - center), or x where there is no intercept: K of them, with
+    coefficients ``coef``.
 
     ===========  =========  ===================================================================
     field        shape      what it is
     ===========  =========  ===================================================================
     ``center``   (C, p)     weighted means of the predictors; None without an intercept
     ``coef``     (C, K)     coefficients of the features
-    ``root``     (C, K, K)  root root' = (Phi' W Phi)^-1, a pseudo-inverse if that is singular
+    ``root``     (C, K, K)  root root' is the covariance of these, as a subclass scales it
     ``untold``   (C, K, K)  projects coefficients on what the rows leave open; 0, if that is nothing
     ``rank``     (C,)       how many of the K directions the rows determine
     ``n``        (C,)       sums of the weights
-    ``rss``      (C,)       weighted sums of squared residuals
-    ``lent``     (C, K, L)  lent lent' is the covariance of what is from another regression
-    ``shared``              how many slopes from there the residuals depend on
-    ``sigma``               residual scale
-    ``df``                  its degrees of freedom; 1 with an infinite sigma where none are left
+    ``lent``     (C, K, L)  lent lent' is the covariance of what is from other rows
     ===========  =========  ===================================================================
     """
 
@@ -86,11 +83,61 @@ class Regressions:
     untold: Floats
     rank: Ints
     n: Floats
-    rss: Floats
     lent: Floats
+
+    def features(self, X: Floats, cell: Ints) -> Floats:
+        """Features (n, K) of rows X (n, p) of cells."""
+        return _features(X, None if self.center is None else self.center[cell])
+
+    @property
+    def own_slopes(self) -> slice:
+        """Which of the K coefficients are slopes."""
+        return slice(0 if self.center is None else 1, None)
+
+    @property
+    def slopes(self) -> Floats:
+        """Coefficients of the predictors, (C, p)."""
+        return self.coef[:, self.own_slopes]
+
+    @property
+    def lent_slopes(self) -> Bools:
+        """Which slopes rows do not determine, (C, p)."""
+        lent: Bools = (self.untold != 0).any(axis=2)
+        return lent[:, self.own_slopes]
+
+    @property
+    def intercepts(self) -> Floats:
+        """What is predicted at x = 0, (C,)."""
+        if self.center is None:
+            return np.zeros(len(self.coef))
+        intercepts: Floats = self.coef[:, 0] - (self.center * self.slopes).sum(axis=1)
+        return intercepts
+
+
+@dataclass(frozen=True)
+class Regressions(Lines):
+    """One least-squares regression in each of C cells, with one residual scale for all.
+
+    E[y | x] = phi' coef, and its standard error is sigma |root' phi|, root root' = (Phi' W Phi)^-1,
+    a pseudo-inverse if that is singular.
+
+    ===========  =========  ===================================================================
+    ``rss``      (C,)       weighted sums of squared residuals
+    ``shared``              how many slopes from other rows the residuals depend on
+    ``sigma``               residual scale
+    ``df``                  its degrees of freedom; 1 with an infinite sigma where none are left
+    ===========  =========  ===================================================================
+    """
+
+    rss: Floats
     shared: int = 0
     sigma: float = np.inf
     df: float = 1.0
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The residual scale."""
+        return {"sigma": self.sigma}
 
     def with_scale(self, cells: Bools, y: Floats) -> Regressions:
         """The same with sigma^2 = sum rss / (sum (n - rank) - shared) over some cells.
@@ -131,7 +178,7 @@ class Regressions:
         What rows do not determine is that of the other regression, with its standard errors.
         """
         coef, lent = self.coef.copy(), np.zeros_like(self.root)
-        slopes = slice(0 if self.center is None else 1, None)
+        slopes = self.own_slopes
         if self.center is not None:
             coef[:, 0] += other.predict(self.center, np.zeros(len(coef), dtype=np.int64)).mean
         coef[:, slopes] += other.slopes
@@ -139,33 +186,19 @@ class Regressions:
             lent[:, slopes] = self.untold[:, slopes, slopes] @ (other.sigma * other.root[0, slopes])
         return replace(self, coef=coef, lent=lent)
 
-    @property
-    def slopes(self) -> Floats:
-        """Coefficients of the predictors, (C, p)."""
-        return self.coef if self.center is None else self.coef[:, 1:]
-
-    @property
-    def lent_slopes(self) -> Bools:
-        """Which slopes rows do not determine, (C, p)."""
-        lent: Bools = (self.untold != 0).any(axis=2)
-        return lent if self.center is None else lent[:, 1:]
-
-    @property
-    def intercepts(self) -> Floats:
-        """Expected values at x = 0, (C,)."""
-        if self.center is None:
-            return np.zeros(len(self.coef))
-        intercepts: Floats = self.coef[:, 0] - (self.center * self.slopes).sum(axis=1)
-        return intercepts
-
     def predict(self, X: Floats, cell: Ints, *, outcome: bool = True) -> TDistributions:
         """Distributions of new observations, or of expected values, of rows X (n, p) of cells."""
-        phi = _features(X, None if self.center is None else self.center[cell])
+        phi = self.features(X, cell)
         mean = np.einsum("nk,nk->n", phi, self.coef[cell])
-        size = np.sqrt(_squares(phi, self.root[cell]) + outcome)
+        size = np.sqrt(squares(phi, self.root[cell]) + outcome)
         scale = np.where(size > 0, self.sigma, 0.0) * np.where(size > 0, size, 1.0)
-        scale = np.hypot(scale, np.sqrt(_squares(phi, self.lent[cell])))
+        scale = np.hypot(scale, np.sqrt(squares(phi, self.lent[cell])))
         return TDistributions(mean, scale, self.df)
+
+    def expected(self, X: Floats, cell: Ints, kind: Kind) -> TDistributions:
+        """Distributions of expected values, which eta is, too."""
+        del kind
+        return self.predict(X, cell, outcome=False)
 
     def joint_log_density(self, X: Floats, cell: Ints, y: Floats, weight: Floats) -> float:
         """Log density of all rows together: multivariate Student-t, weight 2 being two rows.
@@ -176,7 +209,7 @@ class Regressions:
         n = float(weight.sum())
         if n == 0 or np.isinf(self.sigma):
             return 0.0 if n == 0 else -np.inf
-        phi = _features(X, None if self.center is None else self.center[cell])
+        phi = self.features(X, cell)
         residual = (y - np.einsum("nk,nk->n", phi, self.coef[cell])) / self.sigma
         root = np.concatenate([self.root, self.lent / self.sigma], axis=2)
         spread = np.einsum("nk,nkj->nj", phi, root[cell])
@@ -223,7 +256,7 @@ def fit_cells(rows: Rows, *, fit_intercept: bool) -> Regressions:
         coef[cells], root[cells], untold[cells], rank[cells] = _solve(A, b, noise)
     residual = rows.y - np.einsum("nk,nk->n", phi, coef[rows.cell])
     rss = _sums(rows, rows.weight * residual**2)
-    return Regressions(center, coef, root, untold, rank, n, rss, lent=np.zeros((n_cells, size, 0)))
+    return Regressions(center, coef, root, untold, rank, n, np.zeros((n_cells, size, 0)), rss)
 
 
 def fit_cells_beside(rows: Rows, pooled: Regressions) -> Regressions:
@@ -281,7 +314,7 @@ def _features(X: Floats, center: Floats | float | None) -> Floats:
     return X if center is None else np.column_stack([np.ones(len(X)), X - center])
 
 
-def _squares(phi: Floats, root: Floats) -> Floats:
+def squares(phi: Floats, root: Floats) -> Floats:
     """|root' phi|^2 of each row, (n,), for phi (n, K) and root (n, K, L)."""
     squares: Floats = (np.einsum("nk,nkj->nj", phi, root) ** 2).sum(axis=1)
     return squares

@@ -1,20 +1,27 @@
 """Proper scores as scikit-learn scorers, for `cross_validate` and searches; greater is better.
 
 A scorer is called as ``scorer(estimator, X, y, sample_weight=None)``. The estimator is a fitted
-`HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, alone or inside pipelines, searches and
-transformed targets, of which the last have intervals alone.
+`HLMRegressor` or `HLMClassifier`, or one of the pooled and unpooled baselines, alone or inside
+pipelines, searches and transformed targets, of which the last have intervals alone.
 
 ==========================  ====================================================================
-``log_predictive_density``  mean over rows of log p(y_i), each row by itself
+``log_predictive_density``  mean over rows of log p(y_i), each row by itself; for counts and labels
+                            log probabilities, so that of a classifier it is minus the log loss
 ``joint_log_density``       log p(y_1, ..., y_n) of all rows together, not divided by n
-``neg_crps``                minus the mean continuous ranked probability score
+``neg_crps``                minus the mean continuous ranked probability score, which is Brier's
+                            score of a yes or no
 ``neg_interval_score``      minus the mean interval score of the central 90% intervals
 ``neg_coverage_error``      minus the distance between 0.9 and the share of rows in their 90%
                             intervals
 ==========================  ====================================================================
 
 All but the last are proper: no forecast has a better expected score than the true distribution.
-The classes make scorers with another coverage.
+The classes make scorers with another coverage. Scores of families can be compared on the same y,
+log densities as long as all are densities, or all probabilities of whole numbers.
+
+scikit-learn's own scorers judge expected values and probabilities: "neg_mean_poisson_deviance" and
+"neg_mean_gamma_deviance", `sklearn.metrics.d2_tweedie_score` (the share of the deviance that is
+explained, as R² is of the variance), "neg_log_loss" and "neg_brier_score".
 """
 
 from __future__ import annotations
@@ -24,12 +31,14 @@ from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
 from skhlm._typing import Floats
+from skhlm.families import family_of_classes
 from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.methods.arguments import COVERAGE
+from skhlm.numerics.quantiles import central
 from skhlm.posterior.scoring import inside, interval_score
 from skhlm.wrappers import find_model
 
@@ -68,7 +77,7 @@ class Scorer(BaseEstimator):
         Parameters
         ----------
         estimator : object
-            Fitted `HLMRegressor`, `PooledRegressor` or `UnpooledRegressor`, alone or inside
+            Fitted `HLMRegressor` or `HLMClassifier`, or one of the baselines, alone or inside
             pipelines and searches.
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
@@ -164,6 +173,7 @@ class NegIntervalScore(Scorer):
     """Minus the mean interval score of central prediction intervals, in units of y.
 
     The score of an interval is its width and, where y is outside, 2 / (1 - coverage) times how far.
+    Labels are 0 and 1, and their intervals [0, 0], [0, 1] or [1, 1].
 
     Parameters
     ----------
@@ -183,14 +193,16 @@ class NegIntervalScore(Scorer):
 
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
         interval = predict_interval(estimator, X, self.coverage)
-        return -interval_score(check_observed(y, len(interval)), interval, self.coverage)
+        return -interval_score(_observed(estimator, y, len(interval)), interval, self.coverage)
 
 
 class NegCoverageError(Scorer):
     """Minus the distance between the share of rows inside their intervals and ``coverage``.
 
     Not a proper score, and no measure of precision: intervals of the right share may be far too
-    wide. Over n rows its Monte Carlo error is near sqrt(coverage (1 - coverage) / n).
+    wide. Over n rows its Monte Carlo error is near sqrt(coverage (1 - coverage) / n). Intervals of
+    counts and labels end at whole numbers, and so have at least their coverage: of small counts,
+    and always of labels, the share that is right is above it.
 
     Parameters
     ----------
@@ -226,17 +238,21 @@ class NegCoverageError(Scorer):
 
     def _rows(self, estimator: Any, X: Any, y: Any) -> Floats:
         interval = predict_interval(estimator, X, self.coverage)
-        return inside(check_observed(y, len(interval)), interval)
+        return inside(_observed(estimator, y, len(interval)), interval)
 
 
 def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
     """Central prediction intervals (n, 2) of an estimator, on the scale of y.
 
     Ends of intervals of a transformed target are transformed back, which is exact for increasing
-    and decreasing transformations: quantiles stay quantiles.
+    and decreasing transformations: quantiles stay quantiles. Those of a classifier are of 0 and 1.
     """
     route = find_model(estimator)
     interval = _method(route.model, "predict_interval")
+    if is_classifier(route.model):
+        log_odds = route.model.decision_function(route.features(X))
+        ends = np.array(central(coverage))
+        return family_of_classes().quantile(ends, log_odds[:, None], {})
     return route.intervals(interval(route.features(X), coverage))
 
 
@@ -244,6 +260,15 @@ def crps(estimator: Any, X: Any, y: Any) -> Floats:
     """Continuous ranked probability score of each row, (n,), through pipelines and searches."""
     scores: Floats = _predictive(estimator, X, "crps", y)
     return scores
+
+
+def _observed(estimator: Any, y: Any, n_rows: int) -> Floats:
+    """Outcomes (n,) of rows to be scored, as the model reads them; on the scale of y."""
+    route = find_model(estimator)
+    if route.targets:
+        return check_observed(y, n_rows)
+    outcomes: Floats = route.model._observed(y, n_rows)
+    return outcomes
 
 
 def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
@@ -259,12 +284,12 @@ def _predictive(estimator: Any, X: Any, name: str, *arguments: Any) -> Any:
 
 
 def _method(estimator: Any, name: str) -> Callable[..., Any]:
-    """A method that only regressors with a predictive distribution have."""
+    """A method that only models with a predictive distribution have."""
     method = getattr(estimator, name, None)
     if method is None:
         raise TypeError(
             f"{type(estimator).__name__} has no predictive distribution to score: it has no method "
-            f"{name}. Use HLMRegressor, PooledRegressor or UnpooledRegressor."
+            f"{name}. Use HLMRegressor, HLMClassifier or their baselines, as PooledRegressor."
         )
     found: Callable[..., Any] = method
     return found

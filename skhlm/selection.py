@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.baselines import PooledRegressor
+from skhlm.baselines import PooledClassifier, PooledRegressor
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import predictor_positions
@@ -23,13 +23,14 @@ def column_importance(estimator: Any) -> Floats:
 
     Parameters
     ----------
-    estimator : HLMRegressor, HLMClassifier or PooledRegressor
+    estimator : HLMRegressor, HLMClassifier, PooledRegressor or PooledClassifier
         Fitted, alone or inside a search or a transformed target.
 
     Returns
     -------
     importance : ndarray of shape (n_features,)
-        ``abs(coef_)`` for predictors; for group columns and the exposure just above the largest of
+        ``abs(coef_)`` for predictors, of families with a link on its scale: how far log odds or
+        logarithms move; for group columns and the exposure just above the largest of
         them, so that they are kept longest.
 
     Raises
@@ -59,10 +60,10 @@ def column_importance(estimator: Any) -> Floats:
     """
     route = find_model(estimator)
     model = route.model
-    if not isinstance(model, (HierarchicalModel, PooledRegressor)):
+    if not isinstance(model, (HierarchicalModel, PooledRegressor, PooledClassifier)):
         raise TypeError(
             f"column_importance: got a {type(model).__name__}; give a fitted HLMRegressor, "
-            "HLMClassifier or PooledRegressor."
+            "HLMClassifier, PooledRegressor or PooledClassifier."
         )
     if route.steps:
         raise TypeError(

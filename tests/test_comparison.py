@@ -8,12 +8,31 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, KFold, LeaveOneGroupOut
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    log_loss,
+    mean_gamma_deviance,
+    mean_poisson_deviance,
+    r2_score,
+)
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LeaveOneGroupOut,
+    StratifiedKFold,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor, compare
+from skhlm import (
+    HLMClassifier,
+    HLMRegressor,
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledRegressor,
+    compare,
+)
 
 SCORES = ["r2", "rmse", "coverage", "width", "crps"]
 
@@ -174,3 +193,149 @@ def test_an_outcome_in_a_column_is_that_outcome(shops):
         compare(X, np.column_stack([y, y]), **arguments)
     with pytest.raises(ValueError, match="X has 120 rows and y 7"):
         compare(X, y[:7], **arguments)
+
+
+# --- classes, counts, shares ----------------------------------------------------------------------
+
+FAST = {"varying": "intercept", "algorithm": "laplace", "chains": 2, "iter_sampling": 100}
+
+
+@pytest.fixture(scope="module")
+def buyers(shops):
+    """Rows in the same shops, of which customers of some buy more often."""
+    X, _ = shops
+    rng = np.random.default_rng(1)
+    log_odds = -1.2 + 2 * rng.normal(size=10).repeat(12) + X["price"]
+    return X, np.where(rng.logistic(size=120) < log_odds, "buys", "leaves")
+
+
+@pytest.fixture(scope="module")
+def visits(shops):
+    """Counts per day in the same shops."""
+    X = shops[0].assign(days=np.arange(120) % 5 + 1.0)
+    rng = np.random.default_rng(1)
+    rate = np.exp(1 + 0.7 * rng.normal(size=10).repeat(12) + 0.3 * X["price"])
+    return X, pd.Series(rng.poisson(rate * X["days"]), name="visits")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_classifiers_are_compared_with_classifiers(buyers):
+    X, y = buyers
+    model = HLMClassifier("shop", **FAST, random_state=0)
+    scores, fitted = compare(X, y, cv=3, model=model, random_state=0, return_estimator=True)
+    assert list(scores) == ["model", "fold", "rows", "n", "log_loss", "brier", "accuracy"]
+    assert len(scores) == 3 * 3 * 3
+    frame = scores.set_index(["model", "fold", "rows"])
+    assert frame.loc[("pooled", 0, "unseen")].drop("n").isna().all()
+    split = StratifiedKFold(3, shuffle=True, random_state=0).split(X, y)
+    for fold, (_, test) in enumerate(split):
+        for name, fits in fitted.items():
+            p = fits[fold].predict_proba(X.iloc[test])
+            found = frame.loc[(name, fold, "all")]
+            assert found["log_loss"] == pytest.approx(log_loss(y[test], p))
+            second = brier_score_loss(y[test] == "leaves", p[:, 1])
+            assert found["brier"] == pytest.approx(second)
+            predicted = fits[fold].predict(X.iloc[test])
+            assert found["accuracy"] == pytest.approx(accuracy_score(y[test], predicted))
+    mean = scores[scores["rows"] == "all"].groupby("model")["log_loss"].mean()
+    assert mean.idxmin() == "hierarchical"
+
+
+def test_shops_held_out_of_a_classifier(buyers):
+    X, y = buyers
+    models = {"again": PooledClassifier("shop")}
+    scores = compare(X, y == "buys", cv=3, model=models, split_by="shop", random_state=0)
+    n = scores.pivot_table(index=["model", "fold"], columns="rows", values="n")
+    assert (n["unseen"] == n["all"]).all() and n["all"].groupby("model").sum().eq(120).all()
+    pooled, again = (
+        scores[scores["model"] == m].drop(columns="model") for m in ("pooled", "again")
+    )
+    pd.testing.assert_frame_equal(pooled.reset_index(drop=True), again.reset_index(drop=True))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_counts_are_compared_with_counts(visits):
+    X, y = visits
+    given = {"exposure": "days", **FAST, "random_state": 0}
+    models = {
+        family: HLMRegressor("shop", family=family, **given)
+        for family in ("poisson", "negative_binomial")
+    }
+    folds = KFold(2, shuffle=True, random_state=0)
+    scores, fitted = compare(X, y, cv=folds, model=models, return_estimator=True)
+    names = ["r2", "rmse", "deviance", "coverage", "width", "crps"]
+    assert list(scores) == ["model", "fold", "rows", "n", *names]
+    assert fitted["unpooled"][0].get_params() == {
+        "groups": "shop",
+        "family": "poisson",
+        "exposure": "days",
+        "fit_intercept": True,
+    }
+    frame = scores.set_index(["model", "fold", "rows"])
+    for fold, (_, test) in enumerate(folds.split(X)):
+        for name, fits in fitted.items():
+            found, X_test, y_test = frame.loc[(name, fold, "all")], X.iloc[test], y.iloc[test]
+            mean = fits[fold].predict(X_test)
+            assert found["deviance"] == pytest.approx(mean_poisson_deviance(y_test, mean))
+            assert found["crps"] == pytest.approx(fits[fold].crps(X_test, y_test).mean())
+            lower, upper = fits[fold].predict_interval(X_test).T
+            assert found["coverage"] == pytest.approx(y_test.between(lower, upper).mean())
+            assert (lower % 1 == 0).all() and (upper % 1 == 0).all()
+    mean = scores[scores["rows"] == "all"].groupby("model")[["deviance", "crps"]].mean()
+    assert (mean.loc["poisson"] < mean.loc["pooled"]).all()
+
+
+def test_a_normal_model_of_counts_has_a_deviance_where_its_means_are_positive(visits):
+    X, y = visits
+    models = {"counts": PooledRegressor("shop", family="poisson"), "line": PooledRegressor("shop")}
+    flat = X.assign(price=0.0)
+    hinge = (10 * np.maximum(X["price"], 0)).round()
+    for table, outcome, possible in ((flat, y, True), (X, hinge, False)):
+        scores = compare(table, outcome, cv=KFold(2, shuffle=True, random_state=0), model=models)
+        line = scores[(scores["model"] == "line") & (scores["rows"] == "all")]
+        assert line["deviance"].notna().all() == possible
+
+
+def test_positive_outcomes_and_shares(visits):
+    X, y = visits
+    model = PooledRegressor("shop", family="gamma", exposure="days")
+    folds = {"cv": KFold(2, shuffle=True, random_state=0), "return_estimator": True}
+    scores, fitted = compare(X, y + 0.5, model=model, **folds)
+    test = next(folds["cv"].split(X))[1]
+    expected = mean_gamma_deviance(y.iloc[test] + 0.5, fitted["unpooled"][0].predict(X.iloc[test]))
+    first = scores.set_index(["model", "fold", "rows"]).loc[("unpooled", 0, "all")]
+    assert first["deviance"] == pytest.approx(expected)
+    share = np.minimum(y / 40, 1)
+    scores, fitted = compare(X, share, model=PooledRegressor("shop", family="binomial"), **folds)
+    assert list(scores.columns[4:]) == ["r2", "log_loss", "brier"]
+    p, share = fitted["pooled"][0].predict(X.iloc[test]), share.iloc[test]
+    first = scores.set_index(["model", "fold", "rows"]).loc[("pooled", 0, "all")]
+    assert first["log_loss"] == pytest.approx(
+        -np.mean(share * np.log(p) + (1 - share) * np.log(1 - p))
+    )
+    assert first["brier"] == pytest.approx(np.mean(share * (1 - p) ** 2 + (1 - share) * p**2))
+
+
+def test_classifiers_and_regressors_are_compared_apart(buyers):
+    X, y = buyers
+    models = {"a": PooledClassifier("shop"), "b": PooledRegressor("shop")}
+    with pytest.raises(ValueError, match="'b' is no classifier, as the first model is"):
+        compare(X, y, model=models)
+    with pytest.raises(ValueError, match="'a' is a classifier, as the first model is not"):
+        compare(X, y, model=dict(reversed(models.items())))
+
+
+def test_a_search_of_classifiers_has_baselines_behind_its_steps(buyers):
+    X, y = buyers
+    pipe = make_pipeline("passthrough", PooledClassifier("shop"))
+    search = GridSearchCV(pipe, {"pooledclassifier__fit_intercept": [True, False]}, cv=2)
+    scores, fitted = compare(X, y, cv=2, model=search, random_state=0, return_estimator=True)
+    assert type(fitted["unpooled"][0][-1]).__name__ == "UnpooledClassifier"
+    assert scores["log_loss"].notna().sum() == 2 * 2 * 3
+
+
+def test_unpooled_classifiers_that_are_pooled_are_said(buyers):
+    X, y = buyers
+    y = np.where(X["shop"] < "h", "leaves", y)
+    with pytest.warns(UserWarning, match=r"up to \d+% of the rows.*one class"):
+        compare(X, y, cv=2, model=PooledClassifier("shop"), random_state=0)

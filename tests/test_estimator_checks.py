@@ -14,7 +14,14 @@ from sklearn.utils.estimator_checks import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skhlm import HLMClassifier, HLMRegressor, PooledRegressor, UnpooledRegressor
+from skhlm import (
+    HLMClassifier,
+    HLMRegressor,
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+)
 
 # Chains are as short as the checks allow. One of them has twice as many predictors as rows, a
 # posterior with long trajectories; where these end does not matter to it.
@@ -54,6 +61,8 @@ class Grouped(BaseEstimator):
             "pooled": PooledRegressor((-2, -1)),
             "unpooled": UnpooledRegressor((-2, -1)),
             "classes": HLMClassifier((-2, -1), **given, **SHORT),
+            "pooled classes": PooledClassifier((-2, -1)),
+            "unpooled classes": UnpooledClassifier((-2, -1)),
         }
         return models[self.kind]
 
@@ -121,10 +130,12 @@ ESTIMATORS = [
     HLMClassifier(algorithm="laplace", warm_start=True, **SHORT),
     PooledRegressor(),
     UnpooledRegressor(),
+    PooledClassifier(),
+    UnpooledClassifier(),
 ]
 GROUPED = [
     *(GroupedRegressor(kind) for kind in ("nuts", "map", "pooled", "unpooled")),
-    GroupedClassifier("classes"),
+    *(GroupedClassifier(kind) for kind in ("classes", "pooled classes", "unpooled classes")),
 ]
 
 

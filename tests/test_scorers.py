@@ -12,11 +12,20 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
+from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor, scorers
+from skhlm import (
+    HLMClassifier,
+    HLMRegressor,
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+    scorers,
+)
 from skhlm.posterior.scoring import inside, interval_score
 
 ALL = {
@@ -223,3 +232,49 @@ def test_missing_groups_are_not_shared(fitted, campaigns):
     together = fitted.joint_log_density(X, y)
     assert fitted.joint_log_density(missing, y) == fitted.joint_log_density(apart, y)
     assert together != pytest.approx(fitted.joint_log_density(apart, y), abs=1e-3)
+
+
+# --- counts, classes ------------------------------------------------------------------------------
+
+FAST = {"varying": "intercept", "algorithm": "laplace", "chains": 2, "iter_sampling": 100}
+CLASSIFIERS = [HLMClassifier("shop", **FAST, random_state=0)]
+CLASSIFIERS += [PooledClassifier("shop"), UnpooledClassifier("shop")]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda model: type(model).__name__)
+def test_scores_of_labels_are_log_loss_and_briers(shops, model):
+    X, y = shops
+    rng = np.random.default_rng(0)
+    labels = np.where(y - y.mean() > 2 * rng.normal(size=len(y)), "yes", "no")
+    model = make_pipeline("passthrough", clone(model)).fit(X, labels)
+    p = model.predict_proba(X)[:, 1]
+    found = {name: scorer(model, X, labels) for name, scorer in ALL.items()}
+    assert found["log_density"] == pytest.approx(-log_loss(labels, p), rel=1e-6)
+    assert found["crps"] == pytest.approx(-brier_score_loss(labels == "yes", p), rel=1e-6)
+    assert np.isfinite(found["joint"])
+    ends = np.column_stack([p > 1 - 0.05, p > 1 - 0.95]).astype(float)
+    zeros_and_ones = (labels == "yes").astype(float)
+    assert found["interval"] == -interval_score(zeros_and_ones, ends, 0.9).mean()
+    assert found["coverage"] == -abs(inside(zeros_and_ones, ends).mean() - 0.9)
+    for scorer in ALL.values():
+        with pytest.raises(ValueError, match="'maybe', which is no class"):
+            scorer(model, X[:2], ["yes", "maybe"])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search_over_families_of_counts(shops):
+    """Overdispersed counts: the log score finds out, of the hierarchical model and the baseline."""
+    X, y = shops
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.exp(y / 8) * rng.gamma(0.7, 1 / 0.7, len(y)))
+    grid = {"family": ["poisson", "negative_binomial"]}
+    cv = KFold(2, shuffle=True, random_state=0)
+    for model in (HLMRegressor("shop", **FAST, random_state=0), PooledRegressor("shop")):
+        search = GridSearchCV(model, grid, scoring=ALL, refit="log_density", cv=cv)
+        search.fit(X, counts)
+        assert search.best_params_ == {"family": "negative_binomial"}
+        for name in ALL:
+            assert np.isfinite(search.cv_results_[f"mean_test_{name}"]).all()
+        with pytest.raises(ValueError, match="counts are whole numbers"):
+            scorers.neg_interval_score(search, X, counts + 0.5)

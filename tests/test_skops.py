@@ -9,7 +9,7 @@ import skops.io
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor
+from skhlm import HLMClassifier, HLMRegressor, PooledRegressor, UnpooledRegressor
 from skhlm.priors import Normal
 
 
@@ -30,7 +30,7 @@ def sales():
 
 def quick(groups, **parameters):
     settings = {"family": "normal", "algorithm": "map", "iter_sampling": 25, "random_state": 0}
-    return HLMRegressor(groups, **settings, **parameters)
+    return HLMRegressor(groups, **{**settings, **parameters})
 
 
 MODELS = {
@@ -39,6 +39,8 @@ MODELS = {
     "hierarchical": quick(["shop", "day"], priors={"kappa": {"price": Normal(0, 2)}}),
     "correlated": quick("shop/day", covariance="full", varying=("Intercept", "price")),
     "sampled": HLMRegressor("shop/day", chains=1, iter_sampling=20, random_state=0),
+    "counts": quick(["shop", "day"], family="poisson", exposure="price"),
+    "classes": HLMClassifier(["shop", "day"], algorithm="map", iter_sampling=50, random_state=0),
     "pipeline": make_pipeline(FunctionTransformer(), quick("day/shop", varying={"day": "all"})),
 }
 
@@ -47,7 +49,9 @@ MODELS = {
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of so few levels and draws
 def test_a_model_is_dumped_and_loaded_with_no_types_but_ours(sales, name):
     X, y = sales
-    model = MODELS[name].fit(X, y)
+    if name == "counts":
+        X, y = X.assign(price=np.exp(X["price"])), np.floor(np.exp(y))
+    model = MODELS[name].fit(X, np.where(y > 0, "yes", "no") if name == "classes" else y)
     data = skops.io.dumps(model)
     untrusted = skops.io.get_untrusted_types(data=data)
     assert {kind.partition(".")[0] for kind in untrusted} <= {"skhlm", "datetime"}

@@ -11,10 +11,12 @@ from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_datetime64_any_dtype
 
+from skhlm.classifier import HLMClassifier
 from skhlm.cli.fields import as_labels, as_numbers
+from skhlm.cli.outcomes import choose_estimator, holds_numbers, kind_of_interval, outcome_columns
 from skhlm.cli.prior_terms import combine_priors
+from skhlm.cli.remedies import in_options
 from skhlm.cli.tables import (
     check_name,
     column,
@@ -24,11 +26,11 @@ from skhlm.cli.tables import (
     without_index,
     write_table,
 )
+from skhlm.estimator import HierarchicalModel
 from skhlm.files.persistence import load, save
 from skhlm.inputs.columns import Label, listed
 from skhlm.inputs.labels import paths
 from skhlm.outputs import is_stream
-from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
 
 _EXIT = {"pass": 0, "warn": 3, "fail": 4}
@@ -36,11 +38,12 @@ _EXIT = {"pass": 0, "warn": 3, "fail": 4}
 
 def fit(options: Namespace) -> int:
     """Fit a model to a table and save it; the exit code tells a verdict of "fail"."""
-    table = _read(options, lambda names: _grouped(names, options), _named(options))
+    table = _read(options, lambda table: _text_of_fit(table, options), _named(options))
     y = column(table, options.target, "--target")
     weight = options.sample_weight and column(table, options.sample_weight, "--sample-weight")
     X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
-    model = HLMRegressor(options.groups, **_parameters(options))
+    estimator = choose_estimator(y, options)
+    model = estimator(options.groups, **_parameters(options, estimator))
     X = X[_used_columns(X, options)]
     model.fit(X, y, sample_weight=None if weight is None else weight.to_numpy())
     save(model, options.output)
@@ -50,14 +53,13 @@ def fit(options: Namespace) -> int:
 
 
 def predict(options: Namespace) -> None:
-    """The rows with their predictions: columns prediction, lower, upper."""
+    """The rows with their predictions: columns prediction, lower, upper; of classes more."""
     model = _load(options.model)
     table = _read_rows(options, model)
     if options.unseen:
         model.set_params(unseen=options.unseen)
     X = _columns_of_fit(table, model, options)
-    lower, upper = model.predict_interval(X, options.coverage, options.kind).T
-    predicted = {"prediction": model.predict(X), "lower": lower, "upper": upper}
+    predicted = outcome_columns(model, X, options.coverage, options.kind)
     if taken := [name for name in predicted if name in table]:
         raise ValueError(
             f"{options.data} has columns called {', '.join(taken)}, as the predictions are: "
@@ -79,7 +81,7 @@ def curve(options: Namespace) -> None:
         options.feature,
         grid=None if options.grid is None else _grid(*options.grid),
         coverage=options.coverage,
-        kind=options.kind,
+        kind=kind_of_interval(model, options.kind),
         slope=options.slope,
     )
     write_table(curves, options.output)
@@ -98,7 +100,11 @@ def summary(options: Namespace) -> None:
         write_table(table, options.output)
     else:
         _tell(_as_text(table))
-        _tell("\n".join(["", where_in_words(model._spec.labels), *_notes(model)]))
+        _tell(
+            "\n".join(
+                ["", where_in_words(model._spec.labels, model._posterior.family), *_notes(model)]
+            )
+        )
 
 
 def diagnose(options: Namespace) -> int:
@@ -107,7 +113,7 @@ def diagnose(options: Namespace) -> int:
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
     _tell(_as_text(checks))
-    said = [*model.diagnostics_.messages, *_notes(model)]
+    said = [*map(in_options, model.diagnostics_.messages), *_notes(model)]
     _tell("\n".join(["", *said, f"verdict: {verdict}"]))
     return _EXIT[verdict]
 
@@ -119,8 +125,10 @@ def report(options: Namespace) -> None:
     model = _load(options.model)
     X = y = None
     if options.data is not None:
-        table = _read_rows(options, model, options.target)
+        has_classes = isinstance(model, HLMClassifier)
+        table = _read_rows(options, model, *[options.target] * (not has_classes))
         X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
+        y = _labels_of_fit(y, model, options)
     model.report(options.output, X, y)
 
 
@@ -140,9 +148,9 @@ def _as_text(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
 
 
-def _notes(model: HLMRegressor) -> list[str]:
+def _notes(model: HierarchicalModel) -> list[str]:
     """What the checks note, a line each."""
-    return [f"Note: {note}" for note in model.diagnostics_.notes]
+    return [f"Note: {in_options(note)}" for note in model.diagnostics_.notes]
 
 
 def _tell(text: str, file: TextIO | None = None) -> None:
@@ -153,26 +161,27 @@ def _tell(text: str, file: TextIO | None = None) -> None:
 
 
 def _read(
-    options: Namespace, text: Callable[[list[str]], Iterable[str]], named: Collection[str]
+    options: Namespace, text: Callable[[pd.DataFrame], Iterable[str]], named: Collection[str]
 ) -> pd.DataFrame:
     """The table that the options name; ``named`` are columns that are asked for by name."""
     if options.text and is_parquet(options.data):
         raise ValueError(f"--text: {options.data} has types of its own; --text is for CSV.")
 
-    def all_text(names: list[str]) -> set[str]:
+    def all_text(table: pd.DataFrame) -> set[str]:
         for name in options.text:
-            check_name(name, names, "--text")
-        return {*text(names), *options.text}
+            check_name(name, names_of(table), "--text")
+        return {*text(table), *options.text}
 
     table = read_table(options.data, options.sep, options.decimal, all_text)
     return without_index(table, named, options.data)
 
 
-def _read_rows(options: Namespace, model: HLMRegressor, *numbers: str) -> pd.DataFrame:
+def _read_rows(options: Namespace, model: HierarchicalModel, *numbers: str) -> pd.DataFrame:
     """Rows for a model, whose predictors alone, and some other columns, can be numbers in CSV."""
     known = model._spec.columns.names or ()
 
-    def text(names: list[str]) -> set[str]:
+    def text(table: pd.DataFrame) -> set[str]:
+        names = names_of(table)
         grouped = _labels_by_name(model, names)
         predictors = {name for name in known or names if name not in grouped}
         return {*names} - predictors - {*numbers}
@@ -180,14 +189,14 @@ def _read_rows(options: Namespace, model: HLMRegressor, *numbers: str) -> pd.Dat
     return _read(options, text, known)
 
 
-def _labels_by_name(model: HLMRegressor, names: Sequence[str]) -> dict[str, tuple[Label, ...]]:
+def _labels_by_name(model: HierarchicalModel, names: Sequence[str]) -> dict[str, tuple[Label, ...]]:
     """What a model has seen in each group column; its columns are called as at fit, if at all."""
     columns = model._spec.columns.names or names
     labels = model._spec.groups.labels
     return {columns[j]: values for j, values in labels.items() if j < len(columns)}
 
 
-def _what_became(model: HLMRegressor, n_rows: int, file: str) -> str:
+def _what_became(model: HierarchicalModel, n_rows: int, file: str) -> str:
     """A fit in a line, and in another one which checks found something."""
     verdict, n = model.diagnostics_.verdict, len(model.groups_)
     lines = [
@@ -198,9 +207,9 @@ def _what_became(model: HLMRegressor, n_rows: int, file: str) -> str:
     return "\n".join(lines)
 
 
-def _parameters(options: Namespace) -> dict[str, Any]:
+def _parameters(options: Namespace, estimator: type[HierarchicalModel]) -> dict[str, Any]:
     """Parameters of the estimator that were given as options."""
-    names = set(inspect.signature(HLMRegressor).parameters) - {"groups"}
+    names = set(inspect.signature(estimator).parameters) - {"groups"}
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("varying") in (["all"], ["intercept"]):
         (given["varying"],) = given["varying"]
@@ -213,7 +222,16 @@ def _named(options: Namespace) -> set[str]:
     """What options of fit name, columns among it."""
     paths = options.groups or ()
     parts = {part for path in paths for part in (path, *path.split("/"))}
-    return {options.target, options.sample_weight, *(options.predictors or ()), *parts}
+    asked = {options.target, options.sample_weight, _exposure(options)}
+    return {*asked, *(options.predictors or ()), *parts}
+
+
+def _text_of_fit(table: pd.DataFrame, options: Namespace) -> set[str]:
+    """Columns of CSV that fit reads as text: those of groups, and a target of labels."""
+    text = _grouped(names_of(table), options)
+    if options.target in table and not holds_numbers(table[options.target], flags=True):
+        text.add(options.target)
+    return text
 
 
 def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
@@ -223,12 +241,20 @@ def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
 
 def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
     """The predictors asked for, or all others, and group columns, in the order of the table."""
-    grouped = _grouped(names_of(X), options)
+    grouped, exposure = _grouped(names_of(X), options), _exposure(options)
     for name in options.predictors or ():
         column(X, name, "--predictors")
+    if exposure is not None:
+        column(X, exposure, "--exposure")
     others = [c for c in X if c not in options.text]
-    chosen = [c for c in X if c in options.predictors] if options.predictors else others
-    words = [c for c in chosen if c in options.text or not _is_numeric(X[c])]
+    asked = {*(options.predictors or ()), exposure}
+    chosen = [c for c in X if c in asked] if options.predictors else others
+    words = [c for c in chosen if c in options.text or not holds_numbers(X[c], flags=True)]
+    if exposure in words:
+        raise ValueError(
+            f"--exposure: column {exposure!r} cannot be read as numbers, to which the expected "
+            "outcome is proportional."
+        )
     if wrong := [c for c in words if c not in grouped]:
         raise ValueError(
             f"{listed(wrong)} cannot be read as numbers. Name the predictors, without "
@@ -246,25 +272,28 @@ def _parts(names: Sequence[str], path: str) -> list[str]:
     return parts
 
 
-def _is_numeric(values: pd.Series[Any]) -> bool:
-    """Whether a column can be a predictor."""
-    if is_datetime64_any_dtype(values):
-        return False
-    try:
-        pd.to_numeric(values)
-    except (TypeError, ValueError):
-        return False
-    return True
+def _exposure(options: Namespace) -> str | None:
+    """The column to which the expected outcome is proportional."""
+    return getattr(options, "exposure", None)
 
 
-def _load(file: str) -> HLMRegressor:
-    model = load(file)
-    if not isinstance(model, HLMRegressor):
-        raise TypeError(f"{file} holds a {type(model).__name__}, not a hierarchical model.")
+def _load(file: str) -> HierarchicalModel:
+    model: HierarchicalModel = load(file)
     return model
 
 
-def _columns_of_fit(table: pd.DataFrame, model: HLMRegressor, options: Namespace) -> pd.DataFrame:
+def _labels_of_fit(
+    y: pd.Series[Any], model: HierarchicalModel, options: Namespace
+) -> pd.Series[Any]:
+    """An outcome of CSV as the classes of a classifier are; numbers as they are."""
+    if not isinstance(model, HLMClassifier) or is_parquet(options.data):
+        return y
+    return as_labels(y, model.classes_.tolist(), options.decimal)
+
+
+def _columns_of_fit(
+    table: pd.DataFrame, model: HierarchicalModel, options: Namespace
+) -> pd.DataFrame:
     """The columns of fit in their order, from a table that may have others too.
 
     Where types are not told, group columns are as the model knows them.

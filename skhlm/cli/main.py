@@ -11,9 +11,10 @@ from typing import Any
 from skhlm import __version__
 from skhlm.cli import commands
 from skhlm.cli.prior_terms import read_prior
+from skhlm.cli.remedies import in_options
 from skhlm.cli.tables import STANDARD, check_output
 from skhlm.exceptions import SkhlmError
-from skhlm.families import FAMILIES
+from skhlm.families import AUXILIARY, FAMILIES
 
 _CODES = """\
 exit codes:
@@ -28,6 +29,8 @@ _EXAMPLES = {
     "fit": """\
   skhlm fit data.csv --target y --groups region/country --groups industry/vertical -o model.skhlm
   skhlm fit data.parquet --target reaction --groups subject --family normal -o sleep.skhlm
+  skhlm fit visits.csv --target visits --groups clinic --family poisson --exposure days -o v.skhlm
+  skhlm fit orders.csv --target returned --groups shop --classify -o returned.skhlm
   skhlm fit data.csv --sep ';' --target y --groups shop --prior 'tau=Normal(0, 0.5)' -o m.skhlm""",
     "predict": """\
   skhlm predict model.skhlm new.csv -o predictions.csv
@@ -76,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("skhlm: interrupted", file=sys.stderr)
         return 130
     except (SkhlmError, ValueError, TypeError, OSError, ImportError) as error:
-        print(f"skhlm {options.command}: error: {_in_one_line(error)}", file=sys.stderr)
+        told = in_options(_in_one_line(error), getattr(options, "target", None))
+        print(f"skhlm {options.command}: error: {told}", file=sys.stderr)
         return 1
 
 
@@ -90,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="skhlm",
-        description="Bayesian hierarchical linear models for tables: CSV and Parquet files.",
+        description="Bayesian hierarchical models for tables: CSV and Parquet files.",
         epilog="skhlm COMMAND --help has examples.\n\n" + _CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -126,7 +130,18 @@ def _command(
 def _add_fit(parser: argparse.ArgumentParser) -> None:
     """Options named as the parameters of `HLMRegressor`; what is not given keeps its default."""
     _add_data(parser)
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="the outcome")
+    parser.add_argument(
+        "--target",
+        required=True,
+        metavar="COLUMN",
+        help="the outcome: numbers, of which --family says more, or one of two classes, such as "
+        "yes and no, true and false; 0 and 1 are numbers unless --classify says otherwise",
+    )
+    parser.add_argument(
+        "--classify",
+        action="store_true",
+        help="the target is one of two classes, even if these are numbers: fit probabilities",
+    )
     parser.add_argument(
         "--groups",
         action="append",
@@ -139,13 +154,26 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="predictors; every other column by default",
     )
-    parser.add_argument("--sample-weight", metavar="COLUMN", help="frequency weights")
+    parser.add_argument(
+        "--sample-weight",
+        metavar="COLUMN",
+        help="frequency weights; the trials of each row with --family binomial",
+    )
     parser.add_argument(
         "-o", "--output", required=True, type=_file, metavar="MODEL", help="the model file"
     )
     model = parser.add_argument_group("model", argument_default=argparse.SUPPRESS)
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
-    model.add_argument("--family", choices=list(FAMILIES))
+    model.add_argument(
+        "--family",
+        choices=list(FAMILIES),
+        help=f"distribution of the target: {_families()} (default: student_t)",
+    )
+    model.add_argument(
+        "--exposure",
+        metavar="COLUMN",
+        help="what the expected outcome is proportional to, such as days or people; no predictor",
+    )
     model.add_argument("--covariance", choices=["diagonal", "full"])
     model.add_argument(
         "--prior",
@@ -154,7 +182,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         type=read_prior,
         metavar="PRIOR",
         help="such as 'tau=Normal(0, 1)', 'kappa[days]=StudentT(4, 0, 2)' or "
-        "'tau[region][days]=Cauchy(0, 1)', of nu, sigma, kappa or tau; once for each",
+        f"'tau[region][days]=Cauchy(0, 1)', of kappa, tau, {', '.join(AUXILIARY)}; once for each",
     )
     model.add_argument("--no-intercept", dest="fit_intercept", action="store_false")
     model.add_argument("--no-autoscale", dest="autoscale", action="store_false")
@@ -174,7 +202,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_data(parser)
-    _add_coverage(parser, kind="outcome")
+    _add_coverage(parser)
     parser.add_argument(
         "--unseen",
         choices=["population", "error"],
@@ -266,7 +294,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="model file, as fit writes it")
 
 
-def _add_coverage(parser: argparse.ArgumentParser, kind: str) -> None:
+def _add_coverage(parser: argparse.ArgumentParser, kind: str | None = None) -> None:
     parser.add_argument(
         "--coverage", type=float, default=0.9, help="of the intervals (default: %(default)s)"
     )
@@ -274,7 +302,8 @@ def _add_coverage(parser: argparse.ArgumentParser, kind: str) -> None:
         "--kind",
         choices=["outcome", "mean"],
         default=kind,
-        help="intervals of a new observation, or of its expected value (default: %(default)s)",
+        help="intervals of a new observation, or of its expected value "
+        f"(default: {kind or 'outcome; mean, which is the probability, of a yes or no'})",
     )
 
 
@@ -309,6 +338,11 @@ def _in_one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _families() -> str:
+    """Every family, and which outcomes it is of."""
+    return "; ".join(f"{name}, {family.support}" for name, family in FAMILIES.items())
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning in one line, without the place in the source."""
-    print(f"skhlm: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"skhlm: warning: {in_options(' '.join(str(message).split()))}", file=sys.stderr)

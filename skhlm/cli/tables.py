@@ -25,7 +25,7 @@ _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")  # as pandas
 
 
 def read_table(
-    path: str, separator: str, decimal: str, text: Callable[[list[str]], Iterable[str]]
+    path: str, separator: str, decimal: str, text: Callable[[pd.DataFrame], Iterable[str]]
 ) -> pd.DataFrame:
     """The table in a CSV or Parquet file, or CSV from the standard input.
 
@@ -35,8 +35,8 @@ def read_table(
     separator, decimal : str
         What is between the columns of CSV, and what before the decimals.
     text : callable
-        From the names of all columns, those that are text in CSV: there each field is what it says,
-        "NA" and "007" too, and an empty one is missing. Parquet has types.
+        From the table as pandas reads it, names of columns that are text in CSV: there each field
+        is what it says, "NA" and "007" too, and an empty one is missing. Parquet has types.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_table(
     if is_parquet(path):
         with _reading(path):
             table = pd.read_parquet(path)
-        text(names_of(table))
+        text(table)
     else:
         table = _read_csv(path, separator, decimal, text)
     if table.empty:
@@ -126,7 +126,7 @@ def check_name(name: str, names: Collection[str], option: str) -> None:
 
 
 def _read_csv(
-    path: str, separator: str, decimal: str, text: Callable[[list[str]], Iterable[str]]
+    path: str, separator: str, decimal: str, text: Callable[[pd.DataFrame], Iterable[str]]
 ) -> pd.DataFrame:
     """The table in a CSV file, read twice: pandas takes "NA" for nothing in all columns or none."""
     with _reading(path, f" Are its columns separated by {separator!r}? Else say --sep."):
@@ -138,7 +138,7 @@ def _read_csv(
     if not isinstance(fields.index, pd.RangeIndex):  # a column beyond those with names
         _check_in_place(fields, path)
         _tell_left_out("the first column", path)
-    words = {name: fields[name].to_numpy() for name in text(names_of(table))}
+    words = {name: fields[name].to_numpy() for name in text(table)}
     return table.reset_index(drop=True).assign(**words)
 
 

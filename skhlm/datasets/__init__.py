@@ -1,4 +1,4 @@
-"""Data to try a hierarchical model on: three small real sets and simulated advertisers.
+"""Data to try a hierarchical model on: five small real sets and simulated advertisers.
 
 >>> from skhlm.datasets import load_gapminder
 >>> X, y = load_gapminder(return_X_y=True)
@@ -13,13 +13,22 @@ states units, source and licence; ``derive.py`` made the files.
 
 from __future__ import annotations
 
-from skhlm.datasets.real import Dataset, load_gapminder, load_radon, load_sleepstudy
+from skhlm.datasets.real import (
+    Dataset,
+    load_aggression,
+    load_gapminder,
+    load_grouse,
+    load_radon,
+    load_sleepstudy,
+)
 from skhlm.datasets.simulated import CampaignTruth, make_campaigns
 
 __all__ = [
     "CampaignTruth",
     "Dataset",
+    "load_aggression",
     "load_gapminder",
+    "load_grouse",
     "load_radon",
     "load_sleepstudy",
     "make_campaigns",

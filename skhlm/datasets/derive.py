@@ -1,7 +1,8 @@
 """Makes the shipped files from the published tables: ``python -m skhlm.datasets.derive FOLDER``.
 
 FOLDER holds ``gapminder.csv`` (R package gapminder), ``srrs2.dat`` (radon survey, as distributed
-with Gelman & Hill 2007) and ``sleepstudy.csv`` (R package lme4). Equal inputs give equal bytes.
+with Gelman & Hill 2007), ``sleepstudy.csv``, ``grouseticks.csv`` and ``VerbAgg.csv`` (R package
+lme4). Equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -47,9 +48,44 @@ def radon(source: Path) -> pd.DataFrame:
     return table.sort_values(["state", "county"], kind="stable")
 
 
+def grouse(source: Path) -> pd.DataFrame:
+    """Place, brood, year, height and ticks of each chick, in the order published."""
+    chicks = pd.read_csv(source / "grouseticks.csv", dtype=str)
+    return pd.DataFrame(
+        {
+            "location": chicks["LOCATION"],
+            "brood": chicks["BROOD"],
+            "year": "19" + chicks["YEAR"],
+            "height": chicks["HEIGHT"],
+            "ticks": chicks["TICKS"],
+        }
+    )
+
+
+def aggression(source: Path) -> pd.DataFrame:
+    """Person, item and what they are as zeros and ones; the answer "perhaps" counts as yes."""
+    answers = pd.read_csv(source / "VerbAgg.csv", dtype=str)
+    indicators = {
+        "male": answers["Gender"] == "M",
+        "do": answers["mode"] == "do",
+        "self_to_blame": answers["situ"] == "self",
+        "scold": answers["btype"] == "scold",
+        "shout": answers["btype"] == "shout",
+    }
+    return pd.DataFrame(
+        {
+            "person": answers["id"],
+            "item": answers["item"].str.replace("want", "Want"),  # one lacks the capital
+            "anger": answers["Anger"],
+            **{name: column.astype(int) for name, column in indicators.items()},
+            "answer": answers["r2"].map({"Y": "yes", "N": "no"}),
+        }
+    )
+
+
 def main(source: Path, target: Path) -> None:
-    """Write the three tables; no time stamp, so that the bytes depend on the input alone."""
-    for derive in (gapminder, sleepstudy, radon):
+    """Write the five tables; no time stamp, so that the bytes depend on the input alone."""
+    for derive in (gapminder, sleepstudy, radon, grouse, aggression):
         derive(source).to_csv(
             target / f"{derive.__name__}.csv.gz",
             index=False,

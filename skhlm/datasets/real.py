@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -20,15 +20,15 @@ class Dataset:
         X: the group columns and the predictors.
     target : pandas.Series of shape (n_samples,)
         y, named; same index as ``data``.
-    groups : str
-        The hierarchy in ``data``, as ``HLMRegressor(groups=...)`` takes them.
+    groups : str or list of str
+        The hierarchies in ``data``, as ``HLMRegressor(groups=...)`` takes them.
     source : str
         Where the data are from and their licence.
     """
 
     data: pd.DataFrame
-    target: pd.Series[float]
-    groups: str
+    target: pd.Series[Any]
+    groups: str | list[str]
     source: str
 
     @property
@@ -42,7 +42,9 @@ class Dataset:
         return list(self.data.columns)
 
 
-XY = tuple[pd.DataFrame, "pd.Series[float]"]
+_NAMED = ("subject", "location", "brood", "person")  # by numbers
+
+XY = tuple[pd.DataFrame, "pd.Series[Any]"]
 
 
 @overload
@@ -209,14 +211,130 @@ def load_radon(*, return_X_y: bool = False) -> Dataset | XY:
     return _packed(table, y, "state/county", source, return_X_y)
 
 
+@overload
+def load_grouse(*, return_X_y: Literal[False] = False) -> Dataset: ...
+@overload
+def load_grouse(*, return_X_y: Literal[True]) -> XY: ...
+def load_grouse(*, return_X_y: bool = False) -> Dataset | XY:
+    """Ticks on the heads of 403 red grouse chicks, of 118 broods at 63 places.
+
+    Counts from 0 to 85 of far more variance than a Poisson distribution has, and groups at two
+    depths: chicks of a brood walk the same paths, broods of a place meet the same ticks.
+
+    ============  ===========================================================
+    column of X   what it is
+    ============  ===========================================================
+    ``location``  number of the place, as a string
+    ``brood``     number of the brood, as a string; a brood is of one year
+    ``year``      1995, 1996 or 1997
+    ``height``    of the place above the sea, in metres
+    ============  ===========================================================
+
+    y is ``ticks``: the number of ticks on the chick's head.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(X, y)`` alone.
+
+    Returns
+    -------
+    Dataset or (pandas.DataFrame, pandas.Series)
+        With ``groups = "location/brood"``.
+
+    Notes
+    -----
+    Source: counted by R. Moss, published by Elston et al. (2001), as tabulated in the R package
+    ``lme4``. That package's code is under the GPL; taken from it are the measurements
+    alone, which are facts.
+
+    References
+    ----------
+    Elston, D. A., Moss, R., Boulinier, T., Arrowsmith, C. and Lambin, X. (2001). Analysis of
+    aggregation, a worked example: numbers of ticks on red grouse chicks. Parasitology 122, 563-569.
+    doi:10.1017/S0031182001007740
+
+    Examples
+    --------
+    >>> from skhlm.datasets import load_grouse
+    >>> X, y = load_grouse(return_X_y=True)
+    >>> y.groupby(X["year"]).mean().round(1).to_dict()
+    {1995: 5.9, 1996: 11.1, 1997: 1.2}
+    """
+    table = _read("grouse")
+    y = table.pop("ticks")
+    source = "Elston et al. (2001), doi:10.1017/S0031182001007740; as tabulated in lme4"
+    return _packed(table, y, "location/brood", source, return_X_y)
+
+
+@overload
+def load_aggression(*, return_X_y: Literal[False] = False) -> Dataset: ...
+@overload
+def load_aggression(*, return_X_y: Literal[True]) -> XY: ...
+def load_aggression(*, return_X_y: bool = False) -> Dataset | XY:
+    """Would 316 people curse, scold or shout? Yes or no to each of 24 items, 7,584 answers.
+
+    A bus fails to stop, a train is missed because of a clerk's mistake, a shop closes as one is
+    about to enter, a call is cut off with the last coin: would you *want* to curse, to scold, to
+    shout, and would you *do* it? People and items are crossed: everybody answered everything.
+
+    =================  ================================================================
+    column of X        what it is
+    =================  ================================================================
+    ``person``         number of the person, as a string
+    ``item``           such as "S1WantCurse": situation, mode and behaviour
+    ``anger``          the person's trait anger by questionnaire, 11 to 39
+    ``male``           1: a man, 0: a woman
+    ``do``             1: would do it, 0: would want to
+    ``self_to_blame``  1: situations 3 and 4, where nobody else is to blame
+    ``scold``          1: scold, 0: curse or shout
+    ``shout``          1: shout, 0: curse or scold
+    =================  ================================================================
+
+    y is ``answer``: "yes", which "perhaps" counts as, or "no".
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(X, y)`` alone.
+
+    Returns
+    -------
+    Dataset or (pandas.DataFrame, pandas.Series)
+        With ``groups = ["person", "item"]``.
+
+    Notes
+    -----
+    Source: collected by K. Vansteelandt, published with De Boeck and Wilson (2004), as tabulated in
+    the R package ``lme4``. That package's code is under the GPL; taken from it are the answers
+    alone, which are facts.
+
+    References
+    ----------
+    De Boeck, P. and Wilson, M., editors (2004). Explanatory Item Response Models. Springer.
+    doi:10.1007/978-1-4757-3990-9
+
+    Examples
+    --------
+    >>> from skhlm.datasets import load_aggression
+    >>> X, y = load_aggression(return_X_y=True)
+    >>> (y == "yes").groupby(X["do"]).mean().round(2).to_dict()
+    {0: 0.53, 1: 0.42}
+    """
+    table = _read("aggression")
+    y = table.pop("answer")
+    source = "De Boeck and Wilson (2004), doi:10.1007/978-1-4757-3990-9; as tabulated in lme4"
+    return _packed(table, y, ["person", "item"], source, return_X_y)
+
+
 def _read(name: str) -> pd.DataFrame:
-    """The shipped table; "NA" is a word here, and subjects' numbers are names."""
+    """The shipped table; "NA" is a word here, and numbers of groups are names."""
     with as_file(files("skhlm.datasets") / "data" / f"{name}.csv.gz") as path:
-        return pd.read_csv(path, keep_default_na=False, dtype={"subject": str})
+        return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(_NAMED, str))
 
 
 def _packed(
-    X: pd.DataFrame, y: pd.Series[float], hierarchy: str, source: str, return_X_y: bool
+    X: pd.DataFrame, y: pd.Series[Any], groups: str | list[str], source: str, return_X_y: bool
 ) -> Dataset | XY:
     """The pair, or the pair with what is known about it."""
-    return (X, y) if return_X_y else Dataset(X, y, hierarchy, source)
+    return (X, y) if return_X_y else Dataset(X, y, groups, source)

@@ -7,9 +7,23 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skhlm._typing import Floats, Ints
+
+Outcome = Literal["return", "conversions", "converted"]
+CampaignFamily = Literal["student_t", "normal", "negative_binomial", "poisson", "binomial"]
+
+# The families of each outcome, the default first; and the unit of kappa and tau: a logarithm of
+# rates in which everything varies by 1 would give campaigns of a million conversions.
+_FAMILIES: dict[str, tuple[str, ...]] = {
+    "return": ("student_t", "normal"),
+    "conversions": ("negative_binomial", "poisson"),
+    "converted": ("binomial",),
+}
+_UNIT = {"return": 1.0, "conversions": 0.3, "converted": 1.0}
+_LONGEST = 30  # days of a campaign
 
 
 @dataclass(frozen=True)
@@ -29,18 +43,25 @@ class CampaignTruth:
         ``coefficient``, ``effect``. The first three are those of ``HLMRegressor.group_effects()``.
     beta : pandas.DataFrame of shape (n_samples, K)
         Each row's own coefficients: kappa and its four levels' effects.
+    expected : pandas.Series of shape (n_samples,)
+        Each row's expected outcome: return, number of conversions, or probability to convert.
     sigma : float
-        Residual scale.
+        Residual scale; NaN for counts and for yes or no.
     nu : float
-        Degrees of freedom; infinite for the normal family.
+        Degrees of freedom; infinite for the normal family, NaN as sigma is.
+    overdispersion : float
+        Coefficient of variation of the rates behind the counts; 0.0 for the Poisson family, NaN
+        where the outcome is no count.
     """
 
     kappa: pd.Series[float]
     tau: pd.DataFrame
     effects: pd.DataFrame
     beta: pd.DataFrame
+    expected: pd.Series[float]
     sigma: float
     nu: float
+    overdispersion: float
 
 
 @dataclass(frozen=True)
@@ -62,12 +83,14 @@ def make_campaigns(
     n_countries: int = 30,
     n_industries: int = 6,
     n_verticals: int = 40,
-    family: Literal["student_t", "normal"] = "student_t",
+    outcome: Outcome = "return",
+    family: CampaignFamily | None = None,
     nu: float = 5.0,
     sigma: float = 1.0,
+    overdispersion: float = 0.5,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[pd.DataFrame, pd.Series[float], CampaignTruth]:
-    """Simulate the returns of advertising campaigns, and say what they were drawn from.
+    """Simulate what advertising campaigns bring, and say what it was drawn from.
 
     A campaign runs in a country of a region, for a vertical of an industry::
 
@@ -81,6 +104,14 @@ def make_campaigns(
     no campaign at all. Every region has a country and every industry a vertical; the others are
     assigned at random.
 
+    Instead of a return a campaign may have a number of conversions, which is in proportion to the
+    days that it ran for, or one customer who converted or did not::
+
+        conversions_i ~ negative_binomial(days_i exp(x_i' beta_i), overdispersion)
+        converted_i ~ bernoulli(1 / (1 + exp(-x_i' beta_i)))
+
+    with the same beta, but 0.3 times as large where its exponential is the rate.
+
     Parameters
     ----------
     n_samples : int, default=2000
@@ -91,29 +122,38 @@ def make_campaigns(
         Levels of the first hierarchy; at least as many countries as regions.
     n_industries, n_verticals : int, default=6 and 40
         Levels of the second; at least as many verticals as industries.
-    family : {"student_t", "normal"}, default="student_t"
-        Distribution of the outcome around its expected value.
+    outcome : {"return", "conversions", "converted"}, default="return"
+        A number; a count, for which X has the exposure ``days`` as its last column; or 0 and 1.
+    family : str or None, default=None
+        Distribution of the outcome around its expected value: of returns "student_t", which None
+        is, or "normal"; of conversions "negative_binomial", which None is, or "poisson"; "binomial"
+        for "converted".
     nu : float, default=5.0
-        Degrees of freedom of the Student-t family; the normal family ignores it.
+        Degrees of freedom of the Student-t family; others ignore it.
     sigma : float, default=1.0
-        Residual scale.
+        Residual scale of returns.
+    overdispersion : float, default=0.5
+        Of the negative binomial family: counts of expectation mu have variance
+        mu + overdispersion² mu². Others ignore it.
     random_state : int, RandomState or None, default=None
         Equal integers give equal campaigns.
 
     Returns
     -------
     X : pandas.DataFrame of shape (n_samples, 4 + n_predictors)
-        Columns ``region``, ``country``, ``industry``, ``vertical`` (strings) and ``spend_1``, ...
+        Columns ``region``, ``country``, ``industry``, ``vertical`` (strings) and ``spend_1``, ...;
+        for conversions also ``days``, whole numbers from 1 to 30.
     y : pandas.Series of shape (n_samples,)
-        The outcome, ``return``.
+        The outcome, named by ``outcome``: floats, or whole numbers.
     truth : CampaignTruth
-        kappa, tau, every group effect, each row's beta, sigma and nu.
+        kappa, tau, every group effect, each row's beta and expected outcome, and the family's own
+        parameters.
 
     Raises
     ------
     ValueError
-        If a factor has no level, or fewer levels than the factor it is nested in, or the family is
-        neither of the two.
+        If a factor has no level, or fewer levels than the factor it is nested in; if the outcome is
+        none of the three, or the family none of the outcome's; if overdispersion is negative.
 
     Examples
     --------
@@ -123,39 +163,106 @@ def make_campaigns(
     ['region', 'country', 'industry', 'vertical', 'spend_1', 'spend_2']
     >>> truth.tau.index.tolist()
     ['region', 'region/country', 'industry', 'industry/vertical']
+    >>> X, y, truth = make_campaigns(500, outcome="conversions", random_state=0)
+    >>> X.columns[-1], y.name, truth.overdispersion
+    ('days', 'conversions', 0.5)
     """
-    if family not in ("student_t", "normal"):
-        raise ValueError(f"family must be 'student_t' or 'normal', got {family!r}")
+    law = _check_family(outcome, family, overdispersion)
+    unit = _UNIT[outcome]
     rng = check_random_state(random_state)
     coefficients = ["Intercept", *(f"spend_{k + 1}" for k in range(n_predictors))]
-    kappa = rng.normal(size=len(coefficients))
+    kappa = unit * rng.normal(size=len(coefficients))
     factors = [
-        *_hierarchy(rng, n_samples, len(coefficients), region=n_regions, country=n_countries),
-        *_hierarchy(rng, n_samples, len(coefficients), industry=n_industries, vertical=n_verticals),
+        *_hierarchy(rng, n_samples, kappa, unit, region=n_regions, country=n_countries),
+        *_hierarchy(rng, n_samples, kappa, unit, industry=n_industries, vertical=n_verticals),
     ]
     spend = rng.normal(size=(n_samples, n_predictors))
-    noise = rng.standard_t(nu, n_samples) if family == "student_t" else rng.normal(size=n_samples)
-
     beta = kappa + sum(factor.effects[factor.codes] for factor in factors)
-    expected = beta[:, 0] + np.sum(beta[:, 1:] * spend, axis=1)
-    groups = {
-        factor.name.rpartition("/")[-1]: [factor.levels[code][-1] for code in factor.codes]
-        for factor in factors
-    }
+    eta = beta[:, 0] + np.sum(beta[:, 1:] * spend, axis=1)
+    columns = _groups(factors) | dict(zip(coefficients[1:], spend.T, strict=True))
+    if outcome == "conversions":
+        columns["days"] = rng.randint(1, _LONGEST + 1, size=n_samples)
+    expected = _expected(outcome, eta, columns)
+    auxiliary = _auxiliary(law, sigma, nu, overdispersion)
     truth = CampaignTruth(
         kappa=pd.Series(kappa, coefficients, name="kappa"),
         tau=pd.DataFrame({factor.name: factor.tau for factor in factors}, coefficients).T,
         effects=pd.concat([_tidy(factor, coefficients) for factor in factors], ignore_index=True),
         beta=pd.DataFrame(beta, columns=coefficients),
-        sigma=sigma,
-        nu=nu if family == "student_t" else np.inf,
+        expected=pd.Series(expected, name="expected"),
+        **auxiliary,
     )
-    X = pd.DataFrame(groups | dict(zip(coefficients[1:], spend.T, strict=True)))
-    return X, pd.Series(expected + sigma * noise, name="return"), truth
+    y = _draw(rng, law, expected, **auxiliary)
+    return pd.DataFrame(columns), pd.Series(y, name=outcome), truth
+
+
+def _check_family(outcome: str, family: str | None, overdispersion: float) -> str:
+    """The name of the family, the outcome's first where there is none."""
+    if outcome not in _FAMILIES:
+        raise ValueError(f"outcome must be one of {', '.join(_FAMILIES)}; got {outcome!r}")
+    if overdispersion < 0:
+        raise ValueError(f"overdispersion must not be negative, got {overdispersion}")
+    families = _FAMILIES[outcome]
+    if family is None:
+        return families[0]
+    if family not in families:
+        choice = " or ".join(map(repr, families))
+        raise ValueError(f"family must be {choice} for outcome={outcome!r}, got {family!r}")
+    return family
+
+
+def _auxiliary(family: str, sigma: float, nu: float, overdispersion: float) -> dict[str, float]:
+    """The parameters beside beta as the truth states them."""
+    own = {
+        "student_t": {"sigma": sigma, "nu": nu},
+        "normal": {"sigma": sigma, "nu": np.inf},
+        "negative_binomial": {"overdispersion": overdispersion},
+        "poisson": {"overdispersion": 0.0},
+        "binomial": {},
+    }
+    return {"sigma": np.nan, "nu": np.nan, "overdispersion": np.nan, **own[family]}
+
+
+def _groups(factors: list[_Factor]) -> dict[str, object]:
+    """The group columns, by name."""
+    return {
+        factor.name.rpartition("/")[-1]: [factor.levels[code][-1] for code in factor.codes]
+        for factor in factors
+    }
+
+
+def _expected(outcome: str, eta: Floats, columns: dict[str, object]) -> Floats:
+    """Each row's expected outcome, (n,)."""
+    if outcome == "conversions":
+        rate: Floats = np.asarray(columns["days"]) * np.exp(eta)
+        return rate
+    probability: Floats = expit(eta)
+    return probability if outcome == "converted" else eta
+
+
+def _draw(
+    rng: np.random.RandomState,
+    family: str,
+    expected: Floats,
+    sigma: float,
+    nu: float,
+    overdispersion: float,
+) -> Floats | Ints:
+    """Outcomes around what is expected, (n,)."""
+    n = len(expected)
+    if family == "student_t":
+        return expected + sigma * rng.standard_t(nu, n)
+    if family == "normal":
+        return expected + sigma * rng.normal(size=n)
+    if family == "binomial":
+        return (rng.uniform(size=n) < expected).astype(np.int64)
+    if overdispersion:
+        expected = expected * rng.gamma(overdispersion**-2, overdispersion**2, n)
+    return rng.poisson(expected)
 
 
 def _hierarchy(
-    rng: np.random.RandomState, n_rows: int, n_coefficients: int, **n_levels: int
+    rng: np.random.RandomState, n_rows: int, kappa: Floats, unit: float, **n_levels: int
 ) -> tuple[_Factor, _Factor]:
     """The coarse and the fine factor of one hierarchy, named and sized by ``n_levels``."""
     (coarse, n_coarse), (fine, n_fine) = n_levels.items()
@@ -172,7 +279,7 @@ def _hierarchy(
     ]
 
     def factor(name: str, levels: list[tuple[str, ...]], codes: Ints) -> _Factor:
-        tau = 0.1 + np.abs(rng.normal(scale=0.5, size=n_coefficients))
+        tau = unit * (0.1 + np.abs(rng.normal(scale=0.5, size=len(kappa))))
         return _Factor(name, levels, codes, tau, tau * rng.normal(size=(len(levels), len(tau))))
 
     return (

@@ -313,8 +313,9 @@ def _rhat(worst: Extreme) -> Check:
     advice = (
         f"R-hat is {rhat:.3f} for {parameter} and should be at most {RHAT_WARN}: the chains "
         "disagree. Raise iter_sampling and iter_warmup; if that does not help, look for "
-        "collinear predictors, a factor with very few levels (give tighter priors), or nu near "
-        "1, where levels may have two modes (family='normal' has one)."
+        "collinear predictors, a factor with very few levels (give tighter priors), or "
+        "Student-t residuals with nu near 1, where levels may have two modes (family='normal' has "
+        "one)."
     )
     return judge(
         "R-hat",

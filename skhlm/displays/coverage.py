@@ -11,11 +11,13 @@ from scipy.stats import binom
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats
+from skhlm.displays.frames import observed_outcome
 from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, PALE, look
-from skhlm.inputs.frames import check_observed
-from skhlm.wrappers import find_model
+from skhlm.methods.fitted import Fitted
+from skhlm.posterior.scoring import pit
+from skhlm.wrappers import Route, find_model
 
 _NOMINAL = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 
@@ -27,6 +29,11 @@ class CoverageDisplay:
     the diagonal. Below it intervals are too narrow, above too wide. The grey band is where the
     share lies, for each nominal coverage, with probability 0.9 if the model is right and rows are
     independent given it: binomial quantiles.
+
+    Whole numbers, yes or no among them, have intervals that hold more than they say. There the
+    share is of outcomes whose randomised probability integral transform, a number between P(Y < y)
+    and P(Y <= y) drawn at random, lies in the middle of (0, 1), where it is uniform if the model is
+    right [1]_.
 
     Parameters
     ----------
@@ -58,6 +65,11 @@ class CoverageDisplay:
     -----
     Outcomes of the same new group share its effect, so that they are inside or outside together:
     with few held-out groups lines leave the band more often.
+
+    References
+    ----------
+    .. [1] Czado, Gneiting and Held (2009). Predictive model assessment for count data. Biometrics
+       65(4). doi:10.1111/j.1541-0420.2009.01191.x
 
     Examples
     --------
@@ -101,12 +113,12 @@ class CoverageDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted one with ``predict_interval(X, coverage)``, alone or inside a pipeline, search
-            or transformed target.
+            A fitted one with ``predict_interval(X, coverage)``, or a classifier of two classes with
+            ``predict_proba(X)``, alone or inside a pipeline, search or transformed target.
         X : frame or array-like of shape (n, n_features)
             Rows, held out.
         y : array-like of shape (n,)
-            Their outcomes.
+            Their outcomes; labels for classifiers.
         nominal : array-like of shape (q,), default=0.05, 0.1, ..., 0.95
             Nominal coverages.
         name : str, default=None
@@ -127,6 +139,8 @@ class CoverageDisplay:
             If the model is not fitted.
         TypeError
             If it has no ``predict_interval``.
+        ValueError
+            If an outcome is a share of several trials: give each trial a row of 0 or 1.
         """
         name = name or type(estimator).__name__
         return cls.from_estimators({name: estimator}, X, y, nominal=nominal, band=band, ax=ax)
@@ -161,12 +175,10 @@ class CoverageDisplay:
                 "estimators must be a dictionary of names and fitted models, such as "
                 f"{{'hierarchical': model}}; got {type(estimators).__name__}."
             )
-        outcome = check_observed(y, _num_samples(X))
         levels = _check_nominal(nominal)
-        actual = [_coverage(estimators[name], X, outcome, levels) for name in estimators]
-        display = cls(
-            nominal=levels, actual=actual, n=len(outcome), names=list(estimators), band=band
-        )
+        actual = [_coverage(estimators[name], X, y, levels) for name in estimators]
+        n = _num_samples(X)
+        display = cls(nominal=levels, actual=actual, n=n, names=list(estimators), band=band)
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> CoverageDisplay:
@@ -228,18 +240,47 @@ def _check_nominal(nominal: Sequence[float]) -> Floats:
     return levels
 
 
-def _coverage(estimator: Any, X: Any, y: Floats, nominal: Floats) -> Floats:
+def _coverage(estimator: Any, X: Any, y: Any, nominal: Floats) -> Floats:
     """Share of y (n,) inside the intervals of each nominal coverage, (q,)."""
     route = find_model(estimator)
+    transform = _transform(route, X, y)
+    if transform is not None:
+        middle: Floats = (np.abs(2 * transform - 1)[:, None] <= nominal).mean(axis=0)
+        return middle
     if not hasattr(route.model, "predict_interval"):
         raise TypeError(
             f"{type(route.model).__name__} has no method predict_interval, so there are no "
             "intervals to check; use a fitted HLMRegressor, PooledRegressor or UnpooledRegressor."
         )
+    outcome = observed_outcome(route, y, _num_samples(X))[:, None]
     ends = route.intervals(_interval_ends(route.model, route.features(X), nominal))
-    inside = (ends[:, :, 0] <= y[:, None]) & (y[:, None] <= ends[:, :, 1])
-    share: Floats = inside.mean(axis=0)
+    share: Floats = ((ends[:, :, 0] <= outcome) & (outcome <= ends[:, :, 1])).mean(axis=0)
     return share
+
+
+def _transform(route: Route, X: Any, y: Any) -> Floats | None:
+    """Randomised probability integral transform of whole numbers, (n,); None for others."""
+    rng = np.random.default_rng(0)
+    if isinstance(route.model, Fitted):
+        posterior = route.model._posterior
+        if route.targets or not posterior.family.is_discrete:
+            return None
+        predictors, codes, _ = route.model._rows(route.features(X))
+        observed = route.model._observed(y, len(predictors))
+        if (observed % 1).any():
+            raise ValueError(
+                "y holds shares of several trials, and coverage is of one: give each trial a row "
+                "of 0 or 1."
+            )
+        return pit(posterior, predictors, codes, observed, rng)
+    if not hasattr(route.model, "predict_proba") or len(route.model.classes_) != 2:
+        return None
+    first, second = route.model.predict_proba(route.features(X)).T
+    u = rng.random(len(first))
+    result: Floats = np.where(
+        np.asarray(y) == route.model.classes_[1], first + u * second, u * first
+    )
+    return result
 
 
 def _interval_ends(model: Any, X: Any, nominal: Floats) -> Floats:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.displays.frames import observed_outcome
 from skhlm.inputs.frames import (
     as_table,
-    check_observed,
     column_at,
     columns_of,
 )
@@ -20,6 +20,7 @@ from skhlm.inputs.moved import numbers_in
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.moving_input import find_input
 from skhlm.methods.pipelines import response_curve
+from skhlm.posterior import prediction
 from skhlm.preparation import ModelSpec
 from skhlm.reports.curves import SLOPE
 from skhlm.wrappers import Route
@@ -43,7 +44,6 @@ class Curves:
                                there is none
     ``codes``         (n, G)   levels of each row
     ``of``                     how many there would be, were they not too many: n or more
-    ``outcome``                what y was called at fit; None if it was not
     ================  =======  ====================================================================
     """
 
@@ -57,7 +57,6 @@ class Curves:
     current: Floats
     codes: Ints
     of: int
-    outcome: str | None
 
     @property
     def categorical(self) -> bool:
@@ -112,19 +111,24 @@ def compute_curves(
         current=np.full((n, 2), np.nan),
         codes=_codes(route, rows),
         of=len(spec.combinations) if X is None else n,
-        outcome=spec.outcome_name,
     )
     if X is None or _position(X, feature) is None:
         return curves
     own = _along(X, feature, curves)
-    now = _values_now(estimator, X, own, curves, slope)
+    now = _slopes_now(own, curves) if slope else _values_now(route, X, kind)
     return replace(curves, current=np.column_stack([own, now]))
 
 
-def _values_now(estimator: Any, X: Any, own: Floats, curves: Curves, slope: bool) -> Floats:
-    """Where the rows of X are on their curves, (n,)."""
-    if not slope:
-        return np.asarray(estimator.predict(X), dtype=np.float64)
+def _values_now(route: Route, X: Any, kind: str) -> Floats:
+    """Where the rows of X are on their curves, (n,): expected values, or eta."""
+    predictors, codes, _ = route.model._rows(route.features(X))
+    if kind == "link":
+        return prediction.linear_predictor(route.model._posterior, predictors, codes)
+    return route.outcomes(prediction.expected_value(route.model._posterior, predictors, codes))
+
+
+def _slopes_now(own: Floats, curves: Curves) -> Floats:
+    """Slopes of the rows where they are, (n,), between those at the points of the grid."""
     along, means = curves.abscissae, curves.bands[0]
     return np.array(
         [np.interp(x, along, mean, np.nan, np.nan) for x, mean in zip(own, means, strict=True)]
@@ -152,8 +156,9 @@ def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floa
     if not isinstance(observed, (tuple, list)) or len(observed) != 2:
         raise ValueError("observed must be a pair (X, y) of rows and their outcomes.")
     X, y = observed
-    levels = _codes(find_hierarchical(estimator), X)
-    outcome = check_observed(y, len(levels))
+    route = find_hierarchical(estimator)
+    levels = _codes(route, X)
+    outcome = observed_outcome(route, y, len(levels))
     if _position(X, curves.column) is None:
         raise ValueError(f"observed: X has no column {curves.column!r} to draw the points along.")
     both = np.concatenate([curves.codes, levels])

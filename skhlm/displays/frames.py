@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ import pandas as pd
 from skhlm._typing import Floats
 from skhlm.displays.names import shown
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.frames import check_observed
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 from skhlm.methods.fitted import Fitted
+from skhlm.wrappers import Route
 
 
 def choose_factor(model: Fitted, factor: str | None) -> str:
@@ -64,3 +67,34 @@ def in_units(coefficient: str, outcome: str | None) -> str:
     name = shown(outcome or "outcome")
     is_intercept = coefficient in (INTERCEPT, AT_THE_MEANS)
     return name if is_intercept else f"{name}\nper unit of {shown(coefficient)}"
+
+
+def outcome_name(model: Fitted, outcome: str | None) -> str | None:
+    """What a fitted model's outcome is called, by a given name or that of fit: "bought = yes"."""
+    spec = model._spec
+    name = outcome or spec.outcome_name
+    if spec.classes is None:
+        return name
+    label = str(spec.classes.labels[1])
+    return f"{name} = {label}" if name else label
+
+
+def outcome_title(model: Fitted, outcome: str | None, *, link: bool = False) -> str | None:
+    """What is along an axis: a classifier's probability, or "log odds of" on the link's scale.
+
+    None if the outcome has no name, and needs none.
+    """
+    name = outcome_name(model, outcome)
+    if link and model._posterior.family.scale:
+        return f"{model._posterior.family.scale} of {name or 'outcome'}"
+    return name if model._spec.classes is None else f"probability of {name}"
+
+
+def observed_outcome(route: Route, y: Any, n_rows: int) -> Floats:
+    """Outcomes that were observed, (n,), as the model inside an estimator sees them.
+
+    Classes are zeros and ones; where y is transformed before the model, they are as given.
+    """
+    if isinstance(route.model, Fitted) and not route.targets:
+        return route.model._observed(y, n_rows)
+    return check_observed(y, n_rows)

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Floats, Ints
-from skhlm.displays.frames import by_level, choose_coefficients, choose_factor, in_units
+from skhlm.displays.frames import (
+    by_level,
+    choose_coefficients,
+    choose_factor,
+    in_units,
+    outcome_title,
+)
 from skhlm.displays.level_rows import (
     LEGEND_MARKER,
     label_rows,
@@ -27,7 +33,6 @@ from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_pan
 from skhlm.displays.style import BLACK, Look
 from skhlm.inputs.columns import listed
 from skhlm.methods.fitted import find_hierarchical
-from skhlm.regressor import HLMRegressor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,7 +142,7 @@ class GroupEffectsDisplay:
 
         Parameters
         ----------
-        estimator : HLMRegressor
+        estimator : HLMRegressor or HLMClassifier
             A fitted one, alone or inside a pipeline, search or transformed target.
         factor : str, default=None
             A grouping factor, such as "region/country"; None is the one with most levels.
@@ -145,7 +150,7 @@ class GroupEffectsDisplay:
             Some of the coefficients that vary by the factor; None is all of them.
         outcome : str, default=None
             Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
-            had at fit.
+            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it.
         sort_by, ax
             As in `plot`.
 
@@ -163,7 +168,7 @@ class GroupEffectsDisplay:
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        model: HLMRegressor = find_hierarchical(estimator).model
+        model: Any = find_hierarchical(estimator).model
         factor = choose_factor(model, factor)
         frame = model.group_effects(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
@@ -180,7 +185,7 @@ class GroupEffectsDisplay:
             parents=parent_names(levels),
             factor=factor,
             titles=[titles[name] for name in chosen],
-            outcome=outcome or model._spec.outcome_name,
+            outcome=outcome_title(model, outcome, link=True),
         )
         return display.plot(ax, sort_by=sort_by)
 

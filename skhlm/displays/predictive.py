@@ -8,32 +8,47 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from skhlm._typing import Floats
+from skhlm._typing import Floats, Ints
+from skhlm.displays.frames import observed_outcome, outcome_name
 from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
+from skhlm.displays.reliability import Reliability
+from skhlm.displays.rootogram import Rootogram
 from skhlm.displays.style import BLACK, BLUE
-from skhlm.inputs.frames import check_observed, name_of_outcome
+from skhlm.inputs.columns import listed
+from skhlm.inputs.frames import name_of_outcome
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.fitted_rows import rows_to_check
 from skhlm.posterior import prediction
 from skhlm.random_state import seed_of
-from skhlm.wrappers import find_model
+from skhlm.wrappers import Route, find_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
 
+Kind = Literal["density", "ecdf", "rootogram", "calibration"]
+
 _N_GRID = 512
 _TAIL = 0.005  # share of the replicated values that a heavy tail may leave outside the picture
-_KINDS = ("density", "ecdf")
+_KINDS = ("density", "ecdf", "rootogram", "calibration")
+_LINES, _FREQUENCIES = 50, 400  # replicates: as lines, for the bands of frequencies
 
 
 class PosteriorPredictiveDisplay:
     """Distribution of the observed outcome, and of outcomes replicated by the model.
 
-    A model that fits makes outcomes which look like those observed. The observed one is a thick
-    black line, each replicate of all rows a thin blue one.
+    A model that fits makes outcomes which look like those observed. As densities or distribution
+    functions the observed one is a thick black line, each replicate of all rows a thin blue one.
+
+    Of counts a hanging rootogram [2]_: from the root of how often the model expects each number
+    hangs a bar as long as the root of how often it was observed. One that ends below zero was seen
+    more often than expected, above zero less often; in the grey band that is chance, with
+    probability 0.9.
+
+    Of yes or no a calibration curve: rows in bins by the probability that they have, and how often
+    it was yes in each. Grey bars are where that share lies among replicates, with probability 0.9.
 
     Parameters
     ----------
@@ -41,6 +56,8 @@ class PosteriorPredictiveDisplay:
         Outcome of each row.
     replicated : array-like of shape (n_replicates, n)
         Joint draws of new observations at the same rows.
+    probability : array-like of shape (n,), default=None
+        Of a one at each row, where outcomes are zeros and ones.
     outcome : str, default=None
         Name and unit of y, for the axis.
 
@@ -48,10 +65,23 @@ class PosteriorPredictiveDisplay:
     ----------
     ax_, figure_ : Axes, Figure
         What was drawn on.
+    kind_ : str
+        The kind that was drawn.
     observed_line_ : Line2D
-        Of the observed outcome.
+        Of the observed outcome; the points of a calibration curve. None in a rootogram.
     replicated_lines_ : LineCollection
-        A line for each replicate.
+        A line for each replicate; None in rootograms and calibration curves.
+    bars_ : BarContainer
+        Of a rootogram, else None.
+    expected_line_ : Line2D
+        Expected roots of a rootogram, the diagonal of a calibration curve, else None.
+    band_ : PolyCollection or LineCollection
+        What is by chance in these two, else None.
+    rootogram_ : Rootogram
+        ``edges`` of the bins, roots ``observed`` and ``expected``, ``band``; else None.
+    reliability_ : Reliability
+        ``probability``, share ``observed`` and ``band`` of each bin of a calibration curve; else
+        None.
     legend_ : Legend
 
     See Also
@@ -67,8 +97,10 @@ class PosteriorPredictiveDisplay:
 
     References
     ----------
-    Gelman, A., Meng, X.-L. and Stern, H. (1996). Posterior predictive assessment of model fitness
-    via realized discrepancies. Statistica Sinica 6(4), 733-760.
+    .. [1] Gelman, A., Meng, X.-L. and Stern, H. (1996). Posterior predictive assessment of model
+       fitness via realized discrepancies. Statistica Sinica 6(4), 733-760.
+    .. [2] Kleiber, C. and Zeileis, A. (2016). Visualizing count data regressions using rootograms.
+       The American Statistician 70(3). doi:10.1080/00031305.2016.1173590
 
     Examples
     --------
@@ -83,10 +115,18 @@ class PosteriorPredictiveDisplay:
     """
 
     def __init__(
-        self, *, observed: ArrayLike, replicated: ArrayLike, outcome: str | None = None
+        self,
+        *,
+        observed: ArrayLike,
+        replicated: ArrayLike,
+        probability: ArrayLike | None = None,
+        outcome: str | None = None,
     ) -> None:
         self.observed: Floats = np.asarray(observed, dtype=np.float64)
         self.replicated: Floats = np.asarray(replicated, dtype=np.float64)
+        self.probability: Floats | None = (
+            None if probability is None else np.asarray(probability, dtype=np.float64)
+        )
         self.outcome = outcome
 
     @classmethod
@@ -96,26 +136,27 @@ class PosteriorPredictiveDisplay:
         X: Any = None,
         y: Any = None,
         *,
-        n_replicates: int = 50,
+        n_replicates: int | None = None,
         random_state: Any = 0,
         outcome: str | None = None,
-        kind: Literal["density", "ecdf"] = "density",
+        kind: Kind | None = None,
         ax: Any = None,
     ) -> PosteriorPredictiveDisplay:
         """Draw replicates of y at the rows of X beside y.
 
         Parameters
         ----------
-        estimator : HLMRegressor
+        estimator : HLMRegressor or HLMClassifier
             A fitted one, or any estimator with ``sample_y(X, n_samples, random_state)``; alone or
             inside a pipeline, search or transformed target.
         X : frame or array-like of shape (n, n_features), default=None
             Rows; None is the rows the model was fitted to, each as often as its weight says, which
-            it knows until it is pickled or saved.
+            it knows until it is pickled or saved. A share of m trials is m rows of 0 or 1 there;
+            given as y, it is held against single trials.
         y : array-like of shape (n,), default=None
             Their outcome; None if and only if X is.
-        n_replicates : int, default=50
-            Number of replicates.
+        n_replicates : int, default=None
+            Number of replicates; None is 50, or 400 for families of whole numbers.
         random_state : int, RandomState or None, default=0
             Seed of the replicates.
         outcome : str, default=None
@@ -137,49 +178,100 @@ class PosteriorPredictiveDisplay:
         ValueError
             If X or y is missing, or they have different lengths.
         """
-        if X is None and y is None:
-            observed, replicated = _replicate_training(estimator, n_replicates, random_state)
-        else:
-            observed, replicated = _replicate(estimator, X, y, n_replicates, random_state)
-            outcome = outcome or name_of_outcome(y)
         model = find_model(estimator).model
-        outcome = outcome or (model._spec.outcome_name if isinstance(model, Fitted) else None)
-        display = cls(observed=observed, replicated=replicated.T, outcome=outcome)
+        if n_replicates is None:
+            whole = isinstance(model, Fitted) and model._posterior.family.is_discrete
+            n_replicates = _FREQUENCIES if whole else _LINES
+        if X is None and y is None:
+            found = _replicate_training(estimator, n_replicates, random_state)
+        else:
+            found = _replicate(estimator, X, y, n_replicates, random_state)
+            outcome = outcome or name_of_outcome(y)
+        if isinstance(model, Fitted):
+            outcome = outcome_name(model, outcome)
+        observed, replicated, probability = found
+        display = cls(
+            observed=observed, replicated=replicated.T, probability=probability, outcome=outcome
+        )
         return display.plot(ax, kind=kind)
 
-    def plot(
-        self, ax: Any = None, *, kind: Literal["density", "ecdf"] = "density"
-    ) -> PosteriorPredictiveDisplay:
+    def plot(self, ax: Any = None, *, kind: Kind | None = None) -> PosteriorPredictiveDisplay:
         """Draw.
 
         Parameters
         ----------
         ax : Axes, default=None
             What to draw on; None is a new figure.
-        kind : {"density", "ecdf"}, default="density"
-            Kernel density estimates, or empirical distribution functions.
+        kind : {"density", "ecdf", "rootogram", "calibration"}, default=None
+            Kernel density estimates, or empirical distribution functions; a rootogram of whole
+            numbers; a calibration curve of zeros and ones. None is what fits the outcomes.
 
         Returns
         -------
         self
         """
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be 'density' or 'ecdf', got {kind!r}.")
+        if kind is not None and kind not in _KINDS:
+            raise ValueError(f"kind must be one of {listed(_KINDS)}, or None; got {kind!r}.")
+        self.kind_ = kind or self._fitting()
+        if self.kind_ == "calibration" and self.probability is None:
+            raise ValueError(
+                "kind='calibration' needs the probability of each row: it is for yes or no, which "
+                "are modelled by HLMClassifier and family='binomial'."
+            )
         (axes,) = open_panels("PosteriorPredictiveDisplay.plot", ax, 1, (1, 1), (6.4, 4.2))
-        limits = self._limits()
+        self.observed_line_: Line2D | None = None
+        self.replicated_lines_: LineCollection | None = None
+        self.bars_ = self.expected_line_ = self.band_ = None
+        self.rootogram_: Rootogram | None = None
+        self.reliability_: Reliability | None = None
+        draw = {"rootogram": self._draw_roots, "calibration": self._draw_reliability}
+        draw.get(self.kind_, self._draw_lines)(axes)
+        tidy(axes)
+        self.legend_ = axes.legend(handles=self._handles(), frameon=False, fontsize=9)
+        self.ax_, self.figure_ = axes, figure_of(axes)
+        return self
+
+    def _fitting(self) -> Kind:
+        """The kind that fits: of replicates that are whole numbers a picture of frequencies."""
+        if (self.replicated % 1).any():
+            return "density"
+        return "rootogram" if self.probability is None else "calibration"
+
+    def _draw_lines(self, axes: Axes) -> None:
+        """Densities or distribution functions."""
+        limits, kind = self._limits(), self.kind_
         curves = _densities if kind == "density" else _distributions
         observed, *replicated = curves([self.observed, *self.replicated], limits)
         self.replicated_lines_ = _draw_replicates(axes, replicated, kind)
-        drawstyle = "default" if kind == "density" else "steps-post"
+        drawstyle: Any = "default" if kind == "density" else "steps-post"
         (self.observed_line_,) = axes.plot(*observed.T, color=BLACK, lw=1.8, drawstyle=drawstyle)
         axes.set_xlim(limits)
         axes.set_ylim(0, None if kind == "density" else 1.005)
         axes.set_xlabel(literal(shown(self.outcome or "outcome")))
         axes.set_ylabel("density" if kind == "density" else "share of rows at or below")
-        tidy(axes)
-        self.legend_ = axes.legend(handles=_handles(), frameon=False, fontsize=9)
-        self.ax_, self.figure_ = axes, figure_of(axes)
-        return self
+
+    def _draw_roots(self, axes: Axes) -> None:
+        """A hanging rootogram."""
+        self.rootogram_ = Rootogram.of(self.observed, self.replicated)
+        self.bars_, self.expected_line_, self.band_ = self.rootogram_.draw(axes)
+        axes.set_xlabel(literal(shown(self.outcome or "outcome")))
+        axes.set_ylabel("root of the number of rows")
+
+    def _draw_reliability(self, axes: Axes) -> None:
+        """A calibration curve."""
+        assert self.probability is not None  # who asks has looked
+        self.reliability_ = Reliability.of(self.probability, self.observed, self.replicated)
+        self.observed_line_, self.expected_line_, self.band_ = self.reliability_.draw(axes)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        of = f" of {self.outcome}" if self.outcome else ""
+        axes.set_xlabel(literal(shown(f"posterior mean probability{of}")))
+        axes.set_ylabel("observed share")
+
+    def _handles(self) -> list[Any]:
+        """What is drawn, for the legend."""
+        if self.rootogram_ is not None:
+            return [self.expected_line_, self.bars_, self.band_]
+        return _handles() if self.reliability_ is None else [self.observed_line_, self.band_]
 
     def _limits(self) -> tuple[float, float]:
         """Ends of the axis: all observed values, and replicated ones but for heavy tails."""
@@ -189,10 +281,11 @@ class PosteriorPredictiveDisplay:
         return float(low - margin), float(high + margin)
 
 
-def _replicate(
-    estimator: Any, X: Any, y: Any, n_replicates: int, random_state: Any
-) -> tuple[Floats, Floats]:
-    """y (n,) and replicates (n, n_replicates) at given rows."""
+_Found = tuple[Floats, Floats, Floats | None]
+
+
+def _replicate(estimator: Any, X: Any, y: Any, n_replicates: int, random_state: Any) -> _Found:
+    """y (n,), replicates (n, R) and, of zeros and ones, probabilities (n,) at given rows."""
     if X is None or y is None:
         raise ValueError("Give both X and y, or none of them for the rows of fit.")
     route = find_model(estimator)
@@ -201,13 +294,18 @@ def _replicate(
             f"{type(route.model).__name__} has no method sample_y, so it cannot replicate the "
             "outcome; use a fitted HLMRegressor."
         )
-    replicated = route.model.sample_y(route.features(X), n_replicates, random_state=random_state)
-    return check_observed(y, len(replicated)), route.outcomes(replicated)
+    features = route.features(X)
+    replicated = route.model.sample_y(features, n_replicates, random_state=random_state)
+    observed = observed_outcome(route, y, len(replicated))
+    if not isinstance(route.model, Fitted):
+        return observed, route.outcomes(replicated), None
+    classes = route.model._spec.classes
+    replicated = route.outcomes(replicated if classes is None else classes.numbers(replicated))
+    predictors, codes, _ = route.model._rows(features)
+    return observed, replicated, _probability(route, predictors, codes)
 
 
-def _replicate_training(
-    estimator: Any, n_replicates: int, random_state: Any
-) -> tuple[Floats, Floats]:
+def _replicate_training(estimator: Any, n_replicates: int, random_state: Any) -> _Found:
     """The same at the rows of fit."""
     route = find_hierarchical(estimator)
     predictors, codes, new_levels, observed = rows_to_check(route.model, None, None)
@@ -215,7 +313,16 @@ def _replicate_training(
     replicated = prediction.joint_draws(
         route.model._posterior, predictors, codes, new_levels, n_replicates, rng
     )
-    return route.outcomes(observed), route.outcomes(replicated)
+    probability = _probability(route, predictors, codes)
+    return route.outcomes(observed), route.outcomes(replicated), probability
+
+
+def _probability(route: Route, predictors: Floats, codes: Ints) -> Floats | None:
+    """Posterior mean probability of a one, (n,), where outcomes are zeros and ones."""
+    posterior = route.model._posterior
+    if route.targets or not posterior.family.is_binary:
+        return None
+    return prediction.expected_value(posterior, predictors, codes)
 
 
 def _distributions(values: list[Floats], limits: tuple[float, float]) -> list[Floats]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.displays.curve_rows import compute_curves, locate_observed
+from skhlm.displays.frames import outcome_title
 from skhlm.displays.names import literal, shown, shown_apart
 from skhlm.displays.panels import (
     figure_of,
@@ -22,6 +23,7 @@ from skhlm.displays.panels import (
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.frames import name_of_outcome
+from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +63,8 @@ class ResponseCurveDisplay:
         The same of each point: a panel shows the points with its curve's number.
     coverage : float, default=0.9
         Posterior probability of the bands.
-    kind : {"mean", "outcome", "slope"}, default="mean"
-        Of what: the expected value, a new observation, or the slope of the expected value.
+    kind : {"mean", "outcome", "link", "slope"}, default="mean"
+        Of what: the expected value, a new observation, eta, or the slope.
     outcome : str, default=None
         Name and unit of y, for the axes.
     n_curves : int, default=None
@@ -122,7 +124,7 @@ class ResponseCurveDisplay:
         combination: ArrayLike | None = None,
         observed_combination: ArrayLike | None = None,
         coverage: float = 0.9,
-        kind: Literal["mean", "outcome", "slope"] = "mean",
+        kind: Literal["mean", "outcome", "link", "slope"] = "mean",
         outcome: str | None = None,
         n_curves: int | None = None,
     ) -> None:
@@ -158,7 +160,7 @@ class ResponseCurveDisplay:
         observed: tuple[Any, Any] | None = None,
         grid: ArrayLike | None = None,
         coverage: float = 0.9,
-        kind: Literal["mean", "outcome"] = "mean",
+        kind: Literal["mean", "outcome", "link"] = "mean",
         slope: bool = False,
         derive: Any = None,
         panels: Sequence[str | int] | None = None,
@@ -170,7 +172,8 @@ class ResponseCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted `HLMRegressor`, alone or inside a pipeline, search or transformed target.
+            A fitted `HLMRegressor` or `HLMClassifier`, alone or inside a pipeline, search or
+            transformed target.
         X : frame or array-like of shape (n_samples, n_features), default=None
             Rows, a curve and an operating point for each. None is one row for each combination of
             levels seen at fit, at most 200 of them, with the predictors at their training means.
@@ -178,7 +181,8 @@ class ResponseCurveDisplay:
             The predictor that moves, or a pipeline's input; None where there is only one.
             Categories stand side by side; their slopes are differences from the first.
         observed : (X, y), default=None
-            Rows and outcomes to show as points in the panels of their levels; not for slopes.
+            Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1,
+            whatever their exposure; not for slopes, nor on the scale of a link.
         grid, coverage, kind, derive
             As in `skhlm.HLMRegressor.response_curve`.
         slope : bool, default=False
@@ -186,7 +190,8 @@ class ResponseCurveDisplay:
         panels, ax
             As in `plot`.
         outcome : str, default=None
-            Name and unit of y; None is the name of the observed y, or of y at fit.
+            Name and unit of y; None is the name of the observed y, or of y at fit. Axes say more
+            where they show a probability, or log odds or a logarithm (``kind="link"``).
 
         Returns
         -------
@@ -208,7 +213,8 @@ class ResponseCurveDisplay:
         if observed is not None:
             located = locate_observed(estimator, observed, found)
             names = ("observed", "observed_combination", "combination")
-            points = {} if slope else dict(zip(names, located, strict=True))
+            no_place = slope or kind == "link"
+            points = {} if no_place else dict(zip(names, located, strict=True))
             outcome = outcome or name_of_outcome(observed[1])
         mean, lower, upper = found.bands
         display = cls(
@@ -222,7 +228,7 @@ class ResponseCurveDisplay:
             current=found.current,
             coverage=coverage,
             kind="slope" if slope else kind,
-            outcome=outcome or found.outcome,
+            outcome=outcome_title(find_hierarchical(estimator).model, outcome, link=kind == "link"),
             n_curves=found.of,
             **points,
         )
@@ -374,6 +380,7 @@ _NOW: dict[str, Any] = {"color": VERMILION, "marker": "D", "ms": 6, "mec": "whit
 _WORDS = {
     "mean": ("expected value", ""),
     "outcome": ("expected value", " of an observation"),
+    "link": ("posterior mean", ""),
     "slope": ("slope", ""),
 }
 

@@ -56,6 +56,8 @@ class TraceDisplay:
     n_parameters : int, default=None
         Of how many parameters these have the fewest effective draws, which the legend says if they
         are more; None if they were chosen otherwise.
+    scale : str, default=None
+        The scale of coefficients where it is not the outcome's, such as "log odds".
 
     Attributes
     ----------
@@ -103,6 +105,7 @@ class TraceDisplay:
         divergent: ArrayLike | None = None,
         titles: ArrayLike | None = None,
         n_parameters: int | None = None,
+        scale: str | None = None,
     ) -> None:
         self.draws: Floats = np.asarray(draws, dtype=np.float64)
         self.parameters = np.asarray(parameters, dtype=np.str_)
@@ -111,6 +114,7 @@ class TraceDisplay:
         )
         self.titles = self.parameters if titles is None else np.asarray(titles, dtype=np.str_)
         self.n_parameters = n_parameters
+        self.scale = scale
 
     @classmethod
     def from_estimator(
@@ -129,7 +133,7 @@ class TraceDisplay:
 
         Parameters
         ----------
-        estimator : HLMRegressor
+        estimator : HLMRegressor or HLMClassifier
             A fitted one, alone or inside a pipeline, search or transformed target.
         parameters : str or list of str, default=None
             Parameters by name, such as "sigma", "tau[region/country, Intercept]", "kappa[days]",
@@ -163,6 +167,7 @@ class TraceDisplay:
             divergent=None if statistics is None else statistics.divergent,
             titles=chains.titles,
             n_parameters=chains.of,
+            scale=model._posterior.family.scale or None,
         )
         return display.plot(ax, kind=kind)
 
@@ -271,6 +276,8 @@ class TraceDisplay:
                 for line in self.lines_[0]
             ]
             label = "value, in units of the data"
+            if self.scale:
+                label = f"value ({self.scale})"
         for axes in panels[::n_columns]:
             axes.set_ylabel(label)
         if self.divergent is not None:

@@ -7,6 +7,7 @@ from math import isnan
 
 from skhlm.families.binomial import Binomial
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.family import Auxiliary, Family
 from skhlm.families.gamma import Gamma
 from skhlm.families.link_family import LinkFamily
@@ -22,6 +23,7 @@ __all__ = [
     "Auxiliary",
     "Binomial",
     "Evidence",
+    "Excess",
     "Family",
     "Gamma",
     "LinkFamily",

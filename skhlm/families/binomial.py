@@ -32,6 +32,7 @@ class Binomial(LinkFamily):
     formula = "binomial(trials, inv_logit(eta))"
     support = "shares of successes in [0, 1]"
     is_discrete = True
+    is_binary = True
     statistics = ("mean",)
 
     def check_outcome(self, y: Floats, weight: Floats) -> None:

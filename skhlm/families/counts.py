@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import gammaincinv, gammaln, xlog1py, xlogy
 
 from skhlm._typing import Bools, Floats
+from skhlm.families.excess import Excess
 
 _LARGE = 16.0  # from here on the series is exact
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
@@ -63,6 +64,13 @@ def count_quantile(
         low = np.where(wide & ~enough, middle, low)
     quantile: Floats = np.where(p < 1, high, np.inf)
     return quantile
+
+
+def zeros_beyond(y: Floats, log_probability: Floats) -> Excess:
+    """Zeros less their probabilities."""
+    zero = np.exp(log_probability)
+    variance = zero * -np.expm1(log_probability)
+    return Excess((y == 0) - zero, variance, variance * (1 - 2 * zero), np.ones_like(zero), step=1)
 
 
 def _walk(

@@ -12,6 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
 from skhlm.priors import Gamma, Location, LocationScale, Prior
 
@@ -30,6 +31,7 @@ class Auxiliary:
     exact fit would have none. One in ``units_of_outcome`` is multiplied back when the outcome was
     scaled. A ``skewed`` one has a bent map to the sampler's coordinate, another a straight one
     that leans on the parameters after it. ``absent`` is what stands for it in families without.
+    ``inverse_square`` is what books call 1 / its square, where tables are to tell that, too.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Auxiliary:
     units_of_outcome: bool = False
     skewed: bool = False
     absent: float = nan
+    inverse_square: str | None = None
 
     def numbers(self, given: object) -> PriorNumbers:
         """Numbers of the prior that a user gave, or an error that says which are possible."""
@@ -126,6 +129,8 @@ class Family(ABC):
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
+    is_binary: ClassVar[bool] = False  # these are 0 and 1, or shares of ones
+    wider: ClassVar[str | None] = None  # the family of a larger variance, where this has the least
     scales_outcome: ClassVar[bool] = False  # whether autoscaling is of y, too
     statistics: ClassVar[tuple[str, ...]] = (
         "mean",
@@ -181,6 +186,11 @@ class Family(ABC):
 
     # -- the outcome -----------------------------------------------------------------------------
 
+    @property
+    def scale(self) -> str:
+        """What eta is called, in front of "of y"; empty where it is on the scale of y itself."""
+        return self.link.scale
+
     def mean(self, eta: Floats, aux: Aux) -> Floats:
         """Expected outcome."""
         del aux
@@ -201,6 +211,21 @@ class Family(ABC):
     @abstractmethod
     def draw(self, eta: Floats, aux: Aux, rng: np.random.Generator) -> Floats:
         """Independent outcomes, of the shape that eta and the parameters broadcast to."""
+
+    # -- whether outcomes are like that ----------------------------------------------------------
+
+    def excess_variance(self, y: Floats, eta: Floats) -> Excess | None:
+        """How much more outcomes vary than the family says; None where a parameter says how much.
+
+        Its scale is for the squared coefficient of variation of rates behind them.
+        """
+        del y, eta
+        return None
+
+    def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess | None:
+        """Zeros beyond those expected; None where outcomes are no counts."""
+        del y, eta, aux
+        return None
 
     # -- what the likelihood needs of the rows ---------------------------------------------------
 

@@ -42,6 +42,11 @@ class Gamma(LogFamily):
     support = "numbers above zero"
     same_offset = False
 
+    @property
+    def scale(self) -> str:
+        """Of the mean, which is no rate."""
+        return "log mean"
+
     def check_outcome(self, y: Floats, weight: Floats) -> None:
         """Above zero."""
         del weight

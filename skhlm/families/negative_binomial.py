@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import betainc
 
 from skhlm._typing import Floats, Ints
-from skhlm.families.counts import count_quantile, factorial_excess, half_deviance
+from skhlm.families.counts import count_quantile, factorial_excess, half_deviance, zeros_beyond
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, Auxiliary
 from skhlm.families.link_family import LogFamily, alike, check_counts, group_sum
 from skhlm.families.links import LOG
@@ -22,6 +23,7 @@ OVERDISPERSION = Auxiliary(
     meaning="coefficient of variation of the rates; 0 is Poisson",
     prior=Normal(0, 1),
     skewed=True,
+    inverse_square="phi",
 )
 
 
@@ -119,6 +121,10 @@ class NegativeBinomial(LogFamily):
         """Poisson counts of gamma rates."""
         eta, phi = np.broadcast_arrays(eta, _phi(aux))
         return draw_counts(self.link.inverse(eta) * (rng.standard_gamma(phi) / phi), rng)
+
+    def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess:
+        """Of negative binomial counts."""
+        return zeros_beyond(y, self.log_density(np.zeros(()), eta, aux))
 
     def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
         """The distinct counts, and the weight of each."""

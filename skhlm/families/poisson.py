@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import pdtr
 
 from skhlm._typing import Floats, Ints
-from skhlm.families.counts import count_quantile, factorial_excess, half_deviance
+from skhlm.families.counts import count_quantile, factorial_excess, half_deviance, zeros_beyond
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.family import Aux
 from skhlm.families.link_family import LogFamily, check_counts, group_mean
 from skhlm.families.links import LOG
@@ -25,6 +26,7 @@ class Poisson(LogFamily):
     formula = "poisson(exp(eta))"
     support = "counts: 0, 1, 2, ..."
     is_discrete = True
+    wider = "negative_binomial"
     statistics = ("mean", "zeros", "dispersion", "max")
     same_offset = False
 
@@ -69,6 +71,20 @@ class Poisson(LogFamily):
         """Counts."""
         del aux
         return draw_counts(self.link.inverse(eta), rng)
+
+    def excess_variance(self, y: Floats, eta: Floats) -> Excess:
+        """(y - mu)^2 - y: its mean is that of mu^2 c^2 where rates are gamma of variation c.
+
+        The score of c^2 at 0, so that no other statistic tells a small c sooner.
+        """
+        mean = self.link.inverse(eta)
+        square = np.square(mean)
+        value, third = np.square(y - mean) - y, (4 + 8 * mean) * square
+        return Excess(value, 2 * square, third, scale=square, step=2)
+
+    def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess:
+        """Of Poisson counts."""
+        return zeros_beyond(y, self.log_density(np.zeros(()), eta, aux))
 
     def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
         """Mean count, at the log of the mean exposure."""

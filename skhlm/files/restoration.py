@@ -88,13 +88,22 @@ class Contents:
         return self.values[name]
 
     def floats(
-        self, name: str, *shape: int, least: float = -np.inf, most: float = np.inf
+        self,
+        name: str,
+        *shape: int,
+        least: float = -np.inf,
+        most: float = np.inf,
+        gaps: bool = False,
     ) -> Floats:
-        """A finite array of a given shape and range; -1 in the shape is any length but 0."""
+        """A finite array of a given shape and range; -1 in the shape is any length but 0.
+
+        With ``gaps`` some of it may be NaN.
+        """
         array: Floats = self._array(name, "f", shape)
-        require(np.isfinite(array).all(), f"array {name}: holds NaN or infinity")
-        inside = array.size == 0 or (array.min() >= least and array.max() <= most)
-        require(inside, f"array {name}: out of range")
+        fine = np.isfinite(array) | (gaps & np.isnan(array))
+        require(fine.all(), f"array {name}: holds NaN or infinity")
+        outside = (array < least) | (array > most)
+        require(not outside.any(), f"array {name}: out of range")
         return array
 
     def ints(self, name: str, *shape: int, below: Sequence[int]) -> Ints:
@@ -156,7 +165,7 @@ def read_spec(contents: Contents) -> ModelSpec:
         outcome_name=contents["outcome_name"],
         priors=contents["priors"],
         exposure=exposure,
-        classes=_classes(contents["classes"]),
+        classes=_classes(contents),
     )
     return _with_priors(spec, contents)
 
@@ -179,7 +188,7 @@ def read_level_data(contents: Contents, labels: Labels) -> LevelData:
     for g, (levels, columns) in enumerate(zip(labels.levels, labels.varying, strict=True)):
         J, K = len(levels), len(columns)
         information.append(contents.floats(f"factor{g}.information", J, K, K))
-        estimate.append(contents.floats(f"factor{g}.estimate", J, K))
+        estimate.append(contents.floats(f"factor{g}.estimate", J, K, gaps=True))
         spread.append(contents.floats(f"factor{g}.spread", J, K, least=0.0))
     return LevelData(tuple(information), tuple(estimate), tuple(spread))
 
@@ -390,10 +399,12 @@ def written_classes(classes: Classes) -> tuple[str, tuple[Any, ...]]:
     return "str" if dtype.kind == "U" else dtype.name, tuple(classes.labels.tolist())
 
 
-def _classes(found: tuple[Any, ...] | None) -> Classes | None:
+def _classes(contents: Contents) -> Classes | None:
     """What zeros and ones stand for."""
+    found: tuple[Any, ...] | None = contents["classes"]
     if found is None:
         return None
+    require(read_family(contents).is_binary, "classes: the family has none")
     require(len(found) == 2, "classes: not a type and labels")
     name, labels = found
     known = name in _LABELS and isinstance(labels, tuple) and len(labels) == 2
@@ -404,11 +415,12 @@ def _classes(found: tuple[Any, ...] | None) -> Classes | None:
 
 def _units(contents: Contents, n_predictors: int, *, has_offset: bool) -> Units:
     """Centres and scales."""
-    found = contents["units"]
+    found, family = contents["units"], read_family(contents)
     require(len(found) == 3 and type(found[0]) is bool, "units: not those of a model")
     intercept, center, scale = found
     require(not isinstance(center, bool) and not isinstance(scale, bool), "units: not numbers")
     require(np.isfinite(center) and 0 < scale < np.inf, "units: out of range")
+    require(family.scales_outcome or scale == 1, "units: the family's outcomes have no scale")
     return Units(
         intercept,
         center,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from skhlm._typing import Floats
+import numpy as np
+
 from skhlm.methods.fitted import Fitted
 
 
-def rows_of_fit(model: Fitted) -> tuple[Any, Floats] | None:
+def rows_of_fit(model: Fitted) -> tuple[Any, Any] | None:
     """The distinct rows X and their outcome (N,); None where the model came from a file."""
-    rows = model._fit.rows
-    return None if rows is None else (model._spec.as_given(rows.X, rows.codes[rows.cell]), rows.y)
+    rows, spec = model._fit.rows, model._spec
+    if rows is None:
+        return None
+    y = rows.y if spec.classes is None else spec.classes.named(rows.y.astype(np.int64))
+    return spec.as_given(rows.X, rows.codes[rows.cell]), y

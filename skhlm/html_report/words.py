@@ -19,11 +19,12 @@ def in_words(model: Fitted) -> list[str]:
     """What was fitted, a sentence for each part."""
     labels, posterior = model._spec.labels, model._posterior
     return [
-        f"Linear regression with {posterior.family.noun} on {len(labels.coefficients)} "
-        f"coefficients: {_names(labels.coefficients)}.",
+        f"{_regression(model)} on {len(labels.coefficients)} coefficients: "
+        f"{_names(labels.coefficients)}.",
+        *_scale(model),
         *(_varies(labels, g) for g in range(len(labels.factors))),
         *([_covariance(posterior.structure, labels)] if labels.factors else []),
-        f"Fitted by {model._fit.diagnostics.algorithm}. {where_in_words(labels)}",
+        f"Fitted by {model._fit.diagnostics.algorithm}. {where_in_words(labels, posterior.family)}",
     ]
 
 
@@ -37,8 +38,7 @@ def priors_in_words(model: Fitted) -> list[str]:
         *_of_effects(priors, labels),
         *(["Prior of their correlations: LKJ(2)."] * correlated),
         *_of_family(priors, posterior.family),
-        f"They hold for the outcome and the predictors {_scaled(spec.units)}"
-        + ("; that of the intercept at the predictors' means." if labels.centred else "."),
+        _where_priors_hold(spec.units, posterior.family, centred=labels.centred),
     ]
 
 
@@ -47,8 +47,7 @@ def in_symbols(model: Fitted) -> str:
     labels, posterior = model._spec.labels.where_fitted, model._posterior
     effects = "".join(f" + delta[{factor}]" for factor in labels.factors)
     centred = ["x_i: the predictors, less their training means"] * labels.centred
-    outcome = posterior.family.formula.replace("eta", "x_i' beta_i")
-    lines = [f"y_i ~ {outcome}", *centred, f"beta_i = kappa{effects}"]
+    lines = [_outcome_in_symbols(model), *centred, f"beta_i = kappa{effects}"]
     for g, factor in enumerate(labels.factors):
         spread = "Sigma" if posterior.structure == "full" else "diag(tau^2)"
         lines.append(
@@ -56,6 +55,70 @@ def in_symbols(model: Fitted) -> str:
             f"for {_names(labels.varying_names(g))}"
         )
     return "\n".join(lines)
+
+
+def _regression(model: Fitted) -> str:
+    """What sort of regression it is."""
+    family, classes = model._posterior.family, model._spec.classes
+    if classes is not None:
+        first, second = classes.labels.tolist()
+        return f"Logistic regression of {_outcome(model)}, which is {first} or {second},"
+    if family.link.linear:
+        return f"Linear regression with {family.noun}"
+    return f"Regression of {_outcome(model)}, {family.noun},"
+
+
+def _scale(model: Fitted) -> Iterator[str]:
+    """What coefficients add up to, where it is not the outcome itself."""
+    family, spec = model._posterior.family, model._spec
+    if not family.scale:
+        return
+    what = "success in a trial" if family.is_binary else f"the expected {_outcome(model)}"
+    if spec.classes is not None:
+        what = f"{_outcome(model)} = {spec.classes.labels[1]}"
+    per = ""
+    if spec.exposure is not None:
+        per = f" per unit of the exposure, {spec.columns.group_name(spec.exposure)}"
+    yield (
+        f"Times the predictors they add up to the {_SCALES[family.link.name]} of {what}{per}; "
+        f"exp of a coefficient is {_RATIOS[family.link.name]}."
+    )
+
+
+_SCALES = {"logit": "log odds", "log": "logarithm"}  # by the name of a link
+_RATIOS = {
+    "logit": "an odds ratio: by what the odds are multiplied where a predictor is one higher",
+    "log": "a ratio: by what the expected outcome is multiplied where a predictor is one higher",
+}
+
+
+def _outcome(model: Fitted) -> str:
+    """What y is called."""
+    return model._spec.outcome_name or "y"
+
+
+def _outcome_in_symbols(model: Fitted) -> str:
+    """The distribution of a row's outcome."""
+    spec, family = model._spec, model._posterior.family
+    eta = "x_i' beta_i" + " + log(exposure_i)" * (spec.exposure is not None)
+    formula = family.formula.replace("eta", eta)
+    if spec.classes is not None:
+        return f"[y_i = {spec.classes.labels[1]}] ~ {formula.replace('trials', '1')}"
+    if family.is_binary:
+        return f"trials_i y_i ~ {formula.replace('trials', 'trials_i')}"
+    return f"y_i ~ {formula}"
+
+
+def _where_priors_hold(units: Units, family: Family, *, centred: bool) -> str:
+    """The units that priors are in."""
+    at = " at the predictors' means" * centred
+    if not family.scale:
+        of_intercept = f"; that of the intercept{at}" if at else ""
+        return f"They hold for the outcome and the predictors {_scaled(units)}{of_intercept}."
+    centre = f" is about {units.y_center:.3g}" if units.y_center else ""
+    of_intercept = f"; that of the intercept{at}{centre}" if at or centre else ""
+    where = f"on the scale of the {family.scale}, for the predictors {_scaled(units)}"
+    return f"They hold {where}{of_intercept}."
 
 
 def _scaled(units: Units) -> str:
@@ -80,8 +143,10 @@ def _of_family(priors: Priors, family: Family) -> Iterator[str]:
             words = f"gamma({_numbers(prior.shape, prior.rate)})"
         else:
             words = _each(prior, [parameter.name])
-        what = f"{parameter.meaning} {parameter.name}"
-        yield f"Prior of the {what}: {words}, cut at {parameter.lower:g}."
+        what = f"the {parameter.meaning} {parameter.name}"
+        if family.scale:
+            what = f"{parameter.name}, the {parameter.meaning}"
+        yield f"Prior of {what}: {words}, cut at {parameter.lower:g}."
 
 
 def _each(priors: LocationScale, names: Sequence[str]) -> str:

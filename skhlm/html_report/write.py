@@ -18,6 +18,7 @@ from skhlm.displays import (
     ShrinkageDisplay,
     TraceDisplay,
 )
+from skhlm.estimator import HierarchicalModel
 from skhlm.html_report.page import (
     Section,
     bullets,
@@ -29,17 +30,25 @@ from skhlm.html_report.page import (
 )
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
+from skhlm.inputs.classes import check_labels
+from skhlm.inputs.design import Rows
 from skhlm.inputs.frames import check_observed, name_of_outcome
 from skhlm.outputs import replacing
-from skhlm.regressor import HLMRegressor
 from skhlm.reports.parameters import where_in_words
 
 _MOST_FEATURES = 6  # pictures of response curves
 _MOST_PANELS = 6  # in each of them
+_AS_A_CURVE = "The outcome, and outcomes that the model replicates."
+_REPLICATED = {  # what is seen of them
+    "density": _AS_A_CURVE,
+    "ecdf": _AS_A_CURVE,
+    "rootogram": "How often each number was observed, hanging from how often the model expects it.",
+    "calibration": "How often it was so among rows of about the same probability.",
+}
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
-def report(model: HLMRegressor, path: str | Path, X: Any = None, y: Any = None) -> None:
+def report(model: HierarchicalModel, path: str | Path, X: Any = None, y: Any = None) -> None:
     """Write everything about a model as one HTML file that needs neither network nor script.
 
     The model in words and symbols, its data, every check, the parameters, shrinkage, group
@@ -47,7 +56,7 @@ def report(model: HLMRegressor, path: str | Path, X: Any = None, y: Any = None) 
 
     Parameters
     ----------
-    model : HLMRegressor
+    model : HLMRegressor or HLMClassifier
         Fitted.
     path : str or Path
         The file to write. One that exists is replaced once the new one is complete.
@@ -73,26 +82,27 @@ def report(model: HLMRegressor, path: str | Path, X: Any = None, y: Any = None) 
     >>> import skhlm
     >>> skhlm.report(model, "report.html")  # doctest: +SKIP
     """
-    if not isinstance(model, HLMRegressor):
+    if not isinstance(model, HierarchicalModel):
         raise TypeError(
-            f"report: got a {type(model).__name__}. A report is about an HLMRegressor; of a "
-            "pipeline or search give the one inside, and X as it reaches that."
+            f"report: got a {type(model).__name__}. A report is about an HLMRegressor or an "
+            "HLMClassifier; of a pipeline or search give the one inside, and X as it reaches that."
         )
     check_is_fitted(model)
     if (X is None) != (y is None):
         raise ValueError("report: give both X and y, or neither.")
     if y is not None:
-        y = pd.Series(check_observed(y, _num_samples(X)), name=name_of_outcome(y))
+        check = check_observed if model._spec.classes is None else check_labels
+        y = pd.Series(check(y, _num_samples(X)), name=name_of_outcome(y))
     page = _page(model, X, y).encode("utf-8", "backslashreplace")  # labels may hold half characters
     with replacing(path) as file:
         file.write(page)
 
 
-def _page(model: HLMRegressor, X: Any, y: Any) -> str:
+def _page(model: HierarchicalModel, X: Any, y: Any) -> str:
     """The page, section by section."""
     told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
     return render(
-        "A hierarchical linear model",
+        _title(model),
         _verdict(model.diagnostics_),
         [
             Section("Model", told),
@@ -106,6 +116,15 @@ def _page(model: HLMRegressor, X: Any, y: Any) -> str:
     )
 
 
+def _title(model: HierarchicalModel) -> str:
+    """Of which outcome, where it is not any number."""
+    spec, family = model._spec, model._posterior.family
+    if not family.scale:
+        return "A hierarchical linear model"
+    what = "yes or no" if spec.classes is not None else family.noun
+    return f"A hierarchical model of {spec.outcome_name or what}"
+
+
 def _verdict(diagnostics: Diagnostics) -> str:
     """The verdict, and that there are notes."""
     n = len(diagnostics.notes)
@@ -113,14 +132,11 @@ def _verdict(diagnostics: Diagnostics) -> str:
     return f"Verdict of the checks: {diagnostics.verdict}{notes}."
 
 
-def _data(model: HLMRegressor, X: Any, y: Any) -> Iterator[str]:
+def _data(model: HierarchicalModel, X: Any, y: Any) -> Iterator[str]:
     """Rows, levels, predictors; the outcome against replications of it."""
     spec, rows = model._spec, model._fit.rows
     if rows is not None:
-        yield paragraph(
-            f"{rows.weight.sum():,.0f} rows ({len(rows.y):,} distinct ones); the outcome lies "
-            f"between {rows.y.min():.4g} and {rows.y.max():.4g}."
-        )
+        yield paragraph(_rows_in_words(model, rows))
     weights = pd.DataFrame(
         {
             "factor": spec.labels.factors,
@@ -143,11 +159,31 @@ def _data(model: HLMRegressor, X: Any, y: Any) -> Iterator[str]:
         )
         return
     display = PosteriorPredictiveDisplay.from_estimator(model, X, y)
-    yield picture(display.figure_, "The outcome, and outcomes that the model replicates.")
+    yield picture(display.figure_, _REPLICATED[display.kind_])
     yield table(model.posterior_predictive_check(X, y))
 
 
-def _diagnosis(model: HLMRegressor) -> Iterator[str]:
+def _rows_in_words(model: HierarchicalModel, rows: Rows) -> str:
+    """How many there are, and what was observed in them."""
+    spec, n = model._spec, float(rows.weight.sum())
+    distinct = f"({len(rows.y):,} distinct ones)"
+    lies = f"the outcome lies between {rows.y.min():.4g} and {rows.y.max():.4g}"
+    if spec.classes is not None:
+        yes = float(rows.weight @ rows.y)
+        first, second = spec.classes.labels.tolist()
+        return f"{n:,.0f} rows {distinct}: {yes:,.0f} of {second}, {n - yes:,.0f} of {first}."
+    if model._posterior.family.is_binary:
+        return f"{n:,.0f} trials in {len(rows.given):,} rows {distinct}; {lies}."
+    if spec.exposure is not None:
+        exposure = np.exp(rows.X[:, -1])
+        lies += (
+            f"; the exposure, {spec.columns.group_name(spec.exposure)}, between "
+            f"{exposure.min():.4g} and {exposure.max():.4g}, {rows.weight @ exposure:,.4g} in all"
+        )
+    return f"{n:,.0f} rows {distinct}; {lies}."
+
+
+def _diagnosis(model: HierarchicalModel) -> Iterator[str]:
     """Every check, and the ranks of the draws of each chain."""
     checks = model.diagnose()
     yield table(checks if checks["advice"].any() else checks.drop(columns="advice"))
@@ -157,17 +193,17 @@ def _diagnosis(model: HLMRegressor) -> Iterator[str]:
         yield picture(display.figure_, caption)
 
 
-def _parameters(model: HLMRegressor) -> Iterator[str]:
+def _parameters(model: HierarchicalModel) -> Iterator[str]:
     """Everything but the group effects, and what the numbers refer to."""
-    yield paragraph(where_in_words(model._spec.labels))
+    yield paragraph(_where(model))
     yield table(model.summary())
 
 
-def _shrinkage(model: HLMRegressor) -> Iterator[str]:
+def _shrinkage(model: HierarchicalModel) -> Iterator[str]:
     """How far each level is pulled, as a picture for each factor and as a table."""
     yield paragraph(
         "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
-        f"by the common value. {where_in_words(model._spec.labels)}"
+        f"by the common value. {_where(model)}"
     )
     for factor in model.groups_:
         display = ShrinkageDisplay.from_estimator(model, factor=factor)
@@ -177,31 +213,40 @@ def _shrinkage(model: HLMRegressor) -> Iterator[str]:
     yield table(model.shrinkage_factors()[columns])
 
 
-def _effects(model: HLMRegressor) -> Iterator[str]:
+def _effects(model: HierarchicalModel) -> Iterator[str]:
     """Effects of each factor's levels."""
-    yield paragraph(where_in_words(model._spec.labels))
+    yield paragraph(_where(model))
     for factor in model.groups_:
         display = GroupEffectsDisplay.from_estimator(model, factor=factor)
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
     yield table(model.group_effects())
 
 
-def _curves(model: HLMRegressor, X: Any, y: Any) -> Iterator[str]:
+def _curves(model: HierarchicalModel, X: Any, y: Any) -> Iterator[str]:
     """The expected outcome along each predictor, the others at their means."""
     observed = rows_of_fit(model) if X is None else (X, y)
     features = _features(model)
     for position in features[:_MOST_FEATURES]:
         name = model._spec.columns.predictor_name(position)
         display = _draw_curves(model, position, observed)
-        said = [f"The expected outcome along {name}"]
+        said = [f"{_expected(model)} along {name}"]
         said += ["the other predictors at their means"] * (len(features) > 1)
+        said += ["at the mean exposure of fit"] * (model._spec.exposure is not None)
         drawn, n = len(display.panels_), display.n_curves
         said += [f"{drawn} of {n} curves, from the lowest to the highest"] * (drawn < n)
         yield picture(display.figure_, f"{'; '.join(said)}.")
 
 
+def _expected(model: HierarchicalModel) -> str:
+    """What a curve is of."""
+    classes = model._spec.classes
+    if classes is None:
+        return "The expected outcome"
+    return f"The probability of {classes.labels[1]}"
+
+
 def _draw_curves(
-    model: HLMRegressor, position: int, observed: tuple[Any, Any] | None
+    model: HierarchicalModel, position: int, observed: tuple[Any, Any] | None
 ) -> ResponseCurveDisplay:
     """Some curves, evenly from the lowest to the highest in the middle, and the observed points."""
     from matplotlib import pyplot as plt
@@ -218,6 +263,11 @@ def _draw_curves(
     return display.plot(panels=order[picks].tolist())
 
 
-def _features(model: HLMRegressor) -> list[int]:
+def _where(model: HierarchicalModel) -> str:
+    """What the numbers of tables refer to."""
+    return where_in_words(model._spec.labels, model._posterior.family)
+
+
+def _features(model: HierarchicalModel) -> list[int]:
     """Positions of the predictors among the columns of X."""
     return model._spec.predictor_positions

@@ -17,6 +17,7 @@ from skhlm._typing import Floats
 UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 COVERAGE = [UNIT_INTERVAL]
 KIND = [StrOptions({"outcome", "mean", "link"})]
+SCALE = [StrOptions({"mean", "link"})]
 POINT = [StrOptions({"mean", "typical", "link"})]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 

@@ -14,6 +14,13 @@ from skhlm.inputs.design import Rows, canonical_rows
 from skhlm.inputs.frames import check_weight
 from skhlm.methods.fitted import Fitted
 from skhlm.preparation import ModelSpec
+from skhlm.reports.export import Observed
+
+_FRACTIONS = (
+    "The model was fitted with weights that are no whole numbers, and replications of a fraction "
+    "of a row are not defined: pass X and y, to count each row once."
+)
+_WHOLE = 1e-6  # of a number of successes, by trial
 
 
 def fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows:
@@ -31,6 +38,50 @@ def fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows:
     return model._fit.rows
 
 
+def rows_to_export(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observed:
+    """Rows of fit or others, those of weight w w times; shares as the rows of trials they are.
+
+    These are the units that `leave_one_out` leaves out.
+    """
+    if X is None or y is None:
+        rows = fitted_rows(model, X, y, sample_weight)
+        codes = rows.codes[rows.cell]
+        if not _has_shares(model, rows.y):
+            return _repeated(rows.X, codes, rows.y, rows.weight)
+        given = rows.given
+        return _of_trials(rows.X[given], codes[given], rows.y[given], rows.given_weight)
+    predictors, codes, _ = model._rows(X)
+    weight = check_weight(sample_weight, predictors)
+    observed = model._observed(y, len(predictors), weight)
+    build = _of_trials if _has_shares(model, observed) else _repeated
+    return build(predictors, codes, observed, weight)
+
+
+def _has_shares(model: Fitted, y: Floats) -> bool:
+    """Whether weights are trials: some y is neither 0 nor 1 where outcomes are one of these."""
+    return model._posterior.family.is_binary and bool((y % 1).any())
+
+
+def _of_trials(X: Floats, codes: Ints, y: Floats, trials: Floats) -> Observed:
+    """Shares as successes; raise where there cannot be so many, rows without trials left out."""
+    successes = np.round(y * trials)
+    if (trials % 1).any() or (np.abs(successes - y * trials) > _WHOLE * trials).any():
+        raise ValueError(
+            "y holds shares, and sample_weight has not the numbers of trials that they are of: "
+            "pass these."
+        )
+    used = trials > 0
+    return Observed(X[used], codes[used], successes[used], trials[used])
+
+
+def _repeated(X: Floats, codes: Ints, y: Floats, weight: Floats) -> Observed:
+    """Rows as often as their whole weights say."""
+    if (weight % 1).any():
+        raise ValueError(_FRACTIONS)
+    every = np.repeat(np.arange(len(y)), weight.astype(np.int64))
+    return Observed(X[every], codes[every], y[every], np.ones(len(every)))
+
+
 def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
     """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""
     if X is not None and y is not None:
@@ -39,10 +90,7 @@ def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Fl
         return predictors, codes, new_levels, model._observed(y, len(predictors))
     rows = _of_one_trial(model, fitted_rows(model, X, y, None))
     if (rows.weight % 1).any():
-        raise ValueError(
-            "The model was fitted with weights that are no whole numbers, and replications of "
-            "a fraction of a row are not defined: pass X and y, to count each row once."
-        )
+        raise ValueError(_FRACTIONS)
     every = np.repeat(np.arange(len(rows.y)), rows.weight.astype(np.int64))
     codes = rows.codes[rows.cell[every]]
     return rows.X[every], codes, np.full_like(codes, -1), rows.y[every]

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import GroupColumn, listed
-from skhlm.inputs.design import Units
 from skhlm.inputs.hierarchy import Groups
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import NEW
@@ -109,15 +108,6 @@ def are_apart(groups: Groups, given: Given, other: Given) -> Bools:
             same &= (ours == theirs) & (given.columns[j].codes >= 0)
         apart[:, g] &= ~same
     return apart
-
-
-def points_along(units: Units, given: Given, path: curves.Path) -> curves.Points:
-    """Centred predictors of each row at each point of a path."""
-    n, T = len(given.predictors), len(path.grid)
-    X = np.repeat(given.predictors[:, None], T, axis=1)
-    X[:, :, path.columns] = path.values
-    Z = units.centred(X.reshape(n * T, -1))
-    return curves.Points(Z.reshape(n, T, -1), given.codes)
 
 
 def check_no_name(X: Any) -> None:

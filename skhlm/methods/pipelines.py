@@ -29,7 +29,7 @@ def response_curve(
     kind: Kind = "mean",
     slope: bool = False,
 ) -> pd.DataFrame:
-    """The expected value, or a new observation, as one input of a pipeline moves.
+    """The expected value, a new observation or eta as one input of a pipeline moves.
 
     Each row of X is taken through the steps of the pipeline at each point of the grid, so that the
     curve is over what the pipeline is given: spend, where a step makes its logarithm and powers.
@@ -37,7 +37,8 @@ def response_curve(
     Parameters
     ----------
     estimator : estimator
-        A fitted `HLMRegressor`, alone or inside pipelines, searches and transformed targets.
+        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines, searches and
+        transformed targets.
     X : frame or array-like of shape (n_samples, n_features), default=None
         Rows as the estimator takes them. None for an `HLMRegressor` alone, as in its method.
     feature : str or int
@@ -49,8 +50,9 @@ def response_curve(
         categorical input (see Notes) None is its categories.
     coverage : float in (0, 1), default=0.9
         Posterior probability of the central interval at each point.
-    kind : {"mean", "outcome"}, default="mean"
-        Interval of the expected value, or of a new observation.
+    kind : {"mean", "outcome", "link"}, default="mean"
+        Interval of the expected value, or of a new observation; "link" is the curve of eta = x'
+        beta itself, in log odds or logarithms, slopes included.
     slope : bool, default=False
         Whether to report the slope in the feature as well, by differences; NaN where a predictor
         jumps. Of a categorical input it is the difference from the first point of the grid.
@@ -69,7 +71,8 @@ def response_curve(
         When there is no `HLMRegressor` in it.
     ValueError
         When X has no such column, or it is a group column of the model; when neither the model nor
-        X tells where the feature goes, and no grid does; for slopes of a transformed target.
+        X tells where the feature goes, and no grid does; for slopes, and eta, of a transformed
+        target.
 
     See Also
     --------
@@ -100,22 +103,28 @@ def response_curve(
     if route.direct:
         alone: pd.DataFrame = model.response_curve(X, feature, grid, coverage, kind, slope)
         return alone
+    if kind == "link" and route.targets:
+        raise ValueError(
+            "kind='link': the model's y is transformed, and what is transformed back is not eta. "
+            "Ask for that of its regressor_."
+        )
     moving = find_input(route, X, feature)
     points = moving.check_grid(grid)
     seen = moving.see(moving.with_others(points)).first(len(points))
     ends = prediction.interval(model._posterior, seen.flat, seen.flat_codes, coverage, kind)
-    mean = prediction.expected_value(model._posterior, seen.flat, seen.flat_codes)
+    middle = prediction.linear_predictor if kind == "link" else prediction.expected_value
+    mean = middle(model._posterior, seen.flat, seen.flat_codes)
     lower, upper = route.intervals(ends).T
     numbers = {"mean": route.outcomes(mean), "lower": lower, "upper": upper}
     numbers["extrapolated"] = seen.outside
     if slope:
-        rates = _rates(moving, points, seen, coverage)
+        rates = _rates(moving, points, seen, coverage, kind)
         numbers |= zip(curves.SLOPE, rates.T, strict=True)
     shaped = {name: np.reshape(x, (-1, len(points))) for name, x in numbers.items()}
     return frame_along(seen.values, moving.name, points, shaped)
 
 
-def _rates(moving: MovingInput, points: Any, seen: Seen, coverage: float) -> Floats:
+def _rates(moving: MovingInput, points: Any, seen: Seen, coverage: float, kind: Kind) -> Floats:
     """Mean and interval (n T, 3) of the slope, or of differences from the first category."""
     if moving.route.targets:
         raise ValueError(
@@ -123,15 +132,15 @@ def _rates(moving: MovingInput, points: Any, seen: Seen, coverage: float) -> Flo
             "known. Ask for the slopes of its regressor_, in units of the transformed y."
         )
     posterior = moving.route.model._posterior
-    if moving.categories is None:
-        stencil = moving.stencil(points)
-        near = moving.see(stencil.nodes.ravel()).predictors
-        near = posterior.units.centred(near.reshape(-1, near.shape[-1]))
-        Z = stencil.slopes(near.reshape(len(seen.codes), len(points), 3, -1))
-    else:
-        centred = posterior.units.centred(seen.flat).reshape(len(seen.codes), len(points), -1)
-        Z = centred - centred[:, :1]
-    slope, level = (curves.Points(z, seen.codes) for z in (Z, np.zeros_like(Z)))
-    same = np.zeros(seen.codes.shape, dtype=np.bool_)
-    found: Floats = curves.compare_points(posterior, slope, level, same, coverage)[..., :3]
+    Z = posterior.units.centred(seen.flat).reshape(len(seen.codes), len(points), -1)
+    here = curves.Points(Z, seen.codes)
+    if moving.categories is not None:
+        first, same = curves.Points(Z[:, :1], seen.codes), np.zeros(seen.codes.shape, np.bool_)
+        found = curves.compare_points(posterior, here, first, same, coverage, kind)[..., :3]
+        return found.reshape(-1, 3)
+    stencil = moving.stencil(points)
+    near = moving.see(stencil.nodes.ravel()).predictors
+    near = posterior.units.centred(near.reshape(-1, near.shape[-1]))
+    rates = stencil.slopes(near.reshape(len(seen.codes), len(points), 3, -1))
+    found = curves.slopes_at(posterior, here, curves.Points(rates, seen.codes), coverage, kind)
     return found.reshape(-1, 3)

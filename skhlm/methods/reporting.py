@@ -9,22 +9,21 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm.methods.arguments import COVERAGE, KIND, checked
+from skhlm.methods.arguments import COVERAGE, KIND, SCALE, checked
 from skhlm.methods.fitted import Fitted
-from skhlm.methods.fitted_rows import rows_to_check
+from skhlm.methods.fitted_rows import rows_to_export
 from skhlm.methods.paths import (
     are_apart,
     check_no_name,
     completed,
     find_path,
-    points_along,
     read_given,
     read_pairs,
 )
-from skhlm.posterior import NEW, Kind
+from skhlm.posterior import NEW, Kind, prediction
 from skhlm.random_state import seed_of
 from skhlm.reports import curves, export, parameters, pooling
-from skhlm.reports.budget import shares, variance_parts
+from skhlm.reports.budget import shares_of, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
 
 _DERIVE = [callable, None]
@@ -39,12 +38,22 @@ class Reporting(Fitted):
         Returns
         -------
         summary : DataFrame
-            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", "sigma", "nu"),
-            ``factor``, ``coefficient``, ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``,
-            ``ess_tail``, ``rhat``.
+            One row for each parameter: ``parameter`` ("kappa", "tau", "omega", and the family's:
+            "sigma" and "nu", "overdispersion" and "phi", or "cv"), ``factor``, ``coefficient``,
+            ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``, ``ess_tail``, ``rhat``.
+            Behind a link all are on its scale, and the last columns are ``odds_ratio``,
+            ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds, ``rate_ratio`` and so on of
+            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else.
 
         Notes
         -----
+        A ratio is that of a predictor one higher, all else equal; of an "Intercept" it is the odds,
+        or the expected outcome, where all predictors are 0. It is the posterior median: medians
+        and quantiles of a ratio are exp of those of its logarithm, means are not.
+
+        "phi" is 1 / overdispersion², as other packages have it. Its mean and sd are infinite where
+        counts may be Poisson, so that they are NaN: read its median, ``q50``.
+
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
         """
@@ -54,6 +63,8 @@ class Reporting(Fitted):
     @checked({"factor": [str, None], "coverage": COVERAGE})
     def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
         """Posterior of the group effects delta, in the user's units and at x = 0.
+
+        For families with a link they are on its scale: log odds or logarithms.
 
         Parameters
         ----------
@@ -67,7 +78,10 @@ class Reporting(Fitted):
         effects : DataFrame
             One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
             (tuple of values, coarse to fine), ``coefficient``, ``mean``, ``sd``, ``lower`` and
-            ``upper`` (central interval), ``n`` (sum of the weights of the level's rows).
+            ``upper`` (central interval), ``n`` (sum of the weights of the level's rows). Behind a
+            link also ``odds_ratio`` or ``rate_ratio``, the posterior median of exp(delta), with
+            ``odds_ratio_lower`` and ``odds_ratio_upper``, exp of the interval's ends: the odds, or
+            the rate, over those of a typical level.
         """
         check_is_fitted(self)
         spec = self._spec
@@ -80,6 +94,8 @@ class Reporting(Fitted):
         self, levels: Any = None, coverage: float = 0.9, parts: bool = False
     ) -> pd.DataFrame:
         """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
+
+        For families with a link they are on its scale: log odds or logarithms.
 
         Parameters
         ----------
@@ -95,8 +111,11 @@ class Reporting(Fitted):
         -------
         coefficients : DataFrame
             One row for each combination and coefficient: the group columns, ``coefficient``,
-            ``mean``, ``sd``, ``lower`` and ``upper`` (central interval). With ``parts`` there is a
-            column ``part`` before ``coefficient``:
+            ``mean``, ``sd``, ``lower`` and ``upper`` (central interval). Behind a link also
+            ``odds_ratio`` or ``rate_ratio``, the posterior median of exp(beta), with
+            ``odds_ratio_lower`` and ``odds_ratio_upper``, exp of the interval's ends; of an
+            "Intercept" these are the odds, or the expected outcome, at x = 0. With ``parts`` there
+            is a column ``part`` before ``coefficient``:
 
             ===========================  ===================================================
             "kappa"                      population-level coefficient
@@ -123,7 +142,9 @@ class Reporting(Fitted):
             B_glk = [(I_gl + Sigma_g^-1)^-1]_kk / tau_gk^2
             I_gl = c / sigma^2 * sum of w_i z_i z_i' over the rows of level l
 
-        with c = 1 for normal residuals and (nu + 1) / (nu + 3) for Student-t ones. B = 0 is no
+        with c = 1 for normal residuals and (nu + 1) / (nu + 3) for Student-t ones; for families
+        with a link all is on its scale, and c / sigma^2 the posterior mean of each row's
+        information about eta, mu (1 - mu) for yes or no, mu for Poisson counts. B = 0 is no
         pooling, B = 1 complete pooling. With one factor, a varying intercept and known scales, the
         partial-pooling estimate is ``(1 - B) * no_pooling + B * complete_pooling``.
 
@@ -139,8 +160,9 @@ class Reporting(Fitted):
         pooling : DataFrame
             One row for each factor, level and coefficient that varies by it: ``factor``, ``level``
             (tuple of values, coarse to fine), ``coefficient``, ``n`` (sum of the weights of the
-            level's rows), ``B`` (posterior mean) and three estimates in the user's units, each with
-            its interval in columns that end in ``_lower`` and ``_upper``:
+            level's rows), ``B`` (posterior mean) and three estimates in the user's units, behind a
+            link log odds or logarithms, each with its interval in columns that end in ``_lower``
+            and ``_upper``:
 
             ``complete_pooling``
                 The common value to which the level is pulled: kappa and the effects of the coarser
@@ -150,7 +172,9 @@ class Reporting(Fitted):
             ``no_pooling``
                 Least squares of the level's own rows, given the rest of the model (other
                 hierarchies, finer levels, coefficients that do not vary by the factor); NaN where
-                they do not identify the coefficient.
+                they do not identify the coefficient. Behind a link maximum likelihood, NaN where it
+                is infinite: in a level of failures alone, or of zeros; its interval is the usual
+                one for large samples.
 
         Notes
         -----
@@ -181,7 +205,7 @@ class Reporting(Fitted):
         slope: bool = False,
         derive: curves.Derive | None = None,
     ) -> pd.DataFrame:
-        """The expected value, or a new observation, as one predictor moves and all else is held.
+        """The expected value, a new observation or eta as one predictor moves, all else is held.
 
         Parameters
         ----------
@@ -195,10 +219,12 @@ class Reporting(Fitted):
             Values of the feature; None is 50 points over its training range.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the central interval at each point.
-        kind : {"mean", "outcome"}, default="mean"
-            Interval of the expected value, or of a new observation.
+        kind : {"mean", "outcome", "link"}, default="mean"
+            Interval of the expected value, or of a new observation. "link" is the curve of eta =
+            x' beta, in log odds or logarithms, slopes included: a straight line in the predictor.
         slope : bool, default=False
-            Whether to report the slope of the expected value as well: the marginal return.
+            Whether to report the slope of the expected value as well: the marginal return. Behind a
+            link it differs from point to point: dE[y]/dx, averaged over draws and new levels.
         derive : callable, default=None
             For an input that the model sees only through predictors derived from it: takes an
             array of values of the feature, returns a mapping from names of predictors to arrays of
@@ -227,25 +253,32 @@ class Reporting(Fitted):
 
         Notes
         -----
-        ``mean`` is what `predict` gives, ``lower`` and ``upper`` what `predict_interval` gives.
+        ``mean`` is what `predict` gives, the probability of the second class from a classifier;
+        ``lower`` and ``upper`` are what `predict_interval` gives. Where rows lack the exposure it
+        is the mean exposure of fit.
         Draws, new levels' and the noise of new observations included, are the same along a curve.
-        About 40 microseconds a point for 4000 draws; memory does not grow with the rows.
+        About 40 microseconds a point for 4000 draws, some milliseconds for new observations of
+        counts; memory does not grow with the rows.
         """
         check_no_name(X)
         check_is_fitted(self)
         name, path = find_path(self._spec, feature, grid, derive)
         given = read_given(self, completed(self._spec, X, name, path))
+        if kind != "link":
+            prediction.warn_of_few_draws(self._posterior, given.predictors, given.codes)
         band = curves.band_along(
             self._posterior, given.predictors, given.codes, path, coverage, kind
         )
         numbers = dict(zip(("mean", "lower", "upper"), np.moveaxis(band, -1, 0), strict=True))
         numbers["extrapolated"] = np.broadcast_to(path.outside(self._spec.ranges), band.shape[:2])
         if slope:
-            slopes = curves.slopes_along(self._posterior, given.codes, path, coverage)
+            slopes = curves.slopes_along(
+                self._posterior, given.predictors, given.codes, path, coverage, kind
+            )
             numbers |= zip(curves.SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
-    @checked({"coverage": COVERAGE, "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
     def compare_curves(
         self,
         X: Any,
@@ -254,6 +287,8 @@ class Reporting(Fitted):
         grid: Any = None,
         coverage: float = 0.9,
         derive: curves.Derive | None = None,
+        *,
+        kind: curves.Scale = "mean",
     ) -> pd.DataFrame:
         """Differences between the expected values of two sets of rows along a curve.
 
@@ -266,6 +301,9 @@ class Reporting(Fitted):
             As in `response_curve`.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the central interval at each point.
+        kind : {"mean", "link"}, default="mean"
+            Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
+            exp is an odds ratio or a ratio of rates.
 
         Returns
         -------
@@ -286,10 +324,11 @@ class Reporting(Fitted):
         given, other = read_pairs(self, *(completed(spec, x, name, path) for x in (X, reference)))
         found = curves.compare_points(
             self._posterior,
-            points_along(units, given, path),
-            points_along(units, other, path),
+            curves.points_along(units, given.predictors, given.codes, path),
+            curves.points_along(units, other.predictors, other.codes, path),
             are_apart(spec.groups, given, other),
             coverage,
+            kind,
         )
         numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
         numbers["extrapolated"] = np.broadcast_to(path.outside(spec.ranges), found.shape[:2])
@@ -297,7 +336,7 @@ class Reporting(Fitted):
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
-    @checked({"coverage": COVERAGE, "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
     def compare_points(
         self,
         X: Any = None,
@@ -307,6 +346,7 @@ class Reporting(Fitted):
         end: float,
         coverage: float = 0.9,
         derive: curves.Derive | None = None,
+        kind: curves.Scale = "mean",
     ) -> pd.DataFrame:
         """Differences between the expected values at two points of each row's curve.
 
@@ -318,6 +358,9 @@ class Reporting(Fitted):
             Values of the feature: what changes when it goes from one to the other.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the central interval.
+        kind : {"mean", "link"}, default="mean"
+            Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
+            exp is an odds ratio or a ratio of rates.
 
         Returns
         -------
@@ -330,13 +373,15 @@ class Reporting(Fitted):
         check_is_fitted(self)
         name, path = find_path(self._spec, feature, [start, end], derive)
         given = read_given(self, completed(self._spec, X, name, path))
-        both = points_along(self._posterior.units, given, path)
+        units = self._posterior.units
+        both = curves.points_along(units, given.predictors, given.codes, path)
         found = curves.compare_points(
             self._posterior,
             curves.Points(both.Z[:, 1:], given.codes),
             curves.Points(both.Z[:, :1], given.codes),
             np.zeros(given.codes.shape, dtype=np.bool_),
             coverage,
+            kind,
         )
         n = len(given.codes)
         start_and_end = np.tile(path.grid, (n, 1)).T
@@ -357,6 +402,11 @@ class Reporting(Fitted):
         which add up to the square of the standard deviation that ``predict(X, return_std=True)``
         returns.
 
+        For families with a link eta is on its scale, and so are the variances of its parts: they
+        add up to the square of the standard deviation of ``predict(X, return_std=True,
+        kind="link")``. The outcome's own variance about its mean is not on that scale; as a share
+        of a new observation's variance it is E[Var(y | eta)] / Var(y), of one trial for a share.
+
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features), default=None
@@ -367,7 +417,10 @@ class Reporting(Fitted):
         budget : DataFrame
             One row for each row of X and each part: ``row``, the group columns, ``part`` ("kappa",
             "delta", "new level", "residual"), ``factor`` (empty for kappa and the residual),
-            ``variance`` in squared units of y, ``share`` of the row's sum.
+            ``variance`` in squared units of y, ``share`` of the row's sum. Behind a link
+            ``variance`` is in squared units of eta, log odds or logarithms, and NaN for the
+            residual, whose ``share`` is that of the outcome's own variance; the others have what is
+            left of the share, in proportion to their variances.
 
         Notes
         -----
@@ -388,7 +441,7 @@ class Reporting(Fitted):
             "part": names,
             "factor": np.array(["", *factors, ""] * n, dtype=object),
             "variance": variance,
-            "share": shares(variance),
+            "share": shares_of(self._posterior, given.predictors, given.codes, variance),
         }
         return repeated_frame(given.values, n, width, numbers)
 
@@ -403,6 +456,7 @@ class Reporting(Fitted):
         self,
         X: Any = None,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         log_likelihood: bool = True,
         posterior_predictive: bool = True,
@@ -412,7 +466,7 @@ class Reporting(Fitted):
 
         Parameters
         ----------
-        X, y : as at fit, default=None
+        X, y, sample_weight : as at fit, default=None
             The rows that were fitted. None is those that the model remembers, in their canonical
             order; a pickled or saved model remembers none and exports its parameters alone.
         log_likelihood, posterior_predictive : bool, default=True
@@ -423,13 +477,16 @@ class Reporting(Fitted):
         Returns
         -------
         data : xarray.DataTree, or arviz.InferenceData with ArviZ below 1.0
-            ``posterior``: "kappa", "sigma", "nu", and for each factor "delta_<factor>",
+            ``posterior``: "kappa", the family's parameters such as "sigma" and "nu",
+            "overdispersion" or "cv", and for each factor "delta_<factor>",
             "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
             "region/country" is written "region:country", as slashes are paths in a DataTree; its
             dimension has that name, and its levels are texts such as "EMEA/France".
             ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
             ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
-            and "X" by row. Rows of weight w come w times.
+            and "X" by row, and "exposure" where there is one. Rows of weight w come w times. Shares
+            are successes, of "trials", a row each; classes are 0 and 1, and "classes" names them.
+            ``log_likelihood`` has all constants, so that ``arviz.loo`` agrees with `loo`.
 
         Raises
         ------
@@ -448,9 +505,11 @@ class Reporting(Fitted):
         export.add_statistics(groups, posterior, self._fit.statistics)
         if X is None and y is None and self._fit.rows is None:
             return export.to_arviz(groups)
-        observed = export.Observed(*rows_to_check(self, X, y))
+        observed = rows_to_export(self, X, y, sample_weight)
         names = labels.coefficients[self._spec.units.fit_intercept :]
         export.add_observed(groups, observed, labels, names)
+        if self._spec.classes is not None:
+            export.add_classes(groups, self._spec.classes.labels)
         if log_likelihood:
             export.add_log_likelihood(groups, posterior, observed)
         if posterior_predictive:

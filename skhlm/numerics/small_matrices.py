@@ -12,6 +12,7 @@ import numpy as np
 from skhlm._typing import Floats
 
 _SMALLEST_PIVOT = 64 * np.finfo(np.float64).eps
+_NOTHING = 1e-150  # pivot of a direction of which nothing is known: its square is a number, too
 
 
 def cholesky(A: Floats) -> Floats:
@@ -19,12 +20,12 @@ def cholesky(A: Floats) -> Floats:
 
     A pivot lost to rounding becomes a few eps x the size of its diagonal, and the rest of its
     column, which is rounding as well, zero: divided by that pivot it would grow from column to
-    column.
+    column. No pivot is below 1e-150, whatever A is.
     """
     R = np.zeros_like(A)
     for j in range(len(A)):
         column = A[j:, j] - np.einsum("ik...,k...->i...", R[j:, :j], R[j, :j])
-        least = _SMALLEST_PIVOT * np.abs(A[j, j])
+        least = np.maximum(_SMALLEST_PIVOT * np.abs(A[j, j]), _NOTHING)
         pivot = np.sqrt(np.maximum(column[0], least))
         R[j, j] = pivot
         R[j + 1 :, j] = np.where(column[0] > least, column[1:], 0.0) / pivot

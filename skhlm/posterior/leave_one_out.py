@@ -54,6 +54,8 @@ class LeaveOneOut:
     converged : bool, default=True
         Whether the draws can be taken for draws of the posterior, as the model's diagnostics say.
         If not, nothing here can be relied on, whatever Pareto k says.
+    is_discrete : bool, default=False
+        Whether densities are probabilities of whole numbers, such as counts.
     """
 
     elpd: float
@@ -66,6 +68,7 @@ class LeaveOneOut:
     n_draws: int
     r_eff: float
     converged: bool = True
+    is_discrete: bool = False
 
     @property
     def threshold(self) -> float:
@@ -131,6 +134,9 @@ def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
     ConvergenceWarning
         If a result is of a fit that has not converged, or of an approximation that is too far from
         the posterior: neither is then the better model for a larger elpd.
+    UserWarning
+        If one has densities, as the normal distribution, and the other probabilities of whole
+        numbers, as Poisson's.
 
     Notes
     -----
@@ -164,6 +170,15 @@ def _check_results(first: LeaveOneOut, second: LeaveOneOut) -> None:
                 ConvergenceWarning,
                 stacklevel=3,
             )
+    if first.is_discrete != second.is_discrete:
+        warnings.warn(
+            f"The {'first' if first.is_discrete else 'second'} result has probabilities of whole "
+            "numbers, the other densities, whose logarithms depend on the "
+            "unit of y, and no difference says which model is better. Compare families of counts "
+            "with each other, or all by neg_crps of skhlm.scorers in cross_validate.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def leave_one_out(
@@ -224,6 +239,7 @@ def leave_one_out(
         n_draws=posterior.n_draws,
         r_eff=r_eff,
         converged=converged,
+        is_discrete=posterior.family.is_discrete,
     )
     _warn_if_not_converged(result)
     _warn_if_unreliable(result)

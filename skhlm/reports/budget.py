@@ -11,6 +11,8 @@ from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.posterior import prediction
 from skhlm.posterior.posterior import Posterior, without_new
 
+_REACH, _STEP = 6.5, 0.7  # of the trapezoidal rule over a new effect
+
 
 def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """Variance of a new observation at each row, in parts that add up to it.
@@ -27,7 +29,8 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     -------
     ndarray of shape (n, G + 2)
         Parts of the population-level coefficients, of each factor, of the residual. Their sum is
-        the square of `prediction.predictive_std`.
+        the square of `prediction.predictive_std`. Behind a link they are those of eta, and add up
+        to the square of `prediction.std_of_eta`; the outcome's own is on no such scale: NaN.
 
     Notes
     -----
@@ -43,14 +46,14 @@ def variance_parts(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     n, G = codes.shape
     variance = np.zeros((n, G + 2))
     known = without_new(codes)
-    Z = posterior.units.centred(X)
+    Z = posterior.units.centred(X)[:, : len(posterior.draws.kappa)]  # an offset is certain
     for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws)):
         eta = posterior.draws.expected_value(Z[rows], known[rows])
         eta -= eta.mean(axis=1, keepdims=True)
         for j, part in enumerate(_parts(posterior, Z[rows], known[rows])):
             variance[rows, j] = np.einsum("ns,ns->n", part, eta) / posterior.n_draws
     variance[:, 1:-1] += prediction.mean_variance_of_new(posterior, Z, codes)
-    variance[:, -1] = posterior.outcome.error_variance
+    variance[:, -1] = posterior.outcome.error_variance if _is_straight(posterior) else np.nan
     return variance
 
 
@@ -60,6 +63,45 @@ def shares(variance: Floats) -> Floats:
     variance = np.where(infinite.any(axis=-1, keepdims=True), infinite, variance)
     share: Floats = variance / variance.sum(axis=-1, keepdims=True)
     return share
+
+
+def shares_of(posterior: Posterior, X: Floats, codes: Ints, variance: Floats) -> Floats:
+    """Shares of `variance_parts` in the variance of a new observation, (n, G + 2).
+
+    Behind a link that of the outcome's own variance is E[Var(y | eta)] / Var(y), and the parts of
+    eta have the rest in proportion. NaN where Var(y) is infinite.
+    """
+    if _is_straight(posterior):
+        return shares(variance)
+    own = np.empty((len(X), 1))
+    for rows, eta in prediction.draws_of_eta(posterior, X, without_new(codes), width=4):
+        Z = posterior.units.centred(X[rows])
+        spread = prediction.variance_of_new(posterior, Z, codes[rows])
+        own[rows] = _own_share(posterior, eta, spread)[:, None]
+    return np.column_stack([(1 - own) * shares(variance[:, :-1]), own])
+
+
+def _own_share(posterior: Posterior, eta: Floats, spread: Floats) -> Floats:
+    """E[Var(y | eta)] / Var(y) of rows, from draws of eta and the variance of new effects: (b,)."""
+    family, auxiliary = posterior.family, posterior.auxiliary
+    total = posterior.outcome.at(eta, spread).variance()
+    sd = np.sqrt(spread)
+    reach = _REACH + 2 * float(sd.max(initial=0.0))  # squares weigh the upper tail more
+    z = np.arange(-_REACH, reach, min(_STEP, 1 / max(float(sd.max(initial=0.0)), 1.0)))
+    z = z if sd.any() else np.zeros(1)
+    weight = np.exp(-0.5 * z**2)
+    own = np.zeros(len(eta))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at, share in zip(z, weight / weight.sum(), strict=True):
+            variance = family.variance(eta + at * sd, auxiliary)
+            own += share * np.broadcast_to(variance, eta.shape).mean(axis=1)
+        found: Floats = own / total
+    return found
+
+
+def _is_straight(posterior: Posterior) -> bool:
+    """Whether the outcome is on the scale of eta."""
+    return posterior.family.link.linear
 
 
 def _parts(posterior: Posterior, Z: Floats, codes: Ints) -> Iterator[Floats]:

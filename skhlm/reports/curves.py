@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.design import Ranges
+from skhlm.inputs.design import Ranges, Units
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.quantiles import central
 from skhlm.posterior import Kind, prediction
 from skhlm.posterior.mixtures import Mixture
 from skhlm.posterior.posterior import NEW, NO_EFFECT, Coefficients, Posterior, without_new
+from skhlm.reports.pairs import Differences, Pairs, Slopes, covariance_of_new
 
 Derive = Callable[[Floats], Mapping[str, Any]]
+Scale = Literal["mean", "link"]  # what differences are of
 
 N_POINTS = 50
 SLOPE = ("slope", "slope_lower", "slope_upper")  # columns of frames
@@ -158,7 +160,7 @@ def place_stencil(grid: Floats, predictors: Callable[[Floats], Floats], ranges: 
 def band_along(
     posterior: Posterior, X: Floats, codes: Ints, path: Path, coverage: float, kind: Kind
 ) -> Floats:
-    """Mean and interval of E[y | x], or of a new observation, along a path.
+    """Mean and interval of E[y | x], of a new observation, or of eta, along a path.
 
     Parameters
     ----------
@@ -169,7 +171,7 @@ def band_along(
         Their levels.
     path : Path
     coverage : float
-    kind : {"outcome", "mean"}
+    kind : {"outcome", "mean", "link"}
 
     Returns
     -------
@@ -178,15 +180,15 @@ def band_along(
 
     Notes
     -----
-    In each draw the expected value is a + b' phi(g), so that a row costs two vectors of draws and
-    one product for each point; a point costs what a row of `prediction.quantiles` does. The draws
-    are the same at all points and for all rows: curves are smooth.
+    In each draw eta is a + b' phi(g), so that a row costs two vectors of draws and one product for
+    each point; a point costs what a row of `prediction.quantiles` does. The draws are the same at
+    all points and for all rows: curves are smooth.
     """
     centre = posterior.units.x_center[path.columns]
     start = X.copy()
     start[:, path.columns] = centre
     moves = path.values - centre
-    known = without_new(codes)
+    known, straight = without_new(codes), _is_straight(posterior, kind)
     result = np.empty((len(X), len(moves), 3))
     for rows, base in prediction.draws_of_eta(posterior, start, known, 4 * len(moves)):
         values = _along(posterior, known[rows], path.columns, moves, base)
@@ -198,29 +200,13 @@ def band_along(
         )
         ends = distribution.quantiles(central(coverage))
         result[rows, :, 1:] = ends.reshape(len(rows), len(moves), 2)
-    mean = prediction.expected_value(posterior, start, codes)
-    result[:, :, 0] = _mean_along(posterior, codes, path.columns, moves, mean)
+        if not straight:
+            mean = prediction.expected_value(posterior, points, at)
+            result[rows, :, 0] = mean.reshape(len(rows), -1)
+    if straight:
+        mean = prediction.linear_predictor(posterior, start, codes)
+        result[:, :, 0] = _mean_along(posterior, codes, path.columns, moves, mean)
     return result
-
-
-def slopes_along(posterior: Posterior, codes: Ints, path: Path, coverage: float) -> Floats:
-    """Mean and interval of dE[y | x]/dg along a path, (n, T, 3), for rows of codes (n, G)."""
-    result = np.empty((len(codes), len(path.slopes), 3))
-    Z = np.zeros((len(path.slopes), len(posterior.draws.kappa)))
-    Z[:, path.columns + posterior.units.fit_intercept] = path.slopes
-    known = without_new(codes)
-    size = BLOCK_BYTES // (8 * posterior.n_draws * len(path.slopes))
-    for rows in blocks(len(codes), size):
-        none = np.zeros((len(codes[rows]), posterior.n_draws))
-        values = _along(posterior, known[rows], path.columns, path.slopes, none)
-        at = np.repeat(codes[rows], len(Z), axis=0)
-        variance = prediction.variance_of_new(posterior, np.tile(Z, (len(values), 1)), at)
-        mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = mixture.quantiles(central(coverage))
-        result[rows, :, 1:] = ends.reshape(*values.shape[:2], 2)
-    mean = np.zeros(len(codes))
-    result[:, :, 0] = _mean_along(posterior, codes, path.columns, path.slopes, mean)
-    return np.broadcast_to(result, (len(codes), len(path.grid), 3))
 
 
 @dataclass(frozen=True)
@@ -231,47 +217,154 @@ class Points:
     codes: Ints
 
     def expected_value(self, coefficients: Coefficients, rows: slice) -> Floats:
-        """z' beta at the points of some rows, (b, T, S)."""
-        Z, codes = self.Z[rows], self.codes[rows]
+        """z' beta at the points of some rows, without new levels: (b, T, S)."""
+        Z, codes = self.Z[rows], without_new(self.codes[rows])
         cell = np.repeat(np.arange(len(Z)), Z.shape[1])
         values = coefficients.expected_value(Z.reshape(len(cell), -1), codes, cell)
         return values.reshape(*Z.shape[:2], -1)
 
+    def variance_of_new(self, posterior: Posterior, rows: slice) -> Floats:
+        """Variance that new levels add to that, (b T, S)."""
+        Z, codes = self.Z[rows], np.repeat(self.codes[rows], self.Z.shape[1], axis=0)
+        return prediction.variance_of_new(posterior, Z.reshape(len(codes), -1), codes)
+
+
+def points_along(units: Units, X: Floats, codes: Ints, path: Path) -> Points:
+    """Centred predictors of each row of X (n, p) at each point of a path."""
+    n, T = len(X), len(path.grid)
+    moved = np.repeat(X[:, None], T, axis=1)
+    moved[:, :, path.columns] = path.values
+    Z = units.centred(moved.reshape(n * T, -1))
+    return Points(Z.reshape(n, T, -1), codes)
+
+
+def slopes_along(
+    posterior: Posterior, X: Floats, codes: Ints, path: Path, coverage: float, kind: Kind = "mean"
+) -> Floats:
+    """Mean and interval of dE[y | x]/dg, or of d eta/dg, along a path: (n, T, 3).
+
+    For rows of predictors X (n, p) and codes (n, G).
+    """
+    rate = np.zeros((len(path.slopes), len(posterior.draws.kappa) + posterior.units.has_offset))
+    rate[:, path.columns + posterior.units.fit_intercept] = path.slopes
+    shape = (len(codes), len(path.grid), 3)
+    if _is_straight(posterior, kind):
+        rates = Points(np.broadcast_to(rate, (len(codes), *rate.shape)), codes)
+        return np.broadcast_to(slopes_at(posterior, rates, rates, coverage, kind), shape)
+    rates = Points(np.broadcast_to(rate, (*shape[:2], rate.shape[1])), codes)
+    points = points_along(posterior.units, X, codes, path)
+    return slopes_at(posterior, points, rates, coverage, kind)
+
+
+def slopes_at(
+    posterior: Posterior, points: Points, rates: Points, coverage: float, kind: Kind = "mean"
+) -> Floats:
+    """Mean and interval of the rate of E[y | x], or of eta, at points whose Z has these rates.
+
+    Behind a link, by the chain rule in each draw, the link's derivative at eta times eta's rate,
+    with the effects of new levels integrated out. Returns (n, T, 3).
+    """
+    n, T, _ = rates.Z.shape
+    result, same = np.empty((n, T, 3)), np.zeros(rates.codes.shape, dtype=np.bool_)
+    for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * T)):
+        if not _is_straight(posterior, kind):
+            both = points, rates, same
+            result[rows] = _behind_link(Slopes, posterior, *both, rows, coverage)
+            continue
+        values, means = (rates.expected_value(of, rows) for of in (posterior.draws, posterior.mean))
+        mixture = _mixture(values, rates.variance_of_new(posterior, rows))
+        result[rows, :, :1] = means
+        result[rows, :, 1:] = mixture.quantiles(central(coverage)).reshape(*values.shape[:2], 2)
+    return result
+
 
 def compare_points(
-    posterior: Posterior, points: Points, reference: Points, apart: Bools, coverage: float
+    posterior: Posterior,
+    points: Points,
+    reference: Points,
+    apart: Bools,
+    coverage: float,
+    kind: Kind = "mean",
 ) -> Floats:
-    """Differences of expected values, draw by draw.
+    """Differences of expected values, or of eta, draw by draw.
 
     Parameters
     ----------
     posterior : Posterior
     points, reference : Points
-        Their differences are taken point by point, the first less the second.
+        Their differences are taken point by point, the first less the second; the reference may
+        have a single point a row.
     apart : ndarray of shape (n, G)
         Where both have a new level, whether it is another one: its effects are independent.
     coverage : float
+    kind : {"mean", "link"}, default "mean"
 
     Returns
     -------
     ndarray of shape (n, T, 4)
-        Mean, lower, upper and the probability that the difference is above zero.
+        Mean, lower, upper and the probability that the difference is above zero, which is that of
+        the difference of eta, as links increase.
     """
     n, T, _ = points.Z.shape
+    reference = replace(reference, Z=np.broadcast_to(reference.Z, points.Z.shape))
     result = np.empty((n, T, 4))
-    known = [replace(p, codes=without_new(p.codes)) for p in (points, reference)]
     for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * T)):
         values, means = (
-            known[0].expected_value(of, rows) - known[1].expected_value(of, rows)
+            points.expected_value(of, rows) - reference.expected_value(of, rows)
             for of in (posterior.draws, posterior.mean)
         )
         variance = _variance_of_difference(posterior, points, reference, apart, rows)
-        mixture = Mixture(values.reshape(variance.shape), variance, None)
-        ends = mixture.quantiles(central(coverage))
-        result[rows, :, :1] = means
-        result[rows, :, 1:3] = ends.reshape(*values.shape[:2], 2)
+        mixture = _mixture(values, variance)
         result[rows, :, 3] = mixture.above_zero().reshape(values.shape[:2])
+        if not _is_straight(posterior, kind):
+            both = points, reference, apart
+            result[rows, :, :3] = _behind_link(Differences, posterior, *both, rows, coverage)
+            continue
+        result[rows, :, :1] = means
+        result[rows, :, 1:3] = mixture.quantiles(central(coverage)).reshape(*values.shape[:2], 2)
     return result
+
+
+def _is_straight(posterior: Posterior, kind: Kind) -> bool:
+    """Whether what is asked for is linear in the coefficients."""
+    return kind == "link" or posterior.family.link.linear
+
+
+def _mixture(values: Floats, variance: Floats) -> Mixture:
+    """Distributions of eta at points, from draws (b, T, S) and what new levels add (b T, S)."""
+    return Mixture(values.reshape(variance.shape), variance, None)
+
+
+def _behind_link(
+    of: type[Pairs],
+    posterior: Posterior,
+    points: Points,
+    others: Points,
+    apart: Bools,
+    rows: slice,
+    coverage: float,
+) -> Floats:
+    """Mean and interval of a function of eta at points and of eta at others, (b, T, 3)."""
+    draws, averaged = (
+        _pairs(of, some, points, others, apart, rows) for some in (posterior, posterior.averaged)
+    )
+    found = np.column_stack([averaged.mean(), draws.quantiles(central(coverage))])
+    return found.reshape(-1, points.Z.shape[1], 3)
+
+
+def _pairs(
+    of: type[Pairs], posterior: Posterior, points: Points, others: Points, apart: Bools, rows: slice
+) -> Pairs:
+    """Eta at points and at others, which share the new levels of a row that are not apart."""
+    both, T = (points, others), points.Z.shape[1]
+    shared = (points.codes == NEW) & (others.codes == NEW) & ~apart
+    Z, Z_others = (p.Z[rows].reshape(-1, p.Z.shape[2]) for p in both)
+    first, second = (
+        p.expected_value(posterior.draws, rows).reshape(-1, posterior.n_draws) for p in both
+    )
+    first_var, second_var = (p.variance_of_new(posterior, rows) for p in both)
+    covariance = covariance_of_new(posterior, Z, Z_others, np.repeat(shared[rows], T, axis=0))
+    return of(posterior.family.link, first, second, first_var, second_var, covariance)
 
 
 def _variance_of_difference(
@@ -283,15 +376,10 @@ def _variance_of_difference(
     parts = [
         (points.Z - reference.Z, shared),
         (points.Z, new & ~shared),
-        (np.broadcast_to(reference.Z, points.Z.shape), of_reference & ~shared),
+        (reference.Z, of_reference & ~shared),
     ]
-    T, K = points.Z.shape[1:]
     variances = [
-        prediction.variance_of_new(
-            posterior,
-            Z[rows].reshape(-1, K),
-            np.repeat(np.where(is_new[rows], NEW, NO_EFFECT), T, axis=0),
-        )
+        Points(Z, np.where(is_new, NEW, NO_EFFECT)).variance_of_new(posterior, rows)
         for Z, is_new in parts
     ]
     total: Floats = np.sum(variances, axis=0)

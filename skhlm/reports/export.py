@@ -45,15 +45,34 @@ class Contents:
         if dims:
             self.dims[name] = list(dims)
 
+    def add_beside(self, name: str, values: _Array, *dims: str) -> None:
+        """What is known of rows or outcomes, under a name that no axis or variable has."""
+        self.add("constant_data", self.free(name), values, *dims)
+
+    def free(self, name: str) -> str:
+        """The name, with underscores until nothing else is called so."""
+        while name in self.coords or name in self.dims:
+            name = f"{name}_"
+        return name
+
 
 @dataclass(frozen=True)
 class Observed:
-    """Rows to export: predictors (n, p), levels and new levels (n, G), outcomes (n,)."""
+    """Rows to export, one by one.
+
+    Predictors (n, p), with an offset (n, p + 1); levels (n, G); outcomes (n,), and of how many
+    trials each is: 1, but of shares, which are given as successes.
+    """
 
     X: Floats
     codes: Ints
-    new_levels: Ints
     y: Floats
+    trials: Floats
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether outcomes are successes."""
+        return bool((self.trials != 1).any())
 
 
 def add_parameters(contents: Contents, posterior: Posterior, labels: Labels) -> None:
@@ -96,18 +115,30 @@ def add_observed(
     contents.coords[_ROW] = range(len(observed.y))
     contents.coords["predictor"] = list(predictors)
     contents.add("observed_data", "y", observed.y, _ROW)
-    contents.add("constant_data", "X", observed.X, _ROW, "predictor")
+    contents.add("constant_data", "X", observed.X[:, : len(predictors)], _ROW, "predictor")
+    if observed.X.shape[1] > len(predictors):
+        contents.add_beside("exposure", np.exp(observed.X[:, -1]), _ROW)
+    if observed.has_trials:
+        contents.add_beside("trials", observed.trials, _ROW)
     for g, factor in enumerate(_free_names(labels.factors)):
         names = np.array([*_coordinate(labels.levels[g]).astype(str), _NOT_SEEN])
         level = names[np.where(observed.codes[:, g] < 0, -1, observed.codes[:, g])]
         contents.add("constant_data", f"level_{factor}", level, _ROW)
 
 
+def add_classes(contents: Contents, labels: _Array) -> None:
+    """What 0 and 1 stand for, as text."""
+    contents.coords[axis := contents.free("outcome")] = [0, 1]
+    contents.add_beside("classes", labels.astype(str), axis)
+
+
 def add_log_likelihood(contents: Contents, posterior: Posterior, observed: Observed) -> None:
     """The group "log_likelihood": log p(y_i | draw)."""
-    values = np.empty((len(observed.y), posterior.n_draws))
-    for rows, log_p in log_likelihood(posterior, observed.X, observed.codes, observed.y):
-        values[rows] = log_p
+    y, trials = observed.y / observed.trials, observed.trials
+    constant = posterior.outcome.log_constant(y, trials)
+    values = np.empty((len(y), posterior.n_draws))
+    for rows, log_p in log_likelihood(posterior, observed.X, observed.codes, y):
+        values[rows] = trials[rows, None] * log_p + constant[rows, None]
     contents.add("log_likelihood", "y", _by_chain(values, posterior), _ROW)
 
 
@@ -117,8 +148,16 @@ def add_predictive(
     """The group "posterior_predictive": an outcome of each row for each draw of the parameters."""
     values = np.empty((len(observed.y), posterior.n_draws))
     for rows, eta in prediction.draws_of_eta(posterior, observed.X, observed.codes):
-        values[rows] = posterior.family.draw(eta, posterior.auxiliary, rng)
+        values[rows] = _drawn(posterior, eta, observed.trials[rows, None], rng)
     contents.add("posterior_predictive", "y", _by_chain(values, posterior), _ROW)
+
+
+def _drawn(posterior: Posterior, eta: Floats, trials: Floats, rng: np.random.Generator) -> Floats:
+    """An outcome for each eta (b, S), successes of so many trials (b, 1)."""
+    family, aux = posterior.family, posterior.auxiliary
+    if (trials == 1).all():
+        return family.draw(eta, aux, rng)
+    return rng.binomial(trials.astype(np.int64), family.mean(eta, aux)).astype(np.float64)
 
 
 def to_arviz(contents: Contents) -> Any:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
+from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
 from skhlm.numerics.convergence import convergence
@@ -44,7 +45,7 @@ def group_effects(
     -------
     pandas.DataFrame
         Columns factor, level, coefficient, mean, sd, lower, upper, n, in the user's units; an
-        "Intercept" is the effect at x = 0.
+        "Intercept" is the effect at x = 0. Behind a link also those of `_with_ratios`.
 
     Notes
     -----
@@ -53,6 +54,7 @@ def group_effects(
     """
     chosen = range(len(labels.factors)) if factor is None else [find_factor(factor, labels)]
     columns = ["factor", "level", "coefficient", *_DESCRIPTION, "n"]
+    columns += ratio_columns(posterior)
     frames = [_effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
@@ -86,7 +88,8 @@ def coefficients(
     -------
     pandas.DataFrame
         One row for each combination and coefficient: the group columns, then coefficient, mean,
-        sd, lower, upper, in the user's units; "Intercept" is at x = 0. With ``parts`` a column part
+        sd, lower, upper, in the user's units; "Intercept" is at x = 0. Behind a link also those of
+        `_with_ratios`. With ``parts`` a column part
         before coefficient: "kappa", "delta[region]", "delta[region/country]",
         "gamma[region/country]", ..., "beta". A group column that is called as one of these stands
         with an underscore: "mean" as "mean_".
@@ -94,15 +97,16 @@ def coefficients(
     values = labels.values(codes) if values is None else values
     wanted = _parts(labels) if parts else [_Part("beta", range(len(labels.factors)), True)]
     found = np.stack([_describe_part(posterior, codes, part, coverage) for part in wanted], axis=1)
-    n, n_parts, n_coefficients, _ = found.shape
+    n, n_parts, n_coefficients = found.shape[:3]
     times = n_parts * n_coefficients
-    names = free_names(values, ("coefficient", *_DESCRIPTION, *["part"] * parts))
+    taken = ("coefficient", *_DESCRIPTION, *ratio_columns(posterior), *["part"] * parts)
+    names = free_names(values, taken)
     columns = [pd.Series(list(value)).repeat(times) for value in values.values()]
     frame = pd.DataFrame(dict(zip(names, columns, strict=True))).reset_index(drop=True)
     if parts:
         frame["part"] = np.repeat([part.name for part in wanted] * n, n_coefficients)
     frame["coefficient"] = list(labels.coefficients) * (n * n_parts)
-    return _with_description(frame, found)
+    return _with_ratios(_with_description(frame, found), posterior, found)
 
 
 def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
@@ -120,28 +124,42 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         them for a correlation), mean, sd, q05, q50, q95, ess_bulk, ess_tail, rhat. "Intercept" is
         at x = 0: its kappa, and its tau and correlations, those of the effects that `group_effects`
         reports; ESS and R-hat are of the same numbers. Those of draws that are independent, as of
-        an approximation, are NaN. Correlations come with ``covariance="full"`` only.
+        an approximation, are NaN. Correlations come with ``covariance="full"`` only. Behind a link
+        also exp of q50, q05 and q95 of kappa, in the columns of `ratio_columns`. Beside
+        "overdispersion" there is "phi" = 1 / overdispersion², by its quantiles: where counts may be
+        Poisson its mean and sd are infinite, and NaN here.
     """
-    blocks = list_population(posterior)
-    rows = [
-        (name.kind, name.factor or "", name.coefficient or "")
-        for block in blocks
-        for name in block.names(labels)
-    ]
-    names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
-    draws = np.vstack([block.reported(posterior) for block in blocks])
+    names, draws, has_mean = _population(posterior, labels)
     numbers = describe(draws, TAILS)
+    numbers[~has_mean, :2] = np.nan
     frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
     if not posterior.n_chains:
-        return frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
-    chains = draws.reshape(len(rows), posterior.n_chains, -1)
-    rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
-    return frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
+        frame = frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
+    else:
+        chains = draws.reshape(len(names), posterior.n_chains, -1)
+        rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
+        frame = frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
+    logs = numbers[:, [3, 2, 4]].T  # of kappa alone, the others are no logarithms
+    is_kappa = frame["parameter"] == "kappa"
+    for name, values in zip(ratio_columns(posterior), logs, strict=False):
+        frame[name] = _exp(np.where(is_kappa, values, np.nan))
+    return frame
 
 
-def where_in_words(labels: Labels) -> str:
-    """What the numbers of all these frames refer to, for who reads them."""
+def ratio_columns(posterior: Posterior) -> list[str]:
+    """Names of the columns for exp of medians and of intervals' ends; none where it is nothing."""
+    ratio = posterior.family.link.ratio
+    return [] if ratio is None else [ratio, f"{ratio}_lower", f"{ratio}_upper"]
+
+
+def where_in_words(labels: Labels, family: Family | None = None) -> str:
+    """What the numbers of all these frames refer to, for who reads them.
+
+    With the family, the scale on which they are where that is not the outcome's.
+    """
     said = "Numbers are in the units of the data."
+    if family is not None and family.scale:
+        said = f"Coefficients, effects and tau are on the scale of the {family.scale}."
     if not labels.centred:
         return said
     return (
@@ -150,6 +168,26 @@ def where_in_words(labels: Labels) -> str:
     )
 
 
+def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Floats, Bools]:
+    """Names, draws (P, S) and which have a mean, (P,), of the rows of `summary`."""
+    blocks = list_population(posterior)
+    rows = [
+        (name.kind, name.factor or "", name.coefficient or "")
+        for block in blocks
+        for name in block.names(labels)
+    ]
+    draws = [block.reported(posterior) for block in blocks]
+    has_mean = [True] * len(rows)
+    for parameter in posterior.family.auxiliary:
+        if parameter.inverse_square is not None:
+            rows.append((parameter.inverse_square, "", ""))
+            draws.append(1 / np.square(np.maximum(posterior.auxiliary[parameter.name], _LEAST)))
+            has_mean.append(False)
+    names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
+    return names, np.vstack(draws), np.array(has_mean)
+
+
+_LEAST = 1e-50  # whose inverse square can be squared
 _DESCRIPTION = ("mean", "sd", "lower", "upper")
 
 
@@ -197,7 +235,7 @@ def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: flo
         of = (posterior.draws, posterior.mean)
         draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
         posterior = replace(posterior, draws=draws, mean=mean)
-    return at_zero.describe_coefficients(posterior, masked, central(coverage))
+    return at_zero.describe_coefficients(posterior, masked, _probabilities(posterior, coverage))
 
 
 def _effects_of(
@@ -212,10 +250,33 @@ def _effects_of(
             "coefficient": names * len(levels),
         }
     )
-    frame = _with_description(frame, at_zero.describe_effects(posterior, g, central(coverage)))
-    return frame.assign(n=np.repeat(n, len(names)))
+    found = at_zero.describe_effects(posterior, g, _probabilities(posterior, coverage))
+    frame = _with_description(frame, found).assign(n=np.repeat(n, len(names)))
+    return _with_ratios(frame, posterior, found)
+
+
+def _probabilities(posterior: Posterior, coverage: float) -> tuple[float, ...]:
+    """Below the ends of the interval, and the median where there are ratios."""
+    return (*central(coverage), *[0.5] * (posterior.family.link.ratio is not None))
 
 
 def _with_description(frame: pd.DataFrame, found: Floats) -> pd.DataFrame:
-    """Add columns mean, sd, lower, upper from (..., 4)."""
-    return frame.assign(**dict(zip(_DESCRIPTION, found.reshape(-1, 4).T, strict=True)))
+    """Add columns mean, sd, lower, upper, the first of (..., q)."""
+    numbers = found.reshape(-1, found.shape[-1]).T
+    return frame.assign(**dict(zip(_DESCRIPTION, numbers[: len(_DESCRIPTION)], strict=True)))
+
+
+def _with_ratios(frame: pd.DataFrame, posterior: Posterior, found: Floats) -> pd.DataFrame:
+    """Add exp of the median and of the ends of the interval, where that is a ratio."""
+    if posterior.family.link.ratio is None:
+        return frame
+    _, _, *quantiles = found.reshape(-1, found.shape[-1]).T
+    lower, upper, median = map(_exp, quantiles)
+    columns = zip(ratio_columns(posterior), (median, lower, upper), strict=True)
+    return frame.assign(**dict(columns))
+
+
+def _exp(values: Floats) -> Floats:
+    """exp, infinite without a word."""
+    with np.errstate(over="ignore"):
+        return np.exp(values)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
-from skhlm._typing import Bools, Floats, Ints
+from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Rows
 from skhlm.inputs.hierarchy import Groups
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.cell_sums import sum_by_cell, sum_products
+from skhlm.numerics.pseudo_inverse import pseudo_inverse
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
+from skhlm.posterior import prediction
 from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
+from skhlm.reports.own_estimates import OwnRows, own_estimates
 
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
 _NORMAL_DRAWS = 4000
-_RANK_TOLERANCE = 1e-12  # of a level's information, scaled to unit diagonal
+_INFORMED = 2e7  # rows times draws over which their information is averaged
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ class LevelData:
 
     ===============  =====================  =====================================================
     ``information``  G x (J_g, K_g, K_g)    sum of w z z' over the level's rows, z the centred
-                                            predictors whose coefficients vary
+                                            predictors whose coefficients vary; behind a link of
+                                            w W z z', W the posterior mean of a row's information
     ``estimate``     G x (J_g, K_g)         their least squares given the rest of the model, the
-                                            posterior mean
+                                            posterior mean; behind a link maximum likelihood given
+                                            the posterior mean of the rest, NaN where there is none
     ``spread``       G x (J_g, K_g)         its posterior standard deviation, which comes from
                                             the rest of the model
     ===============  =====================  =====================================================
@@ -72,12 +77,19 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
         theta + I^-1 sum_{i in l} w z (y - x' beta),    I = sum_{i in l} w z z',
 
     which is linear: its mean is that at the posterior means. Its standard deviation is taken over a
-    few draws. Behind a link, rows count by their information at the posterior mean, and what they
-    leave over is linear in eta there: a step of Newton's method from it.
+    few draws. Behind a link the estimate is the maximum of the likelihood of the level's rows,
+    given the posterior mean of the rest, and its standard deviation over draws of the rest is that
+    to first order: the same formula with the rows' information, of which eta is the outcome.
     """
-    cells = _sum_cells(rows, posterior)
-    levels = [_sum_levels(cells, groups, g, posterior.varying[g]) for g in range(len(groups.names))]
-    mean = [own[..., 0] for own in _least_squares(posterior.mean, cells, levels)]
+    straight = posterior.family.scales_outcome
+    Z = posterior.units.centred(rows.X)
+    cells = _sum_cells(rows, Z) if straight else _sum_informed(rows, Z, posterior)
+    factors = range(len(groups.names))
+    levels = [_sum_levels(cells, groups, g, posterior.varying[g]) for g in factors]
+    if straight:
+        mean = [own[..., 0] for own in _least_squares(posterior.mean, cells, levels)]
+    else:
+        mean = [_most_likely(rows, Z, posterior, level, g) for g, level in enumerate(levels)]
     picks = np.unique(np.linspace(0, posterior.n_draws - 1, _SPREAD_DRAWS).astype(np.int64))
     draws = [
         _least_squares(posterior.draws.some(picks[block]), cells, levels)
@@ -117,11 +129,12 @@ def shrinkage_factors(
         B_k = [(I + Sigma_g^-1)^-1]_kk / tau_gk^2,    I = c / sigma^2 sum_{i in level} w_i z_i z_i',
 
     c = 1 for normal residuals and (nu + 1) / (nu + 3), their expected information, for Student-t
-    ones; behind a link c / sigma^2 is the information about eta of each row, at the posterior mean;
-    the mean over draws is returned. Complete pooling is theta without the level's own effect:
+    ones; behind a link c / sigma^2 is the posterior mean of each row's information about eta; the
+    mean over draws is returned. Complete pooling is theta without the level's own effect:
     kappa and the coarser effects of its path. Partial pooling adds the effect. No pooling is least
     squares of the level's own rows given the rest; its interval is that of the same noise as a new
-    observation's, scaled to the level's information, about the estimate in each draw.
+    observation's, scaled to the level's information, about the estimate in each draw. Behind a link
+    it is maximum likelihood, the noise normal.
     """
     codes = level_codes(groups, g)
     without = codes.copy()
@@ -171,24 +184,45 @@ class _LevelSums(NamedTuple):
     inverse: Floats
 
 
-def _sum_cells(rows: Rows, posterior: Posterior) -> _CellSums:
-    """Sums over the rows of each cell, z centred."""
-    K, n_cells = len(posterior.draws.kappa), len(rows.codes)
-    Z = posterior.units.centred(rows.X)
-    weight, y = rows.weight, rows.y
-    if not posterior.family.scales_outcome:
-        eta = posterior.mean.expected_value(Z, rows.codes, rows.cell)[:, 0]
-        aux = {name: values.mean(keepdims=True) for name, values in posterior.auxiliary.items()}
-        information = posterior.family.information(eta, aux)
-        weight = rows.weight * information
-        own = eta - Z[:, K:].sum(axis=1)  # without the offset
-        y = information * own + posterior.family.score(rows.y, eta, aux)
-    Z = Z[:, :K]
-    wzz = sum_products(Z.T, weight, rows.cell, n_cells)
-    wzy = [sum_by_cell(rows.weight * z * y, rows.cell, n_cells) for z in Z.T]
+def _sum_cells(rows: Rows, Z: Floats) -> _CellSums:
+    """Sums over the rows of each cell, Z (N, K) centred."""
+    n_cells = len(rows.codes)
+    wzz = sum_products(Z.T, rows.weight, rows.cell, n_cells)
+    wzy = [sum_by_cell(rows.weight * z * rows.y, rows.cell, n_cells) for z in Z.T]
     return _CellSums(
         rows.codes, np.ascontiguousarray(np.moveaxis(wzz, -1, 0)), np.column_stack(wzy)
     )
+
+
+def _sum_informed(rows: Rows, Z: Floats, posterior: Posterior) -> _CellSums:
+    """The same behind a link: weights times information, and eta at the mean for the outcome."""
+    K = len(posterior.draws.kappa)
+    eta = posterior.mean.expected_value(Z[:, :K], rows.codes, rows.cell)[:, 0]
+    weight = rows.weight * _mean_information(rows, posterior)
+    return _sum_cells(replace(rows, y=eta, weight=weight), Z[:, :K])
+
+
+def _mean_information(rows: Rows, posterior: Posterior) -> Floats:
+    """Posterior mean of the information of each row about eta, (N,); of some draws if many."""
+    n_draws = int(np.clip(_INFORMED / len(rows.y), _SPREAD_DRAWS, posterior.n_draws))
+    picks = np.unique(np.linspace(0, posterior.n_draws - 1, n_draws).astype(np.int64))
+    auxiliary = {name: values[picks] for name, values in posterior.auxiliary.items()}
+    some = replace(posterior, draws=posterior.draws.some(picks), auxiliary=auxiliary)
+    mean = np.empty(len(rows.y))
+    for block, eta in prediction.draws_of_eta(some, rows.X, rows.codes[rows.cell]):
+        information = posterior.family.information(eta, auxiliary)
+        mean[block] = np.broadcast_to(information, eta.shape).mean(axis=1)
+    return mean
+
+
+def _most_likely(rows: Rows, Z: Floats, posterior: Posterior, level: _LevelSums, g: int) -> Floats:
+    """`own_estimates` of factor g given the posterior mean of the rest, (J, K_g)."""
+    start = _coefficients_at(posterior.mean, level.codes, level.varying)[..., 0]
+    own = OwnRows(Z[:, level.varying], rows.y, rows.weight, rows.codes[rows.cell, g], np.empty(0))
+    eta = posterior.mean.expected_value(Z, rows.codes, rows.cell)[:, 0]
+    auxiliary = {name: values.mean(keepdims=True) for name, values in posterior.auxiliary.items()}
+    own = replace(own, rest=eta - own.part(start))
+    return own_estimates(posterior.family, auxiliary, own, start)
 
 
 def _sum_levels(cells: _CellSums, groups: Groups, g: int, varying: Ints) -> _LevelSums:
@@ -196,7 +230,7 @@ def _sum_levels(cells: _CellSums, groups: Groups, g: int, varying: Ints) -> _Lev
     J, C = groups.n_levels[g], len(cells.codes)
     members = csr_array((np.ones(C), (cells.codes[:, g], np.arange(C))), shape=(J, C))
     information = _over_members(members, cells.wzz[:, varying[:, None], varying])
-    inverse, _ = invert_information(information)
+    inverse, _ = pseudo_inverse(information)
     return _LevelSums(varying, level_codes(groups, g), members, information, inverse)
 
 
@@ -204,22 +238,6 @@ def _over_members(members: csr_array, of_cells: Floats) -> Floats:
     """Sums over the cells of each level: (C, ...) -> (J, ...)."""
     sums = members @ of_cells.reshape(len(of_cells), -1)
     return np.asarray(sums).reshape(members.shape[0], *of_cells.shape[1:])
-
-
-def invert_information(information: Floats) -> tuple[Floats, Bools]:
-    """Pseudo-inverse (J, K, K) of each level's information, and which coefficients it identifies.
-
-    A coefficient is identified if it has no part in any direction without information.
-    """
-    scale = np.sqrt(np.einsum("jkk->jk", information))
-    scale[scale == 0] = 1.0
-    outer = scale[:, :, None] * scale[:, None, :]
-    values, vectors = np.linalg.eigh(information / outer)
-    known = values > _RANK_TOLERANCE
-    reciprocal = known / np.where(known, values, 1.0)
-    inverse = np.einsum("jik,jk,jlk->jil", vectors, reciprocal, vectors) / outer
-    unknown = np.einsum("jik,jk->ji", vectors**2, ~known)
-    return inverse, unknown < _RANK_TOLERANCE**0.5
 
 
 def _least_squares(
@@ -279,7 +297,7 @@ def _level_estimates(posterior: Posterior, codes: Ints, g: int, coverage: float)
 
 def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) -> Estimates:
     """The levels' own estimates; draws are estimate + spread u + sqrt([I^-1]_kk) noise."""
-    inverse, identified = invert_information(data.information[g])
+    inverse, identified = pseudo_inverse(data.information[g])
     mean, spread = np.where(identified, data.estimate[g], np.nan), data.spread[g]
     scale = np.sqrt(np.einsum("jkk->jk", inverse))
     noise = _noise(posterior)

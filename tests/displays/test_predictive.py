@@ -70,7 +70,7 @@ def test_errors_say_what_is_wrong(fitted, campaigns):
     linear = LinearRegression().fit(X[["spend_1"]], y)
     with pytest.raises(TypeError, match="LinearRegression has no method sample_y"):
         PosteriorPredictiveDisplay.from_estimator(linear, X[["spend_1"]], y)
-    with pytest.raises(ValueError, match="kind must be 'density' or 'ecdf'"):
+    with pytest.raises(ValueError, match="kind must be one of 'density', 'ecdf'"):
         PosteriorPredictiveDisplay(observed=y, replicated=[y]).plot(kind="histogram")
 
 

@@ -275,6 +275,9 @@ def test_a_classifier_comes_back(labels, tmp_path):
         {"classes": {"tuple": ["os.system", {"tuple": ["a", "b"]}]}},
         {"classes": {"tuple": ["str"]}},
         {"estimator": "HLMRegressor"},
+        {"family": "normal"},
+        {"family": "poisson"},
+        {"units": {"tuple": [True, 0.0, 2.0]}},
     ],
 )
 def test_classes_that_are_none_are_refused(change):
@@ -902,6 +905,28 @@ def test_random_bytes(tiny):
             del data[start : start + rng.randrange(1, 100)]
         refused += refused_or_finite(bytes(data), X)
     assert refused > 600  # dates and the like of zip members mean nothing
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson", "negative_binomial", "gamma"])
+def test_random_numbers_in_arrays_behind_a_link(family):
+    X, y = simulated({"g": "abc"}, n=24)
+    model = small_fit(X, OUTCOMES[family](y), "g", family=family, algorithm="map", iter_sampling=10)
+    members = unpacked(saved(model))
+    rng = random.Random(0)
+    arrays = {
+        name: np.lib.format.read_array(io.BytesIO(data))
+        for name, data in members.items()
+        if name.endswith(".npy")
+    }
+    names = sorted(name for name, array in arrays.items() if array.size)
+    refused = 0
+    for _ in range(60):
+        name = rng.choice(names)
+        array = arrays[name].copy()
+        wrong = rng.choice([0, -1, 2, 1e6, np.nan, np.inf] if array.dtype.kind == "f" else [-1])
+        array.flat[rng.randrange(array.size)] = wrong
+        refused += refused_or_finite(with_array(members, name.removesuffix(".npy"), array), X)
+    assert 10 < refused < 60
 
 
 def test_random_numbers_in_arrays(tiny):

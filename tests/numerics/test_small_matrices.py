@@ -31,6 +31,15 @@ def test_what_rounding_leaves_of_a_singular_matrix_does_not_grow(K, rank):
     assert np.abs(Q).max() < 1e8 / np.sqrt(1e13)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-300])
+def test_where_nothing_is_known_there_are_numbers_still(size):
+    A = np.diag([size, 1.0, 2.0])[:, :, None]
+    R = cholesky(A)
+    V = gram(inverse_lower(R))
+    assert np.isfinite(V).all() and np.isfinite(np.square(V[0, 0])).all()
+    np.testing.assert_allclose(np.diag(R[..., 0])[1:], np.sqrt([1.0, 2.0]))
+
+
 def test_a_diagonal_that_rounding_made_negative_counts_by_its_size():
     A = stacks(np.array([[-1e-3, 0.0], [0.0, 2.0]]), np.array([[2.0, 1.0], [1.0, -1e-3]]))
     pivots = np.einsum("iil->li", cholesky(A)) ** 2

@@ -76,6 +76,28 @@ def test_shares_are_left_out_whole():
     assert difference.elpd_diff == 0
 
 
+@pytest.mark.filterwarnings("ignore:Pareto k")
+def test_families_of_counts_are_compared_but_no_densities_with_probabilities():
+    """A count has a probability by the one, a density by the other."""
+    X, codes = make_rows(20, new=False)
+    y, weight = some_outcomes(independent("poisson"), 20) + 1, np.ones(20)
+    found = {
+        name: loo_of(independent(name), X, codes, y, weight)
+        for name in ("poisson", "negative_binomial", "gamma")
+    }
+    assert {name for name, result in found.items() if result.is_discrete} == {
+        "poisson",
+        "negative_binomial",
+    }
+    ours, theirs = found["poisson"], found["negative_binomial"]
+    difference = compare_loo(ours, theirs)
+    assert difference.elpd_diff == pytest.approx(ours.elpd - theirs.elpd)
+    with pytest.warns(UserWarning, match="first result has probabilities of whole numbers"):
+        compare_loo(ours, found["gamma"])
+    with pytest.warns(UserWarning, match="second result has probabilities of whole numbers"):
+        compare_loo(found["gamma"], theirs)
+
+
 @pytest.mark.parametrize("name", CURVED)
 def test_r2_takes_the_model_variance_for_what_is_left(name):
     posterior = make_posterior(name)

@@ -73,8 +73,8 @@ def test_a_curve_over_an_input_that_predictors_are_derived_from() -> None:
 
 def test_the_slope_of_a_predictor_is_its_coefficient() -> None:
     posterior = make_posterior()
-    _, codes = make_rows(12, new=False)
-    found = slopes_along(posterior, codes, straight_path(GRID, 1), 0.9)
+    X, codes = make_rows(12, new=False)
+    found = slopes_along(posterior, X, codes, straight_path(GRID, 1), 0.9)
     assert found.shape == (12, 7, 3)
     draws = posterior.draws.at(codes, 2)
     np.testing.assert_allclose(found[:, 3, 0], posterior.mean.at(codes, 2)[:, 0])
@@ -83,9 +83,10 @@ def test_the_slope_of_a_predictor_is_its_coefficient() -> None:
 
 def test_the_slope_of_an_input_is_by_the_chain_rule() -> None:
     posterior = make_posterior()
-    _, codes = make_rows(3, new=False)
+    X, codes = make_rows(3, new=False)
     grid = np.array([0.0, 1.0, 4.0, 9.0])
-    found = slopes_along(posterior, codes, derived_path(grid, powers, ["log", "log2"], RANGES), 0.9)
+    path = derived_path(grid, powers, ["log", "log2"], RANGES)
+    found = slopes_along(posterior, X, codes, path, 0.9)
     log, log2 = (posterior.draws.at(codes, k)[:, None] for k in (1, 2))
     draws = (log + 2 * np.log1p(grid)[:, None] * log2) / (1 + grid[:, None])
     expected = np.quantile(draws, [0.05, 0.95], axis=-1)

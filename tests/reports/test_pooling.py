@@ -17,7 +17,6 @@ from skhlm.inputs.design import Rows, Units, canonical_rows, learn_units
 from skhlm.inputs.hierarchy import Groups, learn_groups, parse_groups
 from skhlm.posterior import NO_EFFECT, Posterior
 from skhlm.reports.pooling import (
-    invert_information,
     learn_level_data,
     level_codes,
     shrinkage_factors,
@@ -193,16 +192,6 @@ def test_codes_of_levels_hold_their_path() -> None:
     assert (codes[:, 1] == np.arange(8)).all()
     assert (codes[:, 2] == NO_EFFECT).all()
     assert (level_codes(groups, 0)[:, 1:] == NO_EFFECT).all()
-
-
-def test_what_the_rows_of_a_level_do_not_identify() -> None:
-    one_row = np.outer([1.0, 0.3], [1.0, 0.3])
-    two_rows = one_row + np.outer([1.0, 0.4], [1.0, 0.4])
-    no_slope = np.diag([5.0, 0.0])
-    inverse, identified = invert_information(np.stack([one_row, two_rows, no_slope]))
-    assert identified.tolist() == [[False, False], [True, True], [True, False]]
-    np.testing.assert_allclose(inverse[1], np.linalg.inv(two_rows), rtol=1e-9)
-    np.testing.assert_allclose(inverse[2], np.diag([0.2, 0.0]), atol=1e-15)
 
 
 def test_levels_that_say_nothing_alone_have_no_estimate() -> None:

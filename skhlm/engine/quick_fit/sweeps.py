@@ -17,8 +17,7 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.damping import damped
-from skhlm.engine.quick_fit.estimate import Estimate, find_eta, log_posterior
+from skhlm.engine.quick_fit.estimate import Estimate, damped, find_eta, log_posterior
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.families import Evidence
 from skhlm.families.family import AuxiliaryFit, Swept

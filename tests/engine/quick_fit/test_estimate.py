@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skhlm.engine.quick_fit.damping import damped
-from skhlm.engine.quick_fit.estimate import find_eta, log_posterior
+from skhlm.engine.quick_fit.estimate import damped, find_eta, log_posterior
 from skhlm.engine.quick_fit.sweeps import first_estimate
 from tests.engine.problems import make_problem, trees_of
 

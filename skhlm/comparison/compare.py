@@ -9,22 +9,35 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
-from sklearn.metrics import r2_score, root_mean_squared_error
-from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skhlm._typing import Bools, Floats, Ints
-from skhlm.baselines import PooledRegressor, UnpooledRegressor, knows_levels, share_fallen_back
-from skhlm.inputs.frames import check_observed, columns_of
-from skhlm.posterior.scoring import inside
+from skhlm._typing import Bools, Ints
+from skhlm.baselines import (
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+    knows_levels,
+    share_fallen_back,
+)
+from skhlm.baselines.regressors import HAVE_YARDSTICKS
+from skhlm.comparison.metrics import Metrics, Predicted, metrics_of
+from skhlm.families import find_family
+from skhlm.inputs.columns import listed
+from skhlm.inputs.frames import columns_of
 from skhlm.regressor import HLMRegressor
-from skhlm.scorers import crps, predict_interval
 from skhlm.wrappers import find_model, model_to_fit, wrapped_as
 
 _MOST = 0.5  # share of rows
-_SCORES = ("r2", "rmse", "coverage", "width", "crps")
 
 
 @overload
@@ -76,17 +89,19 @@ def compare(
     X : frame or array-like of shape (n_samples, n_features)
         Predictors and group columns.
     y : array-like of shape (n_samples,)
-        Outcome.
+        Outcome, labels if ``model`` is a classifier.
     groups : None, str, int, tuple or list, default=None
         Hierarchies of grouping factors, as `HLMRegressor` takes them; None is those of ``model``.
     cv : int, splitter or iterable of (train, test), default=5
-        An int shuffles rows into as many folds, or groups if ``split_by`` is given.
+        An int shuffles rows into as many folds, or groups if ``split_by`` is given; those of a
+        classifier have all classes in like shares.
     model : estimator or dict of str to estimator, default=None
         The hierarchical model; None is ``HLMRegressor(groups, random_state=random_state)``. A
-        mapping gives several, by name. Pipelines, searches and transformed targets around one are
-        welcome: where the model, the first of several, is one, the baselines stand behind the same
-        steps, their y transformed alike, and take the groups of the model inside, as they see what
-        it sees.
+        mapping gives several, by name. The first of them says which baselines there are:
+        classifiers for a classifier, else regressors of its family ("normal" for "student_t") with
+        its exposure. Pipelines, searches and transformed targets around one are welcome: where the
+        model, the first of several, is one, the baselines stand behind the same steps, their y
+        transformed alike, and take the groups of the model inside, as they see what it sees.
     split_by : str or int, default=None
         Column of X, by name or position, whose values the splitter keeps together: it is what
         scikit-learn's `GroupKFold` and the like take as ``groups``.
@@ -102,10 +117,16 @@ def compare(
     scores : DataFrame
         Three rows for each fold and model, with columns ``model`` ("pooled", "unpooled",
         "hierarchical" or the names of ``model``), ``fold``, ``rows`` ("all"; "known": all levels
-        of the row were seen in training; "unseen": some were not), ``n`` (how many these are),
-        ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean, of the
-        intervals) and ``crps`` (mean). NaN where there are no rows, ``r2`` below two, and ``crps``
-        where the model's y is transformed.
+        of the row were seen in training; "unseen": some were not), ``n`` (how many these are), and
+        a column for each metric. NaN where there are no rows, ``r2`` below two, ``crps`` where the
+        model's y is transformed, and ``deviance`` where a mean is not positive.
+
+        - Of numbers ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean,
+          of the intervals) and ``crps`` (mean).
+        - Of counts and positive outcomes ``deviance``, too, the mean Poisson or gamma deviance.
+          Coverage of counts is at least that of the intervals, which end at whole numbers.
+        - Of labels ``log_loss``, ``brier`` and ``accuracy``; of shares ``r2``, ``log_loss`` and
+          ``brier``, as of one trial each. A yes or no has no interval to be inside of.
     estimators : dict of str to list
         Only with ``return_estimator``: the models of each fold, by name.
 
@@ -113,7 +134,7 @@ def compare(
     -----
     UserWarning
         Where the unpooled model is the pooled one for most rows of a training set, because their
-        combinations of levels have too few rows: the two lines do not differ then.
+        combinations of levels have too few rows, or one class alone: the two hardly differ then.
 
     See Also
     --------
@@ -139,13 +160,14 @@ def compare(
     >>> rmse.idxmin()
     'hierarchical'
     """
-    models = _models(groups, model, random_state)
-    observed = check_observed(y, _num_samples(X))
+    models, metrics = _models(groups, model, random_state)
+    observed = metrics.check(y, _num_samples(X))
     y = y if np.ndim(y) == 1 else observed  # one that is one-dimensional keeps its name
+    stratified = is_classifier(models["pooled"])
     records: list[dict[str, Any]] = []
     fallen = 0.0
     fitted: dict[str, list[Any]] = {name: [] for name in models}
-    for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state)):
+    for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state, stratified)):
         X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
         y_train = _safe_indexing(y, train)
         for name, estimator in models.items():
@@ -154,21 +176,31 @@ def compare(
         known = knows_levels(pooled.model, pooled.features(X_test))
         fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
         for name, fits in fitted.items():
-            records += _scores(name, fold, fits[fold], X_test, observed[test], known, coverage)
+            told = metrics.predictions(fits[fold], X_test, observed[test], coverage)
+            found = _by_kind_of_row(metrics, told, known)
+            records += [{"model": name, "fold": fold, **record} for record in found]
     _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
     return (scores, fitted) if return_estimator else scores
 
 
-def _models(groups: Any, model: Any, random_state: Any) -> dict[str, Any]:
-    """The models by name: the two baselines and what is compared with them."""
+def _models(groups: Any, model: Any, random_state: Any) -> tuple[dict[str, Any], Metrics]:
+    """The models by name, the two baselines and what is compared with them; what is told of all."""
     if model is None:
         model = HLMRegressor(groups, random_state=random_state)
     others = dict(model) if isinstance(model, Mapping) else {"hierarchical": model}
     baselines = _baselines(groups, next(iter(others.values()), None))
     if taken := sorted(baselines.keys() & others.keys()):
         raise ValueError(f"model: {taken} are names of the baselines. Choose others.")
-    return baselines | others
+    classes = is_classifier(baselines["pooled"])
+    if strange := [name for name, other in others.items() if is_classifier(other) != classes]:
+        raise ValueError(
+            f"model: classifiers and regressors cannot be compared, and {listed(strange)} "
+            f"{'is no classifier' if classes else 'is a classifier'}, as the first model is"
+            f"{'' if classes else ' not'}. Compare them apart."
+        )
+    pooled = model_to_fit(baselines["pooled"])
+    return baselines | others, metrics_of(None if classes else find_family(pooled.family))
 
 
 def _baselines(groups: Any, model: Any) -> dict[str, Any]:
@@ -177,17 +209,34 @@ def _baselines(groups: Any, model: Any) -> dict[str, Any]:
     own = getattr(inner, "groups", None)
     if groups is None or (inner is not model and own is not None):
         groups = own
-    baselines = {"pooled": PooledRegressor(groups), "unpooled": UnpooledRegressor(groups)}
+    if model is not None and is_classifier(model):
+        baselines = {"pooled": PooledClassifier(groups), "unpooled": UnpooledClassifier(groups)}
+    else:
+        family, exposure = _baselines_family(inner), getattr(inner, "exposure", None)
+        baselines = {
+            "pooled": PooledRegressor(groups, family=family, exposure=exposure),
+            "unpooled": UnpooledRegressor(groups, family=family, exposure=exposure),
+        }
     return {name: wrapped_as(model, baseline) for name, baseline in baselines.items()}
 
 
+def _baselines_family(model: Any) -> str:
+    """That of the model, if there are baselines of it, or least squares."""
+    family = getattr(model, "family", None)
+    known = isinstance(family, str) and family in HAVE_YARDSTICKS
+    return str(family) if known else PooledRegressor().family
+
+
 def _folds(
-    X: Any, y: Any, cv: Any, split_by: Any, random_state: Any
+    X: Any, y: Any, cv: Any, split_by: Any, random_state: Any, stratified: bool
 ) -> Iterable[tuple[Ints, Ints]]:
     """Training and test rows of each fold."""
     together = None if split_by is None else _values_of(X, split_by)
     if isinstance(cv, Integral):
-        kind = KFold if split_by is None else GroupKFold
+        rows, grouped = (
+            (StratifiedKFold, StratifiedGroupKFold) if stratified else (KFold, GroupKFold)
+        )
+        kind = rows if split_by is None else grouped
         cv = kind(cv, shuffle=True, random_state=random_state)
     folds: Iterable[tuple[Ints, Ints]] = check_cv(cv).split(X, y, together)
     return folds
@@ -198,9 +247,9 @@ def _warn_of_fallback(share: float) -> None:
     if share > _MOST:
         warnings.warn(
             f"The unpooled model is the pooled one for up to {share:.0%} of the rows of a training "
-            "set, whose combinations of levels have too few rows for a regression of their own, so "
-            "that the lines of the two hardly differ. Compare with fewer or coarser groups, or "
-            "without the unpooled model.",
+            "set, whose combinations of levels have too few rows for a regression of their own, or "
+            "one class or no event alone, so that the two hardly differ. Compare with fewer or "
+            "coarser groups, or without the unpooled model.",
             UserWarning,
             stacklevel=3,  # the caller of compare
         )
@@ -212,30 +261,10 @@ def _values_of(X: Any, column: Any) -> Any:
     return np.asarray(_safe_indexing(X, column, axis=1))
 
 
-def _scores(
-    name: str, fold: int, fit: Any, X: Any, y: Floats, known: Bools, coverage: float
-) -> list[dict[str, Any]]:
+def _by_kind_of_row(metrics: Metrics, told: Predicted, known: Bools) -> list[dict[str, Any]]:
     """Three records: all test rows, those of known levels and the others."""
-    predicted = np.asarray(fit.predict(X))
-    interval = predict_interval(fit, X, coverage)
-    score = np.full(len(y), np.nan) if find_model(fit).targets else crps(fit, X, y)
-    records = []
-    for label, rows in {"all": np.ones_like(known), "known": known, "unseen": ~known}.items():
-        found = _summary(y[rows], predicted[rows], interval[rows], score[rows])
-        n = int(rows.sum())
-        records.append({"model": name, "fold": fold, "rows": label, "n": n, **found})
-    return records
-
-
-def _summary(y: Floats, predicted: Floats, interval: Floats, score: Floats) -> dict[str, float]:
-    """Scores of some rows."""
-    if not len(y):
-        return dict.fromkeys(_SCORES, np.nan)
-    values = (
-        r2_score(y, predicted) if len(y) > 1 else np.nan,
-        root_mean_squared_error(y, predicted),
-        inside(y, interval).mean(),
-        (interval[:, 1] - interval[:, 0]).mean(),
-        score.mean(),
-    )
-    return dict(zip(_SCORES, map(float, values), strict=True))
+    kinds = {"all": np.ones_like(known), "known": known, "unseen": ~known}
+    return [
+        {"rows": label, "n": int(rows.sum()), **metrics.summary(told, rows)}
+        for label, rows in kinds.items()
+    ]

@@ -1,0 +1,274 @@
+"""The yardsticks for outcomes that are one of two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import logit
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
+
+from skhlm._typing import Floats
+from skhlm.baselines.yardstick import Pooled, Unpooled, Yardstick
+from skhlm.families import family_of_classes
+from skhlm.inputs.classes import Classes
+from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.numerics.quantiles import central
+from skhlm.preparation import OutcomeRequest
+
+
+class YardstickClassifier(ClassifierMixin, Yardstick):
+    """Labels and probabilities of two classes."""
+
+    def __init__(self, groups: Any = None, *, fit_intercept: bool = True) -> None:
+        self.groups = groups
+        self.fit_intercept = fit_intercept
+
+    @property
+    def _outcome_request(self) -> OutcomeRequest:
+        """Labels of two classes, as zeros and ones."""
+        return OutcomeRequest(family_of_classes(), has_classes=True)
+
+    def __sklearn_tags__(self) -> Tags:
+        """scikit-learn's tags: two classes, no more."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    @property
+    def _classes(self) -> Classes:
+        """What zeros and ones stand for."""
+        assert self._fit.classes is not None
+        return self._fit.classes
+
+    def _become(self, attributes: dict[str, Any]) -> None:
+        """Have classes, too."""
+        super()._become({**attributes, "classes_": self._classes.labels})
+
+    def predict(self, X: Any) -> Any:
+        """The more probable class.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The second class where `decision_function` is above 0, the first elsewhere.
+        """
+        second = self.decision_function(X) > 0
+        return self._classes.named(second.astype(np.int64))
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, 2)
+            In the order of ``classes_``.
+        """
+        second = self._probability(X)
+        return np.column_stack([1 - second, second])
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, 2)
+            In the order of ``classes_``.
+        """
+        with np.errstate(divide="ignore"):
+            log_probability: Floats = np.log(self.predict_proba(X))
+        return log_probability
+
+    def decision_function(self, X: Any) -> Floats:
+        """Log odds of the second class, those of `predict_proba`.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,)
+            Above 0 where the second class is the more probable.
+        """
+        log_odds: Floats = logit(self._probability(X))
+        return log_odds
+
+    @checked({"coverage": COVERAGE})
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Floats:
+        """Wald's confidence interval of the probability of the second class.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        coverage : float in (0, 1), default=0.9
+            Probability of the interval.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Lower and upper ends, between 0 and 1.
+        """
+        return self._quantiles(X, central(coverage), "mean")
+
+    @checked({"quantiles": ["array-like", UNIT_INTERVAL]})
+    def predict_quantiles(
+        self, X: Any, quantiles: float | Sequence[float] = (0.05, 0.5, 0.95)
+    ) -> Floats:
+        """Quantiles of the probability of the second class, as of `predict_interval`.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+            Probabilities, between 0 and 1.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_quantiles)
+            Between 0 and 1.
+        """
+        return self._quantiles(X, check_quantiles(quantiles).tolist(), "mean")
+
+    def _probability(self, X: Any) -> Floats:
+        """Probability of the second class, (n,)."""
+        return self._gather(X, lambda cells, X, at, _: cells.predict(X, at).mean)
+
+
+class PooledClassifier(Pooled, YardstickClassifier):
+    """Complete pooling: one logistic regression that ignores the groups.
+
+        y_i ~ bernoulli(p_i),    logit(p_i) = x_i' b
+
+    Parameters
+    ----------
+    groups : None, str, int, tuple or list, default=None
+        Hierarchies of grouping factors as `HLMClassifier` takes them: these columns of X are no
+        predictors.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, in increasing order. Coefficients are of the second's log odds.
+    coef_ : ndarray of shape (n_predictors,)
+        Slopes.
+    intercept_ : float
+        Log odds at x = 0; 0.0 without intercept.
+    n_features_in_ : int
+        Number of columns of X, group columns included.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns of X, if it is a frame whose columns all have names.
+
+    See Also
+    --------
+    UnpooledClassifier : The other extreme.
+    HLMClassifier : Between the two, as far as the data say.
+
+    Notes
+    -----
+    Maximum likelihood by `sklearn.linear_model.LogisticRegression`, with a penalty of 1e-4 / 2 on
+    the squares of standardised coefficients that tells only where predictors separate the classes.
+    Of collinear predictors coefficients are the smallest in units of the predictors' spread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skhlm import PooledClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"shop": np.arange(200) % 8, "price": rng.normal(size=200)})
+    >>> y = np.where(rng.logistic(size=200) < X["shop"] / 4 - X["price"], "bought", "left")
+    >>> model = PooledClassifier("shop").fit(X, y)
+    >>> model.classes_.tolist()
+    ['bought', 'left']
+    >>> model.predict_proba(X).shape
+    (200, 2)
+    """
+
+
+class UnpooledClassifier(Unpooled, YardstickClassifier):
+    """No pooling: a logistic regression of its own for each combination of levels.
+
+        y_i ~ bernoulli(p_i),    logit(p_i) = x_i' b_c(i)
+
+    where c(i) is the combination of the finest levels of all hierarchies that row i belongs to.
+    Slopes that the rows of a combination cannot tell, of predictors that are constant or collinear
+    there, are those of `PooledClassifier`. It predicts combinations that fit has not seen, missing
+    group values, and combinations of one class alone or of not more rows (sum of weights) than
+    coefficients.
+
+    Parameters
+    ----------
+    groups : None, str, int, tuple or list, default=None
+        Hierarchies of grouping factors as `HLMClassifier` takes them.
+    fit_intercept : bool, default=True
+        Whether each regression has an intercept.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, in increasing order. Coefficients are of the second's log odds.
+    combinations_ : DataFrame of shape (n_combinations, n_group_columns)
+        The combinations that fit has seen: values of the group columns.
+    coef_ : ndarray of shape (n_combinations, n_predictors)
+        Slopes of each combination; those of the pooled regression where it cannot tell them.
+    intercept_ : ndarray of shape (n_combinations,)
+        Log odds of each combination at x = 0.
+    lent_ : ndarray of bool of shape (n_combinations, n_predictors)
+        Which slopes are, wholly or in part, those of the pooled regression.
+    fallback_ : ndarray of bool of shape (n_combinations,)
+        Which combinations have nothing of their own: those of one class alone, or of not more rows
+        than coefficients.
+    n_fallback_ : int
+        Number of these.
+    n_features_in_ : int
+        Number of columns of X, group columns included.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns of X, if it is a frame whose columns all have names.
+
+    See Also
+    --------
+    PooledClassifier : The other extreme.
+    HLMClassifier : Between the two, as far as the data say.
+
+    Notes
+    -----
+    A combination whose predictors separate its classes has probabilities near 0 and 1, as far as a
+    penalty of 1e-4 / 2 on the squares of standardised coefficients lets it: that is no pooling.
+    `sklearn.linear_model.LogisticRegression` is fitted to each combination, which takes some
+    milliseconds each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skhlm import UnpooledClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"shop": np.arange(200) % 8, "price": rng.normal(size=200)})
+    >>> y = np.where(rng.logistic(size=200) < X["shop"] / 4 - X["price"], "bought", "left")
+    >>> model = UnpooledClassifier("shop").fit(X, y)
+    >>> model.coef_.shape, model.n_fallback_
+    ((8, 1), 0)
+    """

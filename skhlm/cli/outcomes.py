@@ -1,0 +1,155 @@
+"""What a target is, numbers or one of two classes, and what is written of its predictions."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import infer_dtype, is_datetime64_any_dtype
+
+from skhlm.classifier import HLMClassifier
+from skhlm.estimator import HierarchicalModel
+from skhlm.families import find_family
+from skhlm.inputs.columns import listed
+from skhlm.methods.predicting import Predicting
+from skhlm.posterior import Kind
+from skhlm.regressor import HLMRegressor
+
+_NUMBERS_ONLY = ("family", "exposure")  # options of a regression
+
+
+def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[HierarchicalModel]:
+    """A classifier where that is asked for, or the target is two values that are no numbers.
+
+    Says on the standard error what was chosen, where the target alone decided, and what a target of
+    two numbers could be.
+
+    Raises
+    ------
+    ValueError
+        When the target is neither numbers nor one of two classes, or options contradict it.
+    """
+    values = y.dropna().unique().tolist()
+    numbers = holds_numbers(y)
+    if options.classify or (len(values) == 2 and not numbers):
+        _check_classes(y, values, options)
+        if not options.classify:
+            _note(
+                f"{_target(options)} is one of two classes, {_some(values)}: this is a classifier."
+            )
+        return HLMClassifier
+    if not numbers:
+        raise ValueError(
+            f"--target: {_target(options)} {_first_word(y)}. What is fitted are numbers, or one of "
+            f"two classes, and there are {len(values)} different values."
+        )
+    if len(values) == 2 and _is_of_any_number(options):
+        _note(
+            f"{_target(options)} is {_some(values)} in all rows, fitted as a number: --classify "
+            "fits the probability of each."
+        )
+    return HLMRegressor
+
+
+def holds_numbers(values: pd.Series[Any], flags: bool = False) -> bool:
+    """Whether a column holds numbers; ``flags`` says whether true and false are such."""
+    if is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return False
+    if infer_dtype(values, skipna=True) == "boolean":
+        return flags
+    try:
+        pd.to_numeric(values)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def outcome_columns(
+    model: HierarchicalModel, X: pd.DataFrame, coverage: float, kind: Kind | None
+) -> dict[str, Any]:
+    """What ``predict`` writes of rows, by column.
+
+    Of a classifier the class, the probability of each, and ends of the interval of the second's.
+    """
+    lower, upper = Predicting.predict_interval(model, X, coverage, kind_of_interval(model, kind)).T
+    ends = {"lower": lower, "upper": upper}
+    if not isinstance(model, HLMClassifier):
+        return {"prediction": model.predict(X), **ends}
+    of_each = zip(model.classes_.tolist(), model.predict_proba(X).T, strict=True)
+    return {
+        "prediction": model.predict(X),
+        **{f"probability_{label}": probability for label, probability in of_each},
+        **ends,
+    }
+
+
+def kind_of_interval(model: HierarchicalModel, kind: Kind | None) -> Kind:
+    """What intervals are of, where the options are silent too.
+
+    Raises
+    ------
+    ValueError
+        When intervals are asked for of a single yes or no.
+    """
+    if not model._posterior.family.is_binary:
+        return kind or "outcome"
+    if kind == "outcome":
+        raise ValueError(
+            "--kind outcome: a single yes or no has no interval. --kind mean has that of its "
+            "probability."
+        )
+    return "mean"
+
+
+def _check_classes(y: pd.Series[Any], values: list[Any], options: Namespace) -> None:
+    """Raise unless there are two classes, in all rows, and no option of a regression."""
+    if len(values) != 2:
+        raise ValueError(
+            f"--classify: {_target(options)} holds {len(values)} different value"
+            f"{'s' * (len(values) != 1)}, {_some(values)}, and it must be one of two in each row."
+        )
+    if missing := int(y.isna().sum()):
+        raise ValueError(
+            f"--target: {_target(options)} is missing in {missing} of {len(y)} rows: leave these "
+            "rows out."
+        )
+    if given := [f"--{name}" for name in _NUMBERS_ONLY if hasattr(options, name)]:
+        because = "--classify asks for" if options.classify else f"{_some(values)} are"
+        raise ValueError(
+            f"{' and '.join(given)}: for a target of numbers, and {because} two classes. Leave it "
+            f"out, or let {_target(options)} hold numbers."
+        )
+
+
+def _is_of_any_number(options: Namespace) -> bool:
+    """Whether the family is one that does not expect zeros and ones."""
+    family = getattr(options, "family", None)
+    return family is None or find_family(family).scales_outcome
+
+
+def _first_word(y: pd.Series[Any]) -> str:
+    """The first value that is no number, and how many there are."""
+    wrong = y.notna() & ~y.map(lambda value: holds_numbers(pd.Series([value]))).astype(bool)
+    more = int(wrong.sum()) - 1
+    others = f", and {more} more are no numbers" if more else ", which is no number"
+    row = int(wrong.to_numpy().argmax())
+    return f"is {y.iloc[row]!r} in row {row}{others}"
+
+
+def _target(options: Namespace) -> str:
+    return f"column {options.target!r}"
+
+
+def _some(values: list[Any]) -> str:
+    """The first few values, in their order where they have one."""
+    try:
+        values = sorted(values)
+    except TypeError:
+        values = sorted(values, key=str)
+    return listed(values)
+
+
+def _note(text: str) -> None:
+    print(f"skhlm: note: {text}", file=sys.stderr)

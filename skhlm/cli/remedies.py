@@ -1,0 +1,53 @@
+"""Messages that speak of the Python interface, in the words of the command line."""
+
+from __future__ import annotations
+
+import re
+
+_VALUE = r"(?:'(?P<word>\w+)'|(?P<number>-?\d[\d.]*\d|\d))"
+_PARAMETERS = (
+    *("family", "covariance", "algorithm", "fallback", "unseen"),
+    *("chains", "iter_warmup", "iter_sampling", "adapt_delta", "max_treedepth", "random_state"),
+)
+_GIVEN = re.compile(rf"\b(?P<name>{'|'.join(_PARAMETERS)})={_VALUE}")
+_WRITTEN_OUT = (
+    ("exposure=None", "no --exposure"),
+    ("Set no --exposure, which", "Leave --exposure out, which"),
+    ("out of `groups`", "out of --groups"),
+    ("sample_weight", "--sample-weight"),
+    ("iter_sampling", "--iter-sampling"),
+    ("iter_warmup", "--iter-warmup"),
+    ("adapt_delta", "--adapt-delta"),
+    ("max_treedepth", "--max-treedepth"),
+)
+_PLACE = re.compile(r"\by\[(?P<row>\d+)\] is (?P<value>[^\s,:]+)")
+
+
+def in_options(message: str, target: str | None = None) -> str:
+    """A message of the package as who types options wants to read it.
+
+    Parameters
+    ----------
+    message : str
+    target : str, optional
+        The column that is called y there.
+
+    Examples
+    --------
+    >>> from skhlm.cli.remedies import in_options
+    >>> in_options("y[3] is -1: counts are not negative; family='normal' is of any", "visits")
+    "column 'visits' is -1 in row 3: counts are not negative; --family normal is of any"
+    """
+    if target is not None:
+        message = _PLACE.sub(
+            lambda found: f"column {target!r} is {found['value']} in row {found['row']}", message
+        )
+    message = _GIVEN.sub(_option, message)
+    for ours, theirs in _WRITTEN_OUT:
+        message = re.sub(rf"(?<![-'])\b{re.escape(ours)}", theirs, message)
+    return re.sub(r"^exposure:", "--exposure:", message)
+
+
+def _option(found: re.Match[str]) -> str:
+    """``name='value'`` or ``name=3`` as an option."""
+    return f"--{found['name'].replace('_', '-')} {found['word'] or found['number']}"

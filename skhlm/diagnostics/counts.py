@@ -1,0 +1,146 @@
+"""Are counts as the model says: do they vary more, are there more zeros?
+
+A statistic T(y, theta) whose distribution given the parameters theta is known has the same one at a
+draw of theta from the posterior, since (y, theta) is then a draw from the model and its priors:
+Johnson (2007), doi:10.1214/07-BA229. So tail probabilities P(T(y', theta) >= T(y, theta) | theta)
+are uniform for one draw, and their mean over any number of draws is below p with a probability of
+at most 2 p, however much these depend on each other: Meng (1994), doi:10.1214/aos/1176325622. No
+degrees of freedom are counted and no outcome is replicated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import pearson3
+
+from skhlm._typing import Floats
+from skhlm.diagnostics.checks import Check, judge
+from skhlm.families import Excess
+from skhlm.inputs.design import Rows
+from skhlm.posterior import Posterior, prediction
+
+PROBABILITY_NOTE = 0.001  # so at most one model in 500 that is right gets a note
+MOST_DRAWS, FEWEST_DRAWS = 100, 8
+MOST_NUMBERS = 4_000_000  # rows x draws: below half a second
+
+_SOURCE = "Johnson 2007, doi:10.1214/07-BA229; our choice"
+
+
+def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
+    """Notes of counts that vary more than the model says, or have more zeros.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    rows : Rows
+        Those of fit, in the user's units.
+
+    Returns
+    -------
+    checks : tuple of Check
+        "dispersion" where the variance of counts is told by their mean, "zeros" of all counts;
+        none for other outcomes. ``value`` is the probability of at least so much by chance, and
+        among data sets of a model that is right at most 2 x ``threshold`` get a note.
+
+    Notes
+    -----
+    T is the sum over rows of `Family.excess_variance` or `Family.excess_zeros`, and its tail that
+    of the gamma distribution with its mean, variance and third moment.
+    """
+    if not posterior.family.is_discrete:
+        return ()
+    n_draws = MOST_NUMBERS // max(1, len(rows.y))
+    few = posterior.thinned(int(np.clip(n_draws, FEWEST_DRAWS, MOST_DRAWS)))
+    return tuple(_checks(few, rows))
+
+
+def _checks(posterior: Posterior, rows: Rows) -> Iterator[Check]:
+    """Those that apply to the family."""
+    family, aux = posterior.family, posterior.auxiliary
+    dispersion = _sum_up(posterior, rows, lambda y, eta: family.excess_variance(y, eta))
+    if dispersion is not None:
+        yield _dispersion(dispersion, family.wider)
+    zeros = _sum_up(posterior, rows, lambda y, eta: family.excess_zeros(y, eta, aux))
+    if zeros is not None:
+        yield _zeros(zeros, float(rows.weight @ (rows.y == 0)), family.wider)
+
+
+@dataclass(frozen=True)
+class _Total:
+    """Sums over all rows of an `Excess`, (S,) each."""
+
+    value: Floats
+    variance: Floats
+    third: Floats
+    scale: Floats
+    step: float
+
+    @property
+    def probability(self) -> float:
+        """Of at least as much by chance, averaged over draws; half a step less, as of integers."""
+        sd = np.sqrt(self.variance)
+        known = sd > 0
+        z = (self.value[known] - 0.5 * self.step) / sd[known]
+        skewness = self.third[known] / sd[known] ** 3
+        tails = np.ones(len(sd))
+        tails[known] = pearson3.sf(z, skewness)
+        return float(tails.mean())
+
+    @property
+    def estimate(self) -> float:
+        """What it is about, averaged over draws."""
+        return float((self.value / np.maximum(self.scale, 1e-300)).mean())
+
+
+def _sum_up(
+    posterior: Posterior, rows: Rows, excess: Callable[[Floats, Floats], Excess | None]
+) -> _Total | None:
+    """Sums over rows, by their weights; None where there is no such statistic."""
+    codes = rows.codes[rows.cell]
+    totals, step = np.zeros((4, posterior.n_draws)), 0.0
+    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, codes, width=8):
+        found = excess(rows.y[chosen, None], eta)
+        if found is None:
+            return None
+        *parts, step = found
+        totals += [rows.weight[chosen] @ np.broadcast_to(part, eta.shape) for part in parts]
+    value, variance, third, scale = totals
+    return _Total(value, variance, third, scale, step)
+
+
+def _dispersion(total: _Total, wider: str | None) -> Check:
+    """Counts that vary more than their means say."""
+    variation = np.sqrt(max(total.estimate, 0.0))
+    advice = (
+        "The counts vary more than chance alone makes them: the rates behind them differ from row "
+        f"to row by more than the predictors and groups say, by about {variation:.0%} of "
+        "themselves, and intervals are too narrow. "
+        f"{_advise_wider(wider)}"
+    )
+    return _judge("dispersion", total, advice)
+
+
+def _zeros(total: _Total, n_zeros: float, wider: str | None) -> Check:
+    """Zeros that nothing in the model explains."""
+    expected = n_zeros - float(total.value.mean())
+    advice = (
+        f"There are {n_zeros:.0f} zeros, and the model expects {expected:.0f}: some rows may be "
+        "ones in which nothing can happen. posterior_predictive_check(statistics='zeros', by=...) "
+        "shows in which groups. Leave such rows out, or model whether there is anything by itself. "
+        f"{_advise_wider(wider)}"
+    )
+    return _judge("zeros", total, advice.rstrip())
+
+
+def _advise_wider(wider: str | None) -> str:
+    """Another family, if there is one of a larger variance."""
+    return "" if wider is None else f"family={wider!r} has a parameter for larger variances."
+
+
+def _judge(name: str, total: _Total, advice: str) -> Check:
+    """A note where chance hardly makes so much."""
+    p = total.probability
+    return judge(name, p, PROBABILITY_NOTE, _SOURCE, advice, notes=p < PROBABILITY_NOTE)
