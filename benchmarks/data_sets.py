@@ -11,7 +11,14 @@ import pandas as pd
 from scipy.special import expit
 
 from skhlm._typing import Floats
-from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
+from skhlm.datasets import (
+    load_aggression,
+    load_gapminder,
+    load_grouse,
+    load_radon,
+    load_sleepstudy,
+    make_campaigns,
+)
 
 XY = tuple[pd.DataFrame, "pd.Series[float]"]
 
@@ -30,7 +37,7 @@ class PlainRun:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set and its model, in which every coefficient varies by every factor.
+    """A data set and its model, in which every coefficient varies by every factor unless told.
 
     ``plain`` is None where the plain program does not converge however long it runs, or where it
     would take hours and another data set has shown the same.
@@ -41,6 +48,7 @@ class DataSet:
     groups: tuple[str, ...]
     load: Callable[[], XY]
     plain: PlainRun | None = PlainRun()
+    varying: str = "all"
 
     @property
     def key(self) -> str:
@@ -72,6 +80,19 @@ def load_sleepstudy_rows() -> XY:
 def load_radon_rows() -> XY:
     """12,490 homes of 469 counties in 9 states."""
     return load_radon(return_X_y=True)
+
+
+def load_grouse_rows() -> XY:
+    """Ticks on 403 chicks, of 118 broods at 63 places; years 1996 and 1997 against 1995."""
+    X, y = load_grouse(return_X_y=True)
+    years = {f"y{year}": (X["year"] == year).astype(np.float64) for year in (1996, 1997)}
+    return X.drop(columns="year").assign(**years), y
+
+
+def load_aggression_rows() -> XY:
+    """Yes or no of 316 people to each of 24 items."""
+    X, y = load_aggression(return_X_y=True)
+    return X, (y == "yes").astype(np.float64)
 
 
 def load_gapminder_rows() -> XY:
@@ -159,6 +180,11 @@ DATA_SETS = (
     *campaigns_of(LINK_FAMILIES),
     DataSet("sparse", "binomial", ("level",), load_sparse_rows),
     DataSet("separated", "binomial", ("level",), load_separated_rows),
+    *(
+        DataSet("grouse", f, ("location/brood",), load_grouse_rows, SHORT_PLAIN, "intercept")
+        for f in ("poisson", "negative_binomial")
+    ),
+    DataSet("aggression", "binomial", ("person", "item"), load_aggression_rows, None, "intercept"),
 )
 
 

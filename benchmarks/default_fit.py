@@ -22,14 +22,16 @@ def time_default_fit(data_set: DataSet) -> float:
 
 
 def main(key: str) -> None:
-    """Fit with nothing but the groups and the family given."""
+    """Fit with nothing but the model given: groups, family, which coefficients vary."""
     from skhlm import HLMRegressor
 
     (data_set,) = find_data_sets(key)
     X, y = data_set.load()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # convergence is reported elsewhere
-        model = HLMRegressor(list(data_set.groups), family=data_set.family).fit(X, y)
+        model = HLMRegressor(
+            list(data_set.groups), varying=data_set.varying, family=data_set.family
+        ).fit(X, y)
     _ = model.coef_, model.intercept_, model.tau_, model.diagnostics_
     _ = [getattr(model, f"{auxiliary.name}_") for auxiliary in model._posterior.family.auxiliary]
     model.summary()

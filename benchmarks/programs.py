@@ -43,7 +43,9 @@ class Task:
 
 def prepare(data_set: DataSet) -> Task:
     """The estimator's own preparation, by its own private steps: the benchmark looks inside."""
-    model = HLMRegressor(list(data_set.groups), family=data_set.family, random_state=0)
+    model = HLMRegressor(
+        list(data_set.groups), varying=data_set.varying, family=data_set.family, random_state=0
+    )
     problem, spec, rows = preparation.prepare(model, *data_set.load(), None)
     settings, judge = model._settings(problem), partial(diagnose, labels=spec.labels)
     return Task(problem, rows, spec.units, settings, judge)
