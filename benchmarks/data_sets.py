@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ class DataSet:
 
 
 CAMPAIGNS = ("region/country", "industry/vertical")
-LEVELS = {"n_regions": 8, "n_countries": 80, "n_industries": 10, "n_verticals": 120}
+LEVELS: dict[str, Any] = {"n_regions": 8, "n_countries": 80, "n_industries": 10, "n_verticals": 120}
 
 
 def load_small_campaigns() -> XY:
@@ -103,7 +104,9 @@ def load_gapminder_rows() -> XY:
 OVERDISPERSION, CV = 0.7, 0.7
 
 
-def load_campaigns_of(family: str, *, n: int, n_predictors: int, seed: int, **levels: int) -> XY:
+def load_campaigns_of(
+    family: str, *, n: int, n_predictors: int, seed: int, levels: Mapping[str, Any]
+) -> XY:
     """The campaigns with another outcome; eta is half of what it is for returns.
 
     Half of the yes or no are yes; counts and amounts have a geometric mean of 2.
@@ -155,8 +158,8 @@ LINK_FAMILIES = ("binomial", "poisson", "negative_binomial", "gamma")
 
 def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
     """S and M with outcomes that are yes or no, counts, or amounts; plain Stan runs on S alone."""
-    small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1)
-    medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, **LEVELS)
+    small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1, levels={})
+    medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, levels=LEVELS)
     return (
         *(
             DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN.get(f, SHORT_PLAIN))
