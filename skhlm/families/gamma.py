@@ -23,6 +23,7 @@ CV = Auxiliary(
     name="cv",
     meaning="coefficient of variation of the outcome",
     prior=Normal(0, 1),
+    cut=1e-6,
     skewed=True,
 )
 
