@@ -546,8 +546,8 @@ def _trials(data: _Data) -> Check:
         count = int((broken & (y % 1 != 0)).sum())
     advice = (
         f"In {count} rows y is a share that the number of trials, which is sample_weight (1 where "
-        "none is given), cannot have: y times trials is no whole number. Give the trials, not scaled: "
-        "the width of all intervals depends on them."
+        "none is given), cannot have: y times trials is no whole number. Give the trials, and not "
+        "scaled: the width of all intervals depends on them."
     )
     return judge("trials", count, 0, _OURS, advice, warns=count > 0)
 

@@ -16,7 +16,6 @@ from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
 from skhlm.priors import Gamma, Location, LocationScale, Prior
 
-
 PriorNumbers = LocationScale | Gamma  # of one parameter
 Aux = Mapping[str, Floats]  # auxiliary parameters by name, draws along the last axis
 
