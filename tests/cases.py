@@ -145,6 +145,9 @@ def simulated_rows(
     return X, predictors, (design * beta).sum(axis=1)
 
 
+DERIVED = {"phi"}
+"""Functions of other parameters in a summary; this one may have no mean."""
+
 Table = dict[tuple, oracle.Estimate]
 """Mean and sd by parameter, factor, level and coefficient, with their Monte Carlo errors."""
 
@@ -157,7 +160,8 @@ def reported(fitted: HLMRegressor) -> Table:
         factor = row.factor if row.parameter in ("tau", "omega") else ""
         coefficient = row.coefficient if row.parameter in ("kappa", "tau", "omega") else ""
         key = row.parameter, factor, (), coefficient
-        table[key] = estimate(row, chains[key])
+        if row.parameter not in DERIVED:
+            table[key] = estimate(row, chains[key])
     if fitted.groups is not None:
         for row in fitted.group_effects().itertuples():
             key = "delta", row.factor, row.level, row.coefficient
