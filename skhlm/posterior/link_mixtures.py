@@ -22,6 +22,7 @@ from skhlm.posterior.mixtures import Outcomes
 from skhlm.posterior.new_effects import log_integral
 
 _MIN_COMPONENTS = 2**14  # of the sample of draws and new effects
+_TO_SCORE = 2**12  # of them for a score, which averages over many values of y
 _PILOT = 256  # of them, which find where to look with all
 _EVERY = 64  # whole numbers up to which the score looks at each
 _TAIL, _CELLS, _OUTER = (
@@ -76,7 +77,7 @@ class LinkMixture(Outcomes):
 
     def crps(self, y: Floats) -> Floats:
         """Continuous ranked probability score of y (b,): (b,); see `_Row.crps`."""
-        return np.array([self._row(i).crps(at) for i, at in enumerate(y.tolist())])
+        return np.array([self._row(i, _TO_SCORE).crps(at) for i, at in enumerate(y.tolist())])
 
     def variance(self) -> Floats:
         """Of the outcome given eta on average, and of its mean over draws and new effects: (b,).
@@ -93,12 +94,12 @@ class LinkMixture(Outcomes):
                 result[i] = within.mean() + np.square(mean - mean.mean()).mean()
         return np.where(np.isnan(result), np.inf, result)
 
-    def _row(self, i: int) -> _Row:
+    def _row(self, i: int, at_least: int = _MIN_COMPONENTS) -> _Row:
         """The distribution of one row, from a sample of draws and of its new effect."""
         eta, variance, n_draws = self.eta[i], self.spread[i], self.eta.shape[1]
         if not variance.any():
             return _Row(self.family, self.auxiliary, eta)
-        n_each = -(-_MIN_COMPONENTS // n_draws)
+        n_each = -(-at_least // n_draws)
         rank = np.empty(n_draws, dtype=np.int64)
         rank[np.argsort(eta, kind="stable")] = np.arange(n_draws)
         z = ndtri(golden(n_each * n_draws)).reshape(n_draws, n_each).T[:, rank]
