@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
 
 from skhlm._typing import Floats
 from skhlm.estimator import HierarchicalModel
 from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
 from skhlm.methods.fitted import Fit
+from skhlm.methods.two_classes import TwoClasses
 from skhlm.posterior import Kind, prediction
 from skhlm.preparation import OutcomeRequest
 
 
-class HLMClassifier(ClassifierMixin, HierarchicalModel):
+class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # predict is of labels
     """Bayesian hierarchical (multilevel) logistic regression with partial pooling.
 
     The log odds of a row's second class are population-level coefficients plus one effect for the
@@ -158,81 +156,9 @@ class HLMClassifier(ClassifierMixin, HierarchicalModel):
         """Labels of two classes, as zeros and ones."""
         return OutcomeRequest(family_of_classes(), has_classes=True)
 
-    def __sklearn_tags__(self) -> Tags:
-        """scikit-learn's tags: two classes, no more."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
     def _become(self, fit: Fit, attributes: Mapping[str, Any]) -> None:
         """Be what a fit has found, and have its classes."""
         super()._become(fit, {**attributes, "classes_": _classes(fit).labels})
-
-    def predict(self, X: Any) -> Any:  # type: ignore[override]  # labels, which have no std
-        """The more probable class.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit. The effects of levels that fit has not seen are integrated out.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The second class where `decision_function` is above 0, the first elsewhere.
-        """
-        return self._named(self.decision_function(X) > 0)
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Posterior mean probability of each class.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit. The effects of levels that fit has not seen are integrated out, so that
-            probabilities there are nearer to one half.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, 2)
-            In the order of ``classes_``. A row's values do not depend on the other rows.
-        """
-        second = self._probability(X)
-        return np.column_stack([1 - second, second])
-
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithm of `predict_proba`.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, 2)
-            In the order of ``classes_``.
-        """
-        with np.errstate(divide="ignore"):
-            log_probability: Floats = np.log(self.predict_proba(X))
-        return log_probability
-
-    def decision_function(self, X: Any) -> Floats:
-        """Log odds of the second class, those of `predict_proba`.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        log_odds : ndarray of shape (n_samples,)
-            Above 0 where the second class is the more probable. (The posterior mean of the log odds
-            themselves is another number, farther from 0.)
-        """
-        log_odds: Floats = logit(self._probability(X))
-        return log_odds
 
     def predict_interval(  # type: ignore[override]  # of a probability; a label has no interval
         self, X: Any, coverage: float = 0.9
@@ -307,16 +233,17 @@ class HLMClassifier(ClassifierMixin, HierarchicalModel):
             Labels, or numbers between 0 and 1.
         """
         draws = super().sample_y(X, n_samples, random_state, kind)
-        return self._named(draws) if kind == "outcome" else draws
+        return self._classes.named(draws.astype(np.int64)) if kind == "outcome" else draws
 
-    def _probability(self, X: Any) -> Floats:
-        """Posterior mean probability of the second class, (n,)."""
+    @property
+    def _classes(self) -> Classes:
+        """What zeros and ones stand for."""
+        return _classes(self._fit)
+
+    def _probabilities(self, X: Any) -> Floats:
+        """Posterior mean probability of each class, (n, 2)."""
         predictors, codes, _ = self._rows(X)
-        return prediction.expected_value(self._posterior, predictors, codes)
-
-    def _named(self, numbers: Any) -> Any:
-        """Labels of zeros and ones of any shape."""
-        return _classes(self._fit).named(numbers.astype(np.int64))
+        return prediction.probabilities(self._posterior, predictors, codes)
 
 
 def _classes(fit: Fit) -> Classes:

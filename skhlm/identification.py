@@ -543,11 +543,11 @@ def _trials(data: _Data) -> Check:
         weight = rows.given_weight if len(rows.given) else rows.weight
         successes = y * weight
         broken = np.abs(successes - np.rint(successes)) > WHOLE * np.maximum(successes, 1)
-        count = int((broken & (y % 1 != 0) & (weight % 1 == 0)).sum())
+        count = int((broken & (y % 1 != 0)).sum())
     advice = (
         f"In {count} rows y is a share that the number of trials, which is sample_weight (1 where "
-        "none is given), cannot have: y times trials is no whole number. Give the trials, on which "
-        "the width of all intervals depends."
+        "none is given), cannot have: y times trials is no whole number. Give the trials, and not "
+        "scaled: the width of all intervals depends on them."
     )
     return judge("trials", count, 0, _OURS, advice, warns=count > 0)
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     TunedThresholdClassifierCV,
@@ -80,14 +80,28 @@ def test_all_three_predictions_agree(model, rows):
     X = pd.concat([X, X.iloc[:5].assign(shop=99), X.iloc[5:9].assign(town="elsewhere")])
     probability = model.predict_proba(X)
     assert probability.shape == (len(X), 2)
-    np.testing.assert_array_equal(probability.sum(axis=1), 1)
-    np.testing.assert_array_equal(model.decision_function(X), logit(probability[:, 1]))
-    np.testing.assert_array_equal(model.predict_log_proba(X), np.log(probability))
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-15)
+    np.testing.assert_allclose(model.decision_function(X), logit(probability[:, 1]), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(probability), rtol=1e-12)
     labels = model.classes_[probability.argmax(axis=1)]
     np.testing.assert_array_equal(model.predict(X), labels)
     np.testing.assert_array_equal(labels == "yes", model.decision_function(X) > 0)
     assert model.score(X.iloc[:N], y) == (labels[:N] == y).mean()
     assert model.score(X.iloc[:N], y) > 0.7
+
+
+@pytest.mark.parametrize("price", [-1e4, -50.0, -12.0, 12.0, 50.0, 1e4])
+@pytest.mark.parametrize("shop", [0, 99])
+def test_far_out_they_agree_and_are_finite(model, rows, price, shop):
+    """Where one less a probability has lost its digits, and where a probability is none."""
+    X = rows[0].iloc[:2].assign(price=price, shop=shop)
+    probability, log_odds = model.predict_proba(X), model.decision_function(X)
+    log_probability = model.predict_log_proba(X)
+    assert np.isfinite(log_odds).all() and np.isfinite(log_probability).all()
+    np.testing.assert_allclose(log_probability[:, 1] - log_probability[:, 0], log_odds, rtol=1e-9)
+    np.testing.assert_allclose(np.exp(log_probability), probability, rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-15)
+    assert np.isfinite(roc_auc_score(["no", "yes"], [log_odds[0] - 1, log_odds[0]]))
 
 
 def test_a_probability_is_the_mean_over_draws_of_the_logistic_function(model, rows):

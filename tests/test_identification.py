@@ -397,8 +397,10 @@ def test_shares_without_trials_are_severe(many):
     assert found.value == ((share % 1) > 0).sum()
     with pytest.warns(IdentificationWarning, match="Give the trials"):
         warn_unless_identified([found])
-    for weight in (np.full(600, 4.0), np.full(600, 8.0), np.full(600, 0.5)):
+    for weight in (np.full(600, 4.0), np.full(600, 8.0)):
         assert checks(X, share, weight, groups="group", family="binomial")["trials"].value == 0
+    scaled = checks(X, share, np.full(600, 0.9), groups="group", family="binomial")["trials"]
+    assert scaled.value == ((share % 1) > 0).sum()
     thirds = rng.binomial(3e6, p) / 3e6
     weight = np.full(600, 3e6)
     assert checks(X, thirds, weight, groups="group", family="binomial")["trials"].value == 0

@@ -33,6 +33,17 @@ POOLED = {"g": Normal(0, 1e-5)}
 # --- (a) closed forms -----------------------------------------------------------------------------
 
 
+def test_amounts_without_noise_leave_the_least_cv():
+    """Their density piles up at a cv of 0, which is cut at 1e-6."""
+    X = pd.DataFrame({"g": np.repeat(np.arange(6), 10), "x": np.linspace(-1, 1, 60)})
+    y = np.exp(0.5 * X["x"] + 0.2 * X["g"])
+    model = HLMRegressor("g", family="gamma", varying="intercept", chains=2, random_state=SHIFT)
+    model.fit(X, y)
+    assert model.diagnostics_.converged
+    assert 1e-6 < model.cv_ < 1.2e-6
+    np.testing.assert_allclose(model.predict(X), y, rtol=1e-5)
+
+
 def given(family: str, **priors: Any) -> dict[str, Any]:
     """Priors, the auxiliary parameter known if there is one."""
     known = {HAVE_AUXILIARY[family]: Normal(AUX, TIGHT)} if family in HAVE_AUXILIARY else {}

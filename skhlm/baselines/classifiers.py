@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
 
-from skhlm._typing import Floats
-from skhlm.baselines.yardstick import Pooled, Unpooled, Yardstick
+from skhlm._typing import Floats, Ints
+from skhlm.baselines.yardstick import Cells, Pooled, Unpooled, Yardstick
 from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
 from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.methods.two_classes import TwoClasses
 from skhlm.numerics.quantiles import central
 from skhlm.preparation import OutcomeRequest
 
 
-class YardstickClassifier(ClassifierMixin, Yardstick):
+class YardstickClassifier(TwoClasses, Yardstick):
     """Labels and probabilities of two classes."""
 
     def __init__(self, groups: Any = None, *, fit_intercept: bool = True) -> None:
@@ -31,12 +29,6 @@ class YardstickClassifier(ClassifierMixin, Yardstick):
         """Labels of two classes, as zeros and ones."""
         return OutcomeRequest(family_of_classes(), has_classes=True)
 
-    def __sklearn_tags__(self) -> Tags:
-        """scikit-learn's tags: two classes, no more."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
     @property
     def _classes(self) -> Classes:
         """What zeros and ones stand for."""
@@ -46,71 +38,6 @@ class YardstickClassifier(ClassifierMixin, Yardstick):
     def _become(self, attributes: dict[str, Any]) -> None:
         """Have classes, too."""
         super()._become({**attributes, "classes_": self._classes.labels})
-
-    def predict(self, X: Any) -> Any:
-        """The more probable class.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The second class where `decision_function` is above 0, the first elsewhere.
-        """
-        second = self.decision_function(X) > 0
-        return self._classes.named(second.astype(np.int64))
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, 2)
-            In the order of ``classes_``.
-        """
-        second = self._probability(X)
-        return np.column_stack([1 - second, second])
-
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithm of `predict_proba`.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, 2)
-            In the order of ``classes_``.
-        """
-        with np.errstate(divide="ignore"):
-            log_probability: Floats = np.log(self.predict_proba(X))
-        return log_probability
-
-    def decision_function(self, X: Any) -> Floats:
-        """Log odds of the second class, those of `predict_proba`.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-            As at fit.
-
-        Returns
-        -------
-        log_odds : ndarray of shape (n_samples,)
-            Above 0 where the second class is the more probable.
-        """
-        log_odds: Floats = logit(self._probability(X))
-        return log_odds
 
     @checked({"coverage": COVERAGE})
     def predict_interval(self, X: Any, coverage: float = 0.9) -> Floats:
@@ -150,9 +77,16 @@ class YardstickClassifier(ClassifierMixin, Yardstick):
         """
         return self._quantiles(X, check_quantiles(quantiles).tolist(), "mean")
 
-    def _probability(self, X: Any) -> Floats:
-        """Probability of the second class, (n,)."""
-        return self._gather(X, lambda cells, X, at, _: cells.predict(X, at).mean)
+    def _probabilities(self, X: Any) -> Floats:
+        """Probability of each class, (n, 2)."""
+        return self._gather(X, _of_classes)
+
+
+def _of_classes(cells: Cells, X: Floats, cell: Ints, _: Floats) -> Floats:
+    """Probability of a zero and of a one, (n, 2)."""
+    outcome, zero = cells.predict(X, cell), np.zeros(len(X))
+    log_probability = [outcome.log_density(zero), outcome.log_density(zero + 1)]
+    return np.exp(np.column_stack(log_probability))
 
 
 class PooledClassifier(Pooled, YardstickClassifier):

@@ -311,11 +311,10 @@ def _rhat(worst: Extreme) -> Check:
     """Chains that disagree."""
     rhat, parameter = worst
     advice = (
-        f"R-hat is {rhat:.3f} for {parameter} and should be at most {RHAT_WARN}: the chains "
+        f"R-hat is {rhat:.4f} for {parameter} and should be at most {RHAT_WARN}: the chains "
         "disagree. Raise iter_sampling and iter_warmup; if that does not help, look for "
-        "collinear predictors, a factor with very few levels (give tighter priors), or "
-        "Student-t residuals with nu near 1, where levels may have two modes (family='normal' has "
-        "one)."
+        "collinear predictors, a factor with very few levels (give tighter priors), or, where "
+        "there is a nu, for one near 1: levels may have two modes then (family='normal' has one)."
     )
     return judge(
         "R-hat",

@@ -76,6 +76,11 @@ class Binomial(LinkFamily):
         """mu (1 - mu)."""
         return self.information(eta, aux)
 
+    def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
+        """Mean of the slope mu (1 - mu)."""
+        del aux
+        return self.link.slopes_over_normal(eta, variance)[0]
+
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """1 - mu below one."""
         del aux

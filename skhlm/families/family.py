@@ -16,8 +16,6 @@ from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
 from skhlm.priors import Gamma, Location, LocationScale, Prior
 
-_CUT = 1e-8  # of the outcome's spread: far below what data tell
-
 PriorNumbers = LocationScale | Gamma  # of one parameter
 Aux = Mapping[str, Floats]  # auxiliary parameters by name, draws along the last axis
 
@@ -27,10 +25,11 @@ class Auxiliary:
     """A parameter of the outcome's distribution beside eta, such as sigma or nu.
 
     ``name`` is its key in priors, draws, tables, files and ArviZ. ``lower`` is its bound; a
-    parameter that is ``cut`` stays a little above it, by 1e-8 of the outcome's spread, since an
-    exact fit would have none. One in ``units_of_outcome`` is multiplied back when the outcome was
-    scaled. A ``skewed`` one has a bent map to the sampler's coordinate, another a straight one
-    that leans on the parameters after it. ``absent`` is what stands for it in families without.
+    parameter that is ``cut`` stays so far above it, far below what data tell, since an exact fit
+    would have none: in units of the outcome's spread where it is in ``units_of_outcome``. One of
+    these is multiplied back when the outcome was scaled. A ``skewed`` one has a bent map to the
+    sampler's coordinate, another a straight one that leans on the parameters after it. ``absent``
+    is what stands for it in families without.
     ``inverse_square`` is what books call 1 / its square, where tables are to tell that, too.
     """
 
@@ -38,7 +37,7 @@ class Auxiliary:
     meaning: str
     prior: Prior
     lower: float = 0.0
-    cut: bool = False
+    cut: float = 0.0
     units_of_outcome: bool = False
     skewed: bool = False
     absent: float = nan
@@ -253,7 +252,8 @@ class Family(ABC):
 
     def cuts(self, evidence: Evidence) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
-        return tuple(_CUT * evidence.spread if a.cut else 0.0 for a in self.auxiliary)
+        spread = evidence.spread
+        return tuple(a.cut * (spread if a.units_of_outcome else 1) for a in self.auxiliary)
 
     # -- the quick fit: rows as Gaussian ones about the present eta ------------------------------
     # A fit is the family's own kind of `AuxiliaryFit`; information and scores include weights.

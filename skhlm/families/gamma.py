@@ -9,7 +9,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.families.counts import factorial_excess
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Aux, Auxiliary
-from skhlm.families.link_family import LogFamily, check_rows, group_mean
+from skhlm.families.link_family import LogFamily, check_rows, group_mean, mean_square
 from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
@@ -23,6 +23,7 @@ CV = Auxiliary(
     name="cv",
     meaning="coefficient of variation of the outcome",
     prior=Normal(0, 1),
+    cut=1e-6,
     skewed=True,
 )
 
@@ -92,6 +93,10 @@ class Gamma(LogFamily):
         """(cv mu)^2."""
         variance: Floats = np.square(aux["cv"] * self.link.inverse(eta))
         return variance
+
+    def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
+        """Mean of (cv mu)^2."""
+        return np.square(aux["cv"]) * mean_square(eta, variance)
 
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """An incomplete gamma function of shape y / mu."""

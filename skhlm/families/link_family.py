@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import DefaultPriors
+from skhlm.families.family import Aux, DefaultPriors
 from skhlm.priors import Normal
 
 _HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
@@ -41,6 +41,10 @@ class LinkFamily(ConcaveFamily):
         Zero but for a binomial row, whose weight is its number of trials.
         """
         return np.zeros(np.broadcast_shapes(np.shape(y), np.shape(weight)))
+
+    @abstractmethod
+    def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
+        """Mean of the outcome's variance at eta + N(0, variance); infinite if too large."""
 
     @abstractmethod
     def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:
@@ -93,6 +97,13 @@ class LogFamily(LinkFamily):
         """As if half an event more were known, at the mean."""
         more = _HALF_AN_EVENT / np.maximum(mean, _RAREST)
         return (weight * y + _HALF_AN_EVENT) / (weight + more)
+
+
+def mean_square(eta: Floats, variance: Floats) -> Floats:
+    """Mean of exp(2 x) over x from N(eta, variance)."""
+    with np.errstate(over="ignore"):
+        square: Floats = np.exp(2 * (eta + variance))
+    return square
 
 
 def alike(values: Floats, group: Ints) -> Floats:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import logit, ndtr
 
 from skhlm._typing import Floats
 
 _LARGEST = 700.0  # exp of more overflows
-_STEP, _REACH = 0.7, 6.5  # of the trapezoidal rule, in standard deviations
+_STEP, _REACH = 0.7, 6.5  # of the trapezoidal rule over a normal, in standard deviations
+_WIDE = 1.0  # standard deviation from which the rule is over a logistic distribution
+_LOGISTIC_STEP, _LOGISTIC_REACH = 0.75, 21.0
+_ROOT_2_PI = np.sqrt(2 * np.pi)
 
 
 class Link(ABC):
@@ -57,6 +60,10 @@ class Link(ABC):
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
         """First and second derivative by eta of `mean_over_normal`."""
 
+    @abstractmethod
+    def variance_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """Variance of the expected outcome at eta + N(0, variance); infinite if too large."""
+
 
 class Identity(Link):
     """The expected outcome is eta itself."""
@@ -85,6 +92,10 @@ class Identity(Link):
         """One and zero."""
         shape = np.broadcast_shapes(eta.shape, variance.shape)
         return np.ones(shape), np.zeros(shape)
+
+    def variance_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """The variance itself."""
+        return np.zeros_like(eta) + variance
 
 
 class Log(Link):
@@ -117,6 +128,13 @@ class Log(Link):
         mean = self.mean_over_normal(eta, variance)
         return mean, mean
 
+    def variance_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """exp(2 eta + variance) (exp(variance) - 1)."""
+        with np.errstate(over="ignore", divide="ignore"):
+            rise = np.log(-np.expm1(-variance))
+            of_mean: Floats = np.exp(2 * (eta + variance) + rise)
+        return of_mean
+
 
 class Logit(Link):
     """The expected outcome is 1 / (1 + exp(-eta))."""
@@ -143,33 +161,89 @@ class Logit(Link):
         return slope
 
     def mean_over_normal(self, eta: Floats, variance: Floats) -> Floats:
-        """By the trapezoidal rule, to 1e-8."""
-        return _over_normal(self.inverse, eta, variance)
+        """By trapezoidal rules, to 1e-8."""
+        return _over_normal(self.inverse, _distribution, eta, variance)
 
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
-        """By the same rule."""
-        first = _over_normal(self.derivative, eta, variance)
-        return first, _over_normal(self._bend, eta, variance)
+        """By the same rules."""
+        first = _over_normal(self.derivative, _density, eta, variance)
+        second = _over_normal(self._bend, _density_slope, eta, variance)
+        return first, second
+
+    def variance_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """That of one trial, less its part about the mean: E[mu (1 - mu)] is the first slope."""
+        mean = self.mean_over_normal(eta, variance)
+        within = _over_normal(self.derivative, _density, eta, variance)
+        return np.where(variance > 0, np.maximum(mean * (1 - mean) - within, 0), 0.0)
 
     def _bend(self, eta: Floats) -> Floats:
         """Second derivative of the expected outcome, mean (1 - mean) (1 - 2 mean)."""
         return -self.derivative(eta) * np.tanh(0.5 * eta)
 
 
-def _over_normal(function: Callable[[Floats], Floats], eta: Floats, variance: Floats) -> Floats:
-    """Mean of a logistic function at eta + N(0, variance), by the trapezoidal rule.
+def _over_normal(
+    function: Callable[[Floats], Floats],
+    smoothed: Callable[[Floats, Floats], Floats],
+    eta: Floats,
+    variance: Floats,
+) -> Floats:
+    """Mean at eta + N(0, variance) of the logistic function or one of its derivatives.
 
-    The wider the widest normal, the more points.
+    The logistic function is the distribution function of a logistic variable L, so that its mean is
+    that of Phi((eta - L) / sd) over L, too: with x the quotient, ``smoothed`` is that or its
+    derivative by eta. Of both forms the integrand is the smoother one, each value by itself.
     """
-    sd = np.sqrt(variance)
-    step = min(_STEP, 1 / max(float(sd.max()), 1 / _STEP))
-    points = np.arange(1, np.ceil(_REACH / step)) * step
-    weights = np.exp(-0.5 * points**2)
-    mean = function(eta + np.zeros_like(sd))
+    eta, sd = np.broadcast_arrays(eta, np.sqrt(variance))
+    mean, wide = np.empty(eta.shape), sd > _WIDE
+    narrow = ~wide
+    mean[narrow] = _over_points(function, eta[narrow], sd[narrow], _NORMAL_POINTS, _NORMAL_WEIGHTS)
+    centre, width = eta[wide], sd[wide]
+    mean[wide] = _over_points(
+        lambda at: smoothed(at / width, width),
+        centre,
+        np.ones_like(width),
+        _LOGISTIC_POINTS,
+        _LOGISTIC_WEIGHTS,
+    )
+    return mean
+
+
+def _over_points(
+    function: Callable[[Floats], Floats],
+    eta: Floats,
+    sd: Floats,
+    points: Floats,
+    weights: Floats,
+) -> Floats:
+    """Weighted mean at eta and at eta +- each of the points times sd; the weight of eta is 1."""
+    mean = function(eta)
     for z, weight in zip(points, weights, strict=True):
         mean += weight * (function(eta + z * sd) + function(eta - z * sd))
     mean /= 1 + 2 * weights.sum()
     return mean
 
 
+def _distribution(x: Floats, sd: Floats) -> Floats:
+    """That of a normal distribution at x sd."""
+    del sd
+    probability: Floats = ndtr(x)
+    return probability
+
+
+def _density(x: Floats, sd: Floats) -> Floats:
+    """Its derivative."""
+    density: Floats = np.exp(-0.5 * np.square(x)) / (_ROOT_2_PI * sd)
+    return density
+
+
+def _density_slope(x: Floats, sd: Floats) -> Floats:
+    """Its second derivative."""
+    return -x / sd * _density(x, sd)
+
+
 IDENTITY, LOG, LOGIT = Identity(), Log(), Logit()
+
+_NORMAL_POINTS = np.arange(_STEP, _REACH, _STEP)
+_NORMAL_WEIGHTS = np.exp(-0.5 * np.square(_NORMAL_POINTS))
+_LOGISTIC_POINTS = np.arange(_LOGISTIC_STEP, _LOGISTIC_REACH, _LOGISTIC_STEP)
+_LOGISTIC_WEIGHTS = 4 * LOGIT.derivative(_LOGISTIC_POINTS)

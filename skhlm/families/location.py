@@ -23,7 +23,7 @@ SIGMA = Auxiliary(
     name="sigma",
     meaning="residual scale",
     prior=Cauchy(0, 2.5),
-    cut=True,
+    cut=1e-8,
     units_of_outcome=True,
 )
 

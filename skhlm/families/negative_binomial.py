@@ -10,7 +10,7 @@ from skhlm.families.counts import count_quantile, factorial_excess, half_devianc
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, Auxiliary
-from skhlm.families.link_family import LogFamily, alike, check_counts, group_sum
+from skhlm.families.link_family import LogFamily, alike, check_counts, group_sum, mean_square
 from skhlm.families.links import LOG
 from skhlm.families.poisson import draw_counts
 from skhlm.priors import Normal
@@ -99,6 +99,10 @@ class NegativeBinomial(LogFamily):
         with np.errstate(over="ignore"):
             variance: Floats = mean * (1 + mean / _phi(aux))
         return variance
+
+    def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
+        """Mean of mu + mu^2 / phi."""
+        return self.link.mean_over_normal(eta, variance) + mean_square(eta, variance) / _phi(aux)
 
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """An incomplete beta function of r."""

@@ -55,6 +55,11 @@ class Poisson(LogFamily):
         """Mu."""
         return self.information(eta, aux)
 
+    def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
+        """Mean of mu."""
+        del aux
+        return self.link.mean_over_normal(eta, variance)
+
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """An incomplete gamma function of mu."""
         del aux

@@ -124,8 +124,13 @@ class Fitted:
 
         Notes
         -----
-        Stay as they are: `predict`, ``coef_``, ``tau_`` and all other attributes, the means of
-        `coefficients`, and ``diagnostics_``, which tell of all draws of the run.
+        Stay as they are: ``coef_``, ``tau_`` and all other attributes, the means of `coefficients`,
+        ``diagnostics_``, which tell of all draws of the run, and `predict` of a regressor with the
+        families "normal" and "student_t".
+
+        Behind a link (classes, counts, shares, amounts) expected values are means over draws: from
+        those that are kept they differ by some hundredths of their posterior standard deviations,
+        and labels that were hardly decided may change. Validate the model that you deploy.
 
         Come from the draws that are kept: standard deviations, intervals, quantiles and densities,
         `sample_y`, `group_effects` and `summary`, whose ``ess_bulk``, ``ess_tail`` and ``rhat`` are

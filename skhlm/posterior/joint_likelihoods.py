@@ -18,14 +18,15 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
 from skhlm.families import Family, LocationFamily
 from skhlm.numerics.log_sums import log_mean_exp
 
 N_POINTS = 16  # of the importance sampler, from each of its two proposals
 _N_STEPS = 10  # towards the mode that centres one of them
 _MOST_STEPS, _FARTHEST, _THERE = 60, 4.0, 1e-4  # the same where a step may be too long
-_MOST_HALVINGS = 30
+_MOST_HALVINGS, _MOST_DOUBLINGS = 30, 1000
+_FAR = 0.5  # of eta: steps that are no shorter may be too short
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,11 @@ class LinkLikelihood(Likelihood):
         return L, np.einsum("smq,sm->sq", B, score) - v
 
     def _ahead(self, B: Floats, v: Floats, step: Floats) -> Floats:
-        """A step that moves no eta by more than 4, halved until the integrand does not fall."""
+        """A step halved until the integrand does not fall, or doubled for as long as it rises.
+
+        Newton's moves no eta by more than 4, and where the likelihood falls as exp(-exp(eta)) by no
+        more than 1 however far the mode is.
+        """
         moved = np.abs(np.einsum("smq,sq->sm", B, step)).max(axis=1)
         step = step * np.minimum(1, _FARTHEST / np.maximum(moved, _FARTHEST))[:, None]
         before = self._integrand(B, v)
@@ -178,7 +183,17 @@ class LinkLikelihood(Likelihood):
             if not falls.any():
                 break
             step = np.where(falls[:, None], 0.5 * step, step)
-        return v + step
+        return v + self._doubled(B, v, step, moved >= _FAR)
+
+    def _doubled(self, B: Floats, v: Floats, step: Floats, rises: Bools) -> Floats:
+        """Steps, some of which are doubled for as long as that raises the integrand."""
+        for _ in range(_MOST_DOUBLINGS):
+            if not rises.any():
+                break
+            more = self._integrand(B, v + 2 * step) > self._integrand(B, v + step)
+            rises = rises & more
+            step = np.where(rises[:, None], 2 * step, step)
+        return step
 
     def _integrand(self, B: Floats, v: Floats) -> Floats:
         density: Floats = self.log_density(np.einsum("smq,sq->sm", B, v))

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats
-from skhlm.families import Family
+from skhlm.families import LinkFamily
 from skhlm.numerics.search import reach_positive, reach_whole
 from skhlm.numerics.strata import golden
 from skhlm.posterior.mixtures import Outcomes
@@ -29,7 +29,6 @@ _TAIL, _CELLS, _OUTER = (
     32,
     17,
 )  # elsewhere: probabilities beyond its points, and how many there are
-_REACH, _STEP = 6.5, 0.7  # of the trapezoidal rule over a new effect
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class LinkMixture(Outcomes):
     =============  ======  ===================================================================
     """
 
-    family: Family
+    family: LinkFamily
     auxiliary: dict[str, Floats]
     eta: Floats
     spread: Floats
@@ -80,27 +79,19 @@ class LinkMixture(Outcomes):
         return np.array([self._row(i).crps(at) for i, at in enumerate(y.tolist())])
 
     def variance(self) -> Floats:
-        """Of the outcome given eta on average, and of its mean over draws and new effects: (b,)."""
-        result = np.empty(len(self.eta))
-        for i, (eta, spread) in enumerate(zip(self.eta, np.sqrt(self.spread), strict=True)):
-            result[i] = self._variance_of_row(eta, spread)
-        return result
+        """Of the outcome given eta on average, and of its mean over draws and new effects: (b,).
 
-    def _variance_of_row(self, eta: Floats, sd: Floats) -> float:
-        """By the trapezoidal rule over a new effect; squares weigh its upper tail more."""
-        z, weight = np.zeros(1), np.ones(1)
-        if (widest := sd.max()) > 0:
-            step = min(_STEP, 1 / widest)
-            z = np.arange(-_REACH, _REACH + 2 * widest + step, step)
-            weight = np.exp(-0.5 * z**2)
-        moments = np.zeros(2)
-        for at, share in zip(z, weight / weight.sum(), strict=True):
-            mu = self.family.link.inverse(eta + at * sd)
-            within = self.family.variance(eta + at * sd, self.auxiliary)
-            with np.errstate(over="ignore"):
-                moments += share * mu.mean(), share * (mu**2 + within).mean()
-        mean, square = moments.tolist()
-        return max(square - mean**2, 0.0)
+        Infinite where it is too large for a number.
+        """
+        link, family, aux = self.family.link, self.family, self.auxiliary
+        result = np.empty(len(self.eta))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for i, (eta, spread) in enumerate(zip(self.eta, self.spread, strict=True)):
+                mean = link.mean_over_normal(eta, spread)
+                within = family.variance_over_normal(eta, spread, aux)
+                within = within + link.variance_over_normal(eta, spread)
+                result[i] = within.mean() + np.square(mean - mean.mean()).mean()
+        return np.where(np.isnan(result), np.inf, result)
 
     def _row(self, i: int) -> _Row:
         """The distribution of one row, from a sample of draws and of its new effect."""
@@ -119,7 +110,7 @@ class LinkMixture(Outcomes):
 class _Row:
     """Distribution of one row, a mixture of C members of the family with ``eta`` (C,)."""
 
-    family: Family
+    family: LinkFamily
     auxiliary: dict[str, Floats]
     eta: Floats
 

@@ -20,6 +20,7 @@ from skhlm.numerics.quantiles import central
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
+_NEARLY_SURE = 0.999  # probability
 _ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
 
@@ -36,6 +37,19 @@ def expected_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     if posterior.family.link.linear:
         return linear_predictor(posterior, X, codes)
     return _mean_over_draws(posterior, X, codes)
+
+
+def probabilities(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Posterior mean probability of a zero and of a one, (n, 2), of a family with the logit link.
+
+    One less a probability near one has lost its digits: there it is worked out at -eta.
+    """
+    one = expected_value(posterior, X, codes)
+    zero = 1 - one
+    nearly = one > _NEARLY_SURE
+    if nearly.any():
+        zero[nearly] = _mean_over_draws(posterior, X[nearly], codes[nearly], sign=-1.0)
+    return np.column_stack([zero, one])
 
 
 def warn_of_few_draws(posterior: Posterior, X: Floats, codes: Ints) -> None:
@@ -80,12 +94,16 @@ def typical_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     return posterior.family.link.inverse(linear_predictor(posterior, X, codes))
 
 
-def _mean_over_draws(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
-    """Mean over draws of E[y | x] for each row, (n,); equal rows are worked out once."""
+def _mean_over_draws(posterior: Posterior, X: Floats, codes: Ints, sign: float = 1.0) -> Floats:
+    """Mean over draws of E[y | x] for each row, (n,); equal rows are worked out once.
+
+    With another sign that of the inverse of the link at minus eta.
+    """
     order = np.lexsort([*X.T[::-1], *codes.T[::-1]])
     X, codes = X[order], codes[order]
     first = np.flatnonzero(_starts(codes) | _starts(X))
-    mean = _means_of_sorted(posterior, posterior.units.centred(X[first]), codes[first])
+    Z = sign * posterior.units.centred(X[first])
+    mean = _means_of_sorted(posterior, Z, codes[first])
     value = np.empty(len(X))
     value[order] = np.repeat(mean, np.diff(np.append(first, len(X))))
     return value

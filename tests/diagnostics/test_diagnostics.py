@@ -134,7 +134,7 @@ def test_worst_parameter_is_named(name: str, draws: Draws) -> None:
     assert len(caught) == 1
     text = str(caught[0].message)
     assert name in text
-    assert f"{found.max_rhat:.3f}" in text
+    assert f"{found.max_rhat:.4f}" in text
     assert "iter_sampling" in text
 
 

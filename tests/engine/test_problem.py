@@ -46,4 +46,5 @@ def test_different_problems_have_different_hashes():
 def test_every_parameter_of_the_family_has_a_cut(family):
     problem = make(family.name)
     for cut, parameter in zip(problem.cuts, family.auxiliary, strict=True):
-        assert cut == (1e-8 * problem.evidence.spread if parameter.cut else 0)
+        unit = problem.evidence.spread if parameter.units_of_outcome else 1
+        assert cut == parameter.cut * unit

@@ -215,7 +215,7 @@ def auxiliary_data(case: Case) -> dict[str, Any]:
     gamma = np.array([isinstance(parameter.prior, Gamma) for parameter in parameters], dtype=bool)
     return {
         "n_aux": len(parameters),
-        "aux_min": [parameter.lower + 0.3 * parameter.cut for parameter in parameters],
+        "aux_min": [parameter.lower + 0.3 * (parameter.cut > 0) for parameter in parameters],
         "aux_df": 4.0 * ~gamma,
         "aux_loc": 0.1 * ~gamma,
         "aux_scale": 2.0 * ~gamma,
