@@ -115,6 +115,7 @@ def _long_trajectories(model: CmdStanModel, data: str, directory: str, n: int) -
         metric="unit_e",
         step_size=1e-7,
         max_treedepth=8,
+        inits=0,  # elsewhere counts may be so improbable that even such steps diverge
         seed=1,
         output_dir=directory,
         show_progress=False,
