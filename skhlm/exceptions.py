@@ -1,6 +1,8 @@
-"""Errors that are not about the user's arguments or data (ValueError, TypeError), and a warning."""
+"""Errors that are not about the user's arguments or data (ValueError, TypeError), and a warning; whose line it is."""
 
 from __future__ import annotations
+
+import sys
 
 
 class IdentificationWarning(UserWarning):
@@ -46,3 +48,14 @@ class ModelFileError(SkhlmError, ValueError):
     has, or was written in a later format. The message says which. A file that does not exist is a
     ``FileNotFoundError`` as everywhere.
     """
+
+
+def stacklevel_of_user() -> int:
+    """The ``stacklevel`` at which a warning of our caller is of the user's line.
+
+    That is the first frame that is neither ours nor of scikit-learn, which wraps methods.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skhlm.", "sklearn.")):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Ints
+from skhlm.exceptions import stacklevel_of_user
 from skhlm.inputs.columns import Columns, GroupColumn, Label, kind, listed
 
 _FORMS = (
@@ -187,7 +188,7 @@ class Groups:
             new[rows, g] = path
         return new
 
-    def warn_of_twins(self, columns: Mapping[int, GroupColumn], stacklevel: int = 5) -> None:
+    def warn_of_twins(self, columns: Mapping[int, GroupColumn]) -> None:
         """Warn of labels of fit that are one but for case, white space and Unicode form."""
         pairs = [
             f"{columns[j].name}: {first!r} and {other!r}"
@@ -200,10 +201,10 @@ class Groups:
                 f"or Unicode form alone ({_some(pairs)}): they are levels of their own. Spell them "
                 "alike if they are the same.",
                 UserWarning,
-                stacklevel=stacklevel,
+                stacklevel=stacklevel_of_user(),
             )
 
-    def warn_of_spellings(self, columns: Mapping[int, GroupColumn], stacklevel: int = 5) -> None:
+    def warn_of_spellings(self, columns: Mapping[int, GroupColumn]) -> None:
         """Warn of new values that are values seen at fit but for how `warn_of_twins` compares them.
 
         Only in columns where these tell no two values of fit apart. They stay new levels.
@@ -219,7 +220,7 @@ class Groups:
                 f"case, white space or Unicode form alone ({_some(pairs)}): their rows are "
                 "predicted as of new levels. Spell them as at fit if they are the same.",
                 UserWarning,
-                stacklevel=stacklevel,
+                stacklevel=stacklevel_of_user(),
             )
 
     def check_seen(self, columns: Mapping[int, GroupColumn], codes: Ints) -> None:
