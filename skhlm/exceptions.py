@@ -1,4 +1,4 @@
-"""Errors that are not about the user's arguments or data (ValueError, TypeError), and a warning; whose line it is."""
+"""Errors that are not about arguments or data, a warning, and whose line a warning is of."""
 
 from __future__ import annotations
 
