@@ -20,8 +20,8 @@ test: $(VENV)/installed lint types layers docs
 
 # Whatever fits a model: tests, pages, docstrings. A shift takes about as long as `make test`.
 SHIFTS ?= $(shell seq 1 20)
-DRAWN  := tests/displays tests/engine/program/test_runs.py tests/files tests/html_report tests/methods \
-          tests/posterior tests/reports tests/stan/test_command_line.py \
+DRAWN  := tests/baselines tests/diagnostics tests/displays tests/engine/program/test_runs.py tests/files \
+          tests/html_report tests/methods tests/posterior tests/reports tests/stan/test_command_line.py \
           $(filter-out %build.py %blocks.py %datasets.py %priors.py,$(wildcard tests/test_*.py)) skhlm
 
 test-seeds: $(VENV)/installed

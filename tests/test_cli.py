@@ -635,3 +635,10 @@ def test_a_closed_pipe_is_no_error(folder):
 def one_line(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     return line
+
+
+def test_it_is_a_module_too():
+    answer = subprocess.run(
+        [sys.executable, "-m", "skhlm", "--version"], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == f"skhlm {skhlm.__version__}\n"

@@ -552,7 +552,8 @@ def _naming(argument: str) -> Iterator[None]:
         if _KNOWS_THE_ARGUMENT.search(str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument} must hold numbers ({error}).") from error
+        labels = " Labels of two classes are for HLMClassifier." if argument == "y" else ""
+        raise kind(f"{argument} must hold numbers ({error}).{labels}") from error
 
 
 def _warn_misaligned(X: Any, **others: Any) -> None:
