@@ -162,7 +162,12 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, type=_file, metavar="MODEL", help="the model file"
     )
-    model = parser.add_argument_group("model", argument_default=argparse.SUPPRESS)
+    _add_what(parser.add_argument_group("model", argument_default=argparse.SUPPRESS))
+    _add_how(parser.add_argument_group("inference", argument_default=argparse.SUPPRESS))
+
+
+def _add_what(model: argparse._ArgumentGroup) -> None:
+    """Options of `fit` that say which model is fitted."""
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
     model.add_argument(
         "--family",
@@ -186,7 +191,10 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--no-intercept", dest="fit_intercept", action="store_false")
     model.add_argument("--no-autoscale", dest="autoscale", action="store_false")
-    how = parser.add_argument_group("inference", argument_default=argparse.SUPPRESS)
+
+
+def _add_how(how: argparse._ArgumentGroup) -> None:
+    """Options of `fit` that say how."""
     how.add_argument("--algorithm", choices=["nuts", "pathfinder", "laplace", "advi", "map"])
     how.add_argument("--fallback", choices=["nuts"])
     how.add_argument("--chains", type=int)

@@ -8,7 +8,7 @@ import pytest
 from skhlm.posterior import NEW, prediction
 from skhlm.reports.budget import shares, variance_parts
 from tests.draws import with_auxiliary
-from tests.posterior.test_posterior import FACTORS, VARYING, make_posterior, make_rows
+from tests.posterior.posteriors import FACTORS, VARYING, make_posterior, make_rows
 
 
 @pytest.mark.parametrize("student", [True, False])

@@ -22,7 +22,7 @@ from skhlm.reports.curves import (
     slopes_along,
     straight_path,
 )
-from tests.posterior.test_posterior import VARYING, expected_value_draws, make_posterior, make_rows
+from tests.posterior.posteriors import VARYING, expected_value_draws, make_posterior, make_rows
 
 GRID = np.linspace(-4.0, 9.0, 7)
 RANGES = Ranges(np.zeros(2), np.array([2.5, 6.0]), np.ones(2))
