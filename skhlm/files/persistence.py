@@ -229,6 +229,8 @@ def _common_arrays(model: HierarchicalModel) -> dict[str, Array]:
         "combinations": spec.combinations,
         "mean": posterior.mean.kappa[:, 0],
     }
+    if (sample := posterior.outcome.sample) is not None:
+        found["noise"] = sample
     if posterior.mode is not None:
         at_mode = [posterior.mode.auxiliary[a.name] for a in posterior.family.auxiliary]
         found["mode"] = np.concatenate([np.zeros(0), *at_mode])

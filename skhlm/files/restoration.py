@@ -228,8 +228,6 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     n_chains = contents["n_chains"]
     require(n_chains >= 0 and S % max(1, n_chains) == 0, "n_chains: does not agree with the draws")
     full = "factor0.omega" in contents.arrays
-    if "noise" in contents.arrays:
-        contents.floats("noise", -1, S)  # of older files; it is worked out again
     sizes = [
         (g, J, len(columns))
         for g, (J, columns) in enumerate(zip(spec.groups.n_levels, varying, strict=True))
@@ -247,6 +245,7 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         family=family,
         units=spec.units,
         n_chains=n_chains,
+        sample=contents.floats("noise", -1, S) if "noise" in contents.arrays else None,
     )
     return replace(
         posterior, mode=_mode(contents, posterior) if "mode" in contents.arrays else None
@@ -270,6 +269,7 @@ def _mode(contents: Contents, posterior: Posterior) -> Posterior:
         ),
         auxiliary={a.name: value[None] for a, value in zip(family.auxiliary, at_mode, strict=True)},
         n_chains=1,
+        sample=None,
     )
 
 

@@ -36,6 +36,11 @@ class Outcome(ABC):
     def error_variance(self) -> float:
         """Variance of the outcome about eta on eta's own scale, if that is the outcome's."""
 
+    @property
+    @abstractmethod
+    def sample(self) -> Floats | None:
+        """Derived random numbers that a stored model keeps, (M, S), if there are any."""
+
     @abstractmethod
     def at(self, eta: Floats, variance: Floats) -> Outcomes:
         """New observations of rows, from eta (b, S) and the variance of new effects (b, S)."""
@@ -60,10 +65,12 @@ class Outcome(ABC):
         """Rows' likelihood in some draws, eta (m, s), as a function of what is added to eta."""
 
 
-def outcome_of(family: Family, auxiliary: Mapping[str, Floats]) -> Outcome:
+def outcome_of(
+    family: Family, auxiliary: Mapping[str, Floats], sample: Floats | None = None
+) -> Outcome:
     """The distribution of the outcome in each draw of the family's parameters."""
     if isinstance(family, LocationFamily):
-        return ResidualOutcome(dict(auxiliary), family)
+        return ResidualOutcome(dict(auxiliary), family, sample)
     if isinstance(family, LinkFamily):
         return LinkOutcome(dict(auxiliary), family)
     raise TypeError(f"{type(family).__name__} has neither residuals nor a curved mean.")
@@ -81,6 +88,7 @@ class ResidualOutcome(Outcome):
     """Eta and an error."""
 
     family: LocationFamily
+    stored: Floats | None = None
 
     @cached_property
     def residuals(self) -> Residuals:
@@ -90,10 +98,17 @@ class ResidualOutcome(Outcome):
     @cached_property
     def noise(self) -> Floats:
         """A sample of errors common to all rows, stratified: M of each draw, (M, S)."""
+        if self.stored is not None:
+            return self.stored
         n_draws = len(next(iter(self.auxiliary.values())))
         n_each = -(-MIN_PREDICTIVE_DRAWS // n_draws)
         u = stratified(np.random.default_rng(0), (n_each * n_draws,)).reshape(n_each, n_draws)
         return self.family.error_quantile(u, self.auxiliary)
+
+    @property
+    def sample(self) -> Floats:
+        """The errors'."""
+        return self.noise
 
     @property
     def error_variance(self) -> float:
@@ -176,6 +191,11 @@ class LinkOutcome(Outcome):
     """Drawn about a mean that is the inverse of a link at eta."""
 
     family: LinkFamily
+
+    @property
+    def sample(self) -> None:
+        """None."""
+        return None
 
     @property
     def error_variance(self) -> float:

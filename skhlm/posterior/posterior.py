@@ -119,6 +119,8 @@ class Posterior:
         Number of Markov chains; 0 for draws that are independent.
     mode : Posterior or None
         The mode as a posterior of one draw, where it stands for the posterior mean.
+    sample : ndarray of shape (M, S) or None
+        The sample of errors of a stored model, see `Outcome.sample`; None lets one be worked out.
     """
 
     draws: Coefficients
@@ -130,6 +132,7 @@ class Posterior:
     units: Units
     n_chains: int
     mode: Posterior | None = None
+    sample: Floats | None = None
 
     @classmethod
     def from_draws(
@@ -194,6 +197,7 @@ class Posterior:
             tau=tau,
             omega=omega,
             auxiliary=auxiliary,
+            sample=None,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -223,7 +227,7 @@ class Posterior:
     @cached_property
     def outcome(self) -> Outcome:
         """What a new observation can be, given eta."""
-        return outcome_of(self.family, self.auxiliary)
+        return outcome_of(self.family, self.auxiliary, self.sample)
 
     @property
     def structure(self) -> str:

@@ -207,6 +207,7 @@ def test_a_model_of_each_family_comes_back(family, tmp_path):
     assert list(theirs.auxiliary) == [parameter.name for parameter in ours.family.auxiliary]
     for name, draws in ours.auxiliary.items():
         np.testing.assert_array_equal(theirs.auxiliary[name], draws)
+    np.testing.assert_array_equal(theirs.sample, ours.outcome.sample)
     assert theirs.outcome.error_variance == ours.outcome.error_variance
     assert {name for name in vars(model) if name.endswith("_")} == {
         name for name in vars(other) if name.endswith("_")

@@ -47,3 +47,12 @@ def test_omega_within_rounding_of_singular() -> None:
     np.testing.assert_allclose(
         new[0] / posterior.tau[0][0], new[1] / posterior.tau[0][1], atol=1e-7
     )
+
+
+def test_a_stored_sample_of_errors_is_taken_for_as_long_as_it_belongs() -> None:
+    posterior = make_posterior()
+    noise = posterior.outcome.sample
+    stored = replace(posterior, sample=noise + 1)
+    assert np.array_equal(stored.outcome.sample, noise + 1)
+    assert np.array_equal(pickle.loads(pickle.dumps(stored)).outcome.sample, noise + 1)
+    assert np.array_equal(stored.thinned(10).outcome.sample, posterior.thinned(10).outcome.sample)
