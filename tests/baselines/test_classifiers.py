@@ -65,7 +65,7 @@ def test_what_is_predicted_agrees(shops, baseline):
     assert is_classifier(model) and model.classes_.tolist() == ["no", "yes"]
     X = pd.concat([X, X[:3].assign(shop=9), X[:3].assign(town=None)])
     probability = model.predict_proba(X)
-    np.testing.assert_allclose(model.predict_log_proba(X), np.log(probability), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(probability), atol=1e-15)
     np.testing.assert_allclose(model.decision_function(X), special.logit(probability[:, 1]))
     labels = model.classes_[probability.argmax(axis=1)]
     np.testing.assert_array_equal(model.predict(X), labels)
