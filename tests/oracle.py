@@ -362,7 +362,7 @@ def weighted_average(weight: Array, x: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(np.tensordot(weight**2, (x - mean) ** 2, axes=1))
 
 
-def normal_draws(model: Model, n_draws: int = 10_000, seed: int = 0) -> tuple[Scales, Array]:
+def normal_draws(model: Model, n_draws: int = 20_000, seed: int = 0) -> tuple[Scales, Array]:
     """Equally weighted draws of phi and theta (S, P), for functions of several parameters."""
     rng = np.random.default_rng(seed)
     phi, weight = _importance_sample(model, n_draws, rng)

@@ -145,6 +145,7 @@ def test_other_outcomes_have_no_such_check(name):
     assert check_counts(posterior, rows_of([0.0, 1.0], np.zeros(2, dtype=np.int64))) == ()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few draws
 def test_fit_notes_it_and_the_verdict_stays():
     """Poisson counts of rates that vary by half of themselves, in 200 rows."""
     rng = np.random.default_rng(1)
