@@ -9,12 +9,10 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.estimator import HierarchicalModel
-from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
 from skhlm.methods.fitted import Fit
 from skhlm.methods.two_classes import TwoClasses
 from skhlm.posterior import Kind, prediction
-from skhlm.preparation import OutcomeRequest
 
 
 class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # predict is of labels
@@ -150,11 +148,6 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
     >>> model.predict_proba(X).shape
     (200, 2)
     """
-
-    @property
-    def _outcome_request(self) -> OutcomeRequest:
-        """Labels of two classes, as zeros and ones."""
-        return OutcomeRequest(family_of_classes(), has_classes=True)
 
     def _become(self, fit: Fit, attributes: Mapping[str, Any]) -> None:
         """Be what a fit has found, and have its classes."""

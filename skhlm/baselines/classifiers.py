@@ -9,12 +9,10 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.baselines.yardstick import Cells, Pooled, Unpooled, Yardstick
-from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
 from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL, check_quantiles, checked
 from skhlm.methods.two_classes import TwoClasses
 from skhlm.numerics.quantiles import central
-from skhlm.preparation import OutcomeRequest
 
 
 class YardstickClassifier(TwoClasses, Yardstick):
@@ -23,11 +21,6 @@ class YardstickClassifier(TwoClasses, Yardstick):
     def __init__(self, groups: Any = None, *, fit_intercept: bool = True) -> None:
         self.groups = groups
         self.fit_intercept = fit_intercept
-
-    @property
-    def _outcome_request(self) -> OutcomeRequest:
-        """Labels of two classes, as zeros and ones."""
-        return OutcomeRequest(family_of_classes(), has_classes=True)
 
     @property
     def _classes(self) -> Classes:

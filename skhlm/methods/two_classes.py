@@ -10,13 +10,20 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 
 from skhlm._typing import Floats
+from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
+from skhlm.preparation import OutcomeRequest
 
 _LEAST = float(np.finfo(np.float64).tiny)  # probability, so that log odds are finite
 
 
 class TwoClasses(ClassifierMixin):
     """A classifier of two classes, from the probability of each."""
+
+    @property
+    def _outcome_request(self) -> OutcomeRequest:
+        """Labels of two classes, as zeros and ones."""
+        return OutcomeRequest(family_of_classes(), has_classes=True)
 
     @property
     @abstractmethod

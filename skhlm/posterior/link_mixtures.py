@@ -25,11 +25,8 @@ _MIN_COMPONENTS = 2**14  # of the sample of draws and new effects
 _TO_SCORE = 2**12  # of them for a score, which averages over many values of y
 _PILOT = 256  # of them, which find where to look with all
 _EVERY = 64  # whole numbers up to which the score looks at each
-_TAIL, _CELLS, _OUTER = (
-    1e-5,
-    32,
-    17,
-)  # elsewhere: probabilities beyond its points, and how many there are
+_TAIL = 1e-5  # elsewhere: probability beyond the points it looks at
+_CELLS, _OUTER = 32, 17  # how many of these there are in the middle, and in either tail
 
 
 @dataclass(frozen=True)

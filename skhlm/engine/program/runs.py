@@ -132,7 +132,7 @@ def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
     )
     fit = run("laplace_sample", mode=mode, jacobian=True, draws=n_draws)
     if len(fit.draws()) < n_draws:  # of this method cmdstanpy ignores the exit code
-        runset = fit._runset
+        runset = fit._runset  # by this name exit codes are found, as in cmdstanpy's own methods
         raise RuntimeError(repr(runset))
     found = mode.optimized_params_np[_n_statistics(mode.column_names) :]
     return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)

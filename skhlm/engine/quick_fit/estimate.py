@@ -77,9 +77,7 @@ def damped(problem: Problem, trees: Sequence[Tree], before: Estimate, after: Est
     least -= _ROUNDING * abs(least)
     for share in 0.5 ** np.arange(_HALVINGS):
         part = _between(start, after, share)
-        with np.errstate(
-            over="ignore", invalid="ignore", divide="ignore"
-        ):  # far out, where it is not accepted
+        with np.errstate(all="ignore"):  # far out, where it is not accepted
             value = log_posterior(problem, old + share * (new - old), part)
         if value >= least:
             return part
