@@ -44,7 +44,8 @@ PROGRAM = ROOT / "skhlm" / "engine" / "program" / "bin" / "hlm"
 
 MACOS = sys.platform == "darwin"
 COMPILE_FLAGS = (
-    *("-std=c++17", "-fPIC", "-fno-math-errno", "-ffunction-sections", "-fdata-sections"),
+    *("-std=c++17", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),
+    *("-ffunction-sections", "-fdata-sections"),
     *("-DNDEBUG", "-DSTAN_THREADS", "-D_REENTRANT", "-DTBB_INTERFACE_NEW"),
     *("-DBOOST_DISABLE_ASSERTS", "-DBOOST_PHOENIX_NO_VARIADIC_EXPRESSION"),
 )

@@ -57,7 +57,7 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
   d_kappa.resize(rows.n_coefficients);
   d_shift.resize(rows.n_coefficients);
   map.set_up(forest, constants);
-  return with_family(family, aux, rows.weighted, [&](const auto& likelihood) {
+  return with_family(family, aux, [&](const auto& likelihood) {
     const double unit = std::exp(-log_c);
     double value = map.forward(z_root, z_delta, precision, likelihood.information() * unit);
     value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());

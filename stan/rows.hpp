@@ -1,9 +1,13 @@
 #ifndef HLM_ROWS_HPP
 #define HLM_ROWS_HPP
 
+#include "instructions.hpp"
+
 #include <stan/math/rev.hpp>  // before Eigen, which it extends
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <type_traits>
 #include <vector>
 
@@ -15,7 +19,9 @@
  *     beta = shift + sum_t total[leaf_t],      eta_i = x_i' beta (+ offset_i)
  *
  * so that what a row leaves behind is its score, the derivative of its log density by eta_i; a
- * cell's scores are summed as sum_i score_i x_i and then handed to the leaf of every tree.
+ * cell's scores are summed as sum_i score_i x_i and then handed to the leaf of every tree. The rows
+ * go by in blocks: the linear predictor of all of them, their scores, and the sums. Which family it
+ * is matters for the scores alone, and there a block is a few arrays, which vectorise.
  */
 namespace hlm {
 
@@ -44,59 +50,144 @@ struct RowsResult {
   double d_aux[MAX_AUX];
 };
 
+/** Some rows, one after the other, and what a family makes of them. */
+struct Block {
+  static constexpr int size = 256;  // at most: the arrays of a pass stay in the fastest memory
+  int n;
+  const double *y, *weight, *eta;
+  bool weighted;
+  double* score;
+};
+
 /** The pass over the rows for K coefficients, K known to the compiler or Eigen::Dynamic. */
-template <int K, class Family>
-RowsResult sweep(const Rows& rows, Family family, const double* shift_, const double* total_,
-                 int n_totals, double* d_shift_, double* d_total_) {
-  using Vector = Eigen::Matrix<double, K, 1>;
-  using Table = Eigen::Map<Eigen::Matrix<double, K, Eigen::Dynamic>>;
-  using ConstTable = Eigen::Map<const Eigen::Matrix<double, K, Eigen::Dynamic>>;
-  const int k = rows.n_coefficients;
-  const int n_cells = static_cast<int>(rows.start.size()) - 1;
-  const ConstTable X(rows.X, k, rows.start.back() - 1), total(total_, k, n_totals);
-  const Eigen::Map<const Vector> shift(shift_, k);
-  Table d_total(d_total_, k, n_totals);
-  Eigen::Map<Vector> d_shift(d_shift_, k);
-  d_total.setZero();
-  Vector beta(k), score(k), sum_of_scores = Vector::Zero(k);
-  const int* leaf = rows.leaf.data();
-  for (int c = 0; c < n_cells; ++c, leaf += rows.n_trees) {
-    beta = shift;
-    for (int t = 0; t < rows.n_trees; ++t) beta += total.col(leaf[t] - 1);
-    score.setZero();
-    for (int i = rows.start[c] - 1; i < rows.start[c + 1] - 1; ++i) {
-      double eta = X.col(i).dot(beta);
-      if constexpr (Family::has_offset) eta += rows.offset[i];
-      score += family.add(rows.y[i], eta, rows.weight[i]) * X.col(i);
-    }
-    for (int t = 0; t < rows.n_trees; ++t) d_total.col(leaf[t] - 1) += score;
-    sum_of_scores += score;
+template <int K>
+class Pass {
+ public:
+  Pass(const Rows& rows, const double* shift, const double* total, int n_totals, double* d_total)
+      : n_trees_(rows.n_trees), start_(rows.start.data()), leaf_(rows.leaf.data()),
+        X_(rows.X, rows.n_coefficients, rows.start.back() - 1),
+        total_(total, rows.n_coefficients, n_totals), shift_(shift, rows.n_coefficients),
+        d_total_(d_total, rows.n_coefficients, n_totals),
+        sum_(Vector::Zero(rows.n_coefficients)), first_leaf_sum_(sum_) {
+    d_total_.setZero();
   }
-  d_total *= family.score_scale();
-  d_shift = sum_of_scores * family.score_scale();
-  RowsResult result{family.log_density(rows), {}};
-  family.d_aux(rows, result.d_aux);
-  return result;
+
+  /** x' beta of the rows from `first` to `last`, the first of which belongs to this cell. */
+  void predict(int first, int last, int cell, double* eta) const {
+    const int* leaf = leaf_ + static_cast<std::size_t>(n_trees_) * cell;
+    Vector beta(shift_.size());
+    for (int i = first; i < last; ++cell, leaf += n_trees_) {
+      const int end = std::min(last, start_[cell + 1] - 1);
+      beta = shift_;
+      for (int t = 0; t < n_trees_; ++t) beta += total_.col(leaf[t] - 1);
+      for (; i < end; ++i) *eta++ = X_.col(i).dot(beta);
+    }
+  }
+
+  /** Hands the scores of these rows to the leaves; returns the cell that the next row is in. */
+  int collect(int first, int last, int cell, const double* scores) {
+    const int* leaf = leaf_ + static_cast<std::size_t>(n_trees_) * cell;
+    Vector score(shift_.size());
+    for (int i = first; i < last; leaf += n_trees_) {
+      const int cell_ends = start_[cell + 1] - 1, end = std::min(last, cell_ends);
+      score.setZero();
+      for (; i < end; ++i) score += *scores++ * X_.col(i);
+      if (n_trees_ > 0 && leaf[0] != first_leaf_) hand_over(leaf[0]);
+      first_leaf_sum_ += score;
+      for (int t = 1; t < n_trees_; ++t) d_total_.col(leaf[t] - 1) += score;
+      if (end == cell_ends) ++cell;
+    }
+    return cell;
+  }
+
+  /** The sum of all score_i x_i, when all rows have been collected. */
+  const auto& finish() {
+    hand_over(0);
+    return sum_;
+  }
+
+ private:
+  using Vector = Eigen::Matrix<double, K, 1>;
+  using Table = Eigen::Matrix<double, K, Eigen::Dynamic>;
+
+  /** Cells are sorted, so that the first tree's leaf stays for many and is seldom written. */
+  void hand_over(int next_leaf) {
+    if (first_leaf_) d_total_.col(first_leaf_ - 1) += first_leaf_sum_;
+    sum_ += first_leaf_sum_;
+    first_leaf_sum_.setZero();
+    first_leaf_ = next_leaf;
+  }
+
+  int n_trees_, first_leaf_ = 0;
+  const int *start_, *leaf_;
+  Eigen::Map<const Table> X_, total_;
+  Eigen::Map<const Vector> shift_;
+  Eigen::Map<Table> d_total_;
+  Vector sum_, first_leaf_sum_;
+};
+
+/** Takes in the rows of a block and fills their scores. */
+using AddBlock = std::function<void(Block)>;
+
+/** The pass, block by block; the offset is null where there is none. */
+template <int K>
+void sweep(const Rows& rows, const double* offset, const AddBlock& add, Pass<K> pass,
+           double* d_shift) {
+  alignas(64) double eta[Block::size], score[Block::size];
+  const int n = rows.start.back() - 1;
+  int cell = 0;
+  for (int first = 0; first < n; first += Block::size) {
+    const int last = std::min(n, first + Block::size);
+    pass.predict(first, last, cell, eta);
+    if (offset)
+      for (int i = first; i < last; ++i) eta[i - first] += offset[i];
+    add({last - first, rows.y + first, rows.weight + first, eta, rows.weighted, score});
+    cell = pass.collect(first, last, cell, score);
+  }
+  const auto& sum = pass.finish();
+  std::copy(sum.data(), sum.data() + sum.size(), d_shift);
 }
 
-/** The pass over the rows: fills d_shift (K) and d_total (K x n_totals) with the scores' sums. */
+/** Calls visit(K), as a type where K is small and known to the compiler. */
+template <class Visit>
+void with_size(int k, Visit visit) {
+  switch (k) {
+    case 1: return visit(std::integral_constant<int, 1>());
+    case 2: return visit(std::integral_constant<int, 2>());
+    case 3: return visit(std::integral_constant<int, 3>());
+    case 4: return visit(std::integral_constant<int, 4>());
+    case 5: return visit(std::integral_constant<int, 5>());
+    case 6: return visit(std::integral_constant<int, 6>());
+    case 7: return visit(std::integral_constant<int, 7>());
+    case 8: return visit(std::integral_constant<int, 8>());
+    default: return visit(std::integral_constant<int, Eigen::Dynamic>());
+  }
+}
+
+/** The same for however many coefficients there are, with the instructions at hand. */
+inline void sweep(const Rows& rows, const double* offset, const AddBlock& add, const double* shift,
+                  const double* total, int n_totals, double* d_shift, double* d_total) {
+  with_size(rows.n_coefficients, [&](auto size) {
+    vectorised([&] {
+      using PassOfSize = Pass<decltype(size)::value>;
+      sweep(rows, offset, add, PassOfSize(rows, shift, total, n_totals, d_total), d_shift);
+    });
+  });
+}
+
+/** Of a family's rows; fills d_shift (K) and d_total (K x n_totals) with the scores' sums. */
 template <class Family>
 RowsResult sweep_rows(const Rows& rows, Family family, const double* shift, const double* total,
                       int n_totals, double* d_shift, double* d_total) {
-  const auto run = [&](auto size) {
-    return sweep<decltype(size)::value>(rows, family, shift, total, n_totals, d_shift, d_total);
-  };
-  switch (rows.n_coefficients) {
-    case 1: return run(std::integral_constant<int, 1>());
-    case 2: return run(std::integral_constant<int, 2>());
-    case 3: return run(std::integral_constant<int, 3>());
-    case 4: return run(std::integral_constant<int, 4>());
-    case 5: return run(std::integral_constant<int, 5>());
-    case 6: return run(std::integral_constant<int, 6>());
-    case 7: return run(std::integral_constant<int, 7>());
-    case 8: return run(std::integral_constant<int, 8>());
-    default: return run(std::integral_constant<int, Eigen::Dynamic>());
-  }
+  const auto add = [&](Block block) { vectorised([&] { family.add(block); }); };
+  const double* offset = Family::has_offset ? rows.offset : nullptr;
+  sweep(rows, offset, add, shift, total, n_totals, d_shift, d_total);
+  const double scale = family.score_scale();
+  for (int i = 0; i < rows.n_coefficients; ++i) d_shift[i] *= scale;
+  for (int i = 0; i < rows.n_coefficients * n_totals; ++i) d_total[i] *= scale;
+  RowsResult result{family.log_density(rows), {}};
+  family.d_aux(rows, result.d_aux);
+  return result;
 }
 
 }  // namespace hlm

@@ -16,8 +16,8 @@
  *
  *     has_offset                                whether eta = offset + x' beta, or x' beta alone
  *     explicit F(const double* aux)             its auxiliary parameters, in the order of skhlm/families
- *     double add(y, eta, weight)                takes in a row; returns its score, the derivative of
- *                                               its log density by eta, but for score_scale()
+ *     void add(block)                           takes in some rows; fills their scores, the derivatives
+ *                                               of their log densities by eta, but for score_scale()
  *     double score_scale()
  *     double log_density(rows)                  of the rows that were taken in
  *     void d_aux(rows, d)                       its derivatives by the auxiliary parameters
@@ -28,23 +28,17 @@
 namespace hlm {
 
 /** Calls visit(family) with the family of this number: `code` in skhlm/families. */
-template <bool Weighted, class Visit>
+template <class Visit>
 auto with_family(int family, const double* aux, Visit visit) {
   switch (family) {
     case 0: return visit(Normal(aux));
-    case 1: return visit(StudentT<Weighted>(aux));
-    case 2: return visit(Binomial<Weighted>(aux));
-    case 3: return visit(Poisson<Weighted>(aux));
-    case 4: return visit(NegativeBinomial<Weighted>(aux));
-    case 5: return visit(Gamma<Weighted>(aux));
+    case 1: return visit(StudentT(aux));
+    case 2: return visit(Binomial(aux));
+    case 3: return visit(Poisson(aux));
+    case 4: return visit(NegativeBinomial(aux));
+    case 5: return visit(Gamma(aux));
     default: throw std::domain_error("hlm: no family has this number");
   }
-}
-
-/** The same for rows of which any, or none, has a weight that is not 1. */
-template <class Visit>
-auto with_family(int family, const double* aux, bool weighted, Visit visit) {
-  return weighted ? with_family<true>(family, aux, visit) : with_family<false>(family, aux, visit);
 }
 
 }  // namespace hlm

@@ -1,6 +1,7 @@
 #ifndef HLM_FAMILIES_GAMMA_HPP
 #define HLM_FAMILIES_GAMMA_HPP
 
+#include "../lanes.hpp"
 #include "../rows.hpp"
 #include "stirling.hpp"
 
@@ -21,7 +22,6 @@ namespace hlm {
  *
  * where shape log shape - log Gamma(shape) = shape + log shape - e(shape), see stirling.hpp.
  */
-template <bool Weighted>
 class Gamma {
  public:
   static constexpr bool has_offset = true;
@@ -29,10 +29,15 @@ class Gamma {
   explicit Gamma(const double* aux)
       : cv_(aux[0]), shape_(1 / std::max(cv_ * cv_, 1e-200)), log_shape_(std::log(shape_)) {}
 
-  double add(double y, double eta, double weight) {
-    const double ratio = y * std::exp(-eta), w = Weighted ? weight : 1;
-    sum_ += w * (eta + ratio);
-    return w * (ratio - 1);
+  void add(Block rows) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < rows.n; ++i) {
+      const double ratio = rows.y[i] * lane_exp(-rows.eta[i]);
+      sum += rows.weight[i] * (rows.eta[i] + ratio);
+      rows.score[i] = rows.weight[i] * (ratio - 1);
+    }
+    sum_ += sum;
   }
   double score_scale() const { return shape_; }
   double log_density(const Rows& rows) const {

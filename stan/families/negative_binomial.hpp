@@ -1,7 +1,7 @@
 #ifndef HLM_FAMILIES_NEGATIVE_BINOMIAL_HPP
 #define HLM_FAMILIES_NEGATIVE_BINOMIAL_HPP
 
-#include "../log_product.hpp"
+#include "../lanes.hpp"
 #include "../rows.hpp"
 #include "stirling.hpp"
 
@@ -21,11 +21,9 @@ namespace hlm {
  *     d/d phi   = sum_i w_i [ (y_i - s_i) / phi - log q_i ] + sum_v n_v rising'(v)
  *     d/d a     = -2 phi / a  d/d phi
  *
- * (log y! left out). There is one product of the q_i for each distinct small count, so that most
- * rows need no logarithm: sum_i y_i log q_i = sum_v v log prod_{y_i = v} q_i. No term cancels as phi
- * grows, and the limit is Poisson. Counts are whole numbers.
+ * (log y! left out). No term cancels as phi grows, and the limit is Poisson: what rounding takes from
+ * mu_i / phi in q_i is given back to log q_i. Counts are whole numbers.
  */
-template <bool Weighted>
 class NegativeBinomial {
  public:
   static constexpr bool has_offset = true;
@@ -33,27 +31,29 @@ class NegativeBinomial {
   explicit NegativeBinomial(const double* aux)
       : a_(aux[0]), inverse_(std::max(a_ * a_, 1e-200)), phi_(1 / inverse_) {}
 
-  double add(double y, double eta, double weight) {
-    const double ratio = std::exp(eta) * inverse_, q = 1 + ratio, w = Weighted ? weight : 1;
-    if (y < FEW && w == 1 && q < limit()) {
-      q_[static_cast<int>(y)].times(q);
-    } else {
-      const double log_q = w * (nearly_poisson() ? std::log1p(ratio) : std::log(q));
-      logs_ += log_q;
-      log_q_by_y_ += log_q * y;
+  void add(Block rows) {
+    const double phi = phi_, inverse = inverse_;
+    double linear = 0, scores = 0, sum_log_q = 0;
+#pragma omp simd reduction(+ : linear, scores, sum_log_q)
+    for (int i = 0; i < rows.n; ++i) {
+      const double y = rows.y[i], w = rows.weight[i], ratio = lane_exp(rows.eta[i]) * inverse;
+      const double q = 1 + ratio, inverse_q = 1 / q;
+      const double log_q = lane_log(q) + (ratio - (q - 1)) * inverse_q;
+      rows.score[i] = w * (y - (y + phi) * (ratio * inverse_q));
+      linear += w * y * (rows.eta[i] - log_q);
+      scores += rows.score[i];
+      sum_log_q += w * log_q;
     }
-    const double score = w * (y - (y + phi_) * (ratio / q));
-    linear_ += w * y * eta;
-    scores_ += score;
-    return score;
+    linear_ += linear;
+    scores_ += scores;
+    sum_log_q_ += sum_log_q;
   }
   double score_scale() const { return 1; }
   double log_density(const Rows& rows) const {
-    double by_y = log_q_by_y_, constants = 0;
-    for (int y = 1; y < FEW; ++y) by_y += y * q_[y].log();
+    double constants = 0;
     for (int v = 0; v < rows.n_outcomes; ++v)
       constants += rows.outcome_weight[v] * rising(rows.outcome[v]).value;
-    return linear_ - by_y - phi_ * sum_log_q() + constants;
+    return linear_ - phi_ * sum_log_q_ + constants;
   }
   void d_aux(const Rows& rows, double* d) const {
     double events = 0, constants = 0;
@@ -61,7 +61,7 @@ class NegativeBinomial {
       events += rows.outcome_weight[v] * rows.outcome[v];
       constants += rows.outcome_weight[v] * rising(rows.outcome[v]).derivative;
     }
-    const double d_phi = (events - scores_) * inverse_ - sum_log_q() + constants;
+    const double d_phi = (events - scores_) * inverse_ - sum_log_q_ + constants;
     d[0] = -2 * phi_ / a_ * d_phi;
   }
   double information() const { return 1; }
@@ -71,17 +71,6 @@ class NegativeBinomial {
   struct Rising {
     double value, derivative;
   };
-  static constexpr int FEW = 32;
-  /** Whether 1 + mu/phi, rounded, is too near to 1 for a logarithm. */
-  bool nearly_poisson() const { return phi_ > 1e6; }
-  /** Below which q may be a factor. */
-  double limit() const { return nearly_poisson() ? 0 : 1e100; }
-
-  double sum_log_q() const {
-    double total = logs_;
-    for (const LogProduct& q : q_) total += q.log();
-    return total;
-  }
   /** sum_{j < y} log(1 + j/phi) and its derivative by phi: term by term, or by Stirling's formula. */
   Rising rising(double y) const {
     if (y <= 16) {
@@ -101,11 +90,9 @@ class NegativeBinomial {
   double a_, inverse_, phi_;
   double log_phi_ = std::log(phi_);
   Stirling of_phi_{phi_, log_phi_};
-  LogProduct q_[FEW];       // of the rows with this count
-  double logs_ = 0;         // of the others: sum w log q
-  double log_q_by_y_ = 0;   // and sum w y log q
-  double linear_ = 0;       // sum w y eta
-  double scores_ = 0;       // sum w s
+  double linear_ = 0;     // sum w y (eta - log q)
+  double scores_ = 0;     // sum w s
+  double sum_log_q_ = 0;  // sum w log q
 };
 
 }  // namespace hlm

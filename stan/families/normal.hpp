@@ -22,10 +22,15 @@ class Normal {
 
   explicit Normal(const double* aux) : sigma_(aux[0]) {}
 
-  double add(double y, double eta, double weight) {
-    const double residual = y - eta, score = weight * residual;
-    squares_ += residual * score;
-    return score;
+  void add(Block rows) {
+    double squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (int i = 0; i < rows.n; ++i) {
+      const double residual = rows.y[i] - rows.eta[i];
+      rows.score[i] = rows.weight[i] * residual;
+      squares += residual * rows.score[i];
+    }
+    squares_ += squares;
   }
   double score_scale() const { return 1 / (sigma_ * sigma_); }
   double log_density(const Rows& rows) const {

@@ -1,9 +1,8 @@
 #ifndef HLM_FAMILIES_POISSON_HPP
 #define HLM_FAMILIES_POISSON_HPP
 
+#include "../lanes.hpp"
 #include "../rows.hpp"
-
-#include <cmath>
 
 namespace hlm {
 
@@ -14,17 +13,21 @@ namespace hlm {
  *
  * (log y! left out). A row that stands for many has their mean count, which need not be whole.
  */
-template <bool Weighted>
 class Poisson {
  public:
   static constexpr bool has_offset = true;
 
   explicit Poisson(const double*) {}
 
-  double add(double y, double eta, double weight) {
-    const double mu = std::exp(eta), w = Weighted ? weight : 1;
-    sum_ += w * (y * eta - mu);
-    return w * (y - mu);
+  void add(Block rows) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < rows.n; ++i) {
+      const double mu = lane_exp(rows.eta[i]);
+      sum += rows.weight[i] * (rows.y[i] * rows.eta[i] - mu);
+      rows.score[i] = rows.weight[i] * (rows.y[i] - mu);
+    }
+    sum_ += sum;
   }
   double score_scale() const { return 1; }
   double log_density(const Rows&) const { return sum_; }

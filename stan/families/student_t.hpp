@@ -1,7 +1,7 @@
 #ifndef HLM_FAMILIES_STUDENT_T_HPP
 #define HLM_FAMILIES_STUDENT_T_HPP
 
-#include "../log_product.hpp"
+#include "../lanes.hpp"
 #include "../rows.hpp"
 
 #include <cmath>
@@ -20,10 +20,9 @@ namespace hlm {
  *                 + h / (nu^2 sigma^2) sum_i w_i e_i^2 / q_i
  *     c         = (nu + 1) / ((nu + 3) sigma^2)
  *
- * where n = sum w_i. The product of the q_i gives the sum of their logs; only rows that are weighted
- * need a logarithm of their own, and where none is, not even a branch is spent on them.
+ * where n = sum w_i. The product of the q_i gives the sum of their logs; only where rows are weighted
+ * they need logarithms of their own.
  */
-template <bool Weighted>
 class StudentT {
  public:
   static constexpr bool has_offset = false;
@@ -31,25 +30,29 @@ class StudentT {
   explicit StudentT(const double* aux)
       : nu_(aux[1]), sigma_(aux[0]), inverse_(1 / (nu_ * sigma_ * sigma_)) {}
 
-  double add(double y, double eta, double weight) {
-    const double residual = y - eta;
-    const double q = 1 + residual * residual * inverse_;
-    q_.times(q);
-    if (Weighted && weight != 1) rest_ += (weight - 1) * std::log(q);
-    const double score = (Weighted ? weight * residual : residual) / q;
-    squares_ += residual * score;
-    return score;
+  void add(Block rows) {
+    const double inverse = inverse_;
+    double q[Block::size], squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (int i = 0; i < rows.n; ++i) {
+      const double residual = rows.y[i] - rows.eta[i];
+      q[i] = 1 + residual * residual * inverse;
+      rows.score[i] = rows.weight[i] * residual / q[i];
+      squares += residual * rows.score[i];
+    }
+    squares_ += squares;
+    sum_log_q_ += rows.weighted ? sum_of_logs(rows.n, q, rows.weight) : sum_of_logs(rows.n, q);
   }
   double score_scale() const { return (nu_ + 1) * inverse_; }
   double log_density(const Rows& rows) const {
     return -rows.n_obs * (stan::math::lbeta(0.5, 0.5 * nu_) + 0.5 * std::log(nu_) + std::log(sigma_))
-           - 0.5 * (nu_ + 1) * sum_log_q();
+           - 0.5 * (nu_ + 1) * sum_log_q_;
   }
   void d_aux(const Rows& rows, double* d) const {
     using stan::math::digamma;
     const double h = 0.5 * (nu_ + 1);
     d[0] = ((nu_ + 1) * inverse_ * squares_ - rows.n_obs) / sigma_;
-    d[1] = 0.5 * rows.n_obs * (digamma(h) - digamma(0.5 * nu_) - 1 / nu_) - 0.5 * sum_log_q()
+    d[1] = 0.5 * rows.n_obs * (digamma(h) - digamma(0.5 * nu_) - 1 / nu_) - 0.5 * sum_log_q_
            + h * inverse_ * squares_ / nu_;
   }
   double information() const { return share() / (sigma_ * sigma_); }
@@ -61,14 +64,12 @@ class StudentT {
   }
 
  private:
-  double sum_log_q() const { return q_.log() + rest_; }
   /** Of a normal row's information with the same sigma. */
   double share() const { return (nu_ + 1) / (nu_ + 3); }
 
   double nu_, sigma_, inverse_;
-  LogProduct q_;
-  double rest_ = 0;     // sum (w - 1) log q
-  double squares_ = 0;  // sum w e^2 / q
+  double sum_log_q_ = 0;  // sum w log q
+  double squares_ = 0;    // sum w e^2 / q
 };
 
 }  // namespace hlm
