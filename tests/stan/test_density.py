@@ -57,6 +57,7 @@ class Case:
     tau_df: float = 1.0
     log_aux: float = 0.4  # where the map of the first auxiliary parameter is centred
     offset: float = 0.0  # mean of the rows' offsets, which vary where the family has them
+    n_rows: int = 40
 
     def __str__(self) -> str:
         """The test's name."""
@@ -100,10 +101,21 @@ CASES = (
         Case(f"huge_{name}_counts", 2, NESTED, family=name, offset=14.0)
         for name in ("poisson", "negative_binomial")
     ),
-    Case("binomial_far_out", 2, NESTED, family="binomial", offset=-305.0),
+    *(
+        Case(f"{name}_far_{side}", 2, NESTED, family=name, offset=offset)
+        for name, side, offset in (
+            ("binomial", "below", -305.0),
+            ("binomial", "below_any_probability", -800.0),
+            ("binomial", "above", 800.0),
+            ("poisson", "below", -800.0),
+        )
+    ),
     Case("nearly_poisson", 2, NESTED, family="negative_binomial", log_aux=-9.0),
     Case("hardly_spread", 2, NESTED, family="gamma", log_aux=-4.0),
     Case("weighted", 2, NESTED, weighted=True, tau_df=3.0),
+    Case("several_blocks", 2, NESTED, n_rows=700),
+    Case("cells_longer_than_a_block", 2, (Factor(1, 2, ALL2),), family="gamma", n_rows=1100),
+    Case("a_block_exactly", 3, weighted=True, n_rows=512),
     Case("student_prior", 2, CROSSED, kappa_prior=(3.0, 0.5, 1.5)),
     Case("flat_prior", 2, CROSSED, kappa_prior=(INFINITE, 0.0, 1e8)),
     Case("nine_coefficients", 9, (Factor(1, 3, tuple(range(1, 10))), Factor(2, 2, (9,)))),
@@ -151,8 +163,9 @@ class Rows:
     leaf: Array
 
     @classmethod
-    def draw(cls, case: Case, forest: Forest, rng: np.random.Generator, n: int = 40) -> Rows:
+    def draw(cls, case: Case, forest: Forest, rng: np.random.Generator) -> Rows:
         """Random rows; some cells have one, some have many."""
+        n = case.n_rows
         leaves = [
             rng.integers(forest.first[g], forest.first[g + 1], n) + 1
             for g in range(len(case.factors))
