@@ -153,11 +153,12 @@ def load_separated_rows() -> XY:
 
 SMALL_PLAIN = {"binomial": PlainRun(2, 1000, 250)}
 SHORT_PLAIN = PlainRun(2, 400, 100)
+MEDIUM_PLAIN = PlainRun(2, 300, 100)
 LINK_FAMILIES = ("binomial", "poisson", "negative_binomial", "gamma")
 
 
 def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
-    """S and M with outcomes that are yes or no, counts, or amounts; plain Stan runs on S alone."""
+    """S and M with outcomes that are yes or no, counts, or amounts."""
     small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1, levels={})
     medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, levels=LEVELS)
     return (
@@ -165,13 +166,13 @@ def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
             DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN.get(f, SHORT_PLAIN))
             for f in families
         ),
-        *(DataSet("M", f, CAMPAIGNS, partial(medium, f), None) for f in families),
+        *(DataSet("M", f, CAMPAIGNS, partial(medium, f), MEDIUM_PLAIN) for f in families),
     )
 
 
 DATA_SETS = (
     DataSet("S", "student_t", CAMPAIGNS, load_small_campaigns),
-    DataSet("M", "student_t", CAMPAIGNS, load_medium_campaigns, PlainRun(2, 300, 100)),
+    DataSet("M", "student_t", CAMPAIGNS, load_medium_campaigns, MEDIUM_PLAIN),
     DataSet("sleepstudy", "student_t", ("subject",), load_sleepstudy_rows),
     DataSet("sleepstudy", "normal", ("subject",), load_sleepstudy_rows),
     DataSet("radon", "student_t", ("state/county",), load_radon_rows, PlainRun(2, 1000, 250)),
@@ -187,7 +188,10 @@ DATA_SETS = (
         DataSet("grouse", f, ("location/brood",), load_grouse_rows, SHORT_PLAIN, "intercept")
         for f in ("poisson", "negative_binomial")
     ),
-    DataSet("aggression", "binomial", ("person", "item"), load_aggression_rows, None, "intercept"),
+    DataSet(
+        *("aggression", "binomial", ("person", "item"), load_aggression_rows),
+        *(PlainRun(2, 1000, 250), "intercept"),
+    ),
 )
 
 
