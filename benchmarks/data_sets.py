@@ -189,8 +189,12 @@ DATA_SETS = (
         for f in ("poisson", "negative_binomial")
     ),
     DataSet(
-        *("aggression", "binomial", ("person", "item"), load_aggression_rows),
-        *(PlainRun(2, 1000, 250), "intercept"),
+        "aggression",
+        "binomial",
+        ("person", "item"),
+        load_aggression_rows,
+        PlainRun(2, 1000, 250),
+        "intercept",
     ),
 )
 
