@@ -25,7 +25,7 @@ from skhlm.reports.own_estimates import OwnRows, own_estimates
 
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
 _NORMAL_DRAWS = 4000
-_INFORMED = 2e7  # rows times draws over which their information is averaged
+_INFORMED = 4e6  # rows times draws over which their information is averaged, to one per cent or so
 
 
 @dataclass(frozen=True)
