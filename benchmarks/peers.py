@@ -258,10 +258,10 @@ def make_page(records: Sequence[Record]) -> str:
 
 _RUNS = (
     *("data", "program", "chains x (warmup + draws)", "CPU seconds", "of these before sampling"),
-    *("ESS", "ESS a CPU second", "without what was before", "divergent", "max R-hat"),
+    *("ESS", "ESS a CPU second", "from sampling on", "divergent", "max R-hat"),
 )
 _GAINS = (
-    *("data", "ESS a CPU second", "without what was before", f"minimum >= {GAIN}"),
+    *("data", "ESS a CPU second", "from sampling on", f"minimum >= {GAIN}"),
     "difference of means in standard errors",
 )
 
