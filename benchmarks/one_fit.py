@@ -20,7 +20,11 @@ import numpy as np
 import pandas as pd
 
 Parameters = dict[str, Any]  # (chains, draws) of each, by name
-BAMBI_FAMILIES = {"binomial": "bernoulli", "negative_binomial": "negativebinomial"}
+BAMBI_FAMILIES = {
+    "binomial": "bernoulli",
+    "poisson": "poisson",
+    "negative_binomial": "negativebinomial",
+}
 
 
 def main(program: str, directory: Path) -> None:
@@ -85,13 +89,13 @@ def fit_bambi(task: dict[str, Any], rows: pd.DataFrame) -> tuple[Parameters, dic
     model = bambi.Model(
         bambi_formula(task),
         rows,
-        family=BAMBI_FAMILIES.get(task["family"], task["family"]),
+        family=BAMBI_FAMILIES[task["family"]],
         priors=bambi_priors(task),
     )
     found = model.fit(
         inference_method="nutpie",
         chains=task["chains"],
-        cores=len(os.sched_getaffinity(0)),
+        cores=os.cpu_count(),
         tune=task["tune"],
         draws=task["draws"],
         random_seed=task["seed"],
@@ -117,16 +121,14 @@ def bambi_priors(task: dict[str, Any]) -> dict[str, Any]:
 
     kappa, tau = task["kappa_scale"], task["tau_scale"]
     effect = Prior("Normal", mu=0, sigma=Prior("HalfNormal", sigma=tau))
-    return {
+    priors = {
         "Intercept": Prior("Normal", mu=task["location"], sigma=kappa),
         **{slope: Prior("Normal", mu=0, sigma=kappa) for slope in task["slopes"]},
         **{f"{term}|{_factor(path)}": effect for term, _, path in _varying(task)},
-        **(
-            {"alpha": Prior("InverseGamma", alpha=0.5, beta=0.5)}
-            if task["family"] == "negative_binomial"
-            else {}
-        ),
     }
+    if task["family"] == "negative_binomial":
+        priors["alpha"] = Prior("InverseGamma", alpha=0.5, beta=0.5)
+    return priors
 
 
 def bambi_draws(task: dict[str, Any], posterior: Any) -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 
 from benchmarks.data_sets import DATA_SETS, DataSet, find_data_sets
 from benchmarks.machine import describe_machine
+from benchmarks.one_fit import BAMBI_FAMILIES
 from benchmarks.plain import ROOT
 from benchmarks.programs import prepare
 from benchmarks.report import pair, table, verdict
@@ -88,7 +90,10 @@ class Record:
 def main() -> None:
     """Measure the data sets asked for, and write what was found after each of them."""
     options = parse_options()
-    for data_set in find_data_sets(options.only):
+    chosen = find_data_sets(options.only)
+    if others := [data_set.key for data_set in chosen if data_set.family not in BAMBI_FAMILIES]:
+        raise SystemExit(f"{', '.join(others)}: families are {', '.join(BAMBI_FAMILIES)} here")
+    for data_set in chosen:
         print(f"{data_set.key} ...", flush=True)
         page = write(compare(data_set, options), options.output)
     print(page)
@@ -139,7 +144,11 @@ def write_task(data_set: DataSet, options: argparse.Namespace, directory: Path) 
         "family": data_set.family,
         "groups": list(data_set.groups),
         "varying": data_set.varying,
-        "factors": [factor for path in data_set.groups for factor in _ancestry(path)],
+        "factors": [
+            factor
+            for path in data_set.groups
+            for factor in accumulate(path.split("/"), "{}/{}".format)  # coarse to fine
+        ],
         "slopes": slopes,
         "location": task.units.y_center,
         "kappa_scale": priors.kappa.scale[0],
@@ -151,12 +160,6 @@ def write_task(data_set: DataSet, options: argparse.Namespace, directory: Path) 
     }
     (directory / "task.json").write_text(json.dumps(model), encoding="utf-8")
     return task.settings.iter_warmup
-
-
-def _ancestry(path: str) -> Iterable[str]:
-    """Factors of a hierarchy, coarse to fine."""
-    names = path.split("/")
-    return ("/".join(names[: i + 1]) for i in range(len(names)))
 
 
 def fit(

@@ -69,6 +69,7 @@ def test_probabilities_of_few_answers_come_true_where_people_are_partially_poole
     # Some 800 or more of the 5,688 answers in each fifth: three standard errors are 5 points, and
     # the middles of the fifths are not exactly what was predicted on average.
     rows = re.findall(r"^ *\d+-\d+%(?: +\d+ +(\d+)%){3}$", told[0], re.M)
+    assert len(rows) == 5
     assert np.abs(np.array(rows, dtype=float) - [10, 30, 50, 70, 90]).max() < 10
     assert int(re.search(r"surest\s+noes\s+(\d+)%\s+were\s+yes", told[0])[1]) > 25
 
