@@ -14,6 +14,7 @@ from scipy.special import expit
 from skhlm._typing import Floats
 from skhlm.datasets import (
     load_aggression,
+    load_epilepsy,
     load_gapminder,
     load_grouse,
     load_radon,
@@ -94,6 +95,22 @@ def load_aggression_rows() -> XY:
     """Yes or no of 316 people to each of 24 items."""
     X, y = load_aggression(return_X_y=True)
     return X, (y == "yes").astype(np.float64)
+
+
+def load_epilepsy_rows() -> XY:
+    """Seizures of 59 patients at four visits, by the predictors of Thall and Vail (1990)."""
+    X, y = load_epilepsy(return_X_y=True)
+    before = np.log(X["baseline"] / 4)  # of the eight weeks before, for two weeks
+    return pd.DataFrame(
+        {
+            "patient": X["patient"],
+            "before": before,
+            "progabide": X["progabide"],
+            "progabide_by_before": X["progabide"] * before,
+            "log_age": np.log(X["age"]),
+            "fourth": (X["visit"] == 4).astype(np.float64),
+        }
+    ), y
 
 
 def load_gapminder_rows() -> XY:
@@ -195,6 +212,10 @@ DATA_SETS = (
         load_aggression_rows,
         PlainRun(2, 1000, 250),
         "intercept",
+    ),
+    *(
+        DataSet("epilepsy", f, ("patient",), load_epilepsy_rows, varying="intercept")
+        for f in ("poisson", "negative_binomial")
     ),
 )
 

@@ -132,8 +132,8 @@ def _sampling_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
                     run.program,
                     f"{run.chains} x ({run.iter_warmup} + {run.iter_sampling})",
                     f"{run.leapfrogs_per_draw:.1f}",
-                    _pair(run.ess_per_1000_gradients),
-                    _pair(run.ess_per_second),
+                    pair(run.ess_per_1000_gradients),
+                    pair(run.ess_per_second),
                     str(run.n_divergent),
                     f"{run.max_rhat:.3f}",
                     str(run.n_runs),
@@ -158,7 +158,7 @@ def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
         )
 
 
-def _pair(values: tuple[float, float]) -> str:
+def pair(values: tuple[float, float]) -> str:
     """Two numbers with two significant digits."""
     return " / ".join(f"{value:.2g}" if value < 100 else f"{value:.0f}" for value in values)
 
@@ -169,23 +169,23 @@ def _targets(results: Sequence[Result]) -> Iterable[Sequence[str]]:
         name, run = result.data_set, result.tree_map
         if result.plain is not None and name in _GAINS:
             target = f"{name}: min ESS per gradient >= {_GAINS[name]} x plain"
-            yield target, f"{result.gain:.0f} x", _verdict(result.gain >= _GAINS[name])
+            yield target, f"{result.gain:.0f} x", verdict(result.gain >= _GAINS[name])
         if name in _ESS:
             least, ess = _ESS[name], run.ess_per_1000_gradients
             reached = ess[0] >= least[0] and ess[1] >= least[1]
-            target = f"{name}: ESS per 1000 gradients >= {_pair(least)}"
-            yield target, _pair(ess), _verdict(reached)
+            target = f"{name}: ESS per 1000 gradients >= {pair(least)}"
+            yield target, pair(ess), verdict(reached)
         if name == "gapminder/student_t":
             state = "converged" if run.converged else "warns that it has not converged"
             yield f"{name}: converged or honestly warned", state, "yes"
         else:
             found = f"{run.max_rhat:.3f}, {run.n_divergent}"
             reached = run.max_rhat < _MAX_RHAT and run.n_divergent == 0
-            yield f"{name}: R-hat < {_MAX_RHAT}, no divergences", found, _verdict(reached)
+            yield f"{name}: R-hat < {_MAX_RHAT}, no divergences", found, verdict(reached)
         if name in _SECONDS:
             seconds, most = result.default_fit_seconds, _SECONDS[name]
             target = f"{name}: default fit <= {most} s"
-            yield target, f"{seconds:.1f} s", _verdict(seconds <= most)
+            yield target, f"{seconds:.1f} s", verdict(seconds <= most)
 
 
 _COUNTED = ("binomial", "poisson", "negative_binomial")
@@ -199,5 +199,5 @@ _SECONDS = {"M/student_t": 15} | {
 _MAX_RHAT = 1.01
 
 
-def _verdict(reached: bool) -> str:
+def verdict(reached: bool) -> str:
     return "yes" if reached else "no"

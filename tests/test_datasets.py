@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.linear_model import PoissonRegressor
 
 from skhlm.datasets import (
     Dataset,
     derive,
     load_aggression,
+    load_epilepsy,
     load_gapminder,
     load_grouse,
     load_radon,
@@ -26,6 +28,7 @@ LOADERS = {
     "radon": (load_radon, 12490, "state/county", "log_radon"),
     "grouse": (load_grouse, 403, "location/brood", "ticks"),
     "aggression": (load_aggression, 7584, ["person", "item"], "answer"),
+    "epilepsy": (load_epilepsy, 236, "patient", "seizures"),
 }
 FACTORS = ["region", "region/country", "industry", "industry/vertical"]
 
@@ -118,6 +121,20 @@ def test_everybody_answered_every_item_of_verbal_aggression():
     assert yes.to_dict() == {(0, 0): 1182, (0, 1): 952, (1, 0): 836, (1, 1): 641}
 
 
+def test_epilepsy_has_the_published_poisson_regression():
+    """Coefficients of the example in the documentation of MASS, to its five decimals."""
+    X, y = load_epilepsy(return_X_y=True)
+    assert X.groupby("patient")["visit"].apply(list).map([1, 2, 3, 4].__eq__).all()
+    assert X.groupby("patient")[["progabide", "baseline", "age"]].nunique().eq(1).all(axis=None)
+    assert X.drop_duplicates("patient")["progabide"].value_counts().to_dict() == {1: 31, 0: 28}
+    before, age = (np.log(X[name]) - np.log(X[name]).mean() for name in ("baseline", "age"))
+    terms = [before, X["progabide"], age, X["visit"] == 4, before * X["progabide"]]
+    fit = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-10)
+    fit.fit(np.column_stack(terms).astype(float), y)
+    published = [1.89791, 0.94862, -0.34588, 0.88760, -0.15977, 0.56154]
+    np.testing.assert_allclose([fit.intercept_, *fit.coef_], published, atol=6e-6)
+
+
 def test_shipped_files_are_small():
     data = files("skhlm.datasets") / "data"
     assert sum(len(file.read_bytes()) for file in data.iterdir()) < 100_000
@@ -143,6 +160,11 @@ def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path
         '"1",20,"M","S4wantCurse","perhaps","1","curse","self","want","Y"\n'
         '"2",11,"F","S1DoShout","no","2","shout","other","do","N"\n'
     )
+    (tmp_path / "epil.csv").write_text(
+        '"","y","trt","base","age","V4","subject","period","lbase","lage"\n'
+        '"1",5,"placebo",11,31,0,1,1,-0.756,0.114\n'
+        '"2",0,"progabide",19,20,1,30,4,-0.21,-0.324\n'
+    )
     targets = tmp_path / "first", tmp_path / "second"
     for target in targets:
         target.mkdir()
@@ -162,6 +184,8 @@ def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path
         [1, "S4WantCurse", 20, 1, 0, 1, 0, 0, "yes"],
         [2, "S1DoShout", 11, 0, 1, 0, 0, 1, "no"],
     ]
+    epilepsy = pd.read_csv(targets[0] / "epilepsy.csv.gz")
+    assert epilepsy.to_numpy().tolist() == [[1, 1, 0, 11, 31, 5], [30, 4, 1, 19, 20, 0]]
 
 
 def test_campaigns_have_the_stated_shape():

@@ -261,13 +261,17 @@ class Yardstick(BaseEstimator, ABC):
         return predictors, fit.groups.codes(columns, len(predictors))
 
     def _parts(self, cell: Ints) -> list[tuple[Cells, Bools, Ints]]:
-        """Each set of regressions, the rows that it predicts, and by which of its cells."""
+        """Each set of regressions, the rows that it predicts, and by which of its cells.
+
+        Without rows none: where all fall back, the own ones may lack the family's parameter.
+        """
         fit = self._fit
         pooled = cell < 0
-        return [
+        parts = [
             (fit.combined, pooled, np.zeros(np.count_nonzero(pooled), dtype=np.int64)),
             (fit.own, ~pooled, cell[~pooled]),
         ]
+        return [part for part in parts if part[1].any()]
 
 
 class Pooled(Yardstick):

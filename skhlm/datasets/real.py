@@ -42,7 +42,7 @@ class Dataset:
         return list(self.data.columns)
 
 
-_NAMED = ("subject", "location", "brood", "person")  # by numbers
+_NAMED = ("subject", "location", "brood", "person", "patient")  # by numbers
 
 XY = tuple[pd.DataFrame, "pd.Series[Any]"]
 
@@ -325,6 +325,63 @@ def load_aggression(*, return_X_y: bool = False) -> Dataset | XY:
     y = table.pop("answer")
     source = "De Boeck and Wilson (2004), doi:10.1007/978-1-4757-3990-9; as tabulated in lme4"
     return _packed(table, y, ["person", "item"], source, return_X_y)
+
+
+@overload
+def load_epilepsy(*, return_X_y: Literal[False] = False) -> Dataset: ...
+@overload
+def load_epilepsy(*, return_X_y: Literal[True]) -> XY: ...
+def load_epilepsy(*, return_X_y: bool = False) -> Dataset | XY:
+    """Epileptic seizures of 59 patients at four visits, half of them treated.
+
+    236 counts of two weeks each, from 0 to 102, of a trial of progabide against placebo. Patients
+    differ far more than the treatment changes, and counts of a patient vary beyond chance: the
+    textbook's case of an intercept that varies and of overdispersion.
+
+    =============  ==============================================================
+    column of X    what it is
+    =============  ==============================================================
+    ``patient``    number of the patient, as a string
+    ``visit``      1 to 4, each at the end of two weeks
+    ``progabide``  1: treated with progabide, 0: with a placebo
+    ``baseline``   number of seizures in the eight weeks before the treatment
+    ``age``        of the patient, in years
+    =============  ==============================================================
+
+    y is ``seizures``: their number in the two weeks before the visit.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(X, y)`` alone.
+
+    Returns
+    -------
+    Dataset or (pandas.DataFrame, pandas.Series)
+        With ``groups = "patient"``.
+
+    Notes
+    -----
+    Source: a trial by I. E. Leppik and others, published by Thall and Vail (1990), as tabulated in
+    the R package ``MASS``. That package's code is under the GPL; taken from it are the measurements
+    alone, which are facts.
+
+    References
+    ----------
+    Thall, P. F. and Vail, S. C. (1990). Some covariance models for longitudinal count data with
+    overdispersion. Biometrics 46, 657-671. doi:10.2307/2532086
+
+    Examples
+    --------
+    >>> from skhlm.datasets import load_epilepsy
+    >>> X, y = load_epilepsy(return_X_y=True)
+    >>> y.groupby(X["progabide"]).median().to_dict()
+    {0: 5.0, 1: 4.0}
+    """
+    table = _read("epilepsy")
+    y = table.pop("seizures")
+    source = "Thall and Vail (1990), doi:10.2307/2532086; as tabulated in MASS"
+    return _packed(table, y, "patient", source, return_X_y)
 
 
 def _read(name: str) -> pd.DataFrame:

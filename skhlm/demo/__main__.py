@@ -10,8 +10,9 @@ from time import perf_counter
 
 import pandas as pd
 
-from skhlm.datasets import load_gapminder, make_campaigns
+from skhlm.datasets import load_aggression, load_gapminder, make_campaigns
 from skhlm.demo.advertisers import best_possible, compare_advertisers, true_effects_covered
+from skhlm.demo.answers import compare_answers, load_answers, what_came_true
 from skhlm.demo.countries import (
     compare_countries,
     load_countries,
@@ -35,6 +36,7 @@ def main() -> None:
     pulled = show_pulls(results, X, y)
     unseen = show_unseen(X, y)
     show_advertisers()
+    show_answers()
     if find_spec("matplotlib"):
         from skhlm.demo.picture import draw
 
@@ -128,6 +130,34 @@ def show_advertisers() -> None:
     say(
         f"With the true coefficients R² would be {best_possible(X, y, truth):.3f}. Of the {n} true",
         f"group effects {covered / n:.0%} are in the first fold's 90% intervals.",
+    )
+
+
+def show_answers() -> None:
+    """Yes or no, of people who gave few answers."""
+    X, y = load_answers()
+    print("\n5. YES OR NO: 316 PEOPLE, FROM SIX ANSWERS OF EACH\n")
+    say(f"Data: {load_aggression().source}.")
+    say(
+        "A bus fails to stop: would you want to curse, or do it? To scold, to shout? Each answered",
+        "24 such questions; 6 random ones of everybody predict the other 18.",
+    )
+    say(
+        "pooled: one logistic regression. unpooled: one for each person. hierarchical: a",
+        "HLMClassifier with an intercept for each person.",
+    )
+    results = compare_answers(X, y)
+    show(results.means(), **{"log loss": "{:.3f}", "Brier score": "{:.3f}", "accuracy": "{:.1%}"})
+    say("Log loss and Brier score of the held-out answers: less is better.")
+    say(convergence(results.fitted["hierarchical"]))
+    worth = what_came_true(results, X, y)
+    surest = worth["unpooled: yes"].iloc[0]
+    show(worth, **{name: "{:.0%}" for name in map(str, worth) if name.endswith("yes")})
+    say(
+        "Held-out answers by their predicted probability of yes: n, how many they are, and yes,",
+        "the share of them that were yes. Regressions of six answers are too sure: of their surest",
+        f"noes {surest:.0%} were yes. The pooled one is seldom sure of anybody. Partial pooling is",
+        "sure more often, and right.",
     )
 
 

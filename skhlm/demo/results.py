@@ -7,9 +7,19 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skhlm import HLMRegressor
+from skhlm import HLMClassifier, HLMRegressor
 
 COVERAGE = 0.9
+_TITLES = {
+    "r2": "R²",
+    "rmse": "RMSE",
+    "coverage": "coverage",
+    "width": "width",
+    "crps": "CRPS",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "accuracy": "accuracy",
+}
 
 
 class Results(NamedTuple):
@@ -30,11 +40,11 @@ class Results(NamedTuple):
         """One row for each model: means over the folds, of all rows."""
         scores = self.scores[self.scores["rows"] == "all"]
         means = scores.groupby("model", sort=False).mean(numeric_only=True).reset_index()
-        named = means.rename(columns={"r2": "R²", "rmse": "RMSE", "crps": "CRPS"})
-        return named[["model", "R²", "RMSE", "coverage", "width", "CRPS"]]
+        known = [name for name in _TITLES if name in means]
+        return means[["model", *known]].rename(columns=_TITLES)
 
 
-def convergence(models: Iterable[HLMRegressor]) -> str:
+def convergence(models: Iterable[HLMClassifier | HLMRegressor]) -> str:
     """What the fits' diagnostics say, in a line; then their complaints, if any."""
     found = [model.diagnostics_ for model in models]
     passed = sum(diagnostics.verdict == "pass" for diagnostics in found)

@@ -240,6 +240,22 @@ def test_shops_without_events_or_with_few_rows_are_pooled():
     assert model.lent_[[3, 5]].all()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_where_all_shops_have_few_rows_everything_is_pooled(family):
+    X, y, weight = shops(family, n=16)  # two rows of each, for three coefficients
+    weight = np.minimum(weight, 1)
+    y = np.rint(y) if family == "binomial" else y
+    model = model_of(UnpooledRegressor, family).fit(X, y, weight)
+    pooled = model_of(PooledRegressor, family).fit(X, y, weight)
+    assert model.n_fallback_ == 8
+    for name in ("predict", "predict_interval", "crps", "log_predictive_density"):
+        asked = (X, y) if name in ("crps", "log_predictive_density") else (X,)
+        np.testing.assert_array_equal(getattr(model, name)(*asked), getattr(pooled, name)(*asked))
+    assert model.joint_log_density(X, y) == pooled.joint_log_density(X, y)
+    for name in ("overdispersion_", "cv_"):
+        assert getattr(model, name, None) == getattr(pooled, name, None)
+
+
 def test_a_predictor_of_the_shops_leaves_them_their_own_regressions():
     X, y, _ = shops("poisson")
     with_area = X.assign(area=np.random.default_rng(2).normal(size=8)[X["shop"]])
