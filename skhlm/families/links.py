@@ -189,7 +189,8 @@ class Logit(Link):
 
     def average(self, eta: Floats) -> Floats:
         """In place."""
-        return logistic(eta).mean(axis=1)
+        average: Floats = logistic(eta).mean(axis=1)
+        return average
 
     def average_over_normal(self, eta: Floats, variance: Floats) -> Floats:
         """As exact, but faster where the standard deviation is no larger than `WIDEST`."""
@@ -201,7 +202,8 @@ class Logit(Link):
             at = eta[i, apart]
             more[i] = (self.mean_over_normal(at, np.square(sd[i, apart])) - self.inverse(at)).sum()
             sd[i, apart] = 0.0
-        return average_of_logistic(eta, sd) + more / eta.shape[1]
+        average: Floats = average_of_logistic(eta, sd) + more / eta.shape[1]
+        return average
 
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
         """By the same rules."""

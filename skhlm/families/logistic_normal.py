@@ -21,7 +21,7 @@ from skhlm._typing import Floats
 
 _ERROR = 21.0  # of a rule, as minus its logarithm
 _REACH = 6.1  # standard deviations within which points are
-_MANY = 2**10  # draws
+_MANY, _SINGLE = 2**10, 2.0  # draws, and sd up to which single precision is enough
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,19 @@ def average_of_logistic(eta: Floats, sd: Floats) -> Floats:
     To 1e-8. A row has the rule for its largest sd, whatever the other rows have. Both are
     overwritten.
     """
-    which = np.searchsorted(_LIMITS, sd.max(axis=1)).tolist()
-    ends = [i for i in range(1, len(eta)) if which[i] != which[i - 1]]
-    return np.concatenate(
-        [
-            _average(eta[start:end], sd[start:end], _RULES[which[start]])
-            for start, end in pairwise([0, *ends, len(eta)])
-        ]
-    )
+    average = np.empty(len(eta))
+    which = np.searchsorted(_LIMITS, sd.max(axis=1))
+    starts = np.flatnonzero(np.diff(which, prepend=-1))
+    for start, end in pairwise([*starts.tolist(), len(eta)]):
+        rows = slice(start, end)
+        average[rows] = _average(eta[rows], sd[rows], _RULES[which[start]])
+    return average
 
 
 def _average(eta: Floats, sd: Floats, rule: _Rule) -> Floats:
     """The same by one rule."""
-    dtype = np.float32 if eta.shape[1] >= _MANY else np.float64
+    single = eta.shape[1] >= _MANY and rule.widest <= _SINGLE
+    dtype = np.float32 if single else np.float64
     with np.errstate(over="ignore", divide="ignore"):  # so far out nothing is missing to p
         odds = np.exp(eta.astype(dtype))
         odds += 1 / odds

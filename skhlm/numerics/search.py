@@ -10,7 +10,7 @@ Function = Callable[[float], float]
 
 _MAX_STEPS, _BISECT_EVERY = 400, 4
 _FARTHEST = 3.0  # of one step, in logarithms
-_THERE = 1e-12  # relative
+_THERE, _CLOSE = 1e-12, 1e-7  # relative; a last step from close is exact
 _WHOLE = 2.0**53  # whole numbers beyond are not next to each other
 
 
@@ -35,18 +35,20 @@ def reach_whole(rises: Function, rate: Function, target: float, start: float) ->
 
 def reach_positive(rises: Function, rate: Function, target: float, start: float) -> float:
     """The y > 0 with ``rises(y) = target``, whose derivative is ``rate``: on the log scale."""
-    low, high, x = -np.inf, np.inf, float(np.log(start))
+    low, high, x, before = -np.inf, np.inf, float(np.log(start)), np.inf
     for n in range(1, _MAX_STEPS):
         y = float(np.exp(x))
         value = rises(y)
         low, high = (low, x) if value >= target else (x, high)
         step = _newton(target - value, rate(y) * y, _FARTHEST)
-        if abs(step) < _THERE or high - low < _THERE:
+        if abs(step) < _CLOSE or high - low < _THERE:
+            x += step if low < x + step < high else 0.0
             break
         known = np.isfinite(low) and np.isfinite(high)
-        if not low < x + step < high or n % _BISECT_EVERY == 0:
+        slow = n % _BISECT_EVERY == 0 and abs(step) > 0.5 * before
+        if not low < x + step < high or slow:
             step = 0.5 * (low + high) - x if known else np.copysign(_FARTHEST, target - value)
-        x += step
+        x, before = x + step, abs(step)
     return float(np.exp(x))
 
 
