@@ -205,7 +205,7 @@ def test_a_row_does_not_depend_on_its_batch(name):
                 prediction.quantiles(*some, [0.1, 0.9], "mean"),
                 scoring.log_predictive_density(*some, y[rows]),
                 scoring.crps(*some, y[rows]),
-                scoring.pit(*some, y[rows], _Halves()),
+                scoring.pit_ends(*some, y[rows]),
             ]
         )
 
@@ -214,13 +214,6 @@ def test_a_row_does_not_depend_on_its_batch(name):
     np.testing.assert_array_equal(whole[[4]], parts[0])
     np.testing.assert_array_equal(whole[[7, 3]], parts[1])
     np.testing.assert_array_equal(whole[::-1], parts[2])
-
-
-class _Halves:
-    """A generator whose numbers are all one half."""
-
-    def random(self, n):
-        return np.full(n, 0.5)
 
 
 def test_equal_rows_are_worked_out_once_and_memory_is_bounded():
@@ -453,8 +446,8 @@ def test_pit_is_uniform_where_the_model_is_right(name):
         )
         for i in range(400)
     ]
-    found = scoring.pit(posterior, X, codes, np.concatenate(alone)[:, 0], rng)
-    assert stats.kstest(found, "uniform").pvalue > 1e-4
+    low, high = scoring.pit_ends(posterior, X, codes, np.concatenate(alone)[:, 0]).T
+    assert stats.kstest(low + rng.random(400) * (high - low), "uniform").pvalue > 1e-4
 
 
 def test_pit_of_residuals_is_the_distribution_function():
@@ -462,5 +455,16 @@ def test_pit_of_residuals_is_the_distribution_function():
     X, codes = residual.make_rows(20)
     q = prediction.quantiles(posterior, X, codes, [0.1, 0.8])
     for y, p in zip(q.T, (0.1, 0.8), strict=True):
-        found = scoring.pit(posterior, X, codes, y, np.random.default_rng(0))
-        np.testing.assert_allclose(found, p, atol=0.01)  # of the mixture's components
+        low, high = scoring.pit_ends(posterior, X, codes, y).T
+        np.testing.assert_array_equal(low, high)
+        np.testing.assert_allclose(low, p, atol=0.01)  # of the mixture's components
+
+
+@pytest.mark.parametrize("name", ["binomial", *COUNTS])
+def test_the_ends_of_the_transform_are_those_of_the_distribution_function(name):
+    posterior = make_posterior(name)
+    X, codes = make_rows(8, new=False)
+    y = some_outcomes(posterior, 8)
+    found = scoring.pit_ends(posterior, X, codes, y)
+    for end, at in zip(found.T, (y - 1, y), strict=True):
+        np.testing.assert_allclose(end, exact_cdf(posterior, X, codes, at), rtol=1e-11, atol=1e-15)
