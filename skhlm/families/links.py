@@ -194,15 +194,13 @@ class Logit(Link):
 
     def average_over_normal(self, eta: Floats, variance: Floats) -> Floats:
         """As exact, but faster where the standard deviation is no larger than `WIDEST`."""
-        sd = np.sqrt(variance, out=variance)
-        wide = np.flatnonzero((sd > WIDEST).any(axis=1))
         more = np.zeros(len(eta))
-        for i in wide:
-            apart = sd[i] > WIDEST
-            at = eta[i, apart]
-            more[i] = (self.mean_over_normal(at, np.square(sd[i, apart])) - self.inverse(at)).sum()
-            sd[i, apart] = 0.0
-        average: Floats = average_of_logistic(eta, sd) + more / eta.shape[1]
+        for i in np.flatnonzero(variance.max(axis=1) > WIDEST**2):
+            wide = variance[i] > WIDEST**2
+            at, spread = eta[i, wide], variance[i, wide]
+            more[i] = (self.mean_over_normal(at, spread) - self.inverse(at)).sum()
+            variance[i, wide] = 0.0
+        average: Floats = average_of_logistic(eta, variance) + more / eta.shape[1]
         return average
 
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:

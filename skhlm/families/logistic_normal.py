@@ -53,7 +53,7 @@ class _Rule:
 
 WIDEST = 8.0
 _RULES = tuple(map(_Rule, (0.5, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, WIDEST)))
-_LIMITS = np.array([rule.widest for rule in _RULES])
+_LIMITS = np.array([rule.widest**2 for rule in _RULES])
 
 
 def logistic(eta: Floats) -> Floats:
@@ -64,51 +64,56 @@ def logistic(eta: Floats) -> Floats:
     return np.divide(1, eta, out=eta)
 
 
-def average_of_logistic(eta: Floats, sd: Floats) -> Floats:
-    """Mean over draws of that at eta + N(0, sd^2), (b,), of eta and sd (b, S) up to `WIDEST`.
+def average_of_logistic(eta: Floats, variance: Floats) -> Floats:
+    """Mean over draws of that at eta + N(0, variance), (b,), of both (b, S), up to `WIDEST` wide.
 
-    To 1e-8. A row has the rule for its largest sd, whatever the other rows have. Both are
+    To 1e-8. A row has the rule for its widest draw, whatever the other rows have. Eta is
     overwritten.
     """
     average = np.empty(len(eta))
-    which = np.searchsorted(_LIMITS, sd.max(axis=1))
+    which = np.searchsorted(_LIMITS, variance.max(axis=1))
     starts = np.flatnonzero(np.diff(which, prepend=-1))
     for start, end in pairwise([*starts.tolist(), len(eta)]):
         rows = slice(start, end)
-        average[rows] = _average(eta[rows], sd[rows], _RULES[which[start]])
+        average[rows] = _average(eta[rows], variance[rows], _RULES[which[start]])
     return average
 
 
-def _average(eta: Floats, sd: Floats, rule: _Rule) -> Floats:
+def _average(eta: Floats, variance: Floats, rule: _Rule) -> Floats:
     """The same by one rule."""
     single = eta.shape[1] >= _MANY and rule.widest <= _SINGLE
-    dtype = np.float32 if single else np.float64
+    # one array: memory taken bit by bit goes back to the system, and costs more than what it is for
+    d, sd, *others = np.empty((7, *eta.shape), np.float32 if single else np.float64)
     with np.errstate(over="ignore", divide="ignore"):  # so far out nothing is missing to p
-        odds = np.exp(eta.astype(dtype))
-        odds += 1 / odds
-        odds += dtype(2)
-        share = _share(odds, sd.astype(dtype), rule)
-    p = logistic(eta)
-    small = np.subtract(0.5, p, out=sd)
-    small *= share
-    small *= 2
-    p += small
-    average: Floats = p.mean(axis=1)
+        odds = np.exp(np.negative(eta, out=eta), out=eta)
+        sd[:] = odds
+        np.divide(1, sd, out=d)
+    d += sd
+    d += 2
+    odds += 1
+    p = np.divide(1, odds, out=odds)
+    sd[:] = variance
+    share = _share(d, np.sqrt(sd, out=sd), rule, others)
+    d[:] = p
+    share *= np.subtract(0.5, d, out=d)
+    average: Floats = p.mean(axis=1) + 2 * share.mean(axis=1, dtype=np.float64)
     return average
 
 
-def _share(d: Any, sd: Any, rule: _Rule) -> Any:
-    """Sum over points of weight x m / (m + d), of arrays of one shape; they are overwritten."""
-    sd *= d.dtype.type(rule.step / 2)
-    cosh = np.exp(sd, out=sd)
-    sinh = 1 / cosh
-    before, at, cosh = np.zeros_like(d), cosh - sinh, cosh + sinh
-    total, term = np.zeros_like(d), np.empty_like(d)
+def _share(d: Any, sd: Any, rule: _Rule, others: list[Any]) -> Any:
+    """Sum over points of weight x m / (m + d), of arrays of one shape; all are overwritten."""
+    at, before, total, term, cosh = others
+    sd *= rule.step / 2
+    np.exp(sd, out=cosh)
+    np.divide(1, cosh, out=term)
+    np.subtract(cosh, term, out=at)
+    cosh += term
+    before[:] = total[:] = 0
     for weight in rule.weights:
         np.multiply(at, at, out=term)
-        np.add(term, d, out=sinh)
-        term /= sinh
-        term *= d.dtype.type(weight)
+        np.add(term, d, out=sd)
+        term /= sd
+        term *= weight
         total += term
         np.multiply(cosh, at, out=term)
         term -= before

@@ -21,7 +21,7 @@ from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, 
 
 _NEARLY_SURE = 0.999  # probability
 _ROWS_LOOKED_AT = 8
-_CACHED = 2**14  # numbers of a working array that stays near the processor
+_CACHED = 2**15  # numbers of a working array that stays near the processor
 _PIECE = 2**10  # rows that one thread works out at a time
 
 Kind = Literal["outcome", "mean", "link"]
@@ -213,8 +213,10 @@ def quantiles(
     4800 draws.
 
     Other families: those of outcomes are of the mixture of the family's distributions, see
-    `LinkMixture.quantiles`, and whole numbers where outcomes are; some milliseconds a row. Those of
-    E[y | x] are the inverse of the link, which is increasing, at quantiles of eta.
+    `LinkMixture.quantiles`, and whole numbers where outcomes are. From 4800 draws an interval of
+    small counts takes about 0.2 ms a row, and 1.2 ms at new levels; of gamma outcomes and of counts
+    in the hundreds or more some milliseconds. Those of E[y | x] are the inverse of the link, which
+    is increasing, at quantiles of eta.
 
     E[y | x] and eta of known levels have the draws alone, whose quantiles are linear between
     neighbours. Memory does not grow with the rows.

@@ -107,7 +107,8 @@ def share_inside(ends: Floats, coverage: Floats) -> Floats:
     width = high - low
     overlap = np.minimum(high, (1 + coverage) / 2) - np.maximum(low, (1 - coverage) / 2)
     share: Floats = (overlap >= 0).astype(np.float64)
-    return np.divide(np.maximum(overlap, 0), width, out=share, where=width > 0)
+    np.divide(np.maximum(overlap, 0), width, out=share, where=width > 0)
+    return share
 
 
 def crps_of_student_t(z: Floats, df: float) -> Floats:
