@@ -133,21 +133,23 @@ def _eta_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Iterator[tup
     The effects of the last factor, whose levels change most often, stay beside the sum of all other
     coefficients. Sums over both are term by term, and of each row alone.
     """
-    draws, last = posterior.draws, posterior.varying[-1]
-    n_coefficients, codes = len(draws.kappa), without_new(codes)
+    draws, n_coefficients, codes = posterior.draws, len(posterior.draws.kappa), without_new(codes)
     cells, cell = _runs(codes[:, :-1])
     betas, level, at = draws.by_cell(cells), NEW, -1
+    last, effects, levels = np.empty(0, dtype=np.int64), draws.kappa[None, :0], np.zeros_like(cell)
+    if posterior.varying:
+        last, effects, levels = posterior.varying[-1], draws.delta[-1], codes[:, -1]
     both = np.empty((n_coefficients + len(last), posterior.n_draws))
     z, offsets = np.c_[Z[:, :n_coefficients], Z[:, last]], Z[:, n_coefficients:]
     size = max(_CACHED // posterior.n_draws, 1)
     eta = np.empty((size, posterior.n_draws))
     for rows in blocks(len(Z), size):
-        codes_of_rows = zip(cell[rows].tolist(), codes[rows, -1].tolist(), strict=True)
-        for i, (of_row, of_last) in enumerate(codes_of_rows):
+        of_rows = zip(cell[rows].tolist(), levels[rows].tolist(), strict=True)
+        for i, (of_row, of_last) in enumerate(of_rows):
             if of_row != at:
                 at, both[:n_coefficients] = of_row, next(betas)
             if of_last != level:
-                level, both[n_coefficients:] = of_last, draws.delta[-1][of_last]
+                level, both[n_coefficients:] = of_last, effects[of_last]
             np.einsum("k,ks->s", z[rows.start + i], both, out=eta[i])
         values = eta[: rows.stop - rows.start]
         for offset in offsets[rows].T:

@@ -62,6 +62,17 @@ def test_expected_value_is_the_mean_over_draws_and_new_levels(name):
     np.testing.assert_allclose(found[known], at_draws, rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", CURVED)
+def test_expected_values_without_groups(name):
+    draws = replace(make_draws(name, 200, 0.5, 0.6, seed=0), delta=(), tau=())
+    posterior = Posterior.from_draws(draws, (), UNITS, find_family(name))
+    X, codes = make_rows(7)[0], np.empty((7, 0), dtype=np.int64)
+    eta, _ = eta_and_variance(posterior, X, codes)
+    expected = posterior.family.link.inverse(eta).mean(axis=1)
+    found = prediction.expected_value(posterior, X, codes)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
 def test_typical_value_leaves_new_effects_out():
     posterior = make_posterior("poisson")
     X, codes = make_rows(20)
