@@ -64,11 +64,12 @@ class LinkMixture(Outcomes):
         density[new] = log_integral(self.family, aux, y[new], self.eta[new], self.spread[new])
         return density
 
-    def cdf(self, y: Floats) -> Floats:
-        """Probability of at most y (b,): (b,)."""
+    def ends(self, y: Floats) -> Floats:
+        """Probability of less than y (b,), and of at most y: (b, 2)."""
         if self.family.is_binary:
-            return np.where(y < 0, 0.0, np.where(y < 1, self._chance(-1.0), 1.0))
-        return np.array([self._row(i).cdf(at) for i, at in enumerate(y.tolist())])
+            zero = self._chance(-1.0)
+            return np.column_stack([np.where(y > 0, zero, 0.0), np.where(y < 1, zero, 1.0)])
+        return np.array([self._row(i).ends(at) for i, at in enumerate(y.tolist())]).reshape(-1, 2)
 
     def quantiles(self, probabilities: Sequence[float]) -> Floats:
         """Where the distribution functions reach probabilities in (0, 1): (b, q).
@@ -158,11 +159,14 @@ class _Row:
         """Some of the draws."""
         return self.draws.thinned(_PILOT)
 
-    def cdf(self, y: float) -> float:
-        """Probability of at most y."""
-        if self.table is not None and 0 <= y < _EVERY:
-            return float(self.table.up_to(np.floor(y))[-1])
-        return self.draws.cdf(y)
+    def ends(self, y: float) -> list[float]:
+        """Probability of less than y, and of at most y."""
+        if not self.draws.family.is_discrete:
+            return [self.draws.cdf(y)] * 2
+        if self.table is not None and y < _EVERY:
+            return [0.0, *self.table.up_to(y).tolist()][-2:]
+        below: list[float] = self.few.cdf_at(np.array([y - 1, y])).tolist()
+        return below
 
     def quantiles(self, probabilities: Sequence[float]) -> list[float]:
         """Where the distribution function reaches probabilities."""

@@ -91,9 +91,7 @@ def pit_ends(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
     """
     result = np.empty((len(X), 2))
     for rows, of_rows in prediction.outcomes(posterior, X, codes):
-        result[rows] = of_rows.cdf(y[rows])[:, None]
-        if posterior.family.is_discrete:
-            result[rows, 0] = of_rows.cdf(y[rows] - 1)
+        result[rows] = of_rows.ends(y[rows])
     return result
 
 
