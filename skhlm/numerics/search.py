@@ -9,6 +9,7 @@ import numpy as np
 Function = Callable[[float], float]
 
 _MAX_STEPS, _BISECT_EVERY = 400, 4
+_TRUSTED = 8  # steps towards a whole number, which can near it from one side
 _FARTHEST = 3.0  # of one step, in logarithms
 _THERE, _CLOSE = 1e-12, 1e-7  # relative; a last step from close is exact
 _WHOLE = 2.0**53  # whole numbers beyond are not next to each other
@@ -28,7 +29,7 @@ def reach_whole(rises: Function, rate: Function, target: float, start: float) ->
         step = _newton(target - value, rate(y), 2 * (y + 1))
         y = float(np.floor(y + step) if step > 0 else np.ceil(y + step))
         y = min(max(y, low + 1), high - 1) if np.isfinite(high) else max(y, low + 1)
-        if n % _BISECT_EVERY == 0:
+        if n % _BISECT_EVERY == 0 and n > _TRUSTED:
             y = float(np.floor(0.5 * (low + min(high, 4 * low + 9))))
     return high + 0.0  # not -0.0
 

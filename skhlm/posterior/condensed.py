@@ -25,7 +25,8 @@ from skhlm.numerics.blocks import blocks
 _LEAST_VARIATION = 1e-3  # coefficient of variation, where a scale may be the limit of none
 _TINY = float(np.finfo(np.float64).tiny)
 _NUMBERS = 2**16  # of a working array
-_AT_ONCE = 2**10  # draws whose polynomials a cache holds
+_CACHED = 2**15  # polynomials that a cache holds
+_PRODUCTS = 2**18  # at a time: BLAS has threads for more, and these cost more than they save
 _MOST = 0.2  # points over draws
 _OF_PRODUCT, _EFFORT = 0.25, 250.0  # of a product beside a polynomial; what pays
 _OF_X, _OF_Z = (12.0, 5.5), (8.0, 20.0)  # points: so many, and for a unit of half a box's width
@@ -81,10 +82,7 @@ class Components:
             effort = first.n_points + second.n_points + _OF_PRODUCT * n_points
             if not (n_points <= _MOST * len(self.eta) and effort <= _EFFORT):
                 return self
-        moments = np.zeros((int(first.n_points), int(second.n_points)))
-        for some in blocks(len(self.eta), _AT_ONCE):  # not by BLAS, whose threads cost more here
-            moments += np.einsum("ic,jc->ij", first.polynomials(some), second.polynomials(some))
-        weight = first.to_points @ (moments / len(self.eta)) @ second.to_points.T
+        weight = first.to_points @ _mean_products(first, second, len(self.eta)) @ second.to_points.T
         x, z = np.meshgrid(first.points, second.points, indexing="ij")
         auxiliary = {name: np.exp(z.ravel()) for name in self.auxiliary}
         return Components(self.family, scale.to_eta(x.ravel()), auxiliary, weight.ravel())
@@ -155,16 +153,30 @@ class _Axis:
         return self.middle + self.half_width * _roots(int(self.n_points))
 
 
+def _mean_products(first: _Axis, second: _Axis, n_draws: int) -> Floats:
+    """Means over draws of the products of both axes' polynomials, (n, n')."""
+    total = np.zeros((int(first.n_points), int(second.n_points)))
+    for some in blocks(n_draws, min(_PRODUCTS // total.size, _CACHED // len(total))):
+        polynomials = first.polynomials(some)
+        if second.n_points == 1:
+            total[:, 0] += polynomials.sum(axis=1)
+        else:
+            total += polynomials @ second.polynomials(some).T
+    return total / n_draws
+
+
 def _roots(n: int) -> Floats:
     """Of the n-th polynomial."""
     return np.cos((np.arange(n) + 0.5) * np.pi / n)
 
 
 def _chebyshev(x: Floats, n: int) -> Floats:
-    """The first n polynomials at x (C,): (n, C)."""
-    value, twice = np.ones((n, len(x))), 2 * x
+    """The first n polynomials at x (C,): (n, C), by T_(m + i) = 2 T_m T_i - T_(m - i)."""
+    value, m = np.ones((n, len(x))), 1
     value[1:2] = x
-    for j in range(2, n):
-        np.multiply(twice, value[j - 1], out=value[j])
-        value[j] -= value[j - 2]
+    while m < n - 1:
+        i = min(m, n - 1 - m)
+        following = np.multiply(2 * value[m], value[1 : 1 + i], out=value[m + 1 : m + 1 + i])
+        following -= value[m - i : m][::-1]
+        m += i
     return value

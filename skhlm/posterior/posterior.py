@@ -65,10 +65,8 @@ class Coefficients:
     def by_cell(self, codes: Ints) -> Iterator[Floats]:
         """Beta of each row of codes (n, g), (K, S), in turn; the next overwrites the last.
 
-        It has the effects of the first g factors, g <= G.
-
-        These are added in the order of `at`, and only from the first one on whose level is another
-        than in the row before.
+        It has the effects of the first g factors, g <= G. These are added in the order of `at`, and
+        only from the first on whose level is another than in the row before.
         """
         sums = [self.kappa, *(np.empty_like(self.kappa) for _ in range(codes.shape[1]))]
         before: list[int] = []
