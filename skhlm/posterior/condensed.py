@@ -28,7 +28,7 @@ _NUMBERS = 2**16  # of a working array
 _CACHED = 2**15  # polynomials that a cache holds
 _PRODUCTS = 2**18  # at a time: BLAS has threads for more, and these cost more than they save
 _MOST = 0.2  # points over draws
-_OF_PRODUCT, _EFFORT = 0.25, 250.0  # of a product beside a polynomial; what pays
+_OF_PRODUCT, _EFFORT = 0.25, 30.0  # of a product beside a polynomial; what pays for one look
 _OF_X, _OF_Z = (12.0, 5.5), (8.0, 20.0)  # points: so many, and for a unit of half a box's width
 
 
@@ -69,10 +69,10 @@ class Components:
         auxiliary = {name: values[some] for name, values in self.auxiliary.items()}
         return Components.even(self.family, self.eta[some], auxiliary)
 
-    def condensed(self) -> Components:
+    def condensed(self, n_looks: int) -> Components:
         """Few with the distribution function of an even mixture, to 1e-11.
 
-        The same where there is little to gain.
+        The same where there is little to gain if the function is looked at so many times.
         """
         size = np.maximum(next(iter(self.auxiliary.values()), np.zeros(1)), _TINY)
         scale = _Scale(max(float(size.min()), _LEAST_VARIATION), self.family.is_discrete)
@@ -80,7 +80,7 @@ class Components:
             first, second = _Axis(scale.of(self.eta), *_OF_X), _Axis(np.log(size), *_OF_Z)
             n_points = first.n_points * second.n_points
             effort = first.n_points + second.n_points + _OF_PRODUCT * n_points
-            if not (n_points <= _MOST * len(self.eta) and effort <= _EFFORT):
+            if not (n_points <= _MOST * len(self.eta) and effort <= _EFFORT * n_looks):
                 return self
         weight = first.to_points @ _mean_products(first, second, len(self.eta)) @ second.to_points.T
         x, z = np.meshgrid(first.points, second.points, indexing="ij")

@@ -28,6 +28,7 @@ from skhlm.posterior.new_effects import log_integral
 
 _MIN_COMPONENTS = 2**14  # of the sample of draws and new effects
 _TO_SCORE = 2**12  # of them for a score, which averages over many values of y
+_LOOKS = 12  # at a distribution function until a quantile is found
 _PILOT = 256  # of them, which find where to look with all
 _EVERY = 64  # whole numbers of which one by one is faster than the last alone
 _NOTHING = 1e-11  # probability beyond a table for the score
@@ -152,7 +153,7 @@ class _Row:
     @cached_property
     def few(self) -> Components:
         """What is faster than all draws where it is looked at more than once."""
-        return self.draws.condensed()
+        return self.draws.condensed(_LOOKS)
 
     @cached_property
     def pilot(self) -> Components:
@@ -204,7 +205,7 @@ class _Row:
             beyond = max(y - len(below), 0.0)
             return float(np.square(below - (np.arange(len(below)) >= y)).sum() + beyond)
         points = self._points(y)
-        at = self.few.cdf_at(points)
+        at = self.draws.condensed(len(points)).cdf_at(points)
         fine = self._straight(points, at, y)
         half = np.isin(points, [y, y + 1, points[-1]])
         half[::2] = True

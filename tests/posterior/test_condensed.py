@@ -33,7 +33,7 @@ def outcomes_of(mixture):
 @pytest.mark.parametrize(("sd", "spread"), [(0.01, 0.01), (0.1, 0.05), (0.3, 0.1)])
 def test_few_components_have_the_distribution_of_all(name, level, sd, spread):
     all_draws = draws(name, level=level, sd=sd, spread=spread)
-    few = all_draws.condensed()
+    few = all_draws.condensed(20)
     assert len(few.eta) <= 0.2 * 4800
     y = outcomes_of(all_draws)
     np.testing.assert_allclose(few.cdf_at(y), all_draws.cdf_at(y), rtol=0, atol=1e-11)
@@ -45,16 +45,15 @@ def test_few_components_have_the_distribution_of_all(name, level, sd, spread):
 def test_draws_stay_where_there_is_little_to_gain(name):
     for case in (
         draws(name, level=1.0, sd=5.0, spread=1.0),
-        draws(name, level=800.0, sd=1.0),
         draws(name, level=1.0, sd=0.1, n=50),
     ):
-        assert case.condensed() is case
+        assert case.condensed(20) is case
 
 
 @pytest.mark.parametrize("name", LOGARITHMIC)
 def test_draws_that_are_all_the_same_are_one_component(name):
     same = draws(name, level=1.0, sd=0.0, spread=0.0)
-    few = same.condensed()
+    few = same.condensed(20)
     assert len(few.eta) == 1
     y = outcomes_of(same)
     np.testing.assert_allclose(few.cdf_at(y), same.cdf_at(y), rtol=1e-12)
