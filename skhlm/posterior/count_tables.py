@@ -14,7 +14,7 @@ from skhlm.families.counts import Recursion
 _LEAST = 1e-280  # probability of a zero from which on nothing underflows
 _LONGEST = 2**12  # whole numbers
 _FARTHEST_MEAN = 2**9  # more needs more of them
-_AT_ONCE = 16
+_AT_ONCE = 8
 _RESCALED = 1e-100  # where factorials are divided out
 
 
@@ -53,7 +53,7 @@ class CountTable:
             self._scale /= k
             if self._recursion.step is not None:
                 self._ratio += self._recursion.step
-            self._below.append(self._below[-1] + float(self._term.sum()) * self._scale)
+            self._below.append(self._below[-1] + float(np.add.reduce(self._term)) * self._scale)
         if self._scale < _RESCALED:
             self._term *= self._scale * len(self._term)
             self._scale = 1.0 / len(self._term)
