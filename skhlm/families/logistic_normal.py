@@ -21,7 +21,7 @@ from skhlm._typing import Floats
 
 _ERROR = 21.0  # of a rule, as minus its logarithm
 _REACH = 6.1  # standard deviations within which points are
-_MANY, _SINGLE = 2**10, 2.0  # draws, and sd up to which single precision is enough
+_MANY, _SINGLE = 2**10, 1.5  # draws, and sd up to which single precision is enough
 
 
 @dataclass(frozen=True)
