@@ -16,7 +16,7 @@ from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, PALE, look
 from skhlm.methods.fitted import Fitted
-from skhlm.posterior.scoring import pit
+from skhlm.posterior.scoring import pit_ends, share_inside
 from skhlm.wrappers import Route, find_model
 
 _NOMINAL = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
@@ -33,7 +33,8 @@ class CoverageDisplay:
     Whole numbers, yes or no among them, have intervals that hold more than they say. There the
     share is of outcomes whose randomised probability integral transform, a number between P(Y < y)
     and P(Y <= y) drawn at random, lies in the middle of (0, 1), where it is uniform if the model is
-    right [1]_.
+    right [1]_. Nothing is drawn: an outcome counts with the probability that its number lies there,
+    so that the same rows have the same line, which varies less than the band says.
 
     Parameters
     ----------
@@ -243,9 +244,9 @@ def _check_nominal(nominal: Sequence[float]) -> Floats:
 def _coverage(estimator: Any, X: Any, y: Any, nominal: Floats) -> Floats:
     """Share of y (n,) inside the intervals of each nominal coverage, (q,)."""
     route = find_model(estimator)
-    transform = _transform(route, X, y)
-    if transform is not None:
-        middle: Floats = (np.abs(2 * transform - 1)[:, None] <= nominal).mean(axis=0)
+    ends_of_transform = _ends_of_transform(route, X, y)
+    if ends_of_transform is not None:
+        middle: Floats = share_inside(ends_of_transform, nominal).mean(axis=0)
         return middle
     if not hasattr(route.model, "predict_interval"):
         raise TypeError(
@@ -258,9 +259,8 @@ def _coverage(estimator: Any, X: Any, y: Any, nominal: Floats) -> Floats:
     return share
 
 
-def _transform(route: Route, X: Any, y: Any) -> Floats | None:
-    """Randomised probability integral transform of whole numbers, (n,); None for others."""
-    rng = np.random.default_rng(0)
+def _ends_of_transform(route: Route, X: Any, y: Any) -> Floats | None:
+    """P(Y < y) and P(Y <= y) of whole numbers, (n, 2); None for others."""
     if isinstance(route.model, Fitted):
         posterior = route.model._posterior
         if route.targets or not posterior.family.is_discrete:
@@ -272,15 +272,12 @@ def _transform(route: Route, X: Any, y: Any) -> Floats | None:
                 "y holds shares of several trials, and coverage is of one: give each trial a row "
                 "of 0 or 1."
             )
-        return pit(posterior, predictors, codes, observed, rng)
+        return pit_ends(posterior, predictors, codes, observed)
     if not hasattr(route.model, "predict_proba") or len(route.model.classes_) != 2:
         return None
-    first, second = route.model.predict_proba(route.features(X)).T
-    u = rng.random(len(first))
-    result: Floats = np.where(
-        np.asarray(y) == route.model.classes_[1], first + u * second, u * first
-    )
-    return result
+    first = route.model.predict_proba(route.features(X))[:, 0]
+    is_second = np.asarray(y) == route.model.classes_[1]
+    return np.column_stack([np.where(is_second, first, 0.0), np.where(is_second, 1.0, first)])
 
 
 def _interval_ends(model: Any, X: Any, nominal: Floats) -> Floats:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import joblib
-
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.engine.problem import Problem
+from skhlm.numerics.blocks import n_workers
 
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 
@@ -112,7 +111,7 @@ def choose_settings(
         iter_sampling=iter_sampling,
         adapt_delta=_adapt_delta(problem) if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,
-        parallel_chains=min(chains, _workers(n_jobs)),
+        parallel_chains=min(chains, n_workers(n_jobs)),
         seed=seed,
         verbose=verbose,
     )
@@ -128,13 +127,3 @@ def _adapt_delta(problem: Problem) -> float:
     n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
     few = problem.n_coefficients + n_effects < _FEW
     return _CAREFUL if few or problem.covariance == "full" else _BOLD
-
-
-def _workers(n_jobs: int | None) -> int:
-    """Chains at a time: as many as processors or asked for, one where joblib runs several fits."""
-    backend, n_configured = joblib.parallel.get_active_backend()
-    if backend.nesting_level:
-        return 1
-    n_processors = int(joblib.cpu_count())
-    wanted = next((n for n in (n_jobs, n_configured) if n is not None), -1)
-    return min(n_processors, max(1, n_processors + 1 + wanted) if wanted < 0 else int(wanted))

@@ -7,9 +7,10 @@ log density is a deviance, which is small where the outcome is likely, and some 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaincinv, gammaln, xlog1py, xlogy
+from scipy.special import gammaincinv, gammaln, xlogy
 
 from skhlm._typing import Bools, Floats
 from skhlm.families.excess import Excess
@@ -18,6 +19,18 @@ _LARGE = 16.0  # from here on the series is exact
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 _FAR = 0.5  # relative distance from which a logarithm of the ratio loses nothing
 _LARGEST = 2.0**1020  # no outcome is beyond
+
+
+class Recursion(NamedTuple):
+    """Probabilities of 0, 1, 2, ... one after the other, arrays of one shape.
+
+    P(0) is ``zero``, and P(k + 1) = P(k) (first + k step) / (k + 1); no step is one of zero.
+    """
+
+    zero: Floats
+    first: Floats
+    step: Floats | None
+    mean: Floats
 
 
 def factorial_excess(x: Floats) -> Floats:
@@ -36,8 +49,8 @@ def half_deviance(x: Floats, mean: Floats, difference: Floats) -> Floats:
     """x log(x / mean) - (x - mean) >= 0, for x = mean + difference."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         r = difference / mean
-        near = mean * (xlog1py(1 + r, np.maximum(r, -1)) - r)
-        far = xlogy(x, x) - xlogy(x, mean) - difference
+        near = mean * ((1 + r) * np.log1p(r) - r)
+        far = np.where(x > 0, x * (np.log(x) - np.log(mean)), 0.0) - difference
     deviance: Floats = np.where(np.abs(r) < _FAR, near, far)
     return deviance
 

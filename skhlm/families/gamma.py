@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
@@ -59,12 +61,21 @@ class Gamma(LogFamily):
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """In r = y / mu - 1 and what Stirling's formula leaves of log Gamma(shape)."""
-        shape = _shape(aux)
-        r = self._excess(y, eta)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_ratio = np.where(np.abs(r) < _NEAR, np.log1p(r), np.log(y) - eta)
-        density: Floats = np.log(shape) - shape * (r - log_ratio) - factorial_excess(shape)
-        return density - np.log(y)
+        return self.log_density_of_eta(y, aux)(eta)
+
+    def log_density_of_eta(self, y: Floats, aux: Aux) -> Callable[[Floats], Floats]:
+        """The same."""
+        shape, log_y = _shape(aux), np.log(y)
+        fixed = np.log(shape) - factorial_excess(shape) - log_y
+
+        def log_density(eta: Floats) -> Floats:
+            r = self._excess(y, eta)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log_ratio = np.where(np.abs(r) < _NEAR, np.log1p(r), log_y - eta)
+            density: Floats = fixed - shape * (r - log_ratio)
+            return density
+
+        return log_density
 
     def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
         """Of all rows that these stand for, with the mean of their log y, but not that log y.

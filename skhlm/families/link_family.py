@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
+from skhlm.families.counts import Recursion
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Aux, DefaultPriors
 from skhlm.priors import Normal
@@ -45,6 +46,15 @@ class LinkFamily(ConcaveFamily):
     @abstractmethod
     def variance_over_normal(self, eta: Floats, variance: Floats, aux: Aux) -> Floats:
         """Mean of the outcome's variance at eta + N(0, variance); infinite if too large."""
+
+    def log_density_of_eta(self, y: Floats, aux: Aux) -> Callable[[Floats], Floats]:
+        """`log_density` as a function of eta, what eta does not enter worked out once."""
+        return lambda eta: self.log_density(y, eta, aux)
+
+    def recursion(self, eta: Floats, aux: Aux) -> Recursion | None:
+        """Probabilities of counts from each other; None if outcomes are none."""
+        del eta, aux
+        return None
 
     @abstractmethod
     def pooled(self, rows: Evidence, group: Ints) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logit, ndtr
 
 from skhlm._typing import Floats
+from skhlm.families.logistic_normal import WIDEST, average_of_logistic, logistic
 
 _LARGEST = 700.0  # exp of more overflows
 _STEP, _REACH = 0.7, 6.5  # of the trapezoidal rule over a normal, in standard deviations
@@ -55,6 +56,16 @@ class Link(ABC):
     @abstractmethod
     def mean_over_normal(self, eta: Floats, variance: Floats) -> Floats:
         """Expected outcome at eta + N(0, variance), averaged over that."""
+
+    def average(self, eta: Floats) -> Floats:
+        """Mean over draws of the expected outcome, (b,), at eta (b, S), which is overwritten."""
+        average: Floats = self.inverse(eta).mean(axis=1)
+        return average
+
+    def average_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """The same of `mean_over_normal`, at eta and variance (b, S), which are overwritten."""
+        average: Floats = self.mean_over_normal(eta, variance).mean(axis=1)
+        return average
 
     @abstractmethod
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
@@ -110,6 +121,12 @@ class Log(Link):
         mean: Floats = np.exp(np.minimum(eta, _LARGEST))
         return mean
 
+    def average(self, eta: Floats) -> Floats:
+        """In place: memory that is taken anew costs as much as the exponentials."""
+        np.minimum(eta, _LARGEST, out=eta)
+        average: Floats = np.exp(eta, out=eta).mean(axis=1)
+        return average
+
     def link(self, mean: Floats) -> Floats:
         """Its logarithm."""
         eta: Floats = np.log(mean)
@@ -122,6 +139,12 @@ class Log(Link):
     def mean_over_normal(self, eta: Floats, variance: Floats) -> Floats:
         """Mean of a log-normal distribution, exp(eta + variance / 2)."""
         return self.inverse(eta + 0.5 * variance)
+
+    def average_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """In place, too."""
+        variance *= 0.5
+        eta += variance
+        return self.average(eta)
 
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
         """The mean itself, twice."""
@@ -163,6 +186,22 @@ class Logit(Link):
     def mean_over_normal(self, eta: Floats, variance: Floats) -> Floats:
         """By trapezoidal rules, to 1e-8."""
         return _over_normal(self.inverse, _distribution, eta, variance)
+
+    def average(self, eta: Floats) -> Floats:
+        """In place."""
+        average: Floats = logistic(eta).mean(axis=1)
+        return average
+
+    def average_over_normal(self, eta: Floats, variance: Floats) -> Floats:
+        """As exact, but faster where the standard deviation is no larger than `WIDEST`."""
+        more = np.zeros(len(eta))
+        for i in np.flatnonzero(variance.max(axis=1) > WIDEST**2):
+            wide = variance[i] > WIDEST**2
+            at, spread = eta[i, wide], variance[i, wide]
+            more[i] = (self.mean_over_normal(at, spread) - self.inverse(at)).sum()
+            variance[i, wide] = 0.0
+        average: Floats = average_of_logistic(eta, variance) + more / eta.shape[1]
+        return average
 
     def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
         """By the same rules."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import betainc
 
 from skhlm._typing import Floats, Ints
-from skhlm.families.counts import count_quantile, factorial_excess, half_deviance, zeros_beyond
+from skhlm.families.counts import (
+    Recursion,
+    count_quantile,
+    factorial_excess,
+    half_deviance,
+    zeros_beyond,
+)
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, Auxiliary
@@ -15,7 +23,7 @@ from skhlm.families.links import LOG
 from skhlm.families.poisson import draw_counts
 from skhlm.priors import Normal
 
-_LEAST = 1e-100  # overdispersion, whose square must not vanish
+_LEAST = 1e-50  # overdispersion: with a smaller square incomplete beta functions are no numbers
 _NEARLY_POISSON = 1e5  # phi from which the other tail is the more exact
 
 OVERDISPERSION = Auxiliary(
@@ -58,14 +66,25 @@ class NegativeBinomial(LogFamily):
 
         With n = y + phi the former are about n r and n (1 - r); y - n r = n (1 - r) - phi.
         """
-        mean, phi = self.link.inverse(eta), _phi(aux)
-        n, share = y + phi, phi / (mean + phi)
-        difference = (y - mean) * share
-        deviance = half_deviance(y, n * (mean / (mean + phi)), difference)
-        deviance = deviance + half_deviance(phi, n * share, -difference)
-        excess = factorial_excess(n) - factorial_excess(phi) - factorial_excess(y)
-        density: Floats = excess - deviance - np.log1p(y / phi)
-        return density
+        return self.log_density_of_eta(y, aux)(eta)
+
+    def log_density_of_eta(self, y: Floats, aux: Aux) -> Callable[[Floats], Floats]:
+        """The same."""
+        phi = _phi(aux)
+        n = y + phi
+        fixed = (
+            factorial_excess(n) - factorial_excess(phi) - factorial_excess(y) - np.log1p(y / phi)
+        )
+
+        def log_density(eta: Floats) -> Floats:
+            mean = self.link.inverse(eta)
+            share = phi / (mean + phi)
+            difference = (y - mean) * share
+            deviance = half_deviance(y, n * (mean / (mean + phi)), difference)
+            density: Floats = fixed - deviance - half_deviance(phi, n * share, -difference)
+            return density
+
+        return log_density
 
     def log_likelihood(self, evidence: Evidence, eta: Floats, aux: Aux) -> float:
         """Of all rows without log y!; what eta does not enter, from the distinct counts.
@@ -107,13 +126,19 @@ class NegativeBinomial(LogFamily):
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """An incomplete beta function of r."""
         mean, phi = self.link.inverse(eta), _phi(aux)
-        k = np.maximum(np.floor(y), 0) + 1
-        probability = np.where(
-            phi < _NEARLY_POISSON,
-            betainc(phi, k, phi / (mean + phi)),
-            1 - betainc(k, phi, mean / (mean + phi)),
-        )
+        k, mean, phi = np.broadcast_arrays(np.maximum(np.floor(y), 0) + 1, mean, phi)
+        less, more = phi < _NEARLY_POISSON, phi >= _NEARLY_POISSON
+        share = np.where(less, phi, mean) / (mean + phi)
+        probability = np.empty(k.shape)
+        probability[less] = betainc(phi[less], k[less], share[less])
+        probability[more] = 1 - betainc(k[more], phi[more], share[more])
         return np.where(y < 0, 0.0, probability)
+
+    def recursion(self, eta: Floats, aux: Aux) -> Recursion:
+        """P(k + 1) / P(k) = r (phi + k) / (k + 1)."""
+        mean, phi = np.broadcast_arrays(self.link.inverse(eta), _phi(aux))
+        share = mean / (mean + phi)
+        return Recursion(np.exp(-phi * np.log1p(mean / phi)), phi * share, share, mean)
 
     def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
         """By search."""

@@ -6,7 +6,13 @@ import numpy as np
 from scipy.special import pdtr
 
 from skhlm._typing import Floats, Ints
-from skhlm.families.counts import count_quantile, factorial_excess, half_deviance, zeros_beyond
+from skhlm.families.counts import (
+    Recursion,
+    count_quantile,
+    factorial_excess,
+    half_deviance,
+    zeros_beyond,
+)
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.family import Aux
@@ -65,6 +71,12 @@ class Poisson(LogFamily):
         del aux
         probability: Floats = pdtr(np.maximum(np.floor(y), 0), self.link.inverse(eta))
         return np.where(y < 0, 0.0, probability)
+
+    def recursion(self, eta: Floats, aux: Aux) -> Recursion:
+        """P(k + 1) / P(k) = mu / (k + 1)."""
+        del aux
+        mean = self.link.inverse(eta)
+        return Recursion(np.exp(-mean), mean, None, mean)
 
     def quantile(self, p: Floats, eta: Floats, aux: Aux) -> Floats:
         """By search."""

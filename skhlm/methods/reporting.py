@@ -257,8 +257,8 @@ class Reporting(Fitted):
         ``lower`` and ``upper`` are what `predict_interval` gives. Where rows lack the exposure it
         is the mean exposure of fit.
         Draws, new levels' and the noise of new observations included, are the same along a curve.
-        About 40 microseconds a point for 4000 draws, some milliseconds for new observations of
-        counts; memory does not grow with the rows.
+        About 40 microseconds a point for 4000 draws, up to some milliseconds for new observations
+        of counts and gamma outcomes; memory does not grow with the rows.
         """
         check_no_name(X)
         check_is_fitted(self)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import joblib
+
 BLOCK_BYTES = 2**22  # of one working array: what a processor's cache holds
 JOINT_BYTES = 2**26  # of one that must hold all rows, or all draws, at once
 
@@ -27,3 +29,13 @@ def in_threads(
         return list(map(function, items))
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, items))
+
+
+def n_workers(n_jobs: int | None = None) -> int:
+    """As many as processors or asked for, one where joblib runs several things at once already."""
+    backend, n_configured = joblib.parallel.get_active_backend()
+    if backend.nesting_level:
+        return 1
+    n_processors = int(joblib.cpu_count())
+    wanted = next((n for n in (n_jobs, n_configured) if n is not None), -1)
+    return min(n_processors, max(1, n_processors + 1 + wanted) if wanted < 0 else int(wanted))

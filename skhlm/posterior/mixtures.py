@@ -49,8 +49,8 @@ class Outcomes(Distribution):
         """Log density of each draw at y (b,): (b, S)."""
 
     @abstractmethod
-    def cdf(self, y: Floats) -> Floats:
-        """Probability of at most y (b,): (b,)."""
+    def ends(self, y: Floats) -> Floats:
+        """Probability of less than y (b,), and of at most y: (b, 2)."""
 
     @abstractmethod
     def crps(self, y: Floats) -> Floats:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skhlm._typing import Bools, Floats
-from skhlm.families import Family
+from skhlm.families import LinkFamily
 from skhlm.families.family import Aux
 
 _BEND, _STEP, _WIDEST = 0.7, 0.3, 1.0  # a, the step of t, the largest s
@@ -26,7 +26,7 @@ _PLATEAU, _STEEP = 5.5, 0.5  # standard deviations from the mode; score
 _MOST_DOUBLINGS, _MOST_STEPS, _THERE = 1000, 200, 1e-6
 
 
-def log_integral(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Floats) -> Floats:
+def log_integral(family: LinkFamily, aux: Aux, y: Floats, eta: Floats, variance: Floats) -> Floats:
     """log p(y) at y (b,) in each draw, eta and variance (b, S); the variance may be 0: (b, S).
 
     Off by less than 1e-3, of whole outcomes by less than 1e-4; not above 0 if these are discrete.
@@ -37,17 +37,17 @@ def log_integral(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Flo
     return result
 
 
-def _of_row(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Floats) -> Floats:
+def _of_row(family: LinkFamily, aux: Aux, y: Floats, eta: Floats, variance: Floats) -> Floats:
     """The same for one row, (S,), with y (1,)."""
     v = np.maximum(variance, np.finfo(np.float64).tiny)
     mode = _mode(family, aux, y, eta, v)
     width = 1 / np.sqrt(np.maximum(family.curvature(y, eta + mode, aux), 0) + 1 / v)
     centre = _centre(family, aux, y, eta, v, mode, width)
-    width = np.minimum(width, _WIDEST)
+    width, log_density = np.minimum(width, _WIDEST), family.log_density_of_eta(y, aux)
 
     def log_integrand(u: Floats) -> Floats:
         with np.errstate(divide="ignore", over="ignore"):
-            log_p: Floats = family.log_density(y, eta + u, aux) - 0.5 * np.square(u / np.sqrt(v))
+            log_p: Floats = log_density(eta + u) - 0.5 * np.square(u / np.sqrt(v))
         return log_p
 
     top = log_integrand(mode)
@@ -66,7 +66,7 @@ def _of_row(family: Family, aux: Aux, y: Floats, eta: Floats, variance: Floats) 
 
 
 def _centre(
-    family: Family, aux: Aux, y: Floats, eta: Floats, v: Floats, mode: Floats, width: Floats
+    family: LinkFamily, aux: Aux, y: Floats, eta: Floats, v: Floats, mode: Floats, width: Floats
 ) -> Floats:
     """The mode, or the end of a plateau that it is on: where the score is half a unit, (S,)."""
     centre, reach = mode.copy(), _PLATEAU * np.sqrt(v)
@@ -87,7 +87,7 @@ def _centre(
     return centre
 
 
-def _mode(family: Family, aux: Aux, y: Floats, eta: Floats, v: Floats) -> Floats:
+def _mode(family: LinkFamily, aux: Aux, y: Floats, eta: Floats, v: Floats) -> Floats:
     """Where log p(y | eta + u) - u^2 / 2 v is largest, (S,).
 
     Newton's method inside a bracket, which is halved where a step is not half of that before.

@@ -159,15 +159,15 @@ class ResidualOutcomes(Outcomes):
         density[new] = mixture.some(new).log_density(y[new])
         return density
 
-    def cdf(self, y: Floats) -> Floats:
-        """Likewise."""
+    def ends(self, y: Floats) -> Floats:
+        """Likewise, twice the same."""
         family, mixture, new = self.outcome.family, self.mixture, self.mixture.has_new
         probability = np.empty(len(y))
         known = family.cdf(y[~new, None], mixture.mean[~new], self.outcome.auxiliary)
         probability[~new] = known.mean(axis=1)
         if new.any():
             probability[new] = mixture.some(new).cdf(y[new])
-        return probability
+        return np.column_stack([probability, probability])
 
     def crps(self, y: Floats) -> Floats:
         """Of the stratified errors; effects of new levels are integrated out."""

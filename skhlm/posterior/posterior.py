@@ -63,20 +63,28 @@ class Coefficients:
         return beta
 
     def by_cell(self, codes: Ints) -> Iterator[Floats]:
-        """Beta of each row of codes (n, G), (K, S), in turn; the next overwrites the last.
+        """Beta of each row of codes (n, g), (K, S), in turn; the next overwrites the last.
 
-        The effects are added in the order of `at`, and those of the first factors only where their
-        levels are others than in the row before.
+        It has the effects of the first g factors, g <= G. These are added in the order of `at`, and
+        only from the first on whose level is another than in the row before.
         """
-        sums = [self.kappa, *(np.empty_like(self.kappa) for _ in self.varying)]
+        sums = [self.kappa, *(np.empty_like(self.kappa) for _ in range(codes.shape[1]))]
         before: list[int] = []
         for levels in codes.tolist():
             same = [a == b for a, b in zip(levels, before, strict=False)]
             for g in range(same.index(False) if False in same else len(same), len(levels)):
-                np.copyto(sums[g + 1], sums[g])
-                sums[g + 1][self.varying[g]] += self.delta[g][levels[g]]
+                self._add(sums[g], g, levels[g], sums[g + 1])
             before = levels
             yield sums[-1]
+
+    def _add(self, beta: Floats, g: int, level: int, total: Floats) -> None:
+        """``total`` (K, S) becomes beta with the effects of one level."""
+        effects = dict(zip(self.varying[g].tolist(), self.delta[g][level], strict=True))
+        for k, (value, result) in enumerate(zip(beta, total, strict=True)):
+            if k in effects:
+                np.add(value, effects[k], out=result)
+            else:
+                np.copyto(result, value)
 
     def expected_value(self, Z: Floats, codes: Ints, cell: Ints | slice = slice(None)) -> Floats:
         """z_i' beta_i, (n, S), for rows Z (n, K) whose levels are ``codes[cell]``.

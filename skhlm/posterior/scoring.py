@@ -72,13 +72,11 @@ def crps(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
     return result
 
 
-def pit(
-    posterior: Posterior, X: Floats, codes: Ints, y: Floats, rng: np.random.Generator
-) -> Floats:
-    """Probability integral transform of each row's outcome, P(Y <= y), (n,).
+def pit_ends(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> Floats:
+    """P(Y < y) and P(Y <= y) of each row's outcome, (n, 2).
 
-    Uniform if the model is right. Of whole numbers it is randomised: uniform between P(Y < y) and
-    P(Y <= y).
+    Between them is its probability integral transform, which is uniform if the model is right: of
+    whole numbers a number drawn at random there, of others the one that both are.
 
     Parameters
     ----------
@@ -86,21 +84,29 @@ def pit(
     X, codes
         Predictors (n, p) and levels (n, G) of the rows.
     y : ndarray of shape (n,)
-    rng : numpy.random.Generator
-        Draws one number a row, if outcomes are whole numbers.
 
     Returns
     -------
-    ndarray of shape (n,)
+    ndarray of shape (n, 2)
     """
-    discrete = posterior.family.is_discrete
-    u = rng.random(len(X)) if discrete else np.ones(len(X))
-    result = np.empty(len(X))
+    result = np.empty((len(X), 2))
     for rows, of_rows in prediction.outcomes(posterior, X, codes):
-        upper = of_rows.cdf(y[rows])
-        lower = of_rows.cdf(y[rows] - 1) if discrete else upper
-        result[rows] = lower + u[rows] * (upper - lower)
+        result[rows] = of_rows.ends(y[rows])
     return result
+
+
+def share_inside(ends: Floats, coverage: Floats) -> Floats:
+    """Probability that a transform between its ends (n, 2) is in the middle of (0, 1), (n, q).
+
+    The middle is as wide as each coverage (q,). The mean over rows has no noise of randomised
+    transforms, and the same expected value.
+    """
+    low, high = ends.T[:, :, None]
+    width = high - low
+    overlap = np.minimum(high, (1 + coverage) / 2) - np.maximum(low, (1 - coverage) / 2)
+    share: Floats = (overlap >= 0).astype(np.float64)
+    np.divide(np.maximum(overlap, 0), width, out=share, where=width > 0)
+    return share
 
 
 def crps_of_student_t(z: Floats, df: float) -> Floats:

@@ -198,6 +198,21 @@ def test_coverage_of_counts_is_that_of_their_transform():
     assert inside.mean() > display.actual[0, 0] + 0.02  # which intervals of whole numbers exceed
 
 
+def test_coverage_of_labels_by_hand():
+    """A yes with probability p is uniform over the upper p of (0, 1)."""
+    model, X, y = classifier(), rows(classifier())[:7], shops()["bought"][:7]
+    p = model.predict_proba(X)[:, 1]
+    is_yes = (y == model.classes_[1]).to_numpy()
+    low, high = np.where(is_yes, 1 - p, 0.0), np.where(is_yes, 1.0, 1 - p)
+    display = CoverageDisplay.from_estimator(model, X, y, nominal=[0.5, 0.9])
+    for nominal, actual in zip([0.5, 0.9], display.actual[0], strict=True):
+        lower, upper = (1 - nominal) / 2, (1 + nominal) / 2
+        common = np.maximum(np.minimum(high, upper) - np.maximum(low, lower), 0)
+        assert actual == pytest.approx((common / (high - low)).mean(), rel=1e-9)
+    again = CoverageDisplay.from_estimator(model, X, y, nominal=[0.5, 0.9])
+    np.testing.assert_array_equal(again.actual, display.actual)
+
+
 def test_coverage_of_labels_by_any_classifier():
     model, X, y = classifier(), rows(classifier()), shops()["bought"]
     other = LogisticRegression().fit(X[["price"]], y)

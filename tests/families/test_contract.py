@@ -140,6 +140,31 @@ def test_the_density_is_that_of_the_distribution_function(family, eta):
 
 
 @pytest.mark.parametrize("eta", ETA)
+def test_counts_have_probabilities_from_each_other(link_family, eta):
+    aux = auxiliary_of(link_family)
+    recursion = link_family.recursion(np.array([eta]), aux)
+    if recursion is None:
+        assert link_family.is_binary or not link_family.is_discrete
+        return
+    zero, first, step, mean = (np.zeros(1) if part is None else part for part in recursion)
+    k = np.arange(40.0)
+    ratio = (first + k * step) / (k + 1)
+    chances = zero * np.cumprod(np.r_[1.0, ratio])
+    expected = np.exp(link_family.log_density(np.arange(41.0), eta, aux))
+    np.testing.assert_allclose(chances, expected, rtol=1e-11)
+    np.testing.assert_allclose(mean, link_family.mean(np.array([eta]), aux), rtol=1e-15)
+
+
+@pytest.mark.parametrize("eta", ETA)
+def test_the_density_as_a_function_of_eta_is_the_density(link_family, eta):
+    aux = auxiliary_of(link_family)
+    y = outcomes(link_family, eta, aux)
+    at = np.array([[eta - 1], [eta + 0.5]])
+    found = link_family.log_density_of_eta(y, aux)(at)
+    np.testing.assert_array_equal(found, link_family.log_density(y, at, aux))
+
+
+@pytest.mark.parametrize("eta", ETA)
 def test_probabilities_sum_to_one(family, eta):
     if family.is_discrete:
         total = expectation(family, np.ones_like, eta, auxiliary_of(family))

@@ -71,6 +71,14 @@ def test_without_overdispersion_the_counts_are_poisson(mean):
     assert one.variance(eta, aux) == pytest.approx(mean)
 
 
+@pytest.mark.parametrize("overdispersion", [0.0, 1e-120, 1e-60])
+def test_so_little_overdispersion_that_its_square_is_none(overdispersion):
+    aux, y = {"overdispersion": np.float64(overdispersion)}, np.arange(30.0)
+    for name in ("log_density", "cdf"):
+        found, expected = (getattr(f, name)(y, 1.3, aux) for f in (NegativeBinomial(), Poisson()))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("cv", [0.01, 0.6, 3.0])
 def test_gamma_outcomes_are_scipys(cv):
     aux, y = {"cv": np.float64(cv)}, np.exp(ETA) * np.array([0.3, 0.97, 1.0, 1.2, 5.0])

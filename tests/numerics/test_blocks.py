@@ -6,8 +6,9 @@ import threading
 import time
 
 import pytest
+from joblib import Parallel, delayed, parallel_config
 
-from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.blocks import blocks, in_threads, n_workers
 
 
 @pytest.mark.parametrize("n", [0, 1, 6, 7])
@@ -37,3 +38,14 @@ def test_one_thread_is_the_callers() -> None:
 def test_errors_reach_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda i: 1 // i, range(3), 2)
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "expected"), [(None, 3), (1, 1), (2, 2), (9, 3), (-1, 3), (-2, 2)]
+)
+def test_workers_are_no_more_than_processors(monkeypatch, n_jobs, expected) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    assert n_workers(n_jobs) == expected
+    with parallel_config(n_jobs=2):
+        assert n_workers() == 2
+    assert Parallel(n_jobs=2, backend="threading")(delayed(n_workers)() for _ in range(2)) == [1, 1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from scipy import stats
 
 from skhlm.families import find_family
@@ -59,6 +60,17 @@ def test_expected_value_is_the_mean_over_draws_and_new_levels(name):
     known = ~(codes == NEW).any(axis=1)
     at_draws = posterior.family.link.inverse(eta[known]).mean(axis=1)
     np.testing.assert_allclose(found[known], at_draws, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_expected_values_without_groups(name):
+    draws = replace(make_draws(name, 200, 0.5, 0.6, seed=0), delta=(), tau=())
+    posterior = Posterior.from_draws(draws, (), UNITS, find_family(name))
+    X, codes = make_rows(7)[0], np.empty((7, 0), dtype=np.int64)
+    eta, _ = eta_and_variance(posterior, X, codes)
+    expected = posterior.family.link.inverse(eta).mean(axis=1)
+    found = prediction.expected_value(posterior, X, codes)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 def test_typical_value_leaves_new_effects_out():
@@ -204,7 +216,7 @@ def test_a_row_does_not_depend_on_its_batch(name):
                 prediction.quantiles(*some, [0.1, 0.9], "mean"),
                 scoring.log_predictive_density(*some, y[rows]),
                 scoring.crps(*some, y[rows]),
-                scoring.pit(*some, y[rows], _Halves()),
+                scoring.pit_ends(*some, y[rows]),
             ]
         )
 
@@ -213,13 +225,6 @@ def test_a_row_does_not_depend_on_its_batch(name):
     np.testing.assert_array_equal(whole[[4]], parts[0])
     np.testing.assert_array_equal(whole[[7, 3]], parts[1])
     np.testing.assert_array_equal(whole[::-1], parts[2])
-
-
-class _Halves:
-    """A generator whose numbers are all one half."""
-
-    def random(self, n):
-        return np.full(n, 0.5)
 
 
 def test_equal_rows_are_worked_out_once_and_memory_is_bounded():
@@ -232,6 +237,19 @@ def test_equal_rows_are_worked_out_once_and_memory_is_bounded():
     assert peak < 10e6  # 48 MB are the draws of all rows
     twice = prediction.expected_value(posterior, np.r_[X, X], np.r_[codes, codes])
     np.testing.assert_array_equal(twice, np.r_[found, found])
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_threads_work_out_the_same(name, monkeypatch):
+    """Pieces of seven rows, of which two may be worked out at a time."""
+    posterior = make_posterior(name, 100)
+    X, codes = make_rows(50)
+    X = np.abs(X).round(1)
+    whole = prediction.expected_value(posterior, X, codes)
+    monkeypatch.setattr(prediction, "_PIECE", 7)
+    np.testing.assert_array_equal(prediction.expected_value(posterior, X, codes), whole)
+    with parallel_config(n_jobs=1):
+        np.testing.assert_array_equal(prediction.expected_value(posterior, X, codes), whole)
 
 
 def test_expected_values_that_hardly_exist_are_warned_of():
@@ -374,9 +392,31 @@ def test_crps_of_counts(name, shift, most):
         F = posterior.family.cdf(k[:, None], eta, posterior.auxiliary).mean(axis=1)
         expected = np.square(F - (k >= y[i])).sum()
         found = scoring.crps(posterior, X[[i]], codes[[i]], y[[i]])[0]
-        assert found == pytest.approx(
-            expected, rel=1e-9 if shift < 1 and name == "poisson" else 2e-3
-        )
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_crps_of_large_counts(name):
+    """By a sum over every twentieth, between which the distribution function hardly moves."""
+    posterior = make_posterior(name, 300, shift=8.0)
+    X, codes = make_rows(3, new=False)
+    y = 20 * np.round(np.exp(8.0) / 20 * np.array([0.2, 1, 3]))
+    k = np.arange(10.0, 60_000, 20)
+    for i in range(3):
+        eta, _ = eta_and_variance(posterior, X[[i]], codes[[i]])
+        F = posterior.family.cdf(k[:, None], eta, posterior.auxiliary).mean(axis=1)
+        expected = 20 * np.square(F - (k >= y[i])).sum()
+        found = scoring.crps(posterior, X[[i]], codes[[i]], y[[i]])[0]
+        assert found == pytest.approx(expected, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_crps_of_an_outcome_beyond_all_that_is_foreseen(name):
+    """Each whole number up to it costs one; at a tenth of the numbers it is so much less."""
+    posterior = make_posterior(name, 60)
+    X, codes = make_rows(4)
+    far, near = (scoring.crps(posterior, X, codes, np.full(4, y)) for y in (1e6, 1e5))
+    np.testing.assert_allclose(far - near, 9e5, rtol=1e-9)
 
 
 def test_crps_of_gamma_outcomes():
@@ -394,9 +434,10 @@ def test_crps_of_gamma_outcomes():
         assert found[i] == pytest.approx(expected, rel=2e-3)
 
 
-def test_crps_of_a_trial_is_briers_score():
+@pytest.mark.parametrize("new", [False, True])
+def test_crps_of_a_trial_is_briers_score(new):
     posterior = make_posterior("binomial")
-    X, codes = make_rows(20, new=False)
+    X, codes = make_rows(20, new=new)
     p = prediction.expected_value(posterior, X, codes)
     for y in (0.0, 1.0):
         found = scoring.crps(posterior, X, codes, np.full(20, y))
@@ -416,8 +457,8 @@ def test_pit_is_uniform_where_the_model_is_right(name):
         )
         for i in range(400)
     ]
-    found = scoring.pit(posterior, X, codes, np.concatenate(alone)[:, 0], rng)
-    assert stats.kstest(found, "uniform").pvalue > 1e-4
+    low, high = scoring.pit_ends(posterior, X, codes, np.concatenate(alone)[:, 0]).T
+    assert stats.kstest(low + rng.random(400) * (high - low), "uniform").pvalue > 1e-4
 
 
 def test_pit_of_residuals_is_the_distribution_function():
@@ -425,5 +466,16 @@ def test_pit_of_residuals_is_the_distribution_function():
     X, codes = residual.make_rows(20)
     q = prediction.quantiles(posterior, X, codes, [0.1, 0.8])
     for y, p in zip(q.T, (0.1, 0.8), strict=True):
-        found = scoring.pit(posterior, X, codes, y, np.random.default_rng(0))
-        np.testing.assert_allclose(found, p, atol=0.01)  # of the mixture's components
+        low, high = scoring.pit_ends(posterior, X, codes, y).T
+        np.testing.assert_array_equal(low, high)
+        np.testing.assert_allclose(low, p, atol=0.01)  # of the mixture's components
+
+
+@pytest.mark.parametrize("name", ["binomial", *COUNTS])
+def test_the_ends_of_the_transform_are_those_of_the_distribution_function(name):
+    posterior = make_posterior(name)
+    X, codes = make_rows(8, new=False)
+    y = some_outcomes(posterior, 8)
+    found = scoring.pit_ends(posterior, X, codes, y)
+    for end, at in zip(found.T, (y - 1, y), strict=True):
+        np.testing.assert_allclose(end, exact_cdf(posterior, X, codes, at), rtol=1e-11, atol=1e-15)

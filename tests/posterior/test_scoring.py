@@ -17,6 +17,7 @@ from skhlm.posterior.scoring import (
     inside,
     interval_score,
     log_predictive_density,
+    share_inside,
 )
 from tests.draws import auxiliary, posterior_of, with_auxiliary
 
@@ -170,3 +171,23 @@ def test_expected_scores_are_best_at_the_truth(score, scale):
 
     gain = loss(scale) - loss(1.0)
     assert gain.mean() > 3 * gain.std() / np.sqrt(len(y))
+
+
+def test_the_share_inside_is_that_of_randomised_transforms():
+    """By hand, and on average over numbers drawn between the ends."""
+    ends = np.array([[0.0, 0.5], [0.2, 0.9], [0.45, 0.55], [0.98, 1.0], [0.3, 0.3], [0.9, 0.9]])
+    found = share_inside(ends, np.array([0.5, 0.9]))
+    expected = [[0.5, 0.9], [5 / 7, 1], [1, 1], [0, 0], [1, 1], [0, 1]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    u = ends[:, :1] + np.diff(ends) * (np.arange(100_000) + 0.5) / 100_000
+    for share, coverage in zip(found.T, (0.5, 0.9), strict=True):
+        np.testing.assert_allclose((abs(2 * u - 1) <= coverage).mean(axis=1), share, atol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.7, 30.0])
+def test_the_share_inside_is_the_coverage_where_the_model_is_right(mean):
+    """Over all outcomes by their probabilities: without noise, however few rows there are."""
+    below = np.r_[0.0, stats.poisson.cdf(np.arange(200), mean)]
+    coverage = np.linspace(0.05, 0.95, 19)
+    inside_of_each = share_inside(np.column_stack([below[:-1], below[1:]]), coverage)
+    np.testing.assert_allclose(np.diff(below) @ inside_of_each, coverage, rtol=1e-12)
