@@ -144,7 +144,9 @@ def test_other_commands_read_a_classifier(folder, capsys):
     [
         ({"visits": -1}, ["visits", "--family", "poisson"], "column 'visits' is -1 in row 3: "),
         ({"visits": 0.5}, ["visits", "--family", "poisson"], "or --family gamma"),
+        ({"visits": None}, ["visits"], "error: column 'visits' is nan in row 3: leave out the"),
         ({"cost": 0}, ["cost", "--family", "gamma"], "column 'cost' is 0 in row 3"),
+        ({}, ["cost", "--family", "gamma", "--prior", "nu=Gamma(2, 1)"], "have no 'nu', which is"),
         ({"share": 2}, ["share", "--family", "binomial"], "these as --sample-weight"),
         (
             {"days": 0},
@@ -211,11 +213,12 @@ def test_what_are_numbers(values, numbers):
 
 def test_messages_in_the_words_of_options():
     told = in_options(
-        "exposure: y[2] is 0.5: set chains=4 and iter_sampling=2000, or algorithm='nuts'; raise "
-        "adapt_delta and sample_weight of 'sample_weight'.",
-        "n",
+        "y: column 'n' is 0.5 in row 2: set chains=4 and iter_sampling=2000, or algorithm='nuts'; "
+        "raise adapt_delta and sample_weight of 'sample_weight'."
     )
     assert told == (
-        "--exposure: column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or "
-        "--algorithm nuts; raise --adapt-delta and --sample-weight of 'sample_weight'."
+        "column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or --algorithm nuts; "
+        "raise --adapt-delta and --sample-weight of 'sample_weight'."
     )
+    missing = "Input y contains NaN. y: column 'n' is nan in row 2: leave it out."
+    assert in_options(missing) == "column 'n' is nan in row 2: leave it out."

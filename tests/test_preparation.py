@@ -92,11 +92,11 @@ def test_residual_families_have_no_offset(family):
 
 
 BAD = {
-    "a negative count": ("poisson", 7, -1.0, r"y\[7\] is -1: "),
-    "a fraction of a count": ("negative_binomial", 3, 0.5, r"y\[3\] is 0\.5: "),
-    "a share above one": ("binomial", 9, 1.25, r"y\[9\] is 1\.25: .*trials.*sample_weight"),
-    "a share below zero": ("binomial", 0, -0.25, r"y\[0\] is -0\.25: "),
-    "an amount of zero": ("gamma", 11, 0.0, r"y\[11\] is 0: "),
+    "a negative count": ("poisson", 7, -1.0, "^y is -1 in row 7: "),
+    "a fraction of a count": ("negative_binomial", 3, 0.5, r"^y is 0\.5 in row 3: "),
+    "a share above one": ("binomial", 9, 1.25, r"^y is 1\.25 in row 9: .*trials.*sample_weight"),
+    "a share below zero": ("binomial", 0, -0.25, r"^y is -0\.25 in row 0: "),
+    "an amount of zero": ("gamma", 11, 0.0, "^y is 0 in row 11: "),
 }
 
 

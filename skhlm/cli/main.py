@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("skhlm: interrupted", file=sys.stderr)
         return 130
     except (SkhlmError, ValueError, TypeError, OSError, ImportError) as error:
-        told = in_options(_in_one_line(error), getattr(options, "target", None))
+        told = in_options(_in_one_line(error))
         print(f"skhlm {options.command}: error: {told}", file=sys.stderr)
         return 1
 

@@ -35,6 +35,7 @@ __all__ = [
     "family_of_classes",
     "find_family",
     "limits_of",
+    "parameters_of",
 ]
 
 FAMILIES: Mapping[str, Family] = {
@@ -54,6 +55,16 @@ def find_family(name: str) -> Family:
 def family_of_classes() -> Family:
     """The family of zeros and ones that stand for two classes."""
     return FAMILIES["binomial"]
+
+
+def parameters_of(family: Family) -> tuple[str, ...]:
+    """Parameters of which a prior makes sense: the family's, and those of one it is the limit of.
+
+    So a search over student_t and normal, or over negative_binomial and poisson, has one mapping.
+    """
+    wider = FAMILIES[family.wider].auxiliary if family.wider else ()
+    own = [parameter.name for parameter in (*family.auxiliary, *wider)]
+    return (*own, *limits_of(family))
 
 
 def limits_of(family: Family) -> Mapping[str, float]:

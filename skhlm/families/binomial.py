@@ -7,8 +7,8 @@ from scipy.special import betaln, expit, log_expit
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors
-from skhlm.families.link_family import LinkFamily, alike, check_rows, group_sum
+from skhlm.families.family import Aux, DefaultPriors, Flaw
+from skhlm.families.link_family import LinkFamily, alike, flaw_where, group_sum
 from skhlm.families.links import LOGIT
 from skhlm.priors import Normal
 
@@ -28,6 +28,7 @@ class Binomial(LinkFamily):
     code = 2
     link = LOGIT
     priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 2.5))
+    elsewhere = ("bernoulli", "logistic")
     noun = "binomial outcomes"
     formula = "binomial(trials, inv_logit(eta))"
     support = "shares of successes in [0, 1]"
@@ -35,14 +36,13 @@ class Binomial(LinkFamily):
     is_binary = True
     statistics = ("mean",)
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Shares only."""
-        del weight
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What are no shares."""
         remedy = (
             "binomial outcomes are shares of successes, from 0 to 1: divide by the trials and give "
             "these as sample_weight."
         )
-        check_rows((y < 0) | (y > 1), y, remedy)
+        return flaw_where((y < 0) | (y > 1), remedy)
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Zero: even odds."""

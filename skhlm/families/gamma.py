@@ -8,8 +8,8 @@ from scipy.special import gammainc, gammaincinv
 from skhlm._typing import Floats, Ints
 from skhlm.families.counts import factorial_excess
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary
-from skhlm.families.link_family import LogFamily, check_rows, group_mean, mean_square
+from skhlm.families.family import Aux, Auxiliary, Flaw
+from skhlm.families.link_family import LogFamily, flaw_where, group_mean, mean_square
 from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
@@ -48,14 +48,13 @@ class Gamma(LogFamily):
         """Of the mean, which is no rate."""
         return "log mean"
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Above zero."""
-        del weight
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What is not above zero."""
         remedy = (
             "gamma outcomes are above zero. Leave such rows out, with a model of their own for "
             "whether there is anything, or take family='student_t'."
         )
-        check_rows(y <= 0, y, remedy)
+        return flaw_where(y <= 0, remedy)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """In r = y / mu - 1 and what Stirling's formula leaves of log Gamma(shape)."""

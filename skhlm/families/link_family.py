@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors
+from skhlm.families.family import Aux, DefaultPriors, Flaw
 from skhlm.priors import Normal
 
 _HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
@@ -126,19 +126,16 @@ def group_mean(values: Floats, weight: Floats, group: Ints) -> Floats:
     return mean
 
 
-def check_rows(wrong: Bools, y: Floats, what: str) -> None:
-    """Raise where an outcome is wrong: its value, its row, and ``what`` is the matter."""
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        many = int(wrong.sum())
-        others = f", and {many - 1} more such" if many > 1 else ""
-        raise ValueError(f"y[{row}] is {y[row]:g}{others}: {what}")
+def flaw_where(wrong: Bools, remedy: str) -> Flaw | None:
+    """Outcomes (n,) that are wrong, if there are any."""
+    return Flaw(wrong, remedy) if wrong.any() else None
 
 
-def check_counts(y: Floats, name: str) -> None:
-    """Raise where counts are negative or no whole numbers."""
-    check_rows(y < 0, y, f"{name} counts are not negative. {_POSITIVE}")
-    check_rows(y != np.floor(y), y, f"{name} counts are whole numbers: round, or family='gamma'.")
+def flaw_of_counts(y: Floats, noun: str) -> Flaw | None:
+    """Counts that are negative or no whole numbers."""
+    return flaw_where(y < 0, f"{noun} are not negative. {_POSITIVE}") or flaw_where(
+        y != np.floor(y), f"{noun} are whole numbers: round, or family='gamma'."
+    )
 
 
 _POSITIVE = (

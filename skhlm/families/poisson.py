@@ -9,8 +9,8 @@ from skhlm._typing import Floats, Ints
 from skhlm.families.counts import count_quantile, factorial_excess, half_deviance, zeros_beyond
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Aux
-from skhlm.families.link_family import LogFamily, check_counts, group_mean
+from skhlm.families.family import Aux, Flaw
+from skhlm.families.link_family import LogFamily, flaw_of_counts, group_mean
 from skhlm.families.links import LOG
 
 _LARGEST_DRAWN = 1e18  # beyond it a count is its mean to nine digits
@@ -30,10 +30,9 @@ class Poisson(LogFamily):
     statistics = ("mean", "zeros", "dispersion", "max")
     same_offset = False
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Whole numbers from 0."""
-        del weight
-        check_counts(y, self.name)
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What are no whole numbers from 0."""
+        return flaw_of_counts(y, self.noun)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Y eta - mu - log y!, as minus half the deviance less what Stirling's formula leaves."""

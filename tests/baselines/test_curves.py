@@ -278,7 +278,7 @@ def test_units_change_nothing(scale):
 @pytest.mark.parametrize(
     ("family", "y", "message"),
     [
-        ("poisson", -1.0, "poisson counts are not negative"),
+        ("poisson", -1.0, "Poisson counts are not negative"),
         ("negative_binomial", 0.5, "whole numbers"),
         ("gamma", 0.0, "above zero"),
         ("binomial", 1.5, "shares of successes"),
@@ -296,7 +296,7 @@ def test_outcomes_that_cannot_be_are_named(baseline, family, y, message):
 @BOTH
 def test_what_cannot_be_asked_for(baseline):
     X, y, _ = shops("gamma")
-    with pytest.raises(ValueError, match="'family' parameter"):
+    with pytest.raises(ValueError, match="family: there is no"):
         baseline(family="student_t").fit(X, y)
     with pytest.raises(ValueError, match="exposure: got 'days'"):
         baseline("shop", exposure="days").fit(X, y)
