@@ -8,7 +8,7 @@ from math import isnan
 from skhlm.families.binomial import Binomial
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Auxiliary, Family
+from skhlm.families.family import Auxiliary, Family, Flaw
 from skhlm.families.gamma import Gamma
 from skhlm.families.link_family import LinkFamily
 from skhlm.families.location import LocationFamily
@@ -25,6 +25,7 @@ __all__ = [
     "Evidence",
     "Excess",
     "Family",
+    "Flaw",
     "Gamma",
     "LinkFamily",
     "LocationFamily",

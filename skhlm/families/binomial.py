@@ -8,11 +8,12 @@ from scipy.special import betaln, expit, log_expit
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
 from skhlm.families.family import Aux, DefaultPriors, Flaw
-from skhlm.families.link_family import LinkFamily, alike, flaw_where, group_sum
+from skhlm.families.link_family import LinkFamily, alike, flaw_of_many, flaw_where, group_sum
 from skhlm.families.links import LOGIT
 from skhlm.priors import Normal
 
 _ROUNDING = 1e-9  # of successes that are a share times the trials
+_MOST_TRIALS = 1e16  # times the root of the rows: from 1e17 on nothing samples well
 _SUREST = 1e-9  # probability of success or failure
 
 
@@ -43,6 +44,12 @@ class Binomial(LinkFamily):
             "these as sample_weight."
         )
         return flaw_where((y < 0) | (y > 1), remedy)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many trials."""
+        remedy = "model the log odds of the shares, by family='normal'."
+        one = np.ones_like(y)
+        return flaw_of_many(one, weight, _MOST_TRIALS, "trials (the sum of sample_weight)", remedy)
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Zero: even odds."""

@@ -162,6 +162,11 @@ class Family(ABC):
     def find_flaw(self, y: Floats) -> Flaw | None:
         """Outcomes among these, finite numbers (n,), that cannot be."""
 
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Outcomes (n,) that can be, but are too large or too small to be fitted in doubles."""
+        del y, weight
+        return None
+
     @abstractmethod
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Where on the scale of eta the intercept's prior is, offsets aside."""

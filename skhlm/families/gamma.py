@@ -13,6 +13,7 @@ from skhlm.families.link_family import LogFamily, flaw_where, group_mean, mean_s
 from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
+_LARGEST = 1e150  # amount; the smallest is one over it
 _LEAST = 1e-100  # cv, whose square must not vanish
 _ROUNDING = 1e-12  # half the square of a cv that means nothing
 _SHARE = 0.05  # of the common mean in a row's own
@@ -42,6 +43,7 @@ class Gamma(LogFamily):
     formula = "gamma(exp(eta), cv)"
     support = "numbers above zero"
     same_offset = False
+    more_events = 0.0  # amounts have a unit, and half of what it is means nothing
 
     @property
     def scale(self) -> str:
@@ -55,6 +57,15 @@ class Gamma(LogFamily):
             "whether there is anything, or take family='student_t'."
         )
         return flaw_where(y <= 0, remedy)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Amounts whose squares are no doubles."""
+        del weight
+        remedy = (
+            f"squares of amounts beyond {_LARGEST:.0e}, or of less than {1 / _LARGEST:.0e}, are "
+            "no doubles. Change the unit, or leave out rows that are so far from the others."
+        )
+        return flaw_where((y > _LARGEST) | (y < 1 / _LARGEST), remedy)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """In r = y / mu - 1 and what Stirling's formula leaves of log Gamma(shape)."""

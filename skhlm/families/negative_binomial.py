@@ -10,7 +10,14 @@ from skhlm.families.counts import count_quantile, factorial_excess, half_devianc
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, Auxiliary, Flaw
-from skhlm.families.link_family import LogFamily, alike, flaw_of_counts, group_sum, mean_square
+from skhlm.families.link_family import (
+    LogFamily,
+    alike,
+    flaw_of_counts,
+    flaw_of_many_events,
+    group_sum,
+    mean_square,
+)
 from skhlm.families.links import LOG
 from skhlm.families.poisson import draw_counts
 from skhlm.priors import Normal
@@ -52,6 +59,10 @@ class NegativeBinomial(LogFamily):
     def find_flaw(self, y: Floats) -> Flaw | None:
         """What are no whole numbers from 0."""
         return flaw_of_counts(y, self.noun)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many events."""
+        return flaw_of_many_events(y, weight)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Minus two half deviances, of y and of phi, less what Stirling's formula leaves.

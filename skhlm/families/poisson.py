@@ -10,7 +10,7 @@ from skhlm.families.counts import count_quantile, factorial_excess, half_devianc
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, Flaw
-from skhlm.families.link_family import LogFamily, flaw_of_counts, group_mean
+from skhlm.families.link_family import LogFamily, flaw_of_counts, flaw_of_many_events, group_mean
 from skhlm.families.links import LOG
 
 _LARGEST_DRAWN = 1e18  # beyond it a count is its mean to nine digits
@@ -33,6 +33,10 @@ class Poisson(LogFamily):
     def find_flaw(self, y: Floats) -> Flaw | None:
         """What are no whole numbers from 0."""
         return flaw_of_counts(y, self.noun)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many events."""
+        return flaw_of_many_events(y, weight)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Y eta - mu - log y!, as minus half the deviance less what Stirling's formula leaves."""

@@ -39,7 +39,7 @@ from skhlm.inputs.columns import (
     read_group_column,
 )
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
-from skhlm.inputs.outcomes import check_finite, check_possible
+from skhlm.inputs.outcomes import check_finite, check_possible, check_tractable
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
@@ -111,6 +111,7 @@ def check_fit_data(
     classes = Classes.of(outcome[used]) if has_classes else None
     if family is not None and classes is None:
         check_possible(family, outcome, y)
+        check_tractable(family, outcome, weight, y)
     group_columns = _read_group_columns(X, hierarchies, columns)
     return FitData(
         columns=columns,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Bools, Floats
-from skhlm.families import FAMILIES, Family, find_family
+from skhlm.families import FAMILIES, Family, Flaw, find_family
 from skhlm.inputs.columns import is_frame, labels_of, listed, suggestion
 
 
@@ -46,7 +46,17 @@ def check_finite(numbers: Floats, given: Any) -> None:
 
 def check_possible(family: Family, numbers: Floats, given: Any) -> None:
     """Raise where outcomes (n,), finite numbers, are none of the family's."""
-    if flaw := family.find_flaw(numbers):
+    _check_no(family.find_flaw(numbers), numbers, given)
+
+
+def check_tractable(family: Family, numbers: Floats, weight: Floats, given: Any) -> None:
+    """Raise where outcomes (n,) with these weights (n,) are too extreme to be fitted."""
+    _check_no(family.find_extreme(numbers, weight), numbers, given)
+
+
+def _check_no(flaw: Flaw | None, numbers: Floats, given: Any) -> None:
+    """Raise where there is a flaw."""
+    if flaw is not None:
         raise ValueError(f"{where(flaw.wrong, numbers, given)}: {flaw.remedy}")
 
 

@@ -148,9 +148,41 @@ def test_what_an_outcome_may_not_be(family, y, wrong, remedy):
     assert remedy in flaw.remedy
 
 
+@pytest.mark.parametrize("family", [Poisson(), NegativeBinomial()])
+@pytest.mark.parametrize("n", [1, 4, 10_000])
+def test_counts_are_too_many_where_rounding_takes_their_digits(family, n):
+    y, weight = np.full(n, 1.0), np.ones(n)
+    y[-1] = 2.9e14 / np.sqrt(n)
+    assert family.find_extreme(y, weight) is None
+    weight[-1] = 2
+    flaw = family.find_extreme(y, weight)
+    assert np.flatnonzero(flaw.wrong).tolist() == [n - 1]
+    assert "events in all" in flaw.remedy and "family='gamma'" in flaw.remedy
+    assert family.find_extreme(np.full(n, 1.7e308), weight).wrong[-1]
+
+
+def test_trials_are_too_many_where_rounding_takes_their_digits():
+    y, weight = np.array([0.5, 0.2]), np.array([1.0, 6e15])
+    assert Binomial().find_extreme(y, weight) is None
+    flaw = Binomial().find_extreme(y, 1.2 * weight)
+    assert flaw.wrong.tolist() == [False, True]
+    assert "7.2e+15 trials" in flaw.remedy
+
+
+def test_amounts_whose_squares_are_no_doubles_are_too_extreme():
+    y = np.array([1e-150, 1.0, 1e150])
+    assert Gamma().find_extreme(y, np.ones(3)) is None
+    flaw = Gamma().find_extreme(y * [0.9, 1, 1.1], np.ones(3))
+    assert flaw.wrong.tolist() == [True, False, True]
+    assert "Change the unit" in flaw.remedy
+
+
 def test_the_centre_is_the_rate():
     y, weight, offset = np.array([3.0, 0, 5]), np.array([1.0, 2, 1]), np.log([1.0, 4, 2])
-    for family in (Poisson(), NegativeBinomial(), Gamma()):
-        assert family.centre(y, weight, offset) == pytest.approx(np.log(8.5 / 11))
-        assert family.centre(y, weight, offset + 2000) == pytest.approx(np.log(8.5 / 11) - 2000)
+    for family, events in ((Poisson(), 8.5), (NegativeBinomial(), 8.5), (Gamma(), 8)):
+        rate = np.log(events / 11)
+        assert family.centre(y, weight, offset) == pytest.approx(rate)
+        assert family.centre(y, weight, offset + 2000) == pytest.approx(rate - 2000)
+    unit = Gamma().centre(1e-40 * y, weight, offset)
+    assert unit == pytest.approx(np.log(8 / 11) - 40 * np.log(10))
     assert Binomial().centre(y, weight, offset) == 0
