@@ -20,6 +20,7 @@ COVERAGE = [UNIT_INTERVAL]
 KIND = [StrOptions({"outcome", "mean", "link"})]
 SCALE = [StrOptions({"mean", "link"})]
 POINT = [StrOptions({"mean", "typical", "link"})]
+EXPECTED = [StrOptions({"mean", "typical"})]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
