@@ -135,7 +135,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="COLUMN",
         help="the outcome: numbers, of which --family says more, or one of two classes, such as "
-        "yes and no, true and false; 0 and 1 are numbers unless --classify says otherwise",
+        "yes and no, true and false; 0 and 1 are classes unless there is a --family",
     )
     parser.add_argument(
         "--classify",
