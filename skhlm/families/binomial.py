@@ -7,6 +7,7 @@ from scipy.special import betaln, expit, log_expit
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
+from skhlm.families.excess import Excess
 from skhlm.families.family import Aux, DefaultPriors, Flaw
 from skhlm.families.link_family import LinkFamily, alike, flaw_of_many, flaw_where, group_sum
 from skhlm.families.links import LOGIT
@@ -104,6 +105,19 @@ class Binomial(LinkFamily):
         del aux
         drawn: Floats = (rng.random(np.shape(eta)) < expit(eta)).astype(np.float64)
         return drawn
+
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess:
+        """Sum of z z' over pairs of different trials, z being one of them less mu.
+
+        So one trial alone says nothing. Where log odds vary by c from row to row the mean is about
+        m (m - 1) (mu (1 - mu))^2 c^2.
+        """
+        mean, slope = self.link.inverse(eta), self.link.derivative(eta)
+        error, bend = successes(y, trials) - trials * mean, 1 - 2 * mean
+        square = trials * np.maximum(trials - 1, 0) * np.square(slope)
+        value = np.square(error) - error * bend - trials * slope
+        third = 4 * square * (2 * np.maximum(trials - 2, 0) * slope + np.square(bend))
+        return Excess(value, 2 * square, third, scale=square, step=2)
 
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
         """As if there had been one trial more, with the mean for its outcome."""

@@ -227,12 +227,12 @@ class Family(ABC):
 
     # -- whether outcomes are like that ----------------------------------------------------------
 
-    def excess_variance(self, y: Floats, eta: Floats) -> Excess | None:
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess | None:
         """How much more outcomes vary than the family says; None where a parameter says how much.
 
-        Its scale is for the squared coefficient of variation of rates behind them.
+        Its scale is for the variance of eta from row to row. Shares are of so many trials.
         """
-        del y, eta
+        del y, eta, trials
         return None
 
     def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess | None:

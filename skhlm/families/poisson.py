@@ -80,11 +80,12 @@ class Poisson(LogFamily):
         del aux
         return draw_counts(self.link.inverse(eta), rng)
 
-    def excess_variance(self, y: Floats, eta: Floats) -> Excess:
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess:
         """(y - mu)^2 - y: its mean is that of mu^2 c^2 where rates are gamma of variation c.
 
         The score of c^2 at 0, so that no other statistic tells a small c sooner.
         """
+        del trials
         mean = self.link.inverse(eta)
         square = np.square(mean)
         value, third = np.square(y - mean) - y, (4 + 8 * mean) * square
