@@ -224,7 +224,7 @@ def test_scores_read_labels(model, rows):
     np.testing.assert_allclose(model.log_predictive_density(X, y), expected, rtol=1e-9)
     np.testing.assert_allclose(model.crps(X, y), ((y == "yes") - p) ** 2, rtol=1e-9, atol=1e-12)
     assert model.joint_log_density(X, y) < 0
-    with pytest.raises(ValueError, match="'maybe', which is no class of the model"):
+    with pytest.raises(ValueError, match=r"'maybe' in row .*, which is no class of the model"):
         model.log_predictive_density(X[:1], ["maybe"])
 
 

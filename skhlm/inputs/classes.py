@@ -48,10 +48,10 @@ class Classes:
         second = np.asarray(labels == self.labels[1])
         known = second | (labels == self.labels[0])
         if not np.all(known):
-            other = labels[[np.argmin(known)]].tolist()
+            row = int(np.argmin(known))
             raise ValueError(
-                f"y holds {listed(other)}, which is no class of the model. Its classes are "
-                f"{listed(self.labels.tolist())}."
+                f"y is {labels[[row]].tolist()[0]!r} in row {row}, which is no class of the model. "
+                f"Its classes are {listed(self.labels.tolist())}."
             )
         return second.astype(np.float64)
 

@@ -87,5 +87,5 @@ def test_labels_that_cannot_be_two_classes(y, error, message):
 
 def test_a_label_that_is_no_class_is_named():
     classes = Classes.of(labelled("left", "stayed"))
-    with pytest.raises(ValueError, match=r"'gone', which is no class.*'left', 'stayed'"):
+    with pytest.raises(ValueError, match=r"'gone' in row 1, which is no class.*'left', 'stayed'"):
         classes.numbers(np.array(["left", "gone"]))
