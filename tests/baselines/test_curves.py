@@ -302,3 +302,15 @@ def test_what_cannot_be_asked_for(baseline):
         baseline("shop", exposure="days").fit(X, y)
     with pytest.raises(ValueError, match="leave nothing of 3 rows to estimate 'cv' from"):
         baseline("shop", family="gamma", exposure="days").fit(X[:3], y[:3])
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn's solver on its way
+@pytest.mark.parametrize("seed", range(4))
+def test_amounts_of_all_sizes_have_numbers(baseline, seed):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"shop": np.arange(80) % 8, "x": rng.normal(size=80)})
+    model = baseline("shop", family="gamma").fit(X, 10 ** rng.uniform(-140, 140, 80))
+    assert np.isfinite(model.cv_)
+    assert np.isfinite(model.predict(X)).all()
+    assert not np.isnan(model.predict_interval(X)).any()
