@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.classes import Classes
+from skhlm.methods.arguments import EXPECTED, SCALE, checked
 from skhlm.methods.fitted import Fit
 from skhlm.methods.two_classes import TwoClasses
 from skhlm.posterior import Kind, prediction
+from skhlm.reports.curves import Scale
+
+Expected = Literal["mean", "typical"]
 
 
 class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # predict is of labels
@@ -126,7 +130,8 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
     -----
     All three predictions agree: `predict_proba` is the posterior mean of the probability, with the
     effects of levels that fit has not seen integrated out; `decision_function` its log odds; and
-    `predict` the second class where these are above 0. There is no ``class_weight``: weights count
+    `predict` the second class where these are above 0. ``kind="typical"`` of the first two has
+    these effects at 0 instead. There is no ``class_weight``: weights count
     rows, and a posterior of rows that were not seen is none. Move the threshold instead, as
     `sklearn.model_selection.TunedThresholdClassifierCV` does.
 
@@ -153,10 +158,57 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         """Be what a fit has found, and have its classes."""
         super()._become(fit, {**attributes, "classes_": _classes(fit).labels})
 
-    def predict_interval(  # type: ignore[override]  # of a probability; a label has no interval
-        self, X: Any, coverage: float = 0.9
+    @checked({"kind": EXPECTED})
+    def predict_proba(self, X: Any, kind: Expected = "mean") -> Floats:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        kind : {"mean", "typical"}, default="mean"
+            "mean" is the posterior mean of the probability, over what the effects of levels that
+            fit has not seen may be, too, so that it is nearer to one half there. "typical" is the
+            probability at the posterior mean of the log odds, where a new level has effect 0: half
+            of the new levels are above it.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, 2)
+            In the order of ``classes_``. A row's values do not depend on the other rows.
+        """
+        if kind == "mean":
+            return super().predict_proba(X)
+        predictors, codes, _ = self._rows(X)
+        return prediction.typical_probabilities(self._posterior, predictors, codes)
+
+    @checked({"kind": EXPECTED})
+    def decision_function(self, X: Any, kind: Expected = "mean") -> Floats:
+        """Log odds of the second class: those of `predict_proba`, finite always.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As at fit.
+        kind : {"mean", "typical"}, default="mean"
+            As of `predict_proba`. "typical" is the posterior mean of the log odds themselves, which
+            is farther from 0.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples,)
+            Of the mean above 0 where the second class is the more probable, as `predict` says it.
+        """
+        if kind == "mean":
+            return super().decision_function(X)
+        predictors, codes, _ = self._rows(X)
+        return prediction.linear_predictor(self._posterior, predictors, codes)
+
+    @checked({"kind": SCALE})
+    def predict_interval(  # type: ignore[override]  # a label has no interval
+        self, X: Any, coverage: float = 0.9, kind: Scale = "mean"
     ) -> Floats:
-        """Central credible interval of the probability of the second class.
+        """Central credible interval of the probability of the second class, or of its log odds.
 
         Parameters
         ----------
@@ -164,11 +216,13 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
             As at fit; rows with levels that fit has not seen have wider intervals.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the interval.
+        kind : {"mean", "link"}, default="mean"
+            Interval of the probability, or of its log odds. A label has no interval.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, between 0 and 1.
+            Lower and upper ends; of a probability between 0 and 1.
 
         Raises
         ------
@@ -176,12 +230,16 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
             Of known levels, of which there are the draws alone, if fewer than one of them would lie
             beyond each end: S draws give no more than a coverage of 1 - 2 / S.
         """
-        return super().predict_interval(X, coverage, kind="mean")
+        return super().predict_interval(X, coverage, kind)
 
-    def predict_quantiles(  # type: ignore[override]  # of a probability
-        self, X: Any, quantiles: float | Sequence[float] = (0.05, 0.5, 0.95)
+    @checked({"kind": SCALE})
+    def predict_quantiles(  # type: ignore[override]  # a label has no quantiles
+        self,
+        X: Any,
+        quantiles: float | Sequence[float] = (0.05, 0.5, 0.95),
+        kind: Scale = "mean",
     ) -> Floats:
-        """Quantiles of the posterior of the probability of the second class.
+        """Quantiles of the posterior of the second class's probability, or of its log odds.
 
         Parameters
         ----------
@@ -189,18 +247,20 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
             As at fit.
         quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Probabilities, between 0 and 1.
+        kind : {"mean", "link"}, default="mean"
+            Quantiles of the probability, or of its log odds.
 
         Returns
         -------
         values : ndarray of shape (n_samples, n_quantiles)
-            Between 0 and 1.
+            Of a probability between 0 and 1.
 
         Raises
         ------
         ValueError
             As `predict_interval`: S draws have quantiles from 1 / S to 1 - 1 / S.
         """
-        return super().predict_quantiles(X, quantiles, kind="mean")
+        return super().predict_quantiles(X, quantiles, kind)
 
     def sample_y(
         self, X: Any, n_samples: int = 1, random_state: Any = 0, kind: Kind = "outcome"
@@ -217,13 +277,13 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
             Number of draws.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
-        kind : {"outcome", "mean"}, default="outcome"
-            Draws of new observations, or of probabilities of the second class.
+        kind : {"outcome", "mean", "link"}, default="outcome"
+            Draws of new observations, of probabilities of the second class, or of their log odds.
 
         Returns
         -------
         draws : ndarray of shape (n_samples_X, n_samples)
-            Labels, or numbers between 0 and 1.
+            Labels, numbers between 0 and 1, or log odds.
         """
         draws = super().sample_y(X, n_samples, random_state, kind)
         return self._classes.named(draws.astype(np.int64)) if kind == "outcome" else draws

@@ -28,7 +28,7 @@ from skhlm.engine import (
 from skhlm.families import limits_of
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inputs.labels import Labels
-from skhlm.methods.arguments import UNIT_INTERVAL
+from skhlm.methods.arguments import UNIT_INTERVAL, NamedConstructor
 from skhlm.methods.checking import Checking
 from skhlm.methods.continuation import continue_from
 from skhlm.methods.fitted import Fit
@@ -42,7 +42,7 @@ from skhlm.reports.pooling import learn_level_data
 _Self = TypeVar("_Self", bound="HierarchicalModel")
 
 
-class HierarchicalModel(Predicting, Reporting, Checking, BaseEstimator, ABC):
+class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseEstimator, ABC):
     """A hierarchical model of an outcome, whose distribution `HLMRegressor` or `HLMClassifier` say.
 
     Its parameters are those of both.

@@ -137,6 +137,17 @@ class _Data:
         """Whether the outcome has a scale of its own, and residuals: a family of any number."""
         return self.problem.family.scales_outcome
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether a parameter says how far outcomes are from their means, which may be nothing."""
+        return not self.problem.family.is_discrete
+
+    @cached_property
+    def own_eta(self) -> Floats:
+        """What x' beta would be where each outcome is its mean, (N,); for outcomes with spread."""
+        eta = self.problem.family.link.link(self.rows.y)
+        return eta - self.rows.X[:, -1] if self.units.has_offset else eta
+
     @cached_property
     def bounds(self) -> tuple[Bools, Bools]:
         """Rows whose outcome is at the least or at the largest expected one, (N,) each.
@@ -189,8 +200,8 @@ class _Data:
 
     @cached_property
     def outcome(self) -> Floats:
-        """y, centred beside an intercept, with mean square 1 unless it is constant: (N,)."""
-        y = self.rows.y - self.rows.y[0] if self.has_intercept else self.rows.y
+        """The same, centred beside an intercept, with mean square 1 unless it is constant: (N,)."""
+        y = self.own_eta - self.own_eta[0] if self.has_intercept else self.own_eta
         y = y - self.share @ y if self.has_intercept else y
         return y / (np.sqrt(self.share @ np.square(y)) or 1.0)
 
@@ -423,18 +434,20 @@ def _about_scales(data: _Data) -> Iterator[Check]:
 
 
 def _distinct_outcomes(data: _Data) -> Check:
-    y = data.rows.y
+    rate = data.has_spread and data.units.has_offset
+    y = data.problem.family.link.inverse(data.own_eta) if rate else data.rows.y
     count = 1 if is_constant(y) else len(np.unique(y))
-    if data.is_scaled:
-        one, two = count == 1, count == 2 and data.n >= FEW_ROWS
-        consequence = "there is no variation to explain, and the residual scale goes to zero"
+    if data.has_spread:
+        one, two = count == 1, data.is_scaled and count == 2 and data.n >= FEW_ROWS
+        consequence = f"there is no variation to explain, and {_spread(data)} goes to zero"
     else:  # three events in each row are as good as any
         one, two = bool(data.bounds[0].all() or data.bounds[1].all()), False
         consequence = (
             "how far it is from where it may be the prior says, and the other coefficients"
         )
     advice = (
-        f"y is {y[0]:g} in every row: {consequence}. Check which column is the outcome."
+        f"y is {y[0]:g}{' per exposure' * rate} in every row: {consequence}. Check "
+        "which column is the outcome."
         if one
         else f"y has two values, {y.min():g} and {y.max():g}: HLMClassifier models which of them a "
         "row has, whose probability stays between 0 and 1."
@@ -443,16 +456,22 @@ def _distinct_outcomes(data: _Data) -> Check:
 
 
 def _exact_fit(data: _Data) -> Check:
-    """Smallest residual sd over sd(y) of least squares, pooled and within cells."""
+    """Smallest residual sd over sd of least squares, pooled and within cells; of log y for logs."""
     ratio = np.nan
-    if data.is_scaled and not is_constant(data.rows.y) and data.freedom >= FREEDOM_WARN:
+    if data.has_spread and not is_constant(data.own_eta) and data.freedom >= FREEDOM_WARN:
         ratio = min(_residual(data, data.standardised, data.outcome), _residual_in_cells(data))
     advice = (
         f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd(y)): is y, or what "
-        "it was computed from, among them? The residual scale goes to its lower bound, and "
-        "intervals have no width."
+        f"it was computed from, among them? Intervals have no width, as {_spread(data)} goes to "
+        "its lower bound."
     )
     return judge("exact fit", ratio, EXACT_WARN, _OURS, advice, warns=ratio < EXACT_WARN)
+
+
+def _spread(data: _Data) -> str:
+    """What says how far outcomes are from their means."""
+    names = ", ".join(parameter.name for parameter in data.problem.family.auxiliary)
+    return "the residual scale" if data.is_scaled else names
 
 
 def _residual(data: _Data, X: Floats, y: Floats) -> float:

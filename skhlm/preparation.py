@@ -32,11 +32,11 @@ from skhlm.inputs.frames import (
     check_fit_data,
     check_observed,
     check_predict_data,
-    name_of_outcome,
     predictor_positions,
 )
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
+from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.inputs.priors import build_priors
 from skhlm.priors import Priors
 

@@ -7,11 +7,12 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn.base import RegressorMixin
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Hidden
 
 from skhlm.engine import Algorithm, Covariance
 from skhlm.estimator import HierarchicalModel
-from skhlm.families import FAMILIES, find_family
+from skhlm.families import FAMILIES
+from skhlm.inputs.outcomes import named_family
 from skhlm.preparation import OutcomeRequest
 
 
@@ -69,7 +70,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         cut at zero, ``"kappa"`` Normal(0, 10). For the others ``"kappa"`` Normal(0, 2.5) and, cut
         at zero, ``"tau"`` Normal(0, 2.5) for log odds and Normal(0, 1) for logarithms,
         ``"overdispersion"`` and ``"cv"`` Normal(0, 1). Values of "kappa" and "tau" may be mappings
-        by coefficient, those of "tau" also by factor.
+        by coefficient, those of "tau" also by factor. A prior of what the family has not is an
+        error, but for nu of "normal" and the overdispersion of "poisson", which are limits.
     algorithm : {"nuts", "pathfinder", "laplace", "advi", "map"}, default="nuts"
         How to draw from the posterior. "nuts" samples it; the others approximate it, and say how
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
@@ -189,8 +191,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **HierarchicalModel._parameter_constraints,
-        "family": [StrOptions(set(FAMILIES))],
-        "exposure": [None, str, Integral],
+        "family": [str],
+        "exposure": [None, str, Integral, Hidden("array-like")],  # fit says more
     }
 
     def __init__(
@@ -243,4 +245,4 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
     @property
     def _outcome_request(self) -> OutcomeRequest:
         """The family by its name, numbers, and the exposure."""
-        return OutcomeRequest(find_family(self.family), exposure=self.exposure)
+        return OutcomeRequest(named_family(self.family, FAMILIES), exposure=self.exposure)

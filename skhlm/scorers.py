@@ -287,9 +287,16 @@ def _method(estimator: Any, name: str) -> Callable[..., Any]:
     """A method that only models with a predictive distribution have."""
     method = getattr(estimator, name, None)
     if method is None:
+        others = (
+            " Probabilities of any classifier are scored by scikit-learn's 'neg_log_loss' and "
+            "'neg_brier_score'."
+            if is_classifier(estimator)
+            else ""
+        )
         raise TypeError(
             f"{type(estimator).__name__} has no predictive distribution to score: it has no method "
             f"{name}. Use HLMRegressor, HLMClassifier or their baselines, as PooledRegressor."
+            f"{others}"
         )
     found: Callable[..., Any] = method
     return found

@@ -137,6 +137,44 @@ def test_intervals_of_a_probability_hold_its_mean_and_nest(model, rows):
     assert np.ptp(new) > np.ptp(model.predict_interval(X.iloc[:1]))
 
 
+def test_the_log_odds_have_intervals_and_quantiles(model, rows):
+    X = rows[0].iloc[:12]
+    with pytest.raises(ValueError, match=r"HLMClassifier\.predict_interval must be a str among"):
+        model.predict_interval(X, kind="outcome")
+    probability, log_odds = (model.predict_interval(X, 0.8, kind) for kind in ("mean", "link"))
+    np.testing.assert_allclose(expit(log_odds), probability, rtol=1e-9)
+    quantiles = model.predict_quantiles(X, [0.1, 0.9], kind="link")
+    np.testing.assert_allclose(quantiles, log_odds, rtol=1e-9)
+    new = X.assign(shop=99)
+    wide = model.predict_interval(new, 0.8, "link")
+    np.testing.assert_allclose(expit(wide), model.predict_interval(new, 0.8), rtol=1e-9)
+    draws = model.sample_y(X, model._posterior.n_draws, kind="link")
+    middle = model.predict_quantiles(X, [0.25, 0.75], kind="link")
+    inside = ((draws > middle[:, :1]) & (draws < middle[:, 1:])).mean(axis=1)
+    np.testing.assert_allclose(inside, 0.5, atol=0.01)  # the same draws
+
+
+def test_the_typical_probability_has_effects_of_new_levels_at_zero(model, rows):
+    X = (
+        rows[0]
+        .iloc[:6]
+        .assign(town=["nowhere"] * 3 + ["town 1"] * 3, shop=99, price=[-2, 1, 2] * 2)
+    )
+    log_odds = model.decision_function(X, kind="typical")
+    kappa = model.intercept_ + model.coef_[0] * X["price"].to_numpy()
+    np.testing.assert_allclose(log_odds[:3], kappa[:3], rtol=1e-9)
+    typical = model.predict_proba(X, kind="typical")
+    np.testing.assert_allclose(logit(typical[:, 1]), log_odds, rtol=1e-9)
+    np.testing.assert_allclose(typical.sum(axis=1), 1, rtol=1e-15)
+    mean = model.predict_proba(X)
+    decided = np.abs(typical - 0.5) > 0.2
+    assert decided.any()
+    assert (np.abs(mean - 0.5) < np.abs(typical - 0.5))[decided].all()
+    np.testing.assert_array_equal(mean, model.predict_proba(X, kind="mean"))
+    far = X.assign(price=[-100, 100] * 3)
+    assert (model.predict_proba(far, kind="typical") > 0).all()
+
+
 def test_draws_are_labels_with_the_probability_of_their_class(model, rows):
     X = rows[0].iloc[:30]
     draws = model.sample_y(X, n_samples=2000)
@@ -186,7 +224,7 @@ def test_scores_read_labels(model, rows):
     np.testing.assert_allclose(model.log_predictive_density(X, y), expected, rtol=1e-9)
     np.testing.assert_allclose(model.crps(X, y), ((y == "yes") - p) ** 2, rtol=1e-9, atol=1e-12)
     assert model.joint_log_density(X, y) < 0
-    with pytest.raises(ValueError, match="'maybe', which is no class of the model"):
+    with pytest.raises(ValueError, match=r"'maybe' in row .*, which is no class of the model"):
         model.log_predictive_density(X[:1], ["maybe"])
 
 

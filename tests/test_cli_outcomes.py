@@ -95,10 +95,8 @@ def test_families_are_the_estimators(folder, rows, target, family, exposure, wei
 @pytest.mark.parametrize("data", ["data.csv", "data.parquet"])
 @pytest.mark.parametrize("target", ["word", "flag", "one"])
 def test_two_classes_are_a_classifiers(folder, rows, capsys, target, data):
-    asked = ["--classify"] * (target == "one")
-    assert fit(folder, "--target", target, *asked, data=data) in (0, 4)
-    note = "is one of two classes" in capsys.readouterr().err
-    assert note == (target != "one")
+    assert fit(folder, "--target", target, data=data) in (0, 4)
+    assert "is one of two classes" in capsys.readouterr().err
     X = rows[["shop", "price"]]
     model = HLMClassifier(**PARAMETERS).fit(X, rows[target])
     loaded = skhlm.load(folder / "m.skhlm")
@@ -111,15 +109,30 @@ def test_two_classes_are_a_classifiers(folder, rows, capsys, target, data):
     assert np.array_equal(written[["lower", "upper"]], model.predict_interval(X))
 
 
-def test_a_target_of_zeros_and_ones_is_a_number_and_a_note_says_what_else(folder, capsys):
+def test_zeros_and_ones_are_classes_unless_a_family_is_named(folder, capsys):
     assert fit(folder, "--target", "one") in (0, 4)
-    assert "'one' is 0, 1 in all rows, fitted as a number: --classify" in capsys.readouterr().err
-    assert isinstance(skhlm.load(folder / "m.skhlm"), HLMRegressor)
-    assert fit(folder, "--target", "one", "--family", "binomial") in (0, 4)
-    assert "--classify" not in capsys.readouterr().err
+    assert "classes, 0, 1: this is a classifier. --family normal fits" in capsys.readouterr().err
+    assert isinstance(skhlm.load(folder / "m.skhlm"), HLMClassifier)
+    for family in ("binomial", "normal"):
+        assert fit(folder, "--target", "one", "--family", family) in (0, 4)
+        assert "note" not in capsys.readouterr().err
+        assert isinstance(skhlm.load(folder / "m.skhlm"), HLMRegressor)
+    assert fit(folder, "--target", "one", "--classify") in (0, 4)
+    assert "note" not in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run("fit", "--help")
-    assert "0 and 1 are numbers unless --classify" in " ".join(capsys.readouterr().out.split())
+    assert "0 and 1 are classes unless there is a --family" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_two_other_numbers_are_numbers_and_a_note_says_what_else(folder, rows, capsys):
+    rows.assign(one=rows["one"] + 1).to_csv(folder / "two.csv", index=False)
+    assert fit(folder, "--target", "one", data="two.csv") in (0, 4)
+    assert "'one' is 1, 2 in all rows, fitted as a number: --classify" in capsys.readouterr().err
+    assert isinstance(skhlm.load(folder / "m.skhlm"), HLMRegressor)
+    assert fit(folder, "--target", "one", "--classify", data="two.csv") in (0, 4)
+    assert skhlm.load(folder / "m.skhlm").classes_.tolist() == [1, 2]
 
 
 def test_other_commands_read_a_classifier(folder, capsys):
@@ -144,7 +157,9 @@ def test_other_commands_read_a_classifier(folder, capsys):
     [
         ({"visits": -1}, ["visits", "--family", "poisson"], "column 'visits' is -1 in row 3: "),
         ({"visits": 0.5}, ["visits", "--family", "poisson"], "or --family gamma"),
+        ({"visits": None}, ["visits"], "error: column 'visits' is nan in row 3: leave out the"),
         ({"cost": 0}, ["cost", "--family", "gamma"], "column 'cost' is 0 in row 3"),
+        ({}, ["cost", "--family", "gamma", "--prior", "nu=Gamma(2, 1)"], "have no 'nu', which is"),
         ({"share": 2}, ["share", "--family", "binomial"], "these as --sample-weight"),
         (
             {"days": 0},
@@ -211,11 +226,12 @@ def test_what_are_numbers(values, numbers):
 
 def test_messages_in_the_words_of_options():
     told = in_options(
-        "exposure: y[2] is 0.5: set chains=4 and iter_sampling=2000, or algorithm='nuts'; raise "
-        "adapt_delta and sample_weight of 'sample_weight'.",
-        "n",
+        "y: column 'n' is 0.5 in row 2: set chains=4 and iter_sampling=2000, or algorithm='nuts'; "
+        "raise adapt_delta and sample_weight of 'sample_weight'."
     )
     assert told == (
-        "--exposure: column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or "
-        "--algorithm nuts; raise --adapt-delta and --sample-weight of 'sample_weight'."
+        "column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or --algorithm nuts; "
+        "raise --adapt-delta and --sample-weight of 'sample_weight'."
     )
+    missing = "Input y contains NaN. y: column 'n' is nan in row 2: leave it out."
+    assert in_options(missing) == "column 'n' is nan in row 2: leave it out."

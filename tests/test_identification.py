@@ -318,7 +318,34 @@ def test_healthy_outcomes_behind_a_link_pass_every_check(many, family):
     if family != "binomial":
         found = checks(X, y, groups="group", family=family, exposure="days")
         assert noticed(found) == set()
-    assert all(np.isnan(found.value) for found in [checks(X, y, family=family)["exact fit"]])
+    exact = checks(X, y, family=family)["exact fit"].value
+    assert exact > 0.1 if family == "gamma" else np.isnan(exact)
+
+
+def test_amounts_that_predictors_give_exactly_are_severe(many):
+    X, _, _ = many
+    mean = np.exp(1 + X["a"] + 0.1 * X["group"])
+    for y, exposure in ((mean, None), (mean * X["days"], "days")):
+        predictors = X if exposure else X.drop(columns="days")
+        found = checks(predictors, y, groups="group", family="gamma", exposure=exposure)
+        assert noticed(found) == {"exact fit"}
+        assert "as cv goes to its lower bound" in found["exact fit"].advice
+    expected = np.linalg.lstsq(np.column_stack([np.ones(600), X[["a", "b"]]]), np.log(mean))[1]
+    pooled = checks(X[["a", "b"]], mean, family="gamma")["exact fit"].value
+    np.testing.assert_allclose(
+        pooled, np.sqrt(expected[0] / 600) / np.log(mean).std(ddof=0), rtol=1e-9
+    )
+
+
+def test_amounts_that_are_all_equal_are_severe(many):
+    X, _, _ = many
+    found = checks(X, np.full(600, 3.0), groups="group", family="gamma")
+    assert noticed(found) == {"distinct outcomes"}
+    assert "y is 3 in every row: there is no variation to explain, and cv goes" in (
+        found["distinct outcomes"].advice
+    )
+    found = checks(X, 3 * X["days"], groups="group", family="gamma", exposure="days")
+    assert "y is 3 per exposure in every row" in found["distinct outcomes"].advice
 
 
 def test_a_predictor_that_tells_yes_from_no_is_severe(many):

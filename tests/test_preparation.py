@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logit
 
 from skhlm import HLMClassifier, HLMRegressor
-from skhlm.families import FAMILIES
+from skhlm.families import FAMILIES, find_family
 from skhlm.families.links import LOG
 from skhlm.preparation import prepare
 
@@ -65,10 +65,11 @@ def test_an_outcome_behind_a_link_is_never_scaled(family, scale):
 @pytest.mark.parametrize("family", COUNTED)
 def test_the_centre_is_the_logarithm_of_the_mean_rate(family):
     y, weight = OUTCOMES[family], RNG.integers(1, 4, N)
+    events = weight @ y + (0.5 if find_family(family).is_discrete else 0)
     plain = prepared(family, weight=weight)[2].units.y_center
-    assert plain == pytest.approx(np.log((weight @ y + 0.5) / weight.sum()), rel=1e-12)
+    assert plain == pytest.approx(np.log(events / weight.sum()), rel=1e-12)
     rate = prepared(family, weight=weight, exposure="days")[2].units.y_center
-    assert rate == pytest.approx(np.log((weight @ y + 0.5) / (weight @ ROWS["days"])), rel=1e-12)
+    assert rate == pytest.approx(np.log(events / (weight @ ROWS["days"])), rel=1e-12)
 
 
 @pytest.mark.parametrize("family", LINKED)
@@ -92,11 +93,11 @@ def test_residual_families_have_no_offset(family):
 
 
 BAD = {
-    "a negative count": ("poisson", 7, -1.0, r"y\[7\] is -1: "),
-    "a fraction of a count": ("negative_binomial", 3, 0.5, r"y\[3\] is 0\.5: "),
-    "a share above one": ("binomial", 9, 1.25, r"y\[9\] is 1\.25: .*trials.*sample_weight"),
-    "a share below zero": ("binomial", 0, -0.25, r"y\[0\] is -0\.25: "),
-    "an amount of zero": ("gamma", 11, 0.0, r"y\[11\] is 0: "),
+    "a negative count": ("poisson", 7, -1.0, "^y is -1 in row 7: "),
+    "a fraction of a count": ("negative_binomial", 3, 0.5, r"^y is 0\.5 in row 3: "),
+    "a share above one": ("binomial", 9, 1.25, r"^y is 1\.25 in row 9: .*trials.*sample_weight"),
+    "a share below zero": ("binomial", 0, -0.25, r"^y is -0\.25 in row 0: "),
+    "an amount of zero": ("gamma", 11, 0.0, "^y is 0 in row 11: "),
 }
 
 
@@ -109,6 +110,22 @@ def test_an_outcome_that_cannot_be_is_named_with_its_row(family, row, value, mes
     weight[row:] += 1
     with pytest.raises(ValueError, match=message):
         prepared(family, y=y, weight=weight)
+
+
+EXTREME = {
+    "a huge count": ("poisson", 1e300, r"^y is 1e\+300 in row 3: .* family='gamma'"),
+    "a large count": ("negative_binomial", 1e14, r"^y is 1e\+14 in row 3: .* events in all"),
+    "a huge amount": ("gamma", 1e300, r"^y is 1e\+300 in row 3: .*Change the unit"),
+    "a tiny amount": ("gamma", 1e-300, r"^y is 1e-300 in row 3: .*Change the unit"),
+}
+
+
+@pytest.mark.parametrize(("family", "value", "message"), EXTREME.values(), ids=EXTREME)
+def test_an_outcome_too_extreme_for_doubles_is_named(family, value, message):
+    y = OUTCOMES[family].copy()
+    y[3] = value
+    with pytest.raises(ValueError, match=message):
+        prepared(family, y=y)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

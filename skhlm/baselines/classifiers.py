@@ -10,9 +10,10 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.baselines.yardstick import Cells, Pooled, Unpooled, Yardstick
 from skhlm.inputs.classes import Classes
-from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.methods.arguments import COVERAGE, SCALE, UNIT_INTERVAL, check_quantiles, checked
 from skhlm.methods.two_classes import TwoClasses
 from skhlm.numerics.quantiles import central
+from skhlm.reports.curves import Scale
 
 
 class YardstickClassifier(TwoClasses, Yardstick):
@@ -32,9 +33,9 @@ class YardstickClassifier(TwoClasses, Yardstick):
         """Have classes, too."""
         super()._become({**attributes, "classes_": self._classes.labels})
 
-    @checked({"coverage": COVERAGE})
-    def predict_interval(self, X: Any, coverage: float = 0.9) -> Floats:
-        """Wald's confidence interval of the probability of the second class.
+    @checked({"coverage": COVERAGE, "kind": SCALE})
+    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Scale = "mean") -> Floats:
+        """Wald's confidence interval of the probability of the second class, or of its log odds.
 
         Parameters
         ----------
@@ -42,19 +43,26 @@ class YardstickClassifier(TwoClasses, Yardstick):
             As at fit.
         coverage : float in (0, 1), default=0.9
             Probability of the interval.
+        kind : {"mean", "link"}, default="mean"
+            Interval of the probability, or of its log odds.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, between 0 and 1.
+            Lower and upper ends; of a probability between 0 and 1.
         """
-        return self._quantiles(X, central(coverage), "mean")
+        return self._quantiles(X, central(coverage), kind)
 
-    @checked({"quantiles": ["array-like", UNIT_INTERVAL]})
+    @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": SCALE})
     def predict_quantiles(
-        self, X: Any, quantiles: float | Sequence[float] = (0.05, 0.5, 0.95)
+        self,
+        X: Any,
+        quantiles: float | Sequence[float] = (0.05, 0.5, 0.95),
+        kind: Scale = "mean",
     ) -> Floats:
-        """Quantiles of the probability of the second class, as of `predict_interval`.
+        """Quantiles of the probability of the second class, or of its log odds.
+
+        See `predict_interval`.
 
         Parameters
         ----------
@@ -62,13 +70,15 @@ class YardstickClassifier(TwoClasses, Yardstick):
             As at fit.
         quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Probabilities, between 0 and 1.
+        kind : {"mean", "link"}, default="mean"
+            Quantiles of the probability, or of its log odds.
 
         Returns
         -------
         values : ndarray of shape (n_samples, n_quantiles)
-            Between 0 and 1.
+            Of a probability between 0 and 1.
         """
-        return self._quantiles(X, check_quantiles(quantiles).tolist(), "mean")
+        return self._quantiles(X, check_quantiles(quantiles).tolist(), kind)
 
     def _probabilities(self, X: Any) -> Floats:
         """Probability of each class, (n, 2)."""

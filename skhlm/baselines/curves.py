@@ -20,6 +20,7 @@ from skhlm.posterior.link_mixtures import LinkMixture
 from skhlm.posterior.prediction import Kind
 
 _LEAST, _MOST = 1e-8, 1e8  # an auxiliary parameter
+_FARTHEST = 350.0  # eta, whose mean has a square
 
 
 @dataclass(frozen=True)
@@ -202,15 +203,18 @@ def _by_moments(
     family: LinkFamily, name: str, y: Floats, weight: Floats, eta: Floats, df: float
 ) -> Floats:
     """The parameter, (1,), with which Pearson's statistic of rows is as large as df."""
+    eta = np.clip(eta, -_FARTHEST, _FARTHEST)
     square = weight * (y - family.link.inverse(eta)) ** 2
 
     def excess(log: float) -> float:
         variance = family.variance(eta, {name: np.exp([log])})
-        return float((square / variance).sum()) - df
+        with np.errstate(over="ignore", divide="ignore"):
+            return float((square / variance).sum()) - df
 
     least, most = np.log(_LEAST), np.log(_MOST)
-    found = least if excess(least) <= 0 else brentq(excess, least, most)
-    return np.exp([found])
+    if excess(least) <= 0:
+        return np.array([_LEAST])
+    return np.exp([most if excess(most) >= 0 else brentq(excess, least, most)])
 
 
 def _split(X: Floats, n_predictors: int) -> tuple[Floats, Floats]:

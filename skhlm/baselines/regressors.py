@@ -7,17 +7,18 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn.base import RegressorMixin
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Hidden
 
 from skhlm._typing import Floats
 from skhlm.baselines.yardstick import Pooled, Unpooled, Yardstick
-from skhlm.families import FAMILIES, find_family
+from skhlm.families import FAMILIES
+from skhlm.inputs.outcomes import named_family
 from skhlm.methods.arguments import COVERAGE, KIND, UNIT_INTERVAL, check_quantiles, checked
 from skhlm.numerics.quantiles import central
 from skhlm.posterior.prediction import Kind
 from skhlm.preparation import OutcomeRequest
 
-HAVE_YARDSTICKS = frozenset(
+HAVE_YARDSTICKS = tuple(
     name for name, family in FAMILIES.items() if family.is_gaussian or not family.scales_outcome
 )
 """Families of which there are yardsticks: that of least squares for all that have residuals."""
@@ -28,8 +29,8 @@ class YardstickRegressor(RegressorMixin, Yardstick):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Yardstick._parameter_constraints,
-        "family": [StrOptions(set(HAVE_YARDSTICKS))],
-        "exposure": [None, str, Integral],
+        "family": [str],
+        "exposure": [None, str, Integral, Hidden("array-like")],  # fit says more
     }
 
     def __init__(
@@ -48,7 +49,7 @@ class YardstickRegressor(RegressorMixin, Yardstick):
     @property
     def _outcome_request(self) -> OutcomeRequest:
         """The family by its name, numbers, and the exposure."""
-        return OutcomeRequest(find_family(self.family), exposure=self.exposure)
+        return OutcomeRequest(named_family(self.family, HAVE_YARDSTICKS), exposure=self.exposure)
 
     def predict(self, X: Any, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
         """Expected value of y.

@@ -23,7 +23,9 @@ from skhlm.inputs.columns import Columns
 from skhlm.inputs.design import Rows, canonical_rows, coefficient_names, learn_units
 from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_data, check_weight
 from skhlm.inputs.hierarchy import Groups, learn_groups
+from skhlm.inputs.outcomes import check_possible
 from skhlm.least_squares import Regressions
+from skhlm.methods.arguments import NamedConstructor
 from skhlm.posterior.prediction import Kind
 from skhlm.preparation import OutcomeRequest
 
@@ -60,7 +62,7 @@ class Learned:
     classes: Classes | None
 
 
-class Yardstick(BaseEstimator, ABC):
+class Yardstick(NamedConstructor, BaseEstimator, ABC):
     """A regression that ignores the groups, or is one for each."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -159,7 +161,7 @@ class Yardstick(BaseEstimator, ABC):
         """
         predictors, cell = self._rows(X)
         weight = check_weight(sample_weight, predictors)
-        observed = self._observed(y, len(predictors), weight)
+        observed = self._observed(y, len(predictors))
         return sum(
             regressions.joint_log_density(predictors[rows], at, observed[rows], weight[rows])
             for regressions, rows, at in self._parts(cell)
@@ -210,14 +212,14 @@ class Yardstick(BaseEstimator, ABC):
         for name, value in attributes.items():
             setattr(self, name, value)
 
-    def _observed(self, y: Any, n_rows: int, weight: Floats | None = None) -> Floats:
+    def _observed(self, y: Any, n_rows: int) -> Floats:
         """Observed outcomes (n,) of rows to be scored: such as there can be; classes as 0 and 1."""
         check_is_fitted(self)
         classes, family = self._fit.classes, self._fit.family
         if classes is not None:
             return classes.numbers(check_labels(y, n_rows))
         observed = check_observed(y, n_rows)
-        family.check_outcome(observed, np.ones(n_rows) if weight is None else weight)
+        check_possible(family, observed, y)
         return observed
 
     def _quantiles(self, X: Any, probabilities: Sequence[float], kind: Kind) -> Floats:

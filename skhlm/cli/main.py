@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("skhlm: interrupted", file=sys.stderr)
         return 130
     except (SkhlmError, ValueError, TypeError, OSError, ImportError) as error:
-        told = in_options(_in_one_line(error), getattr(options, "target", None))
+        told = in_options(_in_one_line(error))
         print(f"skhlm {options.command}: error: {told}", file=sys.stderr)
         return 1
 
@@ -135,7 +135,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="COLUMN",
         help="the outcome: numbers, of which --family says more, or one of two classes, such as "
-        "yes and no, true and false; 0 and 1 are numbers unless --classify says otherwise",
+        "yes and no, true and false; 0 and 1 are classes unless there is a --family",
     )
     parser.add_argument(
         "--classify",

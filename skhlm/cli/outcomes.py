@@ -11,7 +11,6 @@ from pandas.api.types import infer_dtype, is_datetime64_any_dtype
 
 from skhlm.classifier import HLMClassifier
 from skhlm.estimator import HierarchicalModel
-from skhlm.families import find_family
 from skhlm.inputs.columns import listed
 from skhlm.methods.predicting import Predicting
 from skhlm.posterior import Kind
@@ -21,10 +20,11 @@ _NUMBERS_ONLY = ("family", "exposure")  # options of a regression
 
 
 def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[HierarchicalModel]:
-    """A classifier where that is asked for, or the target is two values that are no numbers.
+    """A classifier where that is asked for, or the target is two labels, or zeros and ones.
 
-    Says on the standard error what was chosen, where the target alone decided, and what a target of
-    two numbers could be.
+    No family that is meant for any number, as the default is, suits zeros and ones: who wants it
+    has to name it. Says on the standard error what was chosen, where the target alone decided, and
+    what a target of two other numbers could be.
 
     Raises
     ------
@@ -33,11 +33,15 @@ def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[Hierarchical
     """
     values = y.dropna().unique().tolist()
     numbers = holds_numbers(y)
-    if options.classify or (len(values) == 2 and not numbers):
+    asked = [name for name in _NUMBERS_ONLY if hasattr(options, name)]
+    flags = numbers and not asked and sorted(pd.to_numeric(pd.Series(values))) == [0, 1]
+    if options.classify or flags or (len(values) == 2 and not numbers):
         _check_classes(y, values, options)
         if not options.classify:
+            otherwise = " --family normal fits a number." if flags else ""
             _note(
                 f"{_target(options)} is one of two classes, {_some(values)}: this is a classifier."
+                f"{otherwise}"
             )
         return HLMClassifier
     if not numbers:
@@ -45,7 +49,7 @@ def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[Hierarchical
             f"--target: {_target(options)} {_first_word(y)}. What is fitted are numbers, or one of "
             f"two classes, and there are {len(values)} different values."
         )
-    if len(values) == 2 and _is_of_any_number(options):
+    if len(values) == 2 and not asked:
         _note(
             f"{_target(options)} is {_some(values)} in all rows, fitted as a number: --classify "
             "fits the probability of each."
@@ -121,12 +125,6 @@ def _check_classes(y: pd.Series[Any], values: list[Any], options: Namespace) -> 
             f"{' and '.join(given)}: for a target of numbers, and {because} two classes. Leave it "
             f"out, or let {_target(options)} hold numbers."
         )
-
-
-def _is_of_any_number(options: Namespace) -> bool:
-    """Whether the family is one that does not expect zeros and ones."""
-    family = getattr(options, "family", None)
-    return family is None or find_family(family).scales_outcome
 
 
 def _first_word(y: pd.Series[Any]) -> str:

@@ -9,6 +9,7 @@ _PARAMETERS = (
     *("family", "covariance", "algorithm", "fallback", "unseen"),
     *("chains", "iter_warmup", "iter_sampling", "adapt_delta", "max_treedepth", "random_state"),
 )
+_OUTCOME = re.compile(r"\by: (?=column ')|\bInput y contains [^.]*\. y: ")
 _GIVEN = re.compile(rf"\b(?P<name>{'|'.join(_PARAMETERS)})={_VALUE}")
 _WRITTEN_OUT = (
     ("exposure=None", "no --exposure"),
@@ -20,28 +21,18 @@ _WRITTEN_OUT = (
     ("adapt_delta", "--adapt-delta"),
     ("max_treedepth", "--max-treedepth"),
 )
-_PLACE = re.compile(r"\by\[(?P<row>\d+)\] is (?P<value>[^\s,:]+)")
 
 
-def in_options(message: str, target: str | None = None) -> str:
+def in_options(message: str) -> str:
     """A message of the package as who types options wants to read it.
-
-    Parameters
-    ----------
-    message : str
-    target : str, optional
-        The column that is called y there.
 
     Examples
     --------
     >>> from skhlm.cli.remedies import in_options
-    >>> in_options("y[3] is -1: counts are not negative; family='normal' is of any", "visits")
-    "column 'visits' is -1 in row 3: counts are not negative; --family normal is of any"
+    >>> in_options("y: column 'visits' is -1 in row 3: no count; family='normal' is of any")
+    "column 'visits' is -1 in row 3: no count; --family normal is of any"
     """
-    if target is not None:
-        message = _PLACE.sub(
-            lambda found: f"column {target!r} is {found['value']} in row {found['row']}", message
-        )
+    message = _OUTCOME.sub("", message)
     message = _GIVEN.sub(_option, message)
     for ours, theirs in _WRITTEN_OUT:
         message = re.sub(rf"(?<![-'])\b{re.escape(ours)}", theirs, message)

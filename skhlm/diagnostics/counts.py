@@ -1,4 +1,4 @@
-"""Are counts as the model says: do they vary more, are there more zeros?
+"""Are counts and shares as the model says: do they vary more, are there more zeros?
 
 A statistic T(y, theta) whose distribution given the parameters theta is known has the same one at a
 draw of theta from the posterior, since (y, theta) is then a draw from the model and its priors:
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import pearson3
 
-from skhlm._typing import Floats
+from skhlm._typing import Floats, Ints
 from skhlm.diagnostics.checks import Check, judge
-from skhlm.families import Excess
+from skhlm.families import Excess, Family
 from skhlm.inputs.design import Rows
 from skhlm.posterior import Posterior, prediction
 
@@ -30,7 +30,7 @@ _SOURCE = "Johnson 2007, doi:10.1214/07-BA229; our choice"
 
 
 def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
-    """Notes of counts that vary more than the model says, or have more zeros.
+    """Notes of counts or shares that vary more than the model says, or of more zeros.
 
     Parameters
     ----------
@@ -41,9 +41,10 @@ def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
     Returns
     -------
     checks : tuple of Check
-        "dispersion" where the variance of counts is told by their mean, "zeros" of all counts;
-        none for other outcomes. ``value`` is the probability of at least so much by chance, and
-        among data sets of a model that is right at most 2 x ``threshold`` get a note.
+        "dispersion" where the variance is told by the mean, as of Poisson counts and shares of
+        several trials, "zeros" of all counts; none for other outcomes. ``value`` is the probability
+        of at least so much by chance, and among data sets of a model that is right at most
+        2 x ``threshold`` get a note.
 
     Notes
     -----
@@ -54,16 +55,46 @@ def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
         return ()
     n_draws = MOST_NUMBERS // max(1, len(rows.y))
     few = posterior.thinned(int(np.clip(n_draws, FEWEST_DRAWS, MOST_DRAWS)))
-    return tuple(_checks(few, rows))
+    seen = _shares(rows) if few.family.is_binary else _counts(rows)
+    return tuple(_checks(few, seen)) if len(seen.y) else ()
 
 
-def _checks(posterior: Posterior, rows: Rows) -> Iterator[Check]:
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen: levels (N, G), and of how many rows, and trials in each, an outcome is."""
+
+    X: Floats
+    codes: Ints
+    y: Floats
+    weight: Floats
+    trials: Floats
+
+
+def _counts(rows: Rows) -> _Seen:
+    """Counts by their weights."""
+    codes = rows.codes[rows.cell]
+    return _Seen(rows.X, codes, rows.y, rows.weight, np.ones(len(rows.y)))
+
+
+def _shares(rows: Rows) -> _Seen:
+    """Shares of several trials, as they were given: equal ones are not one of more trials.
+
+    Where all are 0 or 1 there are none: such rows are single trials, and weights say how many.
+    """
+    y, trials = rows.y[rows.given], rows.given_weight
+    several = (trials > 1) & ((y != 0) & (y != 1)).any()
+    which = rows.given[several]
+    codes = rows.codes[rows.cell[which]]
+    return _Seen(rows.X[which], codes, y[several], np.ones(len(which)), trials[several])
+
+
+def _checks(posterior: Posterior, rows: _Seen) -> Iterator[Check]:
     """Those that apply to the family."""
     family, aux = posterior.family, posterior.auxiliary
-    dispersion = _sum_up(posterior, rows, lambda y, eta: family.excess_variance(y, eta))
+    dispersion = _sum_up(posterior, rows, family.excess_variance)
     if dispersion is not None:
-        yield _dispersion(dispersion, family.wider)
-    zeros = _sum_up(posterior, rows, lambda y, eta: family.excess_zeros(y, eta, aux))
+        yield _dispersion(dispersion, family)
+    zeros = _sum_up(posterior, rows, lambda y, eta, _: family.excess_zeros(y, eta, aux))
     if zeros is not None:
         yield _zeros(zeros, float(rows.weight @ (rows.y == 0)), family.wider)
 
@@ -84,7 +115,7 @@ class _Total:
         sd = np.sqrt(self.variance)
         known = sd > 0
         z = (self.value[known] - 0.5 * self.step) / sd[known]
-        skewness = self.third[known] / sd[known] ** 3
+        skewness = self.third[known] / self.variance[known] / sd[known]
         tails = np.ones(len(sd))
         tails[known] = pearson3.sf(z, skewness)
         return float(tails.mean())
@@ -96,13 +127,12 @@ class _Total:
 
 
 def _sum_up(
-    posterior: Posterior, rows: Rows, excess: Callable[[Floats, Floats], Excess | None]
+    posterior: Posterior, rows: _Seen, excess: Callable[[Floats, Floats, Floats], Excess | None]
 ) -> _Total | None:
     """Sums over rows, by their weights; None where there is no such statistic."""
-    codes = rows.codes[rows.cell]
     totals, step = np.zeros((4, posterior.n_draws)), 0.0
-    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, codes, width=8):
-        found = excess(rows.y[chosen, None], eta)
+    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, rows.codes, width=8):
+        found = excess(rows.y[chosen, None], eta, rows.trials[chosen, None])
         if found is None:
             return None
         *parts, step = found
@@ -111,14 +141,22 @@ def _sum_up(
     return _Total(value, variance, third, scale, step)
 
 
-def _dispersion(total: _Total, wider: str | None) -> Check:
-    """Counts that vary more than their means say."""
+def _dispersion(total: _Total, family: Family) -> Check:
+    """Counts or shares that vary more than their means say."""
     variation = np.sqrt(max(total.estimate, 0.0))
+    if family.is_binary:
+        what, behind, amount = "shares", "log odds", f"{variation:.2f}"
+        remedy = (
+            "Number the rows in a column, and let the intercept vary by it, groups=[..., 'row'] "
+            "and varying={'row': 'intercept'}: its tau is this spread."
+        )
+    else:
+        what, behind, amount = "counts", "rates", f"{variation:.0%} of themselves"
+        remedy = _advise_wider(family.wider)
     advice = (
-        "The counts vary more than chance alone makes them: the rates behind them differ from row "
-        f"to row by more than the predictors and groups say, by about {variation:.0%} of "
-        "themselves, and intervals are too narrow. "
-        f"{_advise_wider(wider)}"
+        f"The {what} vary more than chance alone makes them: the {behind} behind them differ from "
+        f"row to row by more than the predictors and groups say, by about {amount}, and intervals "
+        f"are too narrow. {remedy}"
     )
     return _judge("dispersion", total, advice)
 

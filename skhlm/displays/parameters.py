@@ -15,6 +15,7 @@ from skhlm.methods.fitted import Fitted
 from skhlm.numerics.convergence import ess_bulk
 from skhlm.posterior import Posterior, at_zero
 from skhlm.posterior.parameters import list_parameters, list_population
+from skhlm.reports.parameters import inverse_squares
 
 MOST_PANELS = 16
 
@@ -55,6 +56,10 @@ def chains_of(model: Fitted, parameters: Sequence[str] | str | None) -> Chains:
     if parameters is None:
         return _worst(population, posterior.n_chains)
     reported = population | _group_effects(posterior, labels, labels.titles)
+    reported |= {
+        name: _Known(name, partial(np.asarray, values))
+        for name, values in inverse_squares(posterior).items()
+    }
     known = _where_fitted(posterior, labels.where_fitted) | reported
     wanted = [parameters] if isinstance(parameters, str) else list(parameters)
     names = [name for entry in wanted for name in _find(entry, reported, known)]

@@ -16,7 +16,7 @@ from skhlm.displays.reliability import Reliability
 from skhlm.displays.rootogram import Rootogram
 from skhlm.displays.style import BLACK, BLUE
 from skhlm.inputs.columns import listed
-from skhlm.inputs.frames import name_of_outcome
+from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.fitted_rows import rows_to_check
 from skhlm.posterior import prediction

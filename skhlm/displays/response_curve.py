@@ -22,7 +22,7 @@ from skhlm.displays.panels import (
 )
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.frames import name_of_outcome
+from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:

@@ -138,8 +138,8 @@ class TraceDisplay:
         parameters : str or list of str, default=None
             Parameters by name, such as "sigma", "tau[region/country, Intercept]", "kappa[days]",
             "delta[region/country, EMEA/France, days]" or "kappa[Intercept at the means]"; also
-            "tau" for all of a kind. None is everything but the group effects; where that is more
-            than 16, the 16 with the fewest effective draws.
+            "tau" for all of a kind; "phi" of a negative binomial model. None is everything but the
+            group effects; where that is more than 16, the 16 with the fewest effective draws.
         kind, ax
             As in `plot`.
 

@@ -1,4 +1,4 @@
-"""NUTS, and once more where one run was not enough."""
+"""NUTS, and once or twice more where one run was not enough."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass, replace
 
 from skhlm._typing import Floats
-from skhlm.diagnostics.diagnostics import ESS_WARN, RHAT_FAIL, RHAT_WARN, Diagnostics
+from skhlm.diagnostics.diagnostics import (
+    DIVERGENT_FAIL,
+    ESS_WARN,
+    RHAT_FAIL,
+    RHAT_WARN,
+    Diagnostics,
+)
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
@@ -15,6 +21,7 @@ from skhlm.engine.target import Target
 
 _MIN_ESS_A_DRAW = 0.2
 _MARGIN = 1.25  # bounds are aimed at with some room
+_MOST_RUNS = 3  # of which only divergences bring the last
 _LEAST_MORE, _MOST_MORE = 0.5, 3.0  # more draws, in shares of those there are
 
 
@@ -29,9 +36,10 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Run(_Sample):
-    """A sample, and how well the sampler did."""
+    """A sample, how well the sampler did, and with which map."""
 
     diagnostics: Diagnostics
+    target: Target
 
 
 def run_nuts(
@@ -44,43 +52,36 @@ def run_nuts(
     """Draws of the posterior, and their diagnosis.
 
     A poor run that lacks nothing but draws is lengthened. Any other is followed by a second one,
-    with the map recalibrated from the first one's draws; the better of the two is lengthened if
-    that is all it lacks, and returned.
+    with the map recalibrated from the first one's draws, and where that diverged by a third; the
+    best of them is lengthened if that is all it lacks, and returned.
     """
-    run = _diagnosed(_draw(target, settings, progress, start), diagnose)
-    if _is_poor(run) and not _is_short(run):
-        run, target, settings = _second(run, target, settings, diagnose, progress)
+    run = _diagnosed(_draw(target, settings, progress, start), diagnose, target)
+    for runs in range(2, _MOST_RUNS + 1):
+        if not _is_poor(run) or _is_short(run) or (runs > 2 and not run.diagnostics.n_divergent):
+            break
+        again = run.target.recalibrated(run.columns, run.draws)
+        settings = _careful(replace(settings, seed=settings.seed + 1), run)
+        other = _diagnosed(_draw(again, settings, progress), diagnose, again)
+        run = _counted(max(other, run, key=_merit), runs)
     if _is_poor(run) and _is_mixing(run):
-        run = _lengthened(run, target, settings, diagnose, progress)
+        run = _lengthened(run, settings, diagnose, progress)
     return Inference(run.draws, run.diagnostics, statistics=run.statistics)
 
 
-def _second(
-    first: _Run, target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
-) -> tuple[_Run, Target, SamplerSettings]:
-    """The better of the first run and one with a recalibrated map; its target and settings."""
-    again = target.recalibrated(first.columns, first.draws)
-    careful = _careful(replace(settings, seed=settings.seed + 1), first)
-    second = _diagnosed(_draw(again, careful, progress), diagnose)
-    if _merit(second) >= _merit(first):
-        return _counted(second, runs=2), again, careful
-    return _counted(first, runs=2), target, careful
-
-
 def _lengthened(
-    run: _Run, target: Target, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
+    run: _Run, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
 ) -> _Run:
     """Each chain of the run followed by more draws with the same map."""
     n_more = math.ceil(_share_missing(run.diagnostics) * run.draws.shape[1])
     longer = replace(settings, seed=settings.seed + 1, iter_sampling=n_more)
-    more = _draw(target, longer, progress)
+    more = _draw(run.target, longer, progress)
     statistics = run.statistics.followed_by(more.statistics)
     pooled = _Sample(
         columns=run.columns,
         draws=run.draws.followed_by(more.draws),
         statistics=replace(statistics, n_runs=run.diagnostics.n_runs + 1),
     )
-    return _diagnosed(pooled, diagnose)
+    return _diagnosed(pooled, diagnose, run.target)
 
 
 def _share_missing(found: Diagnostics) -> float:
@@ -103,9 +104,10 @@ def _draw(
     return _Sample(columns, target.draws(columns, settings.parallel_chains), statistics)
 
 
-def _diagnosed(drawn: _Sample, diagnose: Diagnose) -> _Run:
+def _diagnosed(drawn: _Sample, diagnose: Diagnose, target: Target) -> _Run:
     """The same with its diagnosis."""
-    return _Run(**vars(drawn), diagnostics=diagnose(drawn.draws, drawn.statistics))
+    found = diagnose(drawn.draws, drawn.statistics)
+    return _Run(**vars(drawn), diagnostics=found, target=target)
 
 
 def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
@@ -143,9 +145,10 @@ def _ess_a_draw(run: _Run) -> float:
     return min(run.diagnostics.min_ess_bulk, run.diagnostics.min_ess_tail) / (chains * draws)
 
 
-def _merit(run: _Run) -> tuple[bool, float]:
-    """What makes one run better than another: no divergences, then effective draws."""
-    return run.diagnostics.n_divergent == 0, _ess_a_draw(run)
+def _merit(run: _Run) -> tuple[bool, bool, float]:
+    """What makes one run better than another: no divergences, then few, then effective draws."""
+    share = run.statistics.divergent.mean()
+    return bool(share == 0), bool(share <= DIVERGENT_FAIL), _ess_a_draw(run)
 
 
 def _counted(run: _Run, runs: int) -> _Run:

@@ -8,7 +8,7 @@ from math import isnan
 from skhlm.families.binomial import Binomial
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Auxiliary, Family
+from skhlm.families.family import Auxiliary, Family, Flaw
 from skhlm.families.gamma import Gamma
 from skhlm.families.link_family import LinkFamily
 from skhlm.families.location import LocationFamily
@@ -25,6 +25,7 @@ __all__ = [
     "Evidence",
     "Excess",
     "Family",
+    "Flaw",
     "Gamma",
     "LinkFamily",
     "LocationFamily",
@@ -35,6 +36,7 @@ __all__ = [
     "family_of_classes",
     "find_family",
     "limits_of",
+    "parameters_of",
 ]
 
 FAMILIES: Mapping[str, Family] = {
@@ -54,6 +56,16 @@ def find_family(name: str) -> Family:
 def family_of_classes() -> Family:
     """The family of zeros and ones that stand for two classes."""
     return FAMILIES["binomial"]
+
+
+def parameters_of(family: Family) -> tuple[str, ...]:
+    """Parameters of which a prior makes sense: the family's, and those of one it is the limit of.
+
+    So a search over student_t and normal, or over negative_binomial and poisson, has one mapping.
+    """
+    wider = FAMILIES[family.wider].auxiliary if family.wider else ()
+    own = [parameter.name for parameter in (*family.auxiliary, *wider)]
+    return (*own, *limits_of(family))
 
 
 def limits_of(family: Family) -> Mapping[str, float]:

@@ -7,12 +7,14 @@ from scipy.special import betaln, expit, log_expit
 
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors
-from skhlm.families.link_family import LinkFamily, alike, check_rows, group_sum
+from skhlm.families.excess import Excess
+from skhlm.families.family import Aux, DefaultPriors, Flaw
+from skhlm.families.link_family import LinkFamily, alike, flaw_of_many, flaw_where, group_sum
 from skhlm.families.links import LOGIT
 from skhlm.priors import Normal
 
 _ROUNDING = 1e-9  # of successes that are a share times the trials
+_MOST_TRIALS = 1e16  # times the root of the rows: from 1e17 on nothing samples well
 _SUREST = 1e-9  # probability of success or failure
 
 
@@ -28,6 +30,7 @@ class Binomial(LinkFamily):
     code = 2
     link = LOGIT
     priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 2.5))
+    elsewhere = ("bernoulli", "logistic")
     noun = "binomial outcomes"
     formula = "binomial(trials, inv_logit(eta))"
     support = "shares of successes in [0, 1]"
@@ -35,14 +38,19 @@ class Binomial(LinkFamily):
     is_binary = True
     statistics = ("mean",)
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Shares only."""
-        del weight
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What are no shares."""
         remedy = (
             "binomial outcomes are shares of successes, from 0 to 1: divide by the trials and give "
             "these as sample_weight."
         )
-        check_rows((y < 0) | (y > 1), y, remedy)
+        return flaw_where((y < 0) | (y > 1), remedy)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many trials."""
+        remedy = "model the log odds of the shares, by family='normal'."
+        one = np.ones_like(y)
+        return flaw_of_many(one, weight, _MOST_TRIALS, "trials (the sum of sample_weight)", remedy)
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Zero: even odds."""
@@ -97,6 +105,19 @@ class Binomial(LinkFamily):
         del aux
         drawn: Floats = (rng.random(np.shape(eta)) < expit(eta)).astype(np.float64)
         return drawn
+
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess:
+        """Sum of z z' over pairs of different trials, z being one of them less mu.
+
+        So one trial alone says nothing. Where log odds vary by c from row to row the mean is about
+        m (m - 1) (mu (1 - mu))^2 c^2.
+        """
+        mean, slope = self.link.inverse(eta), self.link.derivative(eta)
+        error, bend = successes(y, trials) - trials * mean, 1 - 2 * mean
+        square = trials * np.maximum(trials - 1, 0) * np.square(slope)
+        value = np.square(error) - error * bend - trials * slope
+        third = 4 * square * (2 * np.maximum(trials - 2, 0) * slope + np.square(bend))
+        return Excess(value, 2 * square, third, scale=square, step=2)
 
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
         """As if there had been one trial more, with the mean for its outcome."""

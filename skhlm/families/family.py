@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any, ClassVar, Protocol
+from reprlib import repr as repr_short
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
@@ -49,7 +50,7 @@ class Auxiliary:
             if not isinstance(given, Gamma):
                 raise TypeError(
                     f"priors: the prior of {self.name} is Gamma(shape, rate) from skhlm.priors, "
-                    f"got {given!r}."
+                    f"got {repr_short(given)}."
                 )
             return Gamma(float(given.shape), float(given.rate))
         return LocationScale.of([check_location(given, self.name)])
@@ -60,9 +61,16 @@ def check_location(prior: object, argument: str) -> Location:
     if not isinstance(prior, Location):
         raise TypeError(
             f"priors: the prior of {argument} is Normal(loc, scale), StudentT(df, loc, scale) or "
-            f"Cauchy(loc, scale) from skhlm.priors, got {prior!r}."
+            f"Cauchy(loc, scale) from skhlm.priors, got {repr_short(prior)}."
         )
     return prior
+
+
+class Flaw(NamedTuple):
+    """Outcomes that cannot be, (n,), some of them; what is the matter, and the remedy."""
+
+    wrong: Bools
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ class Family(ABC):
     priors: ClassVar[DefaultPriors]
 
     # words
+    elsewhere: ClassVar[tuple[str, ...]] = ()  # what other packages call it
     noun: ClassVar[str]  # "Student-t residuals"
     formula: ClassVar[str]  # "student_t(nu, eta, sigma)"
     support: ClassVar[str]  # "counts: 0, 1, 2, ..."
@@ -150,8 +159,13 @@ class Family(ABC):
     # -- what y may be ---------------------------------------------------------------------------
 
     @abstractmethod
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Raise a ValueError that names the first value that cannot be, its row and the remedy."""
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """Outcomes among these, finite numbers (n,), that cannot be."""
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Outcomes (n,) that can be, but are too large or too small to be fitted in doubles."""
+        del y, weight
+        return None
 
     @abstractmethod
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
@@ -213,12 +227,12 @@ class Family(ABC):
 
     # -- whether outcomes are like that ----------------------------------------------------------
 
-    def excess_variance(self, y: Floats, eta: Floats) -> Excess | None:
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess | None:
         """How much more outcomes vary than the family says; None where a parameter says how much.
 
-        Its scale is for the squared coefficient of variation of rates behind them.
+        Its scale is for the variance of eta from row to row. Shares are of so many trials.
         """
-        del y, eta
+        del y, eta, trials
         return None
 
     def excess_zeros(self, y: Floats, eta: Floats, aux: Aux) -> Excess | None:

@@ -10,11 +10,12 @@ from scipy.special import gammainc, gammaincinv
 from skhlm._typing import Floats, Ints
 from skhlm.families.counts import factorial_excess
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary
-from skhlm.families.link_family import LogFamily, check_rows, group_mean, mean_square
+from skhlm.families.family import Aux, Auxiliary, Flaw
+from skhlm.families.link_family import LogFamily, flaw_where, group_mean, mean_square
 from skhlm.families.links import LOG
 from skhlm.priors import Normal
 
+_LARGEST = 1e150  # amount; the smallest is one over it
 _LEAST = 1e-100  # cv, whose square must not vanish
 _ROUNDING = 1e-12  # half the square of a cv that means nothing
 _SHARE = 0.05  # of the common mean in a row's own
@@ -44,20 +45,29 @@ class Gamma(LogFamily):
     formula = "gamma(exp(eta), cv)"
     support = "numbers above zero"
     same_offset = False
+    more_events = 0.0  # amounts have a unit, and half of what it is means nothing
 
     @property
     def scale(self) -> str:
         """Of the mean, which is no rate."""
         return "log mean"
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Above zero."""
-        del weight
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What is not above zero."""
         remedy = (
             "gamma outcomes are above zero. Leave such rows out, with a model of their own for "
             "whether there is anything, or take family='student_t'."
         )
-        check_rows(y <= 0, y, remedy)
+        return flaw_where(y <= 0, remedy)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Amounts whose squares are no doubles."""
+        del weight
+        remedy = (
+            f"squares of amounts beyond {_LARGEST:.0e}, or of less than {1 / _LARGEST:.0e}, are "
+            "no doubles. Change the unit, or leave out rows that are so far from the others."
+        )
+        return flaw_where((y > _LARGEST) | (y < 1 / _LARGEST), remedy)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """In r = y / mu - 1 and what Stirling's formula leaves of log Gamma(shape)."""

@@ -14,11 +14,12 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
 from skhlm.families.counts import Recursion
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors
+from skhlm.families.family import Aux, DefaultPriors, Flaw
 from skhlm.priors import Normal
 
 _HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
 _RAREST = 1e-100  # mean
+_MOST_EVENTS = 3e14  # times the root of the rows: from 6e14 on nothing samples well
 
 
 class LinkFamily(ConcaveFamily):
@@ -97,10 +98,11 @@ class LogFamily(LinkFamily):
     """A positive mean exp(eta), exposure x rate."""
 
     priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
+    more_events: ClassVar[float] = _HALF_AN_EVENT  # than were seen, for the centre
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Log of the events, and half of one, over the exposure."""
-        events = np.log(weight @ y + _HALF_AN_EVENT)
+        events = np.log(weight @ y + self.more_events)
         return float(events - logsumexp(offset, b=weight))
 
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
@@ -136,19 +138,40 @@ def group_mean(values: Floats, weight: Floats, group: Ints) -> Floats:
     return mean
 
 
-def check_rows(wrong: Bools, y: Floats, what: str) -> None:
-    """Raise where an outcome is wrong: its value, its row, and ``what`` is the matter."""
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        many = int(wrong.sum())
-        others = f", and {many - 1} more such" if many > 1 else ""
-        raise ValueError(f"y[{row}] is {y[row]:g}{others}: {what}")
+def flaw_where(wrong: Bools, remedy: str) -> Flaw | None:
+    """Outcomes (n,) that are wrong, if there are any."""
+    return Flaw(wrong, remedy) if wrong.any() else None
 
 
-def check_counts(y: Floats, name: str) -> None:
-    """Raise where counts are negative or no whole numbers."""
-    check_rows(y < 0, y, f"{name} counts are not negative. {_POSITIVE}")
-    check_rows(y != np.floor(y), y, f"{name} counts are whole numbers: round, or family='gamma'.")
+def flaw_of_many(
+    amount: Floats, weight: Floats, most: float, noun: str, remedy: str
+) -> Flaw | None:
+    """The largest of the rows' amounts, which are events or trials, where all are too many.
+
+    A log density is a sum of as many terms, of which rounding leaves an error of about the total
+    times the root of the number of rows: the sampler fails where that is as large as one.
+    """
+    with np.errstate(over="ignore"):
+        total, size = weight @ amount, weight * amount
+    return flaw_where(
+        (total * np.sqrt(len(amount)) > most) & (size == size.max()),
+        f"there are {total:.1e} {noun} in all {len(amount)} rows, and log densities, sums over all "
+        "of them, keep too few digits to tell parameters apart. Chance has no part in so many: "
+        f"{remedy}",
+    )
+
+
+def flaw_of_many_events(y: Floats, weight: Floats) -> Flaw | None:
+    """The largest counts, where all are too many."""
+    remedy = "model how large they are, by family='gamma' or by family='normal' of their logarithm."
+    return flaw_of_many(y, weight, _MOST_EVENTS, "events", remedy)
+
+
+def flaw_of_counts(y: Floats, noun: str) -> Flaw | None:
+    """Counts that are negative or no whole numbers."""
+    return flaw_where(y < 0, f"{noun} are not negative. {_POSITIVE}") or flaw_where(
+        y != np.floor(y), f"{noun} are whole numbers: round, or family='gamma'."
+    )
 
 
 _POSITIVE = (

@@ -17,8 +17,15 @@ from skhlm.families.counts import (
 )
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Aux, Auxiliary
-from skhlm.families.link_family import LogFamily, alike, check_counts, group_sum, mean_square
+from skhlm.families.family import Aux, Auxiliary, Flaw
+from skhlm.families.link_family import (
+    LogFamily,
+    alike,
+    flaw_of_counts,
+    flaw_of_many_events,
+    group_sum,
+    mean_square,
+)
 from skhlm.families.links import LOG
 from skhlm.families.poisson import draw_counts
 from skhlm.priors import Normal
@@ -49,6 +56,7 @@ class NegativeBinomial(LogFamily):
     code = 4
     link = LOG
     auxiliary = (OVERDISPERSION,)
+    elsewhere = ("negbinomial", "negbin", "nb")
     noun = "negative binomial counts"
     formula = "negative_binomial(exp(eta), overdispersion)"
     support = "counts: 0, 1, 2, ..."
@@ -56,10 +64,13 @@ class NegativeBinomial(LogFamily):
     statistics = ("mean", "zeros", "dispersion", "max")
     same_outcome = True
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Whole numbers from 0."""
-        del weight
-        check_counts(y, "negative binomial")
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What are no whole numbers from 0."""
+        return flaw_of_counts(y, self.noun)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many events."""
+        return flaw_of_many_events(y, weight)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Minus two half deviances, of y and of phi, less what Stirling's formula leaves.

@@ -30,6 +30,7 @@ class Normal(LocationFamily):
     name = "normal"
     code = 0
     auxiliary = (SIGMA,)
+    elsewhere = ("gaussian",)
     noun = "normal residuals"
     formula = "normal(eta, sigma)"
     is_gaussian = True

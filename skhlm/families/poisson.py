@@ -15,8 +15,8 @@ from skhlm.families.counts import (
 )
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Aux
-from skhlm.families.link_family import LogFamily, check_counts, group_mean
+from skhlm.families.family import Aux, Flaw
+from skhlm.families.link_family import LogFamily, flaw_of_counts, flaw_of_many_events, group_mean
 from skhlm.families.links import LOG
 
 _LARGEST_DRAWN = 1e18  # beyond it a count is its mean to nine digits
@@ -36,10 +36,13 @@ class Poisson(LogFamily):
     statistics = ("mean", "zeros", "dispersion", "max")
     same_offset = False
 
-    def check_outcome(self, y: Floats, weight: Floats) -> None:
-        """Whole numbers from 0."""
-        del weight
-        check_counts(y, self.name)
+    def find_flaw(self, y: Floats) -> Flaw | None:
+        """What are no whole numbers from 0."""
+        return flaw_of_counts(y, self.noun)
+
+    def find_extreme(self, y: Floats, weight: Floats) -> Flaw | None:
+        """Too many events."""
+        return flaw_of_many_events(y, weight)
 
     def log_density(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Y eta - mu - log y!, as minus half the deviance less what Stirling's formula leaves."""
@@ -89,11 +92,12 @@ class Poisson(LogFamily):
         del aux
         return draw_counts(self.link.inverse(eta), rng)
 
-    def excess_variance(self, y: Floats, eta: Floats) -> Excess:
+    def excess_variance(self, y: Floats, eta: Floats, trials: Floats) -> Excess:
         """(y - mu)^2 - y: its mean is that of mu^2 c^2 where rates are gamma of variation c.
 
         The score of c^2 at 0, so that no other statistic tells a small c sooner.
         """
+        del trials
         mean = self.link.inverse(eta)
         square = np.square(mean)
         value, third = np.square(y - mean) - y, (4 + 8 * mean) * square

@@ -45,6 +45,7 @@ class StudentT(LocationFamily):
     name = "student_t"
     code = 1
     auxiliary = (SIGMA, NU)
+    elsewhere = ("t", "student")
     noun = "Student-t residuals"
     formula = "student_t(nu, eta, sigma)"
 

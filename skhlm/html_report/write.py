@@ -32,7 +32,8 @@ from skhlm.html_report.rows import rows_of_fit
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
 from skhlm.inputs.classes import check_labels
 from skhlm.inputs.design import Rows
-from skhlm.inputs.frames import check_observed, name_of_outcome
+from skhlm.inputs.frames import check_observed
+from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.outputs import replacing
 from skhlm.reports.parameters import where_in_words
 

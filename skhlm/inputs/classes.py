@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.columns import listed
+from skhlm.inputs.outcomes import check_finite, where
 
 _PLAIN = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64}  # of nullable types
 
@@ -47,10 +48,10 @@ class Classes:
         second = np.asarray(labels == self.labels[1])
         known = second | (labels == self.labels[0])
         if not np.all(known):
-            other = labels[[np.argmin(known)]].tolist()
+            row = int(np.argmin(known))
             raise ValueError(
-                f"y holds {listed(other)}, which is no class of the model. Its classes are "
-                f"{listed(self.labels.tolist())}."
+                f"y is {labels[[row]].tolist()[0]!r} in row {row}, which is no class of the model. "
+                f"Its classes are {listed(self.labels.tolist())}."
             )
         return second.astype(np.float64)
 
@@ -63,10 +64,15 @@ def check_labels(y: Any, n_rows: int) -> Any:
     """Labels (n,) of plain types, one for each row of X and none missing."""
     labels = column_or_1d(y, warn=True)
     if labels.dtype.kind == "O":
-        if pd.isna(labels).any():
-            raise ValueError("Input y contains NaN: drop the rows whose class is missing.")
+        if (missing := pd.isna(labels)).any():
+            nothing = np.full(len(labels), np.nan)
+            raise ValueError(
+                f"Input y contains NaN. {where(missing, nothing, y)}: leave out the rows whose "
+                "class is missing."
+            )
         labels = _plain(labels)
-    assert_all_finite(labels, input_name="y")
+    if labels.dtype.kind == "f":
+        check_finite(labels, y)
     if len(labels) != n_rows:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "

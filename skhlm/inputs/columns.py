@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Integral, Real
+from reprlib import repr as repr_short
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,6 +43,21 @@ def as_list(given: object) -> list[Any] | None:
     if getattr(given, "ndim", 1) != 1 or hasattr(given, "columns"):
         return None
     return sorted(given, key=repr) if isinstance(given, Set) else list(given)
+
+
+def is_frame(given: Any) -> bool:
+    """Whether it is a data frame, of whichever package."""
+    return len(getattr(given, "shape", ())) == 2 and hasattr(given, "columns")
+
+
+def labels_of(frame: Any) -> list[Any]:
+    """Column labels of a frame, which in a pyarrow table are not its ``columns``."""
+    return list(frame.column_names if is_arrow(frame) else frame.columns)
+
+
+def is_arrow(given: Any) -> bool:
+    """Whether a table is pyarrow's."""
+    return hasattr(given, "column_names") and not hasattr(given, "iloc")
 
 
 _Found = TypeVar("_Found", bound=Hashable)
@@ -89,8 +105,8 @@ class Columns:
         if isinstance(column, Integral) and not isinstance(column, (bool, np.bool_)):
             return self._numbered(int(column), argument)
         raise TypeError(
-            f"{argument}: a column is given by its name or its position, got {column!r} of type "
-            f"{type(column).__name__}."
+            f"{argument}: a column is given by its name or its position, got "
+            f"{repr_short(column)} of type {type(column).__name__}."
         )
 
     def group_name(self, position: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import (
     _check_sample_weight,
     _get_feature_names,
@@ -30,11 +30,16 @@ from skhlm.inputs.classes import Classes, check_labels
 from skhlm.inputs.columns import (
     Columns,
     GroupColumn,
+    as_list,
     check_characters,
+    is_arrow,
+    is_frame,
+    labels_of,
     listed,
     read_group_column,
 )
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
+from skhlm.inputs.outcomes import check_finite, check_possible, check_tractable
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
@@ -105,7 +110,8 @@ def check_fit_data(
     used = _check_used(weight)
     classes = Classes.of(outcome[used]) if has_classes else None
     if family is not None and classes is None:
-        family.check_outcome(outcome, weight)
+        check_possible(family, outcome, y)
+        check_tractable(family, outcome, weight, y)
     group_columns = _read_group_columns(X, hierarchies, columns)
     return FitData(
         columns=columns,
@@ -144,19 +150,18 @@ def check_observed(y: Any, n_rows: int) -> Floats:
     _check_not_wide(y, "y")
     with _naming("y"):
         _check_not_yes_no(y)
-        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
-    if len(y) != n_rows:
+        values = check_array(
+            y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
+        )
+        values = column_or_1d(values, warn=True)
+    if len(values) != n_rows:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {n_rows} rows and "
-            f"y {len(y)}."
+            f"y {len(values)}."
         )
-    return _check_outcome(y)
-
-
-def name_of_outcome(y: Any) -> str | None:
-    """What a series, or the column of a frame, is called; None without a name that is a string."""
-    name = _labels(y)[0] if _is_frame(y) and y.shape[1] == 1 else getattr(y, "name", None)
-    return str.__str__(name) if isinstance(name, str) and name else None
+    numbers = _as_numbers(values)
+    check_finite(numbers, y)
+    return numbers
 
 
 def columns_of(X: Any) -> Columns:
@@ -205,6 +210,12 @@ def _find_exposure(
     exposure: object, columns: Columns, hierarchies: Sequence[Hierarchy], family: Family | None
 ) -> int:
     """Position of the exposure; raise where it cannot be one."""
+    if as_list(exposure) is not None or len(getattr(exposure, "shape", ())):
+        raise TypeError(
+            f"exposure: got a {type(exposure).__name__}; its values stay inside X, and exposure "
+            "says where: add them to X as a column, such as X.assign(days=...), and give its name "
+            "or position, exposure='days'."
+        )
     if family is None or family.link != LOG:
         known = listed(name for name, other in FAMILIES.items() if other.link == LOG)
         raise ValueError(
@@ -247,7 +258,7 @@ def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
     _check_not_masked(X, "X")
-    if _is_frame(X):
+    if is_frame(X):
         _check_names(X)
         if X.shape[1]:
             return _dense(X)
@@ -260,7 +271,7 @@ def _check_table(estimator: BaseEstimator, X: Any) -> Any:
 
 def _check_names(frame: Any) -> None:
     """Raise where columns cannot be told apart, or a name is none that can be written."""
-    labels = _labels(frame)
+    labels = labels_of(frame)
     names = [name for name in labels if isinstance(name, str)]
     for name in names:
         check_characters(name, "X: the name of column")
@@ -293,22 +304,9 @@ def _dense(X: Any) -> Any:
     return X.astype(sparse) if sparse else X
 
 
-def _is_frame(X: Any) -> bool:
-    return len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
-
-
-def _labels(frame: Any) -> list[Any]:
-    """Column labels of a frame, which in a pyarrow table are not its ``columns``."""
-    return list(frame.column_names if _is_arrow(frame) else frame.columns)
-
-
-def _is_arrow(X: Any) -> bool:
-    return hasattr(X, "column_names") and not hasattr(X, "iloc")
-
-
 def _has_names(X: Any) -> bool:
     """Whether columns of X can be found by name."""
-    return _is_frame(X) and all(isinstance(label, str) for label in _labels(X))
+    return is_frame(X) and all(isinstance(label, str) for label in labels_of(X))
 
 
 def as_table(X: Any) -> Any:
@@ -343,7 +341,7 @@ def _select(X: Any, positions: Sequence[int]) -> Any:
         return np.empty((_num_samples(X), 0))
     if hasattr(X, "iloc"):
         return X.iloc[:, list(positions)]
-    if _is_arrow(X):
+    if is_arrow(X):
         return X.select(list(positions))
     return X[:, list(positions)]
 
@@ -352,7 +350,7 @@ def column_at(X: Any, position: int) -> Any:
     """One column of a frame or array, as pandas can factorise it."""
     if hasattr(X, "iloc"):
         return X.iloc[:, position]
-    if _is_arrow(X):
+    if is_arrow(X):
         return _from_arrow(X.column(position))
     column = X[:, position]
     return _from_polars(column) if hasattr(column, "to_numpy") else column
@@ -466,13 +464,13 @@ def _is_numeric(X: Any, position: int) -> bool:
     return True
 
 
-def _check_outcome(y: Any) -> Floats:
-    """Outcome (n,) as finite floats; scikit-learn looks for None before it converts, not after."""
+def _as_numbers(y: Any) -> Floats:
+    """Outcome (n,) as floats; what is missing among objects is NaN."""
     if y.dtype.kind in "mM":
         raise TypeError(f"y must hold numbers, but its type is {y.dtype}.")
     with _naming("y"):
-        numbers: Floats = y.astype(np.float64)
-    assert_all_finite(numbers, input_name="y")
+        values = np.where(pd.isna(y), np.nan, y) if y.dtype.kind == "O" else y
+        numbers: Floats = values.astype(np.float64)
     return numbers
 
 
@@ -534,7 +532,7 @@ def _check_not_masked(given: Any, argument: str) -> None:
 
 def _check_not_wide(given: Any, argument: str) -> None:
     """Raise for integers that numpy cannot hold."""
-    dtypes = _dtypes(given) if _is_frame(given) else [getattr(given, "dtype", None)]
+    dtypes = _dtypes(given) if is_frame(given) else [getattr(given, "dtype", None)]
     if any(map(_is_wide, dtypes)):
         raise TypeError(
             f"{argument} holds integers of 128 bits, which numpy does not have: cast it to Int64."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from reprlib import repr as repr_short
 
 from skhlm._typing import Ints
-from skhlm.families import AUXILIARY, Family
+from skhlm.families import AUXILIARY, FAMILIES, Family, parameters_of
 from skhlm.families.family import check_location
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
@@ -73,9 +74,11 @@ def build_priors(
 
     ``varying`` says which of the K ``coefficients`` vary by each factor of the ``hierarchies``. A
     prior of something that the model knows but does not use, such as nu of a normal family or tau
-    of a coefficient that does not vary, is checked and not used: searches over models need it.
+    of a coefficient that does not vary, is checked and not used: searches over models need it. One
+    of a parameter that neither the family nor a wider one has is a mistake.
     """
     given = _check_mapping(priors)
+    _check_has_them(family, given)
     terms = _Terms(columns, hierarchies, coefficients)
     kappa = _per_coefficient(given.get("kappa", {}), "kappa", terms)
     by_factor, everywhere = _split_tau(given.get("tau", {}), terms)
@@ -104,8 +107,8 @@ def _check_mapping(priors: object) -> Mapping[str, object]:
         return {}
     if not isinstance(priors, Mapping):
         raise TypeError(
-            f"priors: got {priors!r}; it is a mapping such as {{'sigma': Normal(0, 1)}} with any "
-            f"of the keys {listed(_PARAMETERS)}."
+            f"priors: got {repr_short(priors)}; it is a mapping such as "
+            f"{{'sigma': Normal(0, 1)}} with any of the keys {listed(_PARAMETERS)}."
         )
     for key in priors:
         if key not in _PARAMETERS:
@@ -114,6 +117,20 @@ def _check_mapping(priors: object) -> Mapping[str, object]:
                 f"{listed(_PARAMETERS)}.{suggestion(key, _PARAMETERS)}"
             )
     return priors
+
+
+def _check_has_them(family: Family, given: Mapping[str, object]) -> None:
+    """Raise for the prior of a parameter that outcomes of the family cannot have."""
+    known = parameters_of(family)
+    for key in AUXILIARY:
+        if key in given and key not in known:
+            owners = [f.name for f in FAMILIES.values() if key in (a.name for a in f.auxiliary)]
+            theirs = [*(parameter.name for parameter in family.auxiliary), "tau", "kappa"]
+            raise ValueError(
+                f"priors: {family.noun} have no {key!r}, which is a parameter of {listed(owners)}. "
+                f"Leave it out; their parameters are {listed(theirs)}. In a search over families "
+                "give each kind a grid of its own, with the priors that suit it."
+            )
 
 
 def _split_tau(value: object, terms: _Terms) -> tuple[dict[str, object], dict[str, Location]]:

@@ -16,6 +16,7 @@ from skhlm.draws import SamplerStatistics
 from skhlm.families import AUXILIARY
 from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.design import Rows
+from skhlm.inputs.outcomes import check_possible
 from skhlm.methods.arguments import POSITIVE, checked
 from skhlm.posterior import Posterior
 from skhlm.preparation import ModelSpec
@@ -158,12 +159,10 @@ class Fitted:
         check_is_fitted(self)
         return self._spec.read(self, X)
 
-    def _observed(self, y: Any, n_rows: int, weight: Floats | None = None) -> Floats:
+    def _observed(self, y: Any, n_rows: int) -> Floats:
         """Observed outcomes (n,) of rows to be scored: such as there can be; classes as 0 and 1."""
         observed = self._spec.read_outcome(y, n_rows)
-        self._posterior.family.check_outcome(
-            observed, np.ones(n_rows) if weight is None else weight
-        )
+        check_possible(self._posterior.family, observed, y)
         return observed
 
 

@@ -52,7 +52,7 @@ def rows_to_export(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observe
         return _of_trials(rows.X[given], codes[given], rows.y[given], rows.given_weight)
     predictors, codes, _ = model._rows(X)
     weight = check_weight(sample_weight, predictors)
-    observed = model._observed(y, len(predictors), weight)
+    observed = model._observed(y, len(predictors))
     build = _of_trials if _has_shares(model, observed) else _repeated
     return build(predictors, codes, observed, weight)
 
@@ -130,7 +130,7 @@ def _read_fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows
     model._spec.groups.check_seen(columns, codes)
     weight = check_weight(sample_weight, predictors)
     used = weight > 0
-    y = model._observed(y, len(predictors), weight)
+    y = model._observed(y, len(predictors))
     rows = canonical_rows(predictors[used], y[used], weight[used], codes[used])
     levels = zip(
         model._spec.labels.factors,

@@ -94,6 +94,12 @@ def typical_value(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     return posterior.family.link.inverse(linear_predictor(posterior, X, codes))
 
 
+def typical_probabilities(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """The same of a zero and of a one, (n, 2), both to all digits."""
+    eta, inverse = linear_predictor(posterior, X, codes), posterior.family.link.inverse
+    return np.column_stack([inverse(-eta), inverse(eta)])
+
+
 def _mean_over_draws(posterior: Posterior, X: Floats, codes: Ints, sign: float = 1.0) -> Floats:
     """Mean over draws of E[y | x] for each row, (n,); equal rows are worked out once.
 

@@ -115,6 +115,7 @@ def _sd(y: Floats) -> Floats:
 def _skewness(y: Floats) -> Floats:
     """Third central moment over the second's power 3/2; NaN where y is constant."""
     deviation = y - y.mean(axis=0)
+    deviation = deviation / np.abs(deviation).max(axis=0)  # cubes of amounts may overflow
     return np.asarray((deviation**3).mean(axis=0) / (deviation**2).mean(axis=0) ** 1.5)
 
 

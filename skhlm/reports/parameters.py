@@ -178,13 +178,22 @@ def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Flo
     ]
     draws = [block.reported(posterior) for block in blocks]
     has_mean = [True] * len(rows)
-    for parameter in posterior.family.auxiliary:
-        if parameter.inverse_square is not None:
-            rows.append((parameter.inverse_square, "", ""))
-            draws.append(1 / np.square(np.maximum(posterior.auxiliary[parameter.name], _LEAST)))
-            has_mean.append(False)
+    for name, values in inverse_squares(posterior).items():
+        rows.append((name, "", ""))
+        draws.append(values)
+        has_mean.append(False)
     names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
     return names, np.vstack(draws), np.array(has_mean)
+
+
+def inverse_squares(posterior: Posterior) -> dict[str, Floats]:
+    """Draws (S,) of what books call 1 over the square of a parameter, by its name there."""
+    return {
+        parameter.inverse_square: 1 / np.square(np.maximum(draws, _LEAST))
+        for parameter in posterior.family.auxiliary
+        if parameter.inverse_square is not None
+        for draws in [posterior.auxiliary[parameter.name]]
+    }
 
 
 _LEAST = 1e-50  # whose inverse square can be squared

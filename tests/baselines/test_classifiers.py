@@ -77,7 +77,7 @@ def test_what_is_predicted_agrees(shops, baseline):
     np.testing.assert_allclose(model.log_predictive_density(X, y), np.log(observed))
     np.testing.assert_allclose(model.crps(X, y), (1 - observed) ** 2)
     assert model.joint_log_density(X, y) == pytest.approx(np.log(observed).sum())
-    with pytest.raises(ValueError, match="'maybe', which is no class of the model"):
+    with pytest.raises(ValueError, match=r"'maybe' in row .*, which is no class of the model"):
         model.crps(X[:1], ["maybe"])
 
 
@@ -179,3 +179,14 @@ def test_importance_of_columns(shops):
     importance = column_importance(model)
     assert importance[1] == abs(model.coef_[0])
     assert (importance[[0, 2]] > importance[1]).all()
+
+
+@BOTH
+def test_intervals_of_log_odds_are_those_of_probabilities(shops, baseline):
+    X, y = shops
+    model = baseline("town/shop").fit(X, y)
+    for of in (
+        lambda kind: model.predict_interval(X, 0.8, kind),
+        lambda kind: model.predict_quantiles(X, kind=kind),
+    ):
+        np.testing.assert_allclose(special.expit(of("link")), of("mean"), rtol=1e-9)

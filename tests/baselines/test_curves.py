@@ -294,7 +294,7 @@ def test_units_change_nothing(scale):
 @pytest.mark.parametrize(
     ("family", "y", "message"),
     [
-        ("poisson", -1.0, "poisson counts are not negative"),
+        ("poisson", -1.0, "Poisson counts are not negative"),
         ("negative_binomial", 0.5, "whole numbers"),
         ("gamma", 0.0, "above zero"),
         ("binomial", 1.5, "shares of successes"),
@@ -312,9 +312,21 @@ def test_outcomes_that_cannot_be_are_named(baseline, family, y, message):
 @BOTH
 def test_what_cannot_be_asked_for(baseline):
     X, y, _ = shops("gamma")
-    with pytest.raises(ValueError, match="'family' parameter"):
+    with pytest.raises(ValueError, match="family: there is no"):
         baseline(family="student_t").fit(X, y)
     with pytest.raises(ValueError, match="exposure: got 'days'"):
         baseline("shop", exposure="days").fit(X, y)
     with pytest.raises(ValueError, match="leave nothing of 3 rows to estimate 'cv' from"):
         baseline("shop", family="gamma", exposure="days").fit(X[:3], y[:3])
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of scikit-learn's solver on its way
+@pytest.mark.parametrize("seed", range(4))
+def test_amounts_of_all_sizes_have_numbers(baseline, seed):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"shop": np.arange(80) % 8, "x": rng.normal(size=80)})
+    model = baseline("shop", family="gamma").fit(X, 10 ** rng.uniform(-140, 140, 80))
+    assert np.isfinite(model.cv_)
+    assert np.isfinite(model.predict(X)).all()
+    assert not np.isnan(model.predict_interval(X)).any()

@@ -1,4 +1,4 @@
-"""Counts that vary more than the model says or have more zeros: how often a note is given."""
+"""Counts and shares that vary more than the model says, more zeros: how often a note is given."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import expit, logit
 
 from skhlm import HLMRegressor
 from skhlm.diagnostics.counts import PROBABILITY_NOTE, check_counts
@@ -54,7 +55,7 @@ def test_moments_are_those_of_the_distribution(name, mean):
     family, eta, y = find_family(name), np.log(mean), np.arange(2000.0)
     aux = {} if name == "poisson" else {"overdispersion": np.array(0.6)}
     p = np.exp(family.log_density(y, eta, aux))
-    found = [family.excess_zeros(y, eta, aux), family.excess_variance(y, eta)]
+    found = [family.excess_zeros(y, eta, aux), family.excess_variance(y, eta, np.ones(()))]
     assert (found[1] is None) == (name != "poisson")
     for excess in filter(None, found):
         moments = [(p * excess.value**k).sum() for k in (1, 2, 3)]
@@ -66,8 +67,28 @@ def test_moments_are_those_of_the_distribution(name, mean):
 def test_the_scale_is_the_squared_variation_of_rates():
     mean, phi, y = 3.0, 2.0, np.arange(1000.0)
     p = stats.nbinom.pmf(y, phi, phi / (mean + phi))
-    excess = find_family("poisson").excess_variance(y, np.log(mean))
+    excess = find_family("poisson").excess_variance(y, np.log(mean), np.ones(()))
     assert_allclose((p * excess.value).sum() / excess.scale, 1 / phi)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 40])
+@pytest.mark.parametrize("mean", [0.02, 0.5, 0.9])
+def test_moments_are_those_of_the_distribution_of_shares(trials, mean):
+    k = np.arange(trials + 1.0)
+    p = stats.binom.pmf(k, trials, mean)
+    found = find_family("binomial").excess_variance(k / trials, logit(mean), np.array(trials))
+    moments = [(p * found.value**power).sum() for power in (1, 2, 3)]
+    assert_allclose(moments, [0, found.variance, found.third], rtol=1e-9, atol=1e-12)
+
+
+def test_the_scale_is_the_variance_of_log_odds():
+    """By quadrature over log odds that vary by 0.05, where powers of 4 do not count."""
+    trials, centre, spread = 7, 0.8, 0.05
+    z, weight = np.polynomial.hermite_e.hermegauss(20)
+    k = np.arange(trials + 1.0)
+    p = stats.binom.pmf(k[:, None], trials, expit(centre + spread * z)) @ weight / weight.sum()
+    found = find_family("binomial").excess_variance(k / trials, centre, np.array(trials))
+    assert_allclose((p * found.value).sum() / found.scale, spread**2, rtol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +130,39 @@ def test_negative_binomial_counts_are_told_from_poisson_ones():
         missed += checks[0].verdict == "pass"
     assert missed <= at_most(100, 0.02)
     assert "family='negative_binomial'" in checks[0].advice
+
+
+def shares(rng, trials, variation=0.0):
+    """Successes of trials of five levels' probabilities, and exact draws of these."""
+    level = np.arange(len(trials)) % 5
+    p = rng.beta(2, 3, 5)[level]
+    p = p if not variation else rng.beta(p / variation, (1 - p) / variation)
+    k = rng.binomial(trials, p)
+    won, lost = (np.bincount(level, x) for x in (k, trials - k))
+    posterior = posterior_of(logit(rng.beta(2 + won, 3 + lost, size=(50, 5))), "binomial")
+    return posterior, rows_of(k / trials, level, trials.astype(float))
+
+
+def test_shares_of_a_right_model_hardly_ever_get_a_note():
+    """As for counts: at most 2 in 1000."""
+    rng = np.random.default_rng([SHIFT, 5])
+    found = [check_counts(*shares(rng, rng.integers(1, 12, 40))) for _ in range(400)]
+    assert sum(check.verdict == "note" for (check,) in found) <= at_most(400, RIGHT)
+
+
+def test_shares_that_vary_more_are_noted():
+    """Beta-binomial ones of correlation 0.2: 100 of 100 data sets got the note, and more."""
+    rng = np.random.default_rng([SHIFT, 6])
+    found = [check_counts(*shares(rng, np.full(80, 10), variation=0.25)) for _ in range(100)]
+    assert sum(check.verdict == "pass" for (check,) in found) <= at_most(100, 0.02)
+    assert "varying={'row': 'intercept'}" in found[0][0].advice
+
+
+def test_single_trials_are_no_shares_whatever_their_weights():
+    posterior, _ = shares(np.random.default_rng(0), np.full(80, 10))
+    y, level = np.arange(80) % 2, np.arange(80) % 5
+    for weight in (np.ones(80), np.full(80, 7.0)):
+        assert check_counts(posterior, rows_of(y, level, weight)) == ()
 
 
 def test_zeros_that_nothing_explains_are_noted_beside_a_larger_variance():

@@ -55,6 +55,17 @@ def test_pictures_of_effects_say_the_scale(model, scale, name, assert_legible):
     np.testing.assert_allclose(curve.mean, line, atol=1e-9)  # straight
 
 
+def test_phi_has_chains_by_its_name_and_no_panel_unasked():
+    model = counts("negative_binomial")
+    display = TraceDisplay.from_estimator(model, ["phi", "overdispersion"], kind="trace")
+    phi, variation = display.draws
+    np.testing.assert_allclose(phi, variation**-2.0)
+    assert display.titles.tolist() == ["phi", "overdispersion"]
+    assert "phi" not in TraceDisplay.from_estimator(model).parameters.tolist()
+    with pytest.raises(ValueError, match="there is no parameter 'phi'"):
+        TraceDisplay.from_estimator(amounts(), "phi")
+
+
 def test_a_given_name_is_used():
     effects = GroupEffectsDisplay.from_estimator(classifier(), outcome="sold")
     assert effects.axes_[0].get_xlabel() == "log odds of sold = yes"

@@ -126,6 +126,25 @@ def test_the_better_of_two_runs_is_kept(run):
     assert found.diagnostics.n_runs == 3
 
 
+def test_divergences_of_a_second_run_bring_a_third(run):
+    found, calls = run(*(sample(divergent=n, seed=n) for n in (9, 2, 0)))
+    assert [recalibrations for recalibrations, _ in calls] == [0, 1, 2]
+    assert [s.adapt_delta for _, s in calls] == pytest.approx([0.6, 0.9, 0.975])
+    assert [s.iter_warmup for _, s in calls] == [100, 200, 400]
+    assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (3, 0)
+
+
+def test_divergences_do_not_go_on_for_ever(run):
+    found, calls = run(*(sample(divergent=n, seed=n) for n in (4, 3, 2)))
+    assert len(calls) == found.diagnostics.n_runs == 3
+    assert found.diagnostics.n_divergent > 0
+
+
+def test_few_divergences_are_better_than_many_whatever_the_draws_are_worth(run):
+    found, _ = run(sample(divergent=100), *[sample(0.5, divergent=2, seed=n) for n in (1, 2)])
+    assert found.diagnostics.n_divergent == 2
+
+
 def test_chains_that_disagree_are_not_lengthened(run):
     found, calls = run(sample(spread=2.0), sample(spread=1.0, seed=1))
     assert len(calls) == found.diagnostics.n_runs == 2
@@ -134,7 +153,8 @@ def test_chains_that_disagree_are_not_lengthened(run):
 def test_one_chain_has_no_second_run_for_its_unknown_rhat(run):
     found, _ = run(sample())
     alone = replace(found.diagnostics, max_rhat=np.nan)
-    assert not nuts._is_mixing(nuts._Run(None, found.draws, found.statistics, alone))
+    run = nuts._Run(None, found.draws, found.statistics, alone, Target())
+    assert not nuts._is_mixing(run)
 
 
 @pytest.mark.parametrize(

@@ -136,28 +136,61 @@ def test_draws_are_never_impossible():
         for family in (Binomial(), Poisson(), NegativeBinomial(), Gamma()):
             y = family.draw(eta, aux, rng)
             assert np.isfinite(y).all()
-            family.check_outcome(y, np.ones(4))
+            assert family.find_flaw(y) is None
 
 
 @pytest.mark.parametrize(
-    ("family", "y", "message"),
+    ("family", "y", "wrong", "remedy"),
     [
-        (Poisson(), [0, 2, -1, -3], r"y\[2\] is -1, and 1 more such: poisson counts are not neg"),
-        (Poisson(), [0, 2.5], r"y\[1\] is 2.5: poisson counts are whole numbers: round, or fam"),
-        (NegativeBinomial(), [0.5, 2], r"y\[0\] is 0.5: negative binomial counts are whole"),
-        (Binomial(), [0.2, 3], r"y\[1\] is 3: .*divide by the trials and give these as sample_w"),
-        (Binomial(), [-0.1, 0.3], r"y\[0\] is -0.1: binomial outcomes are shares"),
-        (Gamma(), [1, 0.0], r"y\[1\] is 0: gamma outcomes are above zero"),
+        (Poisson(), [0, -1, 2.5, -3], [1, 3], "Poisson counts are not negative. Take what is"),
+        (Poisson(), [0, 2.5], [1], "Poisson counts are whole numbers: round, or family='gamma'."),
+        (NegativeBinomial(), [0.5, 2], [0], "negative binomial counts are whole numbers"),
+        (Binomial(), [0.2, 3], [1], "divide by the trials and give these as sample_weight"),
+        (Binomial(), [-0.1, 0.3], [0], "binomial outcomes are shares"),
+        (Gamma(), [1, 0.0], [1], "gamma outcomes are above zero"),
     ],
 )
-def test_what_an_outcome_may_not_be(family, y, message):
-    with pytest.raises(ValueError, match=message):
-        family.check_outcome(np.array(y, dtype=float), np.ones(len(y)))
+def test_what_an_outcome_may_not_be(family, y, wrong, remedy):
+    flaw = family.find_flaw(np.array(y, dtype=float))
+    assert np.flatnonzero(flaw.wrong).tolist() == wrong
+    assert remedy in flaw.remedy
+
+
+@pytest.mark.parametrize("family", [Poisson(), NegativeBinomial()])
+@pytest.mark.parametrize("n", [1, 4, 10_000])
+def test_counts_are_too_many_where_rounding_takes_their_digits(family, n):
+    y, weight = np.full(n, 1.0), np.ones(n)
+    y[-1] = 2.9e14 / np.sqrt(n)
+    assert family.find_extreme(y, weight) is None
+    weight[-1] = 2
+    flaw = family.find_extreme(y, weight)
+    assert np.flatnonzero(flaw.wrong).tolist() == [n - 1]
+    assert "events in all" in flaw.remedy and "family='gamma'" in flaw.remedy
+    assert family.find_extreme(np.full(n, 1.7e308), weight).wrong[-1]
+
+
+def test_trials_are_too_many_where_rounding_takes_their_digits():
+    y, weight = np.array([0.5, 0.2]), np.array([1.0, 6e15])
+    assert Binomial().find_extreme(y, weight) is None
+    flaw = Binomial().find_extreme(y, 1.2 * weight)
+    assert flaw.wrong.tolist() == [False, True]
+    assert "7.2e+15 trials" in flaw.remedy
+
+
+def test_amounts_whose_squares_are_no_doubles_are_too_extreme():
+    y = np.array([1e-150, 1.0, 1e150])
+    assert Gamma().find_extreme(y, np.ones(3)) is None
+    flaw = Gamma().find_extreme(y * [0.9, 1, 1.1], np.ones(3))
+    assert flaw.wrong.tolist() == [True, False, True]
+    assert "Change the unit" in flaw.remedy
 
 
 def test_the_centre_is_the_rate():
     y, weight, offset = np.array([3.0, 0, 5]), np.array([1.0, 2, 1]), np.log([1.0, 4, 2])
-    for family in (Poisson(), NegativeBinomial(), Gamma()):
-        assert family.centre(y, weight, offset) == pytest.approx(np.log(8.5 / 11))
-        assert family.centre(y, weight, offset + 2000) == pytest.approx(np.log(8.5 / 11) - 2000)
+    for family, events in ((Poisson(), 8.5), (NegativeBinomial(), 8.5), (Gamma(), 8)):
+        rate = np.log(events / 11)
+        assert family.centre(y, weight, offset) == pytest.approx(rate)
+        assert family.centre(y, weight, offset + 2000) == pytest.approx(rate - 2000)
+    unit = Gamma().centre(1e-40 * y, weight, offset)
+    assert unit == pytest.approx(np.log(8 / 11) - 40 * np.log(10))
     assert Binomial().centre(y, weight, offset) == 0

@@ -65,7 +65,11 @@ BAD = {
     ),
     "numbers with a fraction": ([0.5, 1.25, 0, 0, 1], ValueError, "Unknown label type: continuous"),
     "NaN": ([0, 1, np.nan, 1, 0], ValueError, "Input y contains NaN"),
-    "None": (["a", "b", None, "a", "b"], ValueError, "Input y contains NaN: drop the rows whose"),
+    "None": (
+        ["a", "b", None, "a", "b"],
+        ValueError,
+        r"contains NaN\. y is nan in row 2: leave out the rows",
+    ),
     "NA": (pd.Series([1, 0, pd.NA, 1, 0], dtype="Int64"), ValueError, "Input y contains NaN"),
     "infinite": ([0, 1, np.inf, 1, 0], ValueError, "Input y contains infinity"),
     "strings and numbers": (["a", 1, "a", 1, 1], TypeError, "y mixes kinds of labels: int, str"),
@@ -83,5 +87,5 @@ def test_labels_that_cannot_be_two_classes(y, error, message):
 
 def test_a_label_that_is_no_class_is_named():
     classes = Classes.of(labelled("left", "stayed"))
-    with pytest.raises(ValueError, match=r"'gone', which is no class.*'left', 'stayed'"):
+    with pytest.raises(ValueError, match=r"'gone' in row 1, which is no class.*'left', 'stayed'"):
         classes.numbers(np.array(["left", "gone"]))

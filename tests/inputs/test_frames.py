@@ -20,12 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm import HLMRegressor, PooledRegressor
 from skhlm.inputs.design import canonical_rows, coefficient_names, learn_units
-from skhlm.inputs.frames import (
-    check_fit_data,
-    check_predict_data,
-    check_weight,
-    name_of_outcome,
-)
+from skhlm.inputs.frames import check_fit_data, check_predict_data, check_weight
 from skhlm.inputs.hierarchy import learn_groups
 
 
@@ -385,23 +380,6 @@ def test_an_index_of_several_levels_beside_a_plain_one_is_no_error():
     np.testing.assert_array_equal(
         learned.predict(both), LeastSquares(GROUPS).fit(FRAME, Y).predict(FRAME)
     )
-
-
-@pytest.mark.parametrize(
-    ("y", "name"),
-    [
-        (pd.Series(Y, name="sales"), "sales"),
-        (pd.DataFrame({"sales": Y}), "sales"),
-        (pl.Series("sales", Y), "sales"),
-        (pl.Series(Y), None),
-        (pd.Series(Y, name=3), None),
-        (pd.Series(Y), None),
-        (np.asarray(Y), None),
-        (list(Y), None),
-    ],
-)
-def test_what_an_outcome_is_called(y, name):
-    assert name_of_outcome(y) == name
 
 
 @pytest.mark.parametrize("weight", [[1e30, 1, 1, 1], [1e300] * 4, [1e-320] * 4, [1, 1, 1, 1e-13]])

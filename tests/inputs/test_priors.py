@@ -6,8 +6,10 @@ from math import inf
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 
-from skhlm.families import FAMILIES, find_family
+from skhlm import HLMRegressor
+from skhlm.families import AUXILIARY, FAMILIES, find_family, parameters_of
 from skhlm.inputs.columns import Columns
 from skhlm.inputs.hierarchy import parse_groups
 from skhlm.inputs.priors import build_priors
@@ -49,11 +51,31 @@ def test_defaults_are_those_of_the_model(priors):
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_a_family_has_the_priors_of_its_own_parameters(family):
-    """Another family's priors may be given too: searches over families need it."""
-    given = {a.name: a.prior for known in FAMILIES.values() for a in known.auxiliary}
+    """Those of a family that it is the limit of may be given too: searches over both need it."""
+    given = {name: AUXILIARY[name].prior for name in parameters_of(family)}
     for priors in (None, given):
         built = build(priors, family.name)
         assert list(built.auxiliary) == [parameter.name for parameter in family.auxiliary]
+
+
+@pytest.mark.parametrize(
+    ("family", "theirs"),
+    [
+        ("student_t", {"sigma", "nu"}),
+        ("normal", {"sigma", "nu"}),
+        ("binomial", set()),
+        ("poisson", {"overdispersion"}),
+        ("negative_binomial", {"overdispersion"}),
+        ("gamma", {"cv"}),
+    ],
+)
+def test_a_prior_of_a_parameter_of_other_outcomes_is_a_mistake(family, theirs):
+    assert {*parameters_of(find_family(family))} == theirs
+    for name in {*AUXILIARY} - theirs:
+        with pytest.raises(ValueError, match=rf"have no '{name}', .* of '.*'\. Leave it out"):
+            build({name: AUXILIARY[name].prior}, family)
+    with pytest.raises(ValueError, match=r"Poisson counts .* 'student_t', 'normal'.* are 'tau', "):
+        build({"sigma": ONE}, "poisson")
 
 
 def test_one_location_scale_family_holds_them_all():
@@ -130,3 +152,19 @@ def test_without_groups_or_coefficients_there_are_no_numbers():
 def test_priors_that_make_no_sense_name_key_value_and_remedy(priors, error, message):
     with pytest.raises(error, match=message):
         build(priors)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search_over_families_of_two_kinds_has_a_grid_for_each():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 1)), rng.gamma(4, size=40)
+    grids = [
+        {"family": ["normal", "student_t"], "priors": [{"nu": Gamma(4, 0.1)}]},
+        {"family": ["gamma"], "priors": [{"cv": Normal(0, 0.3)}]},
+    ]
+    model = HLMRegressor(algorithm="map", iter_sampling=100, random_state=0)
+    search = GridSearchCV(model, grids, cv=2, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    wrong = {"family": ["normal", "gamma"], "priors": [{"cv": Normal(0, 0.3)}]}
+    with pytest.raises(ValueError, match=r"normal residuals have no 'cv'.*a grid of its own"):
+        GridSearchCV(model, wrong, cv=2, error_score="raise").fit(X, y)

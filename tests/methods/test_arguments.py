@@ -6,7 +6,14 @@ import pytest
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
-from skhlm import HLMRegressor, PooledRegressor, UnpooledRegressor
+from skhlm import (
+    HLMClassifier,
+    HLMRegressor,
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+)
 
 
 class Renamed(HLMRegressor):
@@ -21,6 +28,17 @@ def test_errors_name_the_class_and_the_method(kind, arguments, wrong):
     said = f"^The '{wrong}' parameter of {kind.__name__}.predict_interval must be"
     with pytest.raises(ValueError, match=said):
         kind().predict_interval([[0.0]], **arguments)
+
+
+@pytest.mark.parametrize("kind", [HLMClassifier, Renamed, PooledClassifier, UnpooledClassifier])
+def test_wrong_keywords_name_the_class_that_was_called(kind):
+    said = rf"^{kind.__name__}\.__init__\(\) got an unexpected keyword argument 'alpha'"
+    with pytest.raises(TypeError, match=said):
+        kind(alpha=1)
+    said = rf"^{kind.__name__}\.__init__\(\) takes from 1 to 2 positional arguments but 3 were"
+    with pytest.raises(TypeError, match=said):
+        kind("g", 1)
+    assert kind("g").get_params()["groups"] == "g"
 
 
 def test_every_mixin_names_the_class():

@@ -1,0 +1,69 @@
+"""The outcome as the user gives it: what it is called, which family, and what in it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from skhlm._typing import Bools, Floats
+from skhlm.families import FAMILIES, Family, Flaw, find_family
+from skhlm.inputs.columns import is_frame, labels_of, listed, suggestion
+
+
+def named_family(name: str, known: Collection[str]) -> Family:
+    """The family of this name; raise where it is none of those that an estimator has."""
+    if name in known:
+        return find_family(name)
+    called = (f.name for f in FAMILIES.values() if name.lower() in f.elsewhere)
+    meant = next(called, name)
+    raise ValueError(
+        f"family: there is no {name!r}. The families are {listed(known)}.{suggestion(meant, known)}"
+    )
+
+
+def name_of_outcome(y: Any) -> str | None:
+    """What a series, or the column of a frame, is called; None without a name that is a string."""
+    name = labels_of(y)[0] if is_frame(y) and y.shape[1] == 1 else getattr(y, "name", None)
+    return str.__str__(name) if isinstance(name, str) and name else None
+
+
+def check_finite(numbers: Floats, given: Any) -> None:
+    """Raise where outcomes (n,) are missing or infinite; ``given`` is what they were read from."""
+    if np.isnan(numbers).any():
+        raise ValueError(
+            f"Input y contains NaN. {where(np.isnan(numbers), numbers, given)}: leave out the rows "
+            "whose outcome is missing."
+        )
+    if np.isinf(numbers).any():
+        raise ValueError(
+            "Input y contains infinity or a value too large for dtype('float64'). "
+            f"{where(np.isinf(numbers), numbers, given)}: look for a division by zero or the "
+            "logarithm of zero, or leave such rows out."
+        )
+
+
+def check_possible(family: Family, numbers: Floats, given: Any) -> None:
+    """Raise where outcomes (n,), finite numbers, are none of the family's."""
+    _check_no(family.find_flaw(numbers), numbers, given)
+
+
+def check_tractable(family: Family, numbers: Floats, weight: Floats, given: Any) -> None:
+    """Raise where outcomes (n,) with these weights (n,) are too extreme to be fitted."""
+    _check_no(family.find_extreme(numbers, weight), numbers, given)
+
+
+def _check_no(flaw: Flaw | None, numbers: Floats, given: Any) -> None:
+    """Raise where there is a flaw."""
+    if flaw is not None:
+        raise ValueError(f"{where(flaw.wrong, numbers, given)}: {flaw.remedy}")
+
+
+def where(wrong: Bools, numbers: Floats, given: Any) -> str:
+    """The first of the outcomes (n,) that are wrong, its row, and how many there are."""
+    row, many = int(np.argmax(wrong)), int(wrong.sum())
+    name = name_of_outcome(given)
+    subject = "y" if name is None else f"y: column {name!r}"
+    others = f" ({many} such rows in all)" if many > 1 else ""
+    return f"{subject} is {numbers[row]:g} in row {row}{others}"
