@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import special, stats
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMClassifier, HLMRegressor
@@ -240,12 +241,10 @@ NUMBERS = {"family", "exposure"}
 """What a classifier has no parameter for."""
 
 
-@FEW_DRAWS
 def test_events_of_intervals_are_those_of_their_union():
-    """Of a year and a quarter and three quarters: exactly, or to rounding of logarithms.
+    """Of a quarter, three quarters and a year and a half, exactly or to rounding of logarithms.
 
-    The chains are the same, so that their draws differ by rounding that grows along the chain; what
-    is compared are means of them, which a draw that goes another way would change by 1e-2 sd.
+    Of draws that start from nothing but a mode: along a chain rounding would grow.
     """
     case = simulated_link("poisson", {"g": (8,)}, n=60, exposed=True)
     parts = np.array([0.25, 0.75, 1.5])
@@ -253,10 +252,11 @@ def test_events_of_intervals_are_those_of_their_union():
     X = case.X.loc[np.repeat(case.X.index, 3)].assign(exposure=np.outer(exposure, parts).ravel())
     split = np.random.default_rng(0).multinomial(case.y.astype(int), parts / parts.sum())
     whole = case.X.assign(exposure=parts.sum() * exposure)
-    one = brief("poisson", exposure="exposure").fit(whole, case.y)
-    other = brief("poisson", exposure="exposure").fit(X, split.ravel())
+    settings = {"exposure": "exposure", "algorithm": "laplace", "random_state": 0}
+    model = HLMRegressor("g", family="poisson", **settings)
+    one, other = clone(model).fit(whole, case.y), clone(model).fit(X, split.ravel())
     for ours, theirs in zip(draws_of(one), draws_of(other), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
 @FEW_DRAWS

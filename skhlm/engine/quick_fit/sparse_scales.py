@@ -54,7 +54,8 @@ _ROUNDING = 1e-12  # of the log posterior
 def is_sparse(family: Family, rows: Evidence, trees: Sequence[Tree]) -> bool:
     """Whether levels hold so few rows that their scales are worth the work, and it is little.
 
-    With crossed trees it gains nothing.
+    Rows are counted as they are merged, so that equal likelihoods have the same map. With crossed
+    trees the work gains nothing.
     """
     tree = trees[0]
     n_scales = sum(len(layer.varying) for layer in tree.layers)
@@ -63,8 +64,8 @@ def is_sparse(family: Family, rows: Evidence, trees: Sequence[Tree]) -> bool:
     n_effects = len(tree.layers[-1].varying)
     n_points = sum(n**n_scales for n in _GRIDS[n_scales])
     n_nodes = _NODES[n_effects] ** n_effects
-    affordable = len(rows.y) * n_points * n_nodes <= _MOST
-    return affordable and rows.n_obs <= _FEW_ROWS * tree.n_leaves
+    n_rows = len(rows.y)
+    return n_rows <= _FEW_ROWS * tree.n_leaves and n_rows * n_points * n_nodes <= _MOST
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ SPARSE = [
     ("four scales", {"factors": (REGION, LEVEL)}, False),
     ("crossed factors", {"factors": (LEVEL, CROSSED), "varying": [[0], [0]]}, False),
     ("no factors", {"factors": ()}, False),
-    ("many trials a row", {"weight": np.full(N, 5.0)}, False),
+    ("many trials a row", {"weight": np.full(N, 50.0)}, True),
+    ("many rows a level", {"factors": (REGION // 2,)}, False),
     ("residuals", {"family": "student_t"}, False),
 ]
 
