@@ -27,7 +27,7 @@ from skhlm.numerics.small_matrices import cholesky, inverse_lower
 from skhlm.priors import LocationScale
 
 _TAU_GRID, _AUX_GRID = 25, 25
-_PASSES = 2
+_PASSES = 2  # where auxiliary parameters move with the scales
 _SMALLEST_EIGENVALUE = 1e-8  # of a tree's total information, its diagonal scaled to one
 
 
