@@ -122,6 +122,21 @@ def effects(conditional: Conditional, B_parent: Floats, z: Floats | None = None)
     return mean if z is None else mean + apply_transposed(conditional.Q, z)
 
 
+def downward(
+    conditionals: Sequence[Conditional], root: Floats, z: Sequence[Floats] | None = None
+) -> tuple[list[Floats], Floats]:
+    """Effects (K_g, J, D) of a chain's factors, coarse to fine, and the leaf totals B (K, J, D).
+
+    From the root's value (K, 1, D); without z (K_g, J, D) of each the conditional means.
+    """
+    delta, B = [], root
+    for i, conditional in enumerate(conditionals):
+        B = B[:, conditional.layer.parents]
+        delta.append(effects(conditional, B, None if z is None else z[i]))
+        B[conditional.layer.varying] += delta[-1]
+    return delta, B
+
+
 def standardised(conditional: Conditional, B_parent: Floats, d: Floats) -> Floats:
     """Coordinates z (K_g, J, D) of effects d, those that `effects` takes to d."""
     R = inverse_lower(conditional.Q)
@@ -135,7 +150,13 @@ def log_integral(conditional: Conditional) -> Floats:
     """
     Q, s = conditional.Q, conditional.below.s[conditional.layer.varying]
     fit = 0.5 * np.square(apply(Q, s)).sum(axis=(0, 1))
-    total: Floats = fit + np.log(np.einsum("ii...->i...", Q)).sum(axis=(0, 1))
+    total: Floats = fit + log_root_determinants(conditional)
+    return total
+
+
+def log_root_determinants(conditional: Conditional) -> Floats:
+    """Sum over the levels of log|Q| (D,), minus half the log determinants of precisions."""
+    total: Floats = np.log(np.einsum("ii...->i...", conditional.Q)).sum(axis=(0, 1))
     return total
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.interpolate import Akima1DInterpolator
+from scipy.special import logsumexp
 
 from skhlm._typing import Floats
 from skhlm.numerics.quantiles import TAILS
@@ -63,17 +64,44 @@ def tails(log_density: Callable[[Floats], Floats], guess: Floats, n: int) -> Flo
     nowhere tells nothing, and leaves the guess.
     """
     coefficients = match_quantiles(guess)
+    (z,), density = home_in(_bent_density(log_density, [coefficients]), [(-_REACH, _REACH)], n)
+    return bent(coefficients, quantiles(z, density)) if np.isfinite(density).any() else guess
 
-    def log_density_of_z(z: Floats) -> Floats:
-        x = bent(coefficients, z)
+
+def joint_tails(log_density: Callable[..., Floats], guess: Floats, n: int) -> Floats:
+    """5%, 50% and 95% points (3, P) of each of P variables under their joint density.
+
+    As `tails`, on n points an axis. ``log_density`` takes one broadcasting array for each axis.
+    """
+    coefficients = match_quantiles(guess)
+    density_of_z = _bent_density(log_density, list(coefficients.T))
+    axes, density = home_in(density_of_z, [(-_REACH, _REACH)] * guess.shape[1], n)
+    if not np.isfinite(density).any():
+        return guess
+    found = np.empty_like(guess)
+    for i, z in enumerate(axes):
+        others = tuple(j for j in range(len(axes)) if j != i)
+        found[:, i] = bent(coefficients[:, i], quantiles(z, logsumexp(density, axis=others)))
+    return found
+
+
+def _bent_density(
+    log_density: Callable[..., Floats], coefficients: Sequence[Floats]
+) -> Callable[..., Floats]:
+    """The log density of the coordinates of bent maps, -inf where it is no number."""
+
+    def log_density_of_z(*z: Floats) -> Floats:
+        x = [bent(map_, at) for map_, at in zip(coefficients, z, strict=True)]
         with np.errstate(over="ignore", invalid="ignore"):  # so far out nothing counts
-            density = log_density(np.clip(x, -_FARTHEST, _FARTHEST))
-        density += np.log(bent_slope(coefficients, z))
-        known = (np.abs(x) <= _FARTHEST) & np.isfinite(density)
+            density = log_density(*(np.clip(at, -_FARTHEST, _FARTHEST) for at in x))
+        for map_, at in zip(coefficients, z, strict=True):
+            density = density + np.log(bent_slope(map_, at))
+        known = np.isfinite(density)
+        for at in x:
+            known = known & (np.abs(at) <= _FARTHEST)
         return np.where(known, density, -np.inf)
 
-    (z,), density = home_in(log_density_of_z, [(-_REACH, _REACH)], n)
-    return bent(coefficients, quantiles(z, density)) if np.isfinite(density).any() else guess
+    return log_density_of_z
 
 
 def quantiles(x: Floats, log_density: Floats) -> Floats:

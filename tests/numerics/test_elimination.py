@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhlm.numerics.elimination import Layer, Message, upward
+from skhlm.numerics.elimination import (
+    Layer,
+    Message,
+    downward,
+    log_root_determinants,
+    upward,
+)
 from tests.engine.problems import make_problem
 
 LEVELS, ROWS = 8, 20
@@ -44,3 +50,28 @@ def test_what_is_left_stays_positive_definite(K, correlated, varying, c):
         blocks = np.moveaxis(F[..., 0], -1, 0)
         size = np.sqrt(np.einsum("lii->li", blocks))
         assert np.linalg.eigvalsh(blocks / size[:, :, None] / size[:, None, :]).min() > 1e-13
+
+
+def test_effects_and_determinants_of_a_chain_are_the_dense_ones():
+    """Of two nested factors, whose levels' totals are known by F and s, below a root."""
+    rng = np.random.default_rng(4)
+    K, parents = 2, (np.zeros(3, dtype=np.int64), np.arange(6) // 2)
+    half = rng.normal(size=(6, K, K))
+    F, s, root = half @ half.swapaxes(1, 2), rng.normal(size=(6, K)), rng.normal(size=K)
+    P = [np.diag(rng.uniform(0.5, 2, K)) for _ in parents]
+    layers = [Layer(np.arange(K), p) for p in parents]
+    message = Message(np.moveaxis(F, 0, -1)[..., None], s.T[..., None])
+    conditionals, _ = upward(message, layers, [p[..., None, None] for p in P])
+    delta, total = downward(conditionals, root[:, None, None])
+
+    design = np.zeros((6, K, 9, K))  # of the leaf levels' totals less the root, in all 9 effects
+    for leaf in range(6):
+        design[leaf, :, parents[1][leaf]] = design[leaf, :, 3 + leaf] = np.eye(K)
+    A = design.reshape(6, K, 9 * K)
+    prior = np.kron(np.diag([1] * 3 + [0] * 6), P[0]) + np.kron(np.diag([0] * 3 + [1] * 6), P[1])
+    H = np.einsum("lia,lij,ljb->ab", A, F, A) + prior
+    mean = np.linalg.solve(H, np.einsum("lia,li->a", A, s - F @ root)).reshape(9, K)
+    np.testing.assert_allclose(np.concatenate(delta, axis=1)[..., 0].T, mean, atol=1e-12)
+    np.testing.assert_allclose(total[..., 0].T, root + mean[parents[1]] + mean[3:], atol=1e-12)
+    found = sum(log_root_determinants(conditional) for conditional in conditionals)
+    np.testing.assert_allclose(found, -0.5 * np.linalg.slogdet(H)[1], atol=1e-12)

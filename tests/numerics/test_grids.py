@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skhlm.numerics.grids import home_in, quantiles, tails
+from skhlm.numerics.grids import home_in, joint_tails, quantiles, tails
 from skhlm.numerics.quantiles import TAILS
 
 
@@ -64,3 +64,32 @@ def test_where_a_density_is_no_number_nothing_counts():
     np.testing.assert_allclose(found, stats.norm(1, 2).ppf(TAILS), atol=0.05)
     nowhere = tails(lambda x: np.full_like(x, np.nan), guess, 25)
     np.testing.assert_array_equal(nowhere, guess)
+
+
+def test_joint_tails_are_those_of_the_marginals():
+    """Of two that go together, and of two skewed ones, from a guess that is off."""
+    law = stats.multivariate_normal([2, -5], [[1.0, 1.2], [1.2, 4.0]])
+    curve = stats.gumbel_l(0.0, 1.0)
+
+    def log_density(x, y):
+        return law.logpdf(np.stack(np.broadcast_arrays(x, y), axis=-1))
+
+    guess = np.array([[0.0, -8.0], [1.5, -5.5], [4.0, -1.0]])
+    expected = np.stack([stats.norm(2, 1).ppf(TAILS), stats.norm(-5, 2).ppf(TAILS)], axis=1)
+    found = joint_tails(log_density, guess, 15)
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    independent = joint_tails(lambda x, y: curve.logpdf(x) + curve.logpdf(y), guess, 21)
+    np.testing.assert_allclose(independent[:, 0], curve.ppf(TAILS), atol=0.03)
+    np.testing.assert_allclose(independent[:, 1], curve.ppf(TAILS), atol=0.03)
+
+
+def test_joint_tails_of_one_variable_are_its_tails():
+    curve, guess = stats.gumbel_l(1.0, 0.8), np.array([-1.0, 0.5, 2.0])
+    found = joint_tails(curve.logpdf, guess[:, None], 17)
+    np.testing.assert_allclose(found[:, 0], tails(curve.logpdf, guess, 17), atol=1e-12)
+
+
+def test_a_joint_density_that_is_no_number_leaves_the_guess():
+    guess = np.array([[-1.0, -2.0], [0.0, 0.0], [1.0, 2.0]])
+    found = joint_tails(lambda x, y: x + y + np.nan, guess, 9)
+    np.testing.assert_array_equal(found, guess)

@@ -14,8 +14,9 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.engine.problem import Problem
-from skhlm.engine.quick_fit.estimate import Estimate
-from skhlm.engine.quick_fit.sweeps import empirical_bayes, fit_auxiliary
+from skhlm.engine.quick_fit.estimate import Estimate, find_eta
+from skhlm.engine.quick_fit.sparse_scales import SparseScales, is_sparse
+from skhlm.engine.quick_fit.sweeps import empirical_bayes, fit_auxiliary, update_auxiliary
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.engine.tree_map.forward import MapConstants
 from skhlm.families.family import AuxiliaryFit
@@ -26,6 +27,7 @@ from skhlm.numerics.small_matrices import cholesky, inverse_lower
 from skhlm.priors import LocationScale
 
 _TAU_GRID, _AUX_GRID = 25, 25
+_PASSES = 2  # where auxiliary parameters move with the scales
 _SMALLEST_EIGENVALUE = 1e-8  # of a tree's total information, its diagonal scaled to one
 
 
@@ -52,17 +54,36 @@ def calibrate(problem: Problem, forest: Forest) -> MapConstants:
     """A quick fit of the problem, and the map's constants at it."""
     trees = build_trees(forest, problem.codes, problem.varying)
     estimate = empirical_bayes(problem, trees)
+    if sparse := is_sparse(problem.family, problem.evidence, trees):
+        estimate = _with_sparse_scales(problem, trees[0], estimate)
     aux = fit_auxiliary(problem, estimate, _AUX_GRID)
     expansions = _expand(problem, trees, estimate, aux)
     log_aux, aux_lean = aux.maps()
+    log_tau = estimate.log_tau if sparse else _tau_tails(trees, problem, expansions, estimate)
     scales = ScaleMaps(
-        log_tau=_tau_maps(trees, problem, expansions, estimate),
+        log_tau=tuple(match_quantiles(tails) for tails in log_tau),
         log_aux=log_aux,
         aux_lean=aux_lean,
         log_c=float(problem.family.log_information(aux.logs)),
     )
     build = to_constants if forest.chains else to_rooted_constants
     return build(trees, expansions, estimate.kappa, problem.priors.kappa, scales)
+
+
+def _with_sparse_scales(problem: Problem, tree: Tree, estimate: Estimate) -> Estimate:
+    """The estimate with the scales' joint marginals, and what follows from these.
+
+    Auxiliary parameters move with the scales, and move them in turn.
+    """
+    rows, family = problem.evidence, problem.family
+    for _ in range(_PASSES if family.auxiliary else 1):
+        scales = SparseScales(rows, family, problem.priors, tree, family.central(estimate.aux))
+        log_tau, kappa, delta = scales.fit(estimate.log_tau, estimate.kappa, estimate.delta)
+        estimate = replace(estimate, log_tau=log_tau, kappa=kappa, delta=delta)
+        working = family.working_information(rows, find_eta(rows, [tree], estimate), estimate.aux)
+        information = rows.cell_information(working)
+        estimate = update_auxiliary(problem, [tree], information, estimate)
+    return estimate
 
 
 def _expand(
@@ -82,17 +103,17 @@ def _expand(
     ]
 
 
-def _tau_maps(
+def _tau_tails(
     trees: Sequence[Tree], problem: Problem, expansions: Sequence[Expansion], estimate: Estimate
 ) -> tuple[Floats, ...]:
-    """Coefficients (3, K_g) of the bent map of every log tau, matched to its marginal."""
+    """5/50/95% points (3, K_g) of every log tau's marginal, the expansions taken for the rows."""
     log_tau = estimate.log_tau
     root = problem.priors.kappa.normal_stand_in(about=estimate.kappa)
     for tree, expansion in zip(trees, expansions, strict=True):
         score = score_at_zero(expansion, np.zeros_like(estimate.kappa))
         message = Message(np.moveaxis(expansion.information, 0, -1)[..., None], score.T[..., None])
         log_tau = marginal_scales(message, tree, problem.priors, root, log_tau, _TAU_GRID)
-    return tuple(match_quantiles(tails) for tails in log_tau)
+    return log_tau
 
 
 def to_constants(

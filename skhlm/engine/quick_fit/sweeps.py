@@ -27,7 +27,8 @@ from skhlm.numerics.elimination import (
     condition,
     condition_root,
     diagonal_precision,
-    effects,
+    downward,
+    log_root_determinants,
     root_value,
     upward,
 )
@@ -155,12 +156,10 @@ def update_tree(message: Message, tree: Tree, problem: Problem, estimate: Estima
     log_tau = marginal_scales(message, tree, problem.priors, root, estimate.log_tau, _TAU_GRID)
     P = [diagonal_precision(log_tau[g][1]) for g in tree.members]
     conditionals, top = upward(message, tree.layers, P)
-    shift = B = root_value(condition_root(top, *root))
+    shift = root_value(condition_root(top, *root))
+    found, _ = downward(conditionals, shift)
     delta, sd = list(estimate.delta), list(estimate.sd)
-    for g, conditional in zip(tree.members, conditionals, strict=True):
-        B = B[:, conditional.layer.parents]
-        d = effects(conditional, B)
-        B[conditional.layer.varying] += d
+    for g, conditional, d in zip(tree.members, conditionals, found, strict=True):
         delta[g], sd[g] = d[..., 0], np.sqrt(np.einsum("iijd->ij", conditional.V))
     return replace(
         estimate,
@@ -241,7 +240,7 @@ def log_volume(
         conditionals, top = upward(Message(F, np.zeros(F.shape[1:])), tree.layers, P)
         root = [] if i else [condition_root(top, *problem.priors.kappa.normal_stand_in())]
         for conditional in (*conditionals, *root):
-            total += np.log(np.einsum("ii...->i...", conditional.Q)).sum(axis=(0, 1))
+            total += log_root_determinants(conditional)
     return total
 
 

@@ -26,7 +26,7 @@ from skhlm.numerics.elimination import (
     Conditional,
     Message,
     condition_root,
-    effects,
+    downward,
     root_value,
     upward,
 )
@@ -251,7 +251,7 @@ def _coefficients(
         leaf = leaf_message(constants, t, scales.c)
         conditionals, message = upward(leaf, tree.layers, [P[g] for g in tree.members])
         q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])
-        d, B = _downward(conditionals, q, [z_delta[g] for g in tree.members])
+        d, B = downward(conditionals, q, [z_delta[g] for g in tree.members])
         delta.update(zip(tree.members, d, strict=True))
         kappa += q[:, 0] if t == 0 else -contrast(constants.contrast_weight[t], B - q)
     return kappa, delta
@@ -273,18 +273,6 @@ def root_conditional(message: Message, constants: MapConstants, t: int) -> Condi
     """Conditional of a tree's root; kappa's prior belongs to the first one."""
     first = float(t == 0)
     return condition_root(message, first * constants.prior_precision, first * constants.prior_score)
-
-
-def _downward(
-    conditionals: Sequence[Conditional], q: Floats, z: Sequence[Floats]
-) -> tuple[list[Floats], Floats]:
-    """Effects (K_g, J, D) of a chain's factors, coarse to fine, and the leaf totals B (K, J, D)."""
-    delta, B = [], q
-    for conditional, z_g in zip(conditionals, z, strict=True):
-        B = B[:, conditional.layer.parents]
-        delta.append(effects(conditional, B, z_g))
-        B[conditional.layer.varying] += delta[-1]
-    return delta, B
 
 
 def contrast(W: Floats, T: Floats) -> Floats:
