@@ -131,8 +131,8 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
     All three predictions agree: `predict_proba` is the posterior mean of the probability, with the
     effects of levels that fit has not seen integrated out; `decision_function` its log odds; and
     `predict` the second class where these are above 0. ``kind="typical"`` of the first two has
-    these effects at 0 instead. There is no ``class_weight``: weights count
-    rows, and a posterior of rows that were not seen is none. Move the threshold instead, as
+    these effects at 0 instead. There is no ``class_weight``: weights count rows, and a posterior of
+    rows that were not seen is none. Move the threshold instead, as
     `sklearn.model_selection.TunedThresholdClassifierCV` does.
 
     How the posterior is drawn, and what parameters set after fit do: `HLMRegressor`.

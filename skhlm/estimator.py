@@ -28,8 +28,9 @@ from skhlm.engine import (
 from skhlm.families import limits_of
 from skhlm.identification import check_identification, warn_unless_identified
 from skhlm.inputs.labels import Labels
-from skhlm.methods.arguments import UNIT_INTERVAL, NamedConstructor
+from skhlm.methods.arguments import UNIT_INTERVAL
 from skhlm.methods.checking import Checking
+from skhlm.methods.constructors import NamedConstructor
 from skhlm.methods.continuation import continue_from
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting

@@ -460,10 +460,11 @@ def _exact_fit(data: _Data) -> Check:
     ratio = np.nan
     if data.has_spread and not is_constant(data.own_eta) and data.freedom >= FREEDOM_WARN:
         ratio = min(_residual(data, data.standardised, data.outcome), _residual_in_cells(data))
+    y = "y" if data.is_scaled else "log y"
     advice = (
-        f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd(y)): is y, or what "
-        f"it was computed from, among them? Intervals have no width, as {_spread(data)} goes to "
-        "its lower bound."
+        f"The predictors give y all but exactly (residual sd {ratio:.1e} of sd({y})): is y, or "
+        f"what it was computed from, among them? Intervals have no width, as {_spread(data)} goes "
+        "to its lower bound."
     )
     return judge("exact fit", ratio, EXACT_WARN, _OURS, advice, warns=ratio < EXACT_WARN)
 

@@ -13,7 +13,8 @@
  *
  * A program that is handed out must run on any processor of its kind, and x86-64 guarantees two
  * numbers at a time only. `vectorised(work)` calls work() from a function compiled for what this
- * processor has, with everything that work calls compiled into it. The last digits of results differ
+ * processor has, with everything that work calls compiled into it (by GCC; Clang sees to work itself,
+ * and to what it would inline anyway). The last digits of results differ
  * from one set to the next; SKHLM_INSTRUCTIONS=baseline or avx2 in the environment asks for no more
  * than that.
  */

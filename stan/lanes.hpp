@@ -92,11 +92,11 @@ inline double sum_of_logs(int n, const double* q) {
   return std::log(product) + (static_cast<double>(powers) - 1023.0 * n) * LOG_2;
 }
 
-/** sum w_i log q_i */
+/** sum w_i log q_i, of however many */
 inline double sum_of_logs(int n, const double* q, const double* weight) {
   double total = 0;
 #pragma omp simd reduction(+ : total)
-  for (int i = 0; i < n; ++i) total += weight[i] * lane_log(q[i]);
+  for (int i = 0; i < n; ++i) total += weight[i] * (lane_log(q[i]) + 0 * q[i]);
   return total;
 }
 

@@ -25,7 +25,7 @@ from skhlm.inputs.frames import check_fit_data, check_observed, check_predict_da
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.outcomes import check_possible
 from skhlm.least_squares import Regressions
-from skhlm.methods.arguments import NamedConstructor
+from skhlm.methods.constructors import NamedConstructor
 from skhlm.posterior.prediction import Kind
 from skhlm.preparation import OutcomeRequest
 

@@ -9,7 +9,7 @@ _PARAMETERS = (
     *("family", "covariance", "algorithm", "fallback", "unseen"),
     *("chains", "iter_warmup", "iter_sampling", "adapt_delta", "max_treedepth", "random_state"),
 )
-_OUTCOME = re.compile(r"\by: (?=column ')|\bInput y contains [^.]*\. y: ")
+_OUTCOME = re.compile(r"\by: (?=column ['\"])|\bInput y contains [^.]*\. y: ")
 _GIVEN = re.compile(rf"\b(?P<name>{'|'.join(_PARAMETERS)})={_VALUE}")
 _WRITTEN_OUT = (
     ("exposure=None", "no --exposure"),

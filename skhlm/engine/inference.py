@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.engine.problem import Problem
-from skhlm.numerics.blocks import n_workers
+from skhlm.numerics.threads import n_workers
 
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 

@@ -20,7 +20,7 @@ import numpy as np
 from skhlm._typing import Floats
 
 _ERROR = 21.0  # of a rule, as minus its logarithm
-_REACH = 6.1  # standard deviations within which points are
+_REACH = 5.1  # standard deviations from where the logistic function tilts the density to
 _MANY, _SINGLE = 2**10, 1.5  # draws, and sd up to which single precision is enough
 
 
@@ -46,7 +46,8 @@ class _Rule:
     def weights(self) -> list[float]:
         """Of the points on one side of the middle."""
         step = self.step
-        density = np.exp(-0.5 * np.square(np.arange(step, _REACH, step)))
+        reach = _REACH + max(self.widest, 1.0)
+        density = np.exp(-0.5 * np.square(np.arange(step, reach, step)))
         weights: list[float] = (density / (1 + 2 * density.sum())).tolist()
         return weights
 

@@ -66,4 +66,5 @@ def where(wrong: Bools, numbers: Floats, given: Any) -> str:
     name = name_of_outcome(given)
     subject = "y" if name is None else f"y: column {name!r}"
     others = f" ({many} such rows in all)" if many > 1 else ""
-    return f"{subject} is {numbers[row]:g} in row {row}{others}"
+    shown = repr(float(numbers[row])).removesuffix(".0")
+    return f"{subject} is {shown} in row {row}{others}"

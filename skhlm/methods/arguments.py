@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
 from numbers import Integral, Real
-from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -24,33 +23,6 @@ EXPECTED = [StrOptions({"mean", "typical"})]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-
-
-class NamedConstructor:
-    """A base class: what Python says of wrong arguments names the class that was called.
-
-    It would name the one that has the constructor, of which users have not heard.
-    """
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give the class a constructor of its own, equal to the inherited one."""
-        super().__init_subclass__(**kwargs)
-        inherited: Any = cls.__init__
-        if "__init__" in vars(cls) or not isinstance(inherited, FunctionType):
-            return
-        own = FunctionType(
-            inherited.__code__,
-            inherited.__globals__,
-            inherited.__name__,
-            inherited.__defaults__,
-            inherited.__closure__,
-        )
-        own.__kwdefaults__, own.__annotations__ = (
-            inherited.__kwdefaults__,
-            inherited.__annotations__,
-        )
-        own.__qualname__ = f"{cls.__qualname__}.__init__"
-        cls.__init__ = own  # type: ignore[method-assign]
 
 
 def check_quantiles(quantiles: Any) -> Floats:

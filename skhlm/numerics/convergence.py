@@ -17,7 +17,8 @@ from scipy.fft import next_fast_len
 from scipy.special import ndtri
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.numerics.blocks import BLOCK_BYTES, blocks, in_threads
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.threads import in_threads
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
 

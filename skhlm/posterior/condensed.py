@@ -22,7 +22,7 @@ from skhlm._typing import Floats
 from skhlm.families import LinkFamily
 from skhlm.numerics.blocks import blocks
 
-_LEAST_VARIATION = 1e-3  # coefficient of variation, where a scale may be the limit of none
+_NEGLIGIBLE = 1e-3  # coefficient of variation beside that of chance
 _TINY = float(np.finfo(np.float64).tiny)
 _NUMBERS = 2**16  # of a working array
 _CACHED = 2**15  # polynomials that a cache holds
@@ -72,10 +72,11 @@ class Components:
     def condensed(self, n_looks: int) -> Components:
         """Few with the distribution function of an even mixture, to 1e-11.
 
-        The same where there is little to gain if the function is looked at so many times.
+        To 1e-8, as doubles have it, where counts are in the millions. The same where there is
+        little to gain if the function is looked at so many times.
         """
         size = np.maximum(next(iter(self.auxiliary.values()), np.zeros(1)), _TINY)
-        scale = _Scale(max(float(size.min()), _LEAST_VARIATION), self.family.is_discrete)
+        scale = _Scale.of_outcomes(self.family, self.eta, float(size.min()))
         with np.errstate(over="ignore", invalid="ignore"):
             first, second = _Axis(scale.of(self.eta), *_OF_X), _Axis(np.log(size), *_OF_Z)
             n_points = first.n_points * second.n_points
@@ -84,7 +85,7 @@ class Components:
                 return self
         weight = first.to_points @ _mean_products(first, second, len(self.eta)) @ second.to_points.T
         x, z = np.meshgrid(first.points, second.points, indexing="ij")
-        auxiliary = {name: np.exp(z.ravel()) for name in self.auxiliary}
+        auxiliary = {name: np.exp(z.ravel()) for name in self.auxiliary}  # one at most
         return Components(self.family, scale.to_eta(x.ravel()), auxiliary, weight.ravel())
 
 
@@ -94,6 +95,14 @@ class _Scale:
 
     variation: float
     counts: bool
+
+    @classmethod
+    def of_outcomes(cls, family: LinkFamily, eta: Floats, size: float) -> _Scale:
+        """With counts, a variation far below that of chance makes no difference."""
+        if not family.is_discrete:
+            return cls(size, counts=False)
+        with np.errstate(over="ignore"):
+            return cls(max(size, float(_NEGLIGIBLE * np.exp(-0.5 * eta.max()))), counts=True)
 
     def of(self, eta: Floats) -> Floats:
         """The integral of one over the coefficient of variation."""

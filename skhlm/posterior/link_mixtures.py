@@ -32,6 +32,7 @@ _LOOKS = 12  # at a distribution function until a quantile is found
 _PILOT = 256  # of them, which find where to look with all
 _EVERY = 64  # whole numbers below which a table is faster than one look
 _NOTHING = 1e-11  # probability beyond a table for the score
+_LEAST = float(np.finfo(np.float64).tiny)  # positive number
 _ENDS = 1e-5, 1 - 1e-5  # elsewhere: probability below the first and the last point
 _FAR_OUT, _DOUBTFUL = 1e-4, 1e-9  # probability that is left, distance from one, for all draws
 _CELLS, _OUTER = 32, 17  # how many of these there are in the middle, and in either tail
@@ -68,7 +69,7 @@ class LinkMixture(Outcomes):
     def ends(self, y: Floats) -> Floats:
         """Probability of less than y (b,), and of at most y: (b, 2)."""
         if self.family.is_binary:
-            zero = self._chance(-1.0)
+            zero = self._probability(-1.0)
             return np.column_stack([np.where(y > 0, zero, 0.0), np.where(y < 1, zero, 1.0)])
         return np.array([self._row(i).ends(at) for i, at in enumerate(y.tolist())]).reshape(-1, 2)
 
@@ -78,7 +79,7 @@ class LinkMixture(Outcomes):
         Of discrete outcomes the smallest with at least this probability at or below it.
         """
         if self.family.is_binary:
-            return (self._chance(-1.0)[:, None] < np.asarray(probabilities)).astype(np.float64)
+            return (self._probability(-1.0)[:, None] < np.asarray(probabilities)).astype(np.float64)
         result = np.empty((len(self.eta), len(probabilities)))
         for i, row in enumerate(result):
             row[:] = self._row(i).quantiles(probabilities)
@@ -90,11 +91,11 @@ class LinkMixture(Outcomes):
         A share is so many ones among trials, the score their average.
         """
         if self.family.is_binary:
-            zero = self._chance(-1.0)
+            zero = self._probability(-1.0)
             return (1 - y) * np.square(1 - zero) + y * np.square(zero)
         return np.array([self._row(i, _TO_SCORE).crps(at) for i, at in enumerate(y.tolist())])
 
-    def _chance(self, sign: float) -> Floats:
+    def _probability(self, sign: float) -> Floats:
         """Probability of a success in a trial, or with sign -1 of none: (b,)."""
         chance, new, link = np.empty(len(self.eta)), self.has_new, self.family.link
         chance[~new] = link.average(sign * self.eta[~new])
@@ -108,7 +109,7 @@ class LinkMixture(Outcomes):
         """
         link, family, aux = self.family.link, self.family, self.auxiliary
         if family.is_binary:
-            return self._chance(1.0) * self._chance(-1.0)
+            return self._probability(1.0) * self._probability(-1.0)
         result = np.empty(len(self.eta))
         with np.errstate(over="ignore", invalid="ignore"):
             for i, (eta, spread) in enumerate(zip(self.eta, self.spread, strict=True)):
@@ -187,6 +188,7 @@ class _Row:
         pilot = self.pilot
         if not family.is_discrete:
             at = float(np.median(family.quantile(np.array([p]), pilot.eta, pilot.auxiliary)))
+            at = max(at, _LEAST)
             at = reach_positive(few.cdf, few.density, p, at)
             return reach_positive(self.draws.cdf, self.draws.density, p, at) if exact else at
         at = float(family.link.inverse(np.asarray(np.median(pilot.eta))))

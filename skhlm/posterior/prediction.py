@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks, in_threads, n_workers
+from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
+from skhlm.numerics.threads import in_threads, n_workers
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
@@ -206,7 +207,7 @@ def quantiles(
     posterior : Posterior
     X, codes
         Predictors and levels of the rows.
-    probabilities : sequence of q floats in [0, 1]
+    probabilities : sequence of q floats in (0, 1)
     kind : {"outcome", "mean", "link"}, default "outcome"
 
     Returns
@@ -307,15 +308,17 @@ class VarianceOfNew:
     def _form(self, new: tuple[bool, ...]) -> tuple[Ints, Ints, Floats]:
         """Pairs i <= j of coefficients (p,), and what z_i z_j is multiplied with, (p, S)."""
         if new not in self._forms:
-            posterior = self.posterior
-            K = len(posterior.draws.kappa)
-            total = np.zeros((K, K, posterior.n_draws))
-            for g in np.flatnonzero(new):
-                columns = posterior.varying[g]
-                total[np.ix_(columns, columns)] += posterior.covariance(int(g))
+            posterior, factors = self.posterior, np.flatnonzero(new)
+            of_factors = [posterior.varying[g] for g in factors]
+            columns = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *of_factors]))
+            total = np.zeros((len(columns), len(columns), posterior.n_draws))
+            for g, varying in zip(factors, of_factors, strict=True):
+                at = np.searchsorted(columns, varying)
+                total[np.ix_(at, at)] += posterior.covariance(int(g))
             first, second = np.nonzero(np.triu(total.any(axis=-1)))
-            twice = np.where(first < second, 2.0, 1.0)
-            self._forms[new] = first, second, twice[:, None] * total[first, second]
+            twice = np.where(first < second, 2.0, 1.0)[:, None]
+            form = columns[first], columns[second], twice * total[first, second]
+            self._forms[new] = form
         return self._forms[new]
 
 

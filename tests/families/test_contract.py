@@ -156,15 +156,6 @@ def test_counts_have_probabilities_from_each_other(link_family, eta):
 
 
 @pytest.mark.parametrize("eta", ETA)
-def test_the_density_as_a_function_of_eta_is_the_density(link_family, eta):
-    aux = auxiliary_of(link_family)
-    y = outcomes(link_family, eta, aux)
-    at = np.array([[eta - 1], [eta + 0.5]])
-    found = link_family.log_density_of_eta(y, aux)(at)
-    np.testing.assert_array_equal(found, link_family.log_density(y, at, aux))
-
-
-@pytest.mark.parametrize("eta", ETA)
 def test_probabilities_sum_to_one(family, eta):
     if family.is_discrete:
         total = expectation(family, np.ones_like, eta, auxiliary_of(family))

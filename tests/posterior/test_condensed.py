@@ -42,6 +42,17 @@ def test_few_components_have_the_distribution_of_all(name, level, sd, spread):
 
 
 @pytest.mark.parametrize("name", LOGARITHMIC)
+@pytest.mark.parametrize(("level", "size"), [(14.0, 1e-3), (18.0, 1e-4), (6.0, 1e-4), (-8.0, 1e-6)])
+@pytest.mark.parametrize("n", [4800, 2**14])
+def test_outcomes_known_to_a_hair_are_those_of_all_draws(name, level, size, n):
+    """Up to what doubles leave of a distribution function of counts in the millions."""
+    all_draws = draws(name, level=level, sd=0.002, size=size, n=n)
+    y = outcomes_of(all_draws)
+    found = all_draws.condensed(20).cdf_at(y)
+    np.testing.assert_allclose(found, all_draws.cdf_at(y), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", LOGARITHMIC)
 def test_draws_stay_where_there_is_little_to_gain(name):
     for case in (
         draws(name, level=1.0, sd=5.0, spread=1.0),

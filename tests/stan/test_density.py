@@ -8,9 +8,10 @@ The two programs have one posterior: at any z, with theta the parameters it stan
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,7 @@ class Programs:
     model: Model
     plain_data: dict[str, Any]
     rows: Rows
+    instructions: str = "all"
 
     def log_density(self, program: Path, data: dict[str, Any], points: Array) -> Array:
         """Log density and gradient of a program at unconstrained points: (points, 1 + size)."""
@@ -299,7 +301,9 @@ class Programs:
         write_json(self.directory / "data.json", data)
         files = [f"file={self.directory / 'data.json'}", "output", f"file={output}", "sig_figs=18"]
         method = ["method=log_prob", f"unconstrained_params={inputs}"]
-        subprocess.run([program, *method, "data", *files], check=True, capture_output=True)
+        environment = {**os.environ, "SKHLM_INSTRUCTIONS": self.instructions}
+        command = [program, *method, "data", *files]
+        subprocess.run(command, check=True, capture_output=True, env=environment)
         lines = [line for line in output.read_text().splitlines() if not line.startswith("#")]
         return np.array([[float(number) for number in line.split(",")] for line in lines[1:]])
 
@@ -385,6 +389,15 @@ def test_both_programs_have_one_posterior(programs):
     ]
     constant = programs.hlm_density(z)[:, 0] - expected
     assert_equal_but_for_rounding(constant, constant[0], plain[:, 0], programs)
+
+
+@pytest.mark.parametrize("instructions", ["baseline", "avx2"])
+def test_instructions_change_the_last_digits_alone(programs, instructions):
+    z = programs.points(2)
+    expected = programs.hlm_density(z)
+    found = replace(programs, instructions=instructions).hlm_density(z)
+    atol = 1e-13 * np.abs(expected).max() + programs.rounding
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=atol)
 
 
 def assert_equal_but_for_rounding(found, expected, sizes, programs):

@@ -21,7 +21,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.numerics.blocks import blocks, in_threads
+from skhlm.numerics.blocks import blocks
 from skhlm.numerics.elimination import (
     Conditional,
     Message,
@@ -33,6 +33,7 @@ from skhlm.numerics.elimination import (
 from skhlm.numerics.forest import Forest, build_trees
 from skhlm.numerics.scale_maps import bent
 from skhlm.numerics.small_matrices import gram, inverse_lower
+from skhlm.numerics.threads import in_threads
 
 _CHUNK = 1 << 18  # numbers in the largest array of one chunk of draws: stays near the cache
 
