@@ -23,6 +23,7 @@ from skhlm.inputs.design import Rows
 from skhlm.posterior import Posterior, prediction
 
 PROBABILITY_NOTE = 0.001  # so at most one model in 500 that is right gets a note
+VARIANCE_WARN = 1.5  # times what it should be: 90% intervals are 82% ones
 MOST_DRAWS, FEWEST_DRAWS = 100, 8
 MOST_NUMBERS = 4_000_000  # rows x draws: below half a second
 
@@ -30,7 +31,7 @@ _SOURCE = "Johnson 2007, doi:10.1214/07-BA229; our choice"
 
 
 def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
-    """Notes of counts or shares that vary more than the model says, or of more zeros.
+    """Of counts or shares that vary more than the model says, or of more zeros.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def check_counts(posterior: Posterior, rows: Rows) -> tuple[Check, ...]:
         "dispersion" where the variance is told by the mean, as of Poisson counts and shares of
         several trials, "zeros" of all counts; none for other outcomes. ``value`` is the probability
         of at least so much by chance, and among data sets of a model that is right at most
-        2 x ``threshold`` get a note.
+        2 x ``threshold`` get a note. Dispersion warns if outcomes also have half as much variance
+        again about their means as the model gives them, so that intervals are much too narrow.
 
     Notes
     -----
@@ -101,12 +103,13 @@ def _checks(posterior: Posterior, rows: _Seen) -> Iterator[Check]:
 
 @dataclass(frozen=True)
 class _Total:
-    """Sums over all rows of an `Excess`, (S,) each."""
+    """Sums over all rows of an `Excess`, (S,) each, and of what chance alone makes of them."""
 
     value: Floats
     variance: Floats
     third: Floats
     scale: Floats
+    chance: Floats
     step: float
 
     @property
@@ -121,6 +124,11 @@ class _Total:
         return float(tails.mean())
 
     @property
+    def variance_ratio(self) -> float:
+        """Variance of outcomes about their means over that of the model, averaged over draws."""
+        return float((1 + self.value / np.maximum(self.chance, 1e-300)).mean())
+
+    @property
     def estimate(self) -> float:
         """What it is about, averaged over draws."""
         return float((self.value / np.maximum(self.scale, 1e-300)).mean())
@@ -130,15 +138,17 @@ def _sum_up(
     posterior: Posterior, rows: _Seen, excess: Callable[[Floats, Floats, Floats], Excess | None]
 ) -> _Total | None:
     """Sums over rows, by their weights; None where there is no such statistic."""
-    totals, step = np.zeros((4, posterior.n_draws)), 0.0
+    totals, step = np.zeros((5, posterior.n_draws)), 0.0
+    family, aux = posterior.family, posterior.auxiliary
     for chosen, eta in prediction.draws_of_eta(posterior, rows.X, rows.codes, width=8):
         found = excess(rows.y[chosen, None], eta, rows.trials[chosen, None])
         if found is None:
             return None
         *parts, step = found
+        parts.append(rows.trials[chosen, None] * family.variance(eta, aux))
         totals += [rows.weight[chosen] @ np.broadcast_to(part, eta.shape) for part in parts]
-    value, variance, third, scale = totals
-    return _Total(value, variance, third, scale, step)
+    value, variance, third, scale, chance = totals
+    return _Total(value, variance, third, scale, chance, step)
 
 
 def _dispersion(total: _Total, family: Family) -> Check:
@@ -155,10 +165,11 @@ def _dispersion(total: _Total, family: Family) -> Check:
         remedy = _advise_wider(family.wider)
     advice = (
         f"The {what} vary more than chance alone makes them: the {behind} behind them differ from "
-        f"row to row by more than the predictors and groups say, by about {amount}, and intervals "
-        f"are too narrow. {remedy}"
+        f"row to row by more than the predictors and groups say, by about {amount}. Outcomes have "
+        f"{total.variance_ratio:.2g} times the variance about their means that the model gives "
+        f"them, and intervals are too narrow. {remedy}"
     )
-    return _judge("dispersion", total, advice)
+    return _judge("dispersion", total, advice, warns=total.variance_ratio > VARIANCE_WARN)
 
 
 def _zeros(total: _Total, n_zeros: float, wider: str | None) -> Check:
@@ -178,7 +189,8 @@ def _advise_wider(wider: str | None) -> str:
     return "" if wider is None else f"family={wider!r} has a parameter for larger variances."
 
 
-def _judge(name: str, total: _Total, advice: str) -> Check:
-    """A note where chance hardly makes so much."""
+def _judge(name: str, total: _Total, advice: str, warns: bool = False) -> Check:
+    """A note where chance hardly makes so much, or a warning."""
     p = total.probability
-    return judge(name, p, PROBABILITY_NOTE, _SOURCE, advice, notes=p < PROBABILITY_NOTE)
+    rare = p < PROBABILITY_NOTE
+    return judge(name, p, PROBABILITY_NOTE, _SOURCE, advice, notes=rare, warns=rare and warns)
