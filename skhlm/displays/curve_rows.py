@@ -43,6 +43,7 @@ class Curves:
     ``current``       (n, 2)   each row's own value of the input, and its curve there; NaN where
                                there is none
     ``codes``         (n, G)   levels of each row
+    ``exposure``      (n,)     of each row, if there is one
     ``of``                     how many there would be, were they not too many: n or more
     ================  =======  ====================================================================
     """
@@ -56,6 +57,7 @@ class Curves:
     extrapolated: Bools
     current: Floats
     codes: Ints
+    exposure: Floats | None
     of: int
 
     @property
@@ -100,6 +102,7 @@ def compute_curves(
     groups = frame.iloc[:: len(points), 1:place]
     shown = SLOPE if slope else _LEVEL
     spec = route.model._spec
+    codes, exposure = _levels_and_exposure(route, rows)
     curves = Curves(
         feature=feature if isinstance(feature, str) else str(frame.columns[place]),
         column=feature,
@@ -109,7 +112,8 @@ def compute_curves(
         bands=np.stack([frame[column].to_numpy().reshape(n, -1) for column in shown]),
         extrapolated=frame["extrapolated"].to_numpy().reshape(n, -1),
         current=np.full((n, 2), np.nan),
-        codes=_codes(route, rows),
+        codes=codes,
+        exposure=exposure,
         of=len(spec.combinations) if X is None else n,
     )
     if X is None or _position(X, feature) is None:
@@ -149,6 +153,7 @@ def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floa
     Returns
     -------
     points : ndarray of shape (m, 2)
+        Inputs, and outcomes: as they would be with the exposure of the curves of the same levels.
     of_points : ndarray of shape (m,)
         Numbers of combinations; -1 with a level that fit has not seen.
     of_curves : ndarray of shape (n,)
@@ -157,7 +162,7 @@ def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floa
         raise ValueError("observed must be a pair (X, y) of rows and their outcomes.")
     X, y = observed
     route = find_hierarchical(estimator)
-    levels = _codes(route, X)
+    levels, exposure = _levels_and_exposure(route, X)
     outcome = observed_outcome(route, y, len(levels))
     if _position(X, curves.column) is None:
         raise ValueError(f"observed: X has no column {curves.column!r} to draw the points along.")
@@ -167,6 +172,9 @@ def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floa
         number = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
     n = len(curves.codes)
     of_points = np.where((levels < 0).any(axis=1), -1, number[n:])
+    if curves.exposure is not None and exposure is not None:
+        of_curves = pd.Series(curves.exposure).groupby(number[:n]).mean()
+        outcome = outcome * of_curves.reindex(number[n:]).to_numpy() / exposure
     return np.column_stack([_along(X, curves.column, curves), outcome]), of_points, number[:n]
 
 
@@ -213,10 +221,11 @@ def _finest(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
     return [group_columns[positions.index(h.columns[-1])] for h in hierarchies]
 
 
-def _codes(route: Route, X: Any) -> Ints:
-    """Levels of the rows of X, (n, G)."""
-    codes: Ints = route.model._rows(route.features(X))[1]
-    return codes
+def _levels_and_exposure(route: Route, X: Any) -> tuple[Ints, Floats | None]:
+    """Levels of the rows of X, (n, G), and their exposure, (n,), if there is one."""
+    predictors, codes, _ = route.model._rows(route.features(X))
+    exposed = route.model._spec.exposure is not None
+    return codes, np.exp(predictors[:, -1]) if exposed else None
 
 
 def _is_categorical(route: Route, X: Any, feature: Any) -> bool:

@@ -23,7 +23,7 @@ from skhlm.displays.panels import (
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import name_of_outcome
-from skhlm.methods.fitted import find_hierarchical
+from skhlm.methods.fitted import Fitted, find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,8 +181,9 @@ class ResponseCurveDisplay:
             The predictor that moves, or a pipeline's input; None where there is only one.
             Categories stand side by side; their slopes are differences from the first.
         observed : (X, y), default=None
-            Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1,
-            whatever their exposure; not for slopes, nor on the scale of a link.
+            Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1.
+            Outcomes of another exposure than that of the curve are multiplied by the ratio of both.
+            Not for slopes, nor on the scale of a link.
         grid, coverage, kind, derive
             As in `skhlm.HLMRegressor.response_curve`.
         slope : bool, default=False
@@ -228,7 +229,7 @@ class ResponseCurveDisplay:
             current=found.current,
             coverage=coverage,
             kind="slope" if slope else kind,
-            outcome=outcome_title(find_hierarchical(estimator).model, outcome, link=kind == "link"),
+            outcome=_outcome_of(find_hierarchical(estimator).model, outcome, kind, found.exposure),
             n_curves=found.of,
             **points,
         )
@@ -383,6 +384,18 @@ _WORDS = {
     "link": ("posterior mean", ""),
     "slope": ("slope", ""),
 }
+
+
+def _outcome_of(
+    model: Fitted, outcome: str | None, kind: str, exposure: Floats | None
+) -> str | None:
+    """What the curves are of, and for which exposure if that is the same for all."""
+    title = outcome_title(model, outcome, link=kind == "link")
+    position = model._spec.exposure
+    if position is None or exposure is None or np.ptp(exposure) > 1e-9 * exposure.max():
+        return title
+    name = model._spec.columns.group_name(position)
+    return f"{title or 'outcome'} for {name} = {exposure[0]:.3g}"
 
 
 def _alpha(n: int) -> float:

@@ -66,6 +66,20 @@ def test_phi_has_chains_by_its_name_and_no_panel_unasked():
         TraceDisplay.from_estimator(amounts(), "phi")
 
 
+def test_points_are_what_they_would_be_with_the_exposure_of_their_curve():
+    model, X = counts(), rows(counts()).iloc[::40]
+    y = np.arange(len(X), dtype=float)
+    same = X.assign(hours=8.0)
+    display = ResponseCurveDisplay.from_estimator(model, same, "price", observed=(X, y))
+    np.testing.assert_allclose(display.observed[:, 1], y * 8 / X["hours"])
+    assert display.axes_[0].get_ylabel() == "visits for hours = 8"
+    several = X.assign(hours=np.arange(1.0, len(X) + 1))
+    display = ResponseCurveDisplay.from_estimator(model, several, "price", observed=(X, y))
+    mean = several["hours"].groupby([X["town"], X["shop"]]).transform("mean")
+    np.testing.assert_allclose(display.observed[:, 1], y * mean / X["hours"])
+    assert display.axes_[0].get_ylabel() == "visits"
+
+
 def test_a_given_name_is_used():
     effects = GroupEffectsDisplay.from_estimator(classifier(), outcome="sold")
     assert effects.axes_[0].get_xlabel() == "log odds of sold = yes"
