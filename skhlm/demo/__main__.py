@@ -143,7 +143,7 @@ def show_answers() -> None:
         "24 such questions; 6 random ones of everybody predict the other 18.",
     )
     say(
-        "pooled: one logistic regression. unpooled: one for each person. hierarchical: a",
+        "pooled: one logistic regression. unpooled: one for each person. hierarchical: an",
         "HLMClassifier with an intercept for each person.",
     )
     results = compare_answers(X, y)
