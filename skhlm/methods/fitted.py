@@ -76,6 +76,12 @@ class Fitted:
         """Draws in the user's units."""
         return self._fit.posterior
 
+    @property
+    def _unit(self) -> str:
+        """What weights, and numbers of rows, count: "trial" where y is a share, else "row"."""
+        of_shares = self._posterior.family.is_binary and self._spec.classes is None
+        return "trial" if of_shares else "row"
+
     def _become(self, fit: Fit, attributes: Mapping[str, Any]) -> None:
         """Be what a fit has found, by one assignment: one that fails leaves the last as it was."""
         names = fit.spec.columns.names
