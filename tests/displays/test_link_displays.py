@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skhlm import (
     CoverageDisplay,
     GroupEffectsDisplay,
+    PooledRegressor,
     PosteriorPredictiveDisplay,
     ResponseCurveDisplay,
     ShrinkageDisplay,
@@ -257,3 +258,7 @@ def test_coverage_of_labels_by_any_classifier():
         np.testing.assert_allclose(actual, [0.5, 0.9], atol=0.13)
     with pytest.raises(ValueError, match="shares of several trials"):
         CoverageDisplay.from_estimator(shares(), rows(shares()), np.full(360, 0.5))
+    X, share = rows_of_fit(shares())
+    pooled = PooledRegressor("shop", family="binomial").fit(X, share, np.full(len(share), 10))
+    with pytest.raises(ValueError, match="shares of several trials"):
+        CoverageDisplay.from_estimator(pooled, X, share)
