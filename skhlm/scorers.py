@@ -15,6 +15,8 @@ pipelines, searches and transformed targets, of which the last have intervals al
                             intervals
 ==========================  ====================================================================
 
+Intervals of a binomial outcome are of one trial, so the last two refuse shares of several.
+
 All but the last are proper: no forecast has a better expected score than the true distribution.
 The classes make scorers with another coverage. Scores of families can be compared on the same y,
 log densities as long as all are densities, or all probabilities of whole numbers.
@@ -37,6 +39,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from skhlm._typing import Floats
 from skhlm.families import family_of_classes
 from skhlm.inputs.frames import check_observed, check_weight
+from skhlm.inputs.outcomes import check_of_one_trial
 from skhlm.methods.arguments import COVERAGE
 from skhlm.numerics.quantiles import central
 from skhlm.posterior.scoring import inside, interval_score
@@ -263,11 +266,12 @@ def crps(estimator: Any, X: Any, y: Any) -> Floats:
 
 
 def _observed(estimator: Any, y: Any, n_rows: int) -> Floats:
-    """Outcomes (n,) of rows to be scored, as the model reads them; on the scale of y."""
+    """Outcomes (n,) to be held against intervals, as the model reads them; on the scale of y."""
     route = find_model(estimator)
     if route.targets:
         return check_observed(y, n_rows)
     outcomes: Floats = route.model._observed(y, n_rows)
+    check_of_one_trial(route.model._family, outcomes)
     return outcomes
 
 

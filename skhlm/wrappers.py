@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.feature_selection import RFE
@@ -100,6 +101,32 @@ def wrapped_as(estimator: Any, model: Any) -> Any:
     if isinstance(estimator, TransformedTargetRegressor):
         return clone(estimator).set_params(regressor=wrapped_as(estimator.regressor, model))
     return wrapped_as(estimator.estimator, model) if hasattr(estimator, "estimator") else model
+
+
+def fit_weights(estimator: Any, sample_weight: Floats | None) -> dict[str, Any]:
+    """Arguments of an estimator's `fit` by which weights reach the model inside it."""
+    return {} if sample_weight is None else {_weight_argument(estimator): sample_weight}
+
+
+def asking(model: Any) -> Any:
+    """The model, which asks for weights where scikit-learn passes them to who does."""
+    return model.set_fit_request(sample_weight=True) if _are_routed() else model
+
+
+def _weight_argument(estimator: Any) -> str:
+    """What `fit` calls the weights: of a pipeline with its step, unless they are routed."""
+    if isinstance(estimator, Pipeline) and not _are_routed():
+        name, last = estimator.steps[-1]
+        return f"{name}__{_weight_argument(last)}"
+    if isinstance(estimator, TransformedTargetRegressor):
+        return _weight_argument(estimator.regressor)
+    inner = getattr(estimator, "estimator", None)
+    return "sample_weight" if inner is None else _weight_argument(inner)
+
+
+def _are_routed() -> bool:
+    """Whether scikit-learn passes metadata, as weights are, to those who ask for them."""
+    return bool(get_config()["enable_metadata_routing"])
 
 
 def _is_search(estimator: Any) -> bool:

@@ -152,6 +152,22 @@ def test_other_commands_read_a_classifier(folder, capsys):
     assert "yes" in (folder / "r.html").read_text()
 
 
+@pytest.mark.parametrize("data", ["data.csv", "data.parquet"])
+def test_a_report_takes_shares_by_their_trials(folder, rows, capsys, data):
+    weighted = ("--sample-weight", "trials")
+    assert fit(folder, "--target", "share", "--family", "binomial", *weighted) in (0, 4)
+    asked = ("report", folder / "m.skhlm", "-o", folder / "r.html")
+    of_rows = ("--data", folder / data, "--target", "share")
+    assert run(*asked, *of_rows, *weighted) == 0
+    observed = rows["trials"] @ rows["share"] / rows["trials"].sum()
+    assert f">{observed:.4g}<" in (folder / "r.html").read_text()
+    capsys.readouterr()
+    assert run(*asked, *of_rows) == 1
+    assert "y holds shares, and --sample-weight has not" in capsys.readouterr().err
+    assert run(*asked, *weighted) == 1
+    assert "--sample-weight is a column of --data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "options", "told"),
     [

@@ -296,6 +296,45 @@ def test_a_normal_model_of_counts_has_a_deviance_where_its_means_are_positive(vi
         assert line["deviance"].notna().all() == possible
 
 
+def test_a_weight_is_a_row_given_so_often(shops, visits, buyers):
+    models = [
+        (PooledRegressor("shop"), shops),
+        (PooledRegressor("shop", family="poisson", exposure="days"), visits),
+        (PooledClassifier("shop"), buyers),
+    ]
+    for model, (X, y) in models:
+        weight = np.arange(len(y)) % 3 + (np.arange(len(y)) == 0)
+        every = np.repeat(np.arange(len(y)), weight)
+        folds = list(KFold(2, shuffle=True, random_state=0).split(X))
+        of_all = [tuple(np.flatnonzero(np.isin(every, some)) for some in fold) for fold in folds]
+        weighted = compare(X, y, model=model, cv=folds, sample_weight=weight)
+        repeated = compare(X.iloc[every], np.asarray(y)[every], model=model, cv=of_all)
+        scores = list(weighted.columns[4:])
+        hierarchical = weighted["model"] == "hierarchical"
+        np.testing.assert_allclose(
+            weighted[scores][hierarchical], repeated[scores][hierarchical], rtol=1e-5
+        )
+
+
+def test_a_share_of_trials_is_rows_of_zero_and_one(visits):
+    """In what is fitted and in what is scored; R² alone is of the shares."""
+    X, _ = visits
+    rng = np.random.default_rng(0)
+    trials = rng.integers(3, 9, len(X))
+    successes = rng.binomial(trials, 0.4)
+    model = PooledRegressor("shop", family="binomial")
+    folds = list(KFold(2, shuffle=True, random_state=0).split(X))
+    shares = compare(X, successes / trials, model=model, cv=folds, sample_weight=trials)
+    every = np.repeat(np.arange(len(X)), trials)
+    ones = np.concatenate([np.arange(m) < k for m, k in zip(trials, successes, strict=True)])
+    of_all = [tuple(np.flatnonzero(np.isin(every, some)) for some in fold) for fold in folds]
+    single = compare(X.iloc[every], ones.astype(float), model=model, cv=of_all)
+    for score in ("log_loss", "brier"):
+        np.testing.assert_allclose(shares[score], single[score], rtol=1e-5)
+    unweighted = compare(X, successes / trials, model=model, cv=folds)
+    assert (shares["log_loss"] - unweighted["log_loss"]).abs().max() > 1e-4
+
+
 def test_positive_outcomes_and_shares(visits):
     X, y = visits
     model = PooledRegressor("shop", family="gamma", exposure="days")

@@ -262,6 +262,19 @@ def test_scores_of_labels_are_log_loss_and_briers(shops, model):
             scorer(model, X[:2], ["yes", "maybe"])
 
 
+def test_shares_of_several_trials_are_not_held_against_intervals_of_one(shops):
+    X, y = shops
+    share = np.round(np.clip((y - y.min()) / np.ptp(y), 0, 1) * 8) / 8
+    model = PooledRegressor("shop", family="binomial").fit(X, share, np.full(len(y), 8))
+    for score in (scorers.neg_interval_score, scorers.neg_coverage_error):
+        with pytest.raises(ValueError, match="y holds shares of several trials"):
+            score(model, X, share)
+        assert np.isfinite(score(model, X, np.round(share)))
+    assert np.isfinite(scorers.neg_crps(model, X, share))
+    plain = PooledRegressor("shop").fit(X, share)
+    assert np.isfinite(scorers.neg_interval_score(plain, X, share))
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_search_over_families_of_counts(shops):
     """Overdispersed counts: the log score finds out, of the hierarchical model and the baseline."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
@@ -15,7 +16,7 @@ from sklearn.model_selection._search_successive_halving import HalvingGridSearch
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from skhlm import PooledRegressor, column_importance, compare, scorers
-from skhlm.wrappers import find_model, model_to_fit, wrapped_as
+from skhlm.wrappers import asking, find_model, fit_weights, model_to_fit, wrapped_as
 
 
 class Doubled(TransformerMixin, BaseEstimator):
@@ -101,6 +102,31 @@ def test_comparison_takes_groups_from_the_model_inside(shops, name):
     assert scores["crps"].notna().sum() == (
         expected["crps"].notna().sum() if name in WRAPPED else 0
     )
+
+
+@pytest.mark.parametrize("name", WRAPPED | SCALED)
+def test_weights_reach_the_model_inside(shops, name):
+    X, y = shops
+    model, weight = (WRAPPED | SCALED)[name](), np.arange(1.0, 121.0)
+    model.fit(X, y, **fit_weights(model, weight))
+    plain = PooledRegressor("shop").fit(X, y, weight)
+    np.testing.assert_allclose(model.predict(X), plain.predict(X), rtol=1e-8)
+    assert fit_weights(model, None) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "pipeline in a pipeline", "search over a pipeline", "target over a pipeline"]
+)
+def test_weights_reach_who_asks_for_them(shops, name):
+    X, y = shops
+    weight = np.arange(1.0, 121.0)
+    with config_context(enable_metadata_routing=True):
+        model = (WRAPPED | SCALED)[name]()
+        asking(model_to_fit(model)).set_score_request(sample_weight=True)
+        routed = compare(X, y, model=model, cv=3, sample_weight=weight, random_state=0)
+    plain = compare(X, y, model=pooled(), cv=3, sample_weight=weight, random_state=0)
+    numbers = ["n", "r2", "rmse", "coverage", "width"]
+    np.testing.assert_allclose(routed[numbers], plain[numbers], rtol=1e-8)
 
 
 @pytest.mark.parametrize("scoring", [scorers.log_predictive_density, scorers.neg_interval_score])

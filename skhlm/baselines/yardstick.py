@@ -212,14 +212,19 @@ class Yardstick(NamedConstructor, BaseEstimator, ABC):
         for name, value in attributes.items():
             setattr(self, name, value)
 
+    @property
+    def _family(self) -> Family:
+        """The distribution of the outcome."""
+        return self._fit.family
+
     def _observed(self, y: Any, n_rows: int) -> Floats:
         """Observed outcomes (n,) of rows to be scored: such as there can be; classes as 0 and 1."""
         check_is_fitted(self)
-        classes, family = self._fit.classes, self._fit.family
+        classes = self._fit.classes
         if classes is not None:
             return classes.numbers(check_labels(y, n_rows))
         observed = check_observed(y, n_rows)
-        check_possible(family, observed, y)
+        check_possible(self._family, observed, y)
         return observed
 
     def _quantiles(self, X: Any, probabilities: Sequence[float], kind: Kind) -> Floats:

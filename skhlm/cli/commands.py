@@ -40,12 +40,12 @@ def fit(options: Namespace) -> int:
     """Fit a model to a table and save it; the exit code tells a verdict of "fail"."""
     table = _read(options, lambda table: _text_of_fit(table, options), _named(options))
     y = column(table, options.target, "--target")
-    weight = options.sample_weight and column(table, options.sample_weight, "--sample-weight")
+    weight = _weight(table, options)
     X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
     estimator = choose_estimator(y, options)
     model = estimator(options.groups, **_parameters(options, estimator))
     X = X[_used_columns(X, options)]
-    model.fit(X, y, sample_weight=None if weight is None else weight.to_numpy())
+    model.fit(X, y, sample_weight=weight)
     save(model, options.output)
     printed = not is_stream(Path(options.output))  # which may be what is printed to
     _tell(_what_became(model, len(X), options.output), sys.stdout if printed else sys.stderr)
@@ -122,14 +122,17 @@ def report(options: Namespace) -> None:
     """The model's report as one HTML file."""
     if (options.data is None) != (options.target is None):
         raise ValueError("--data and --target go together: rows and the column of their outcome.")
+    if options.data is None and options.sample_weight is not None:
+        raise ValueError("--sample-weight is a column of --data: give this, too, and --target.")
     model = _load(options.model)
-    X = y = None
+    X = y = weight = None
     if options.data is not None:
         has_classes = isinstance(model, HLMClassifier)
-        table = _read_rows(options, model, *[options.target] * (not has_classes))
+        numbers = {*[options.target] * (not has_classes), options.sample_weight} - {None}
+        table = _read_rows(options, model, *numbers)
         X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
-        y = _labels_of_fit(y, model, options)
-    model.report(options.output, X, y)
+        y, weight = _labels_of_fit(y, model, options), _weight(table, options)
+    model.report(options.output, X, y, weight)
 
 
 def demo(options: Namespace) -> None:
@@ -270,6 +273,12 @@ def _parts(names: Sequence[str], path: str) -> list[str]:
     for part in parts:
         check_name(part, names, "--groups")
     return parts
+
+
+def _weight(table: pd.DataFrame, options: Namespace) -> Any:
+    """How often each row counts, (n,); None if no column says so."""
+    name = options.sample_weight
+    return None if name is None else column(table, name, "--sample-weight").to_numpy()
 
 
 def _exposure(options: Namespace) -> str | None:

@@ -154,11 +154,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="predictors; every other column by default",
     )
-    parser.add_argument(
-        "--sample-weight",
-        metavar="COLUMN",
-        help="frequency weights; the trials of each row with --family binomial",
-    )
+    _add_weight(parser)
     parser.add_argument(
         "-o", "--output", required=True, type=_file, metavar="MODEL", help="the model file"
     )
@@ -257,6 +253,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="rows for checks against data: CSV or Parquet")
     _add_csv(parser)
     parser.add_argument("--target", metavar="COLUMN", help="the outcome in these rows")
+    _add_weight(parser)
     parser.add_argument(
         "-o", "--output", required=True, type=_file, metavar="HTML", help="the report"
     )
@@ -295,6 +292,14 @@ def _add_csv(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="a column of CSV that is text, whatever it looks like, and no predictor; group "
         "columns always are; once for each",
+    )
+
+
+def _add_weight(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sample-weight",
+        metavar="COLUMN",
+        help="frequency weights; the trials of each row with --family binomial",
     )
 
 

@@ -33,9 +33,9 @@ from skhlm.baselines.regressors import HAVE_YARDSTICKS
 from skhlm.comparison.metrics import Metrics, Predicted, metrics_of
 from skhlm.families import find_family
 from skhlm.inputs.columns import listed
-from skhlm.inputs.frames import columns_of
+from skhlm.inputs.frames import check_weight, columns_of
 from skhlm.regressor import HLMRegressor
-from skhlm.wrappers import find_model, model_to_fit, wrapped_as
+from skhlm.wrappers import asking, find_model, fit_weights, model_to_fit, wrapped_as
 
 _MOST = 0.5  # share of rows
 
@@ -49,6 +49,7 @@ def compare(
     *,
     model: Any = None,
     split_by: Any = None,
+    sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
     return_estimator: Literal[False] = False,
@@ -64,6 +65,7 @@ def compare(
     *,
     model: Any = None,
     split_by: Any = None,
+    sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
     return_estimator: Literal[True],
@@ -78,6 +80,7 @@ def compare(
     *,
     model: Any = None,
     split_by: Any = None,
+    sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
     return_estimator: bool = False,
@@ -105,6 +108,9 @@ def compare(
     split_by : str or int, default=None
         Column of X, by name or position, whose values the splitter keeps together: it is what
         scikit-learn's `GroupKFold` and the like take as ``groups``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each row counts, in every fit and every score; of shares the number of trials.
+        Where metadata are routed, a pipeline or search asks for it by ``set_fit_request``.
     coverage : float in (0, 1), default=0.9
         Of the prediction intervals.
     random_state : int, RandomState instance or None, default=None
@@ -126,7 +132,7 @@ def compare(
         - Of counts and positive outcomes ``deviance``, too, the mean Poisson or gamma deviance.
           Coverage of counts is at least that of the intervals, which end at whole numbers.
         - Of labels ``log_loss``, ``brier`` and ``accuracy``; of shares ``r2``, ``log_loss`` and
-          ``brier``, as of one trial each. A yes or no has no interval to be inside of.
+          ``brier``, as of one trial. A yes or no has no interval to be inside of.
     estimators : dict of str to list
         Only with ``return_estimator``: the models of each fold, by name.
 
@@ -162,6 +168,7 @@ def compare(
     """
     models, metrics = _models(groups, model, random_state)
     observed = metrics.check(y, _num_samples(X))
+    weight = check_weight(sample_weight, observed)
     y = y if np.ndim(y) == 1 else observed  # one that is one-dimensional keeps its name
     stratified = is_classifier(models["pooled"])
     records: list[dict[str, Any]] = []
@@ -170,14 +177,16 @@ def compare(
     for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state, stratified)):
         X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
         y_train = _safe_indexing(y, train)
+        weight_train = None if sample_weight is None else weight[train]
         for name, estimator in models.items():
-            fitted[name].append(clone(estimator).fit(X_train, y_train))
+            weighed = fit_weights(estimator, weight_train)
+            fitted[name].append(clone(estimator).fit(X_train, y_train, **weighed))
         pooled = find_model(fitted["pooled"][fold])
         known = knows_levels(pooled.model, pooled.features(X_test))
         fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
         for name, fits in fitted.items():
             told = metrics.predictions(fits[fold], X_test, observed[test], coverage)
-            found = _by_kind_of_row(metrics, told, known)
+            found = _by_kind_of_row(metrics, {**told, "weight": weight[test]}, known)
             records += [{"model": name, "fold": fold, **record} for record in found]
     _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
@@ -217,7 +226,7 @@ def _baselines(groups: Any, model: Any) -> dict[str, Any]:
             "pooled": PooledRegressor(groups, family=family, exposure=exposure),
             "unpooled": UnpooledRegressor(groups, family=family, exposure=exposure),
         }
-    return {name: wrapped_as(model, baseline) for name, baseline in baselines.items()}
+    return {name: wrapped_as(model, asking(baseline)) for name, baseline in baselines.items()}
 
 
 def _baselines_family(model: Any) -> str:

@@ -38,7 +38,8 @@ class Metrics(ABC):
         """What a fitted model says of rows, whose outcomes are y."""
 
     def summary(self, predicted: Predicted, rows: Bools) -> dict[str, float]:
-        """Values by name for some of the rows; NaN where there are none."""
+        """Values by name for some of the rows, by their "weight"; NaN where there are none."""
+        rows = rows & (predicted["weight"] > 0)
         if not rows.any():
             return dict.fromkeys(self.names, np.nan)
         values = self._values({name: of_rows[rows] for name, of_rows in predicted.items()})
@@ -66,12 +67,13 @@ class NumberMetrics(Metrics):
 
     def _values(self, predicted: Predicted) -> dict[str, float]:
         y, mean, interval = predicted["y"], predicted["mean"], predicted["interval"]
+        weight = predicted["weight"]
         return {
-            "r2": r2_score(y, mean) if len(y) > 1 else np.nan,
-            "rmse": root_mean_squared_error(y, mean),
-            "coverage": inside(y, interval).mean(),
-            "width": (interval[:, 1] - interval[:, 0]).mean(),
-            "crps": predicted["crps"].mean(),
+            "r2": _r2(y, mean, weight),
+            "rmse": root_mean_squared_error(y, mean, sample_weight=weight),
+            "coverage": np.average(inside(y, interval), weights=weight),
+            "width": np.average(interval[:, 1] - interval[:, 0], weights=weight),
+            "crps": np.average(predicted["crps"], weights=weight),
         }
 
 
@@ -83,14 +85,15 @@ class AmountMetrics(NumberMetrics):
     names: ClassVar[tuple[str, ...]] = ("r2", "rmse", "deviance", "coverage", "width", "crps")
 
     def _values(self, predicted: Predicted) -> dict[str, float]:
-        y, mean = predicted["y"], predicted["mean"]
-        possible = (mean > 0).all()
-        deviance = mean_tweedie_deviance(y, mean, power=self.power) if possible else np.nan
+        y, mean, weight = predicted["y"], predicted["mean"], predicted["weight"]
+        deviance = np.nan
+        if (mean > 0).all():
+            deviance = mean_tweedie_deviance(y, mean, sample_weight=weight, power=self.power)
         return {**super()._values(predicted), "deviance": deviance}
 
 
 class ShareMetrics(Metrics):
-    """Of shares of successes, each counted as that of one trial."""
+    """Of shares of successes, by their trials."""
 
     names = ("r2", "log_loss", "brier")
 
@@ -106,9 +109,8 @@ class ShareMetrics(Metrics):
         }
 
     def _values(self, predicted: Predicted) -> dict[str, float]:
-        y, mean = predicted["y"], predicted["mean"]
-        r2 = r2_score(y, mean) if len(y) > 1 else np.nan
-        return {"r2": r2, **_of_probabilities(predicted["probability"], predicted["observed"])}
+        r2 = _r2(predicted["y"], predicted["mean"], predicted["weight"])
+        return {"r2": r2, **_of_probabilities(predicted)}
 
 
 class ClassMetrics(Metrics):
@@ -130,8 +132,8 @@ class ClassMetrics(Metrics):
         }
 
     def _values(self, predicted: Predicted) -> dict[str, float]:
-        scores = _of_probabilities(predicted["probability"], predicted["observed"])
-        return {**scores, "accuracy": predicted["right"].mean()}
+        accuracy = np.average(predicted["right"], weights=predicted["weight"])
+        return {**_of_probabilities(predicted), "accuracy": accuracy}
 
 
 def metrics_of(family: Family | None) -> Metrics:
@@ -145,15 +147,21 @@ def metrics_of(family: Family | None) -> Metrics:
     return NumberMetrics()
 
 
-def _of_probabilities(probability: Floats, observed: Floats) -> dict[str, float]:
+def _r2(y: Floats, mean: Floats, weight: Floats) -> float:
+    """Share of the variance that is explained; NaN of one row."""
+    return float(r2_score(y, mean, sample_weight=weight)) if len(y) > 1 else np.nan
+
+
+def _of_probabilities(predicted: Predicted) -> dict[str, float]:
     """Log loss and Brier score of two classes, from shares (n, 2) of what was observed.
 
     The former as scikit-learn has it: no probability is below the rounding of one.
     """
+    probability, observed = predicted["probability"], predicted["observed"]
     least = np.finfo(np.float64).eps
     surprise = -np.log(np.clip(probability, least, 1 - least))
     missed = (1 - probability) ** 2
     return {
-        "log_loss": (observed * surprise).sum(axis=1).mean(),
-        "brier": (observed * missed).sum(axis=1).mean(),
+        name: float(np.average((observed * of_class).sum(axis=1), weights=predicted["weight"]))
+        for name, of_class in (("log_loss", surprise), ("brier", missed))
     }

@@ -11,10 +11,12 @@ from scipy.stats import binom
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats
+from skhlm.baselines.yardstick import Yardstick
 from skhlm.displays.frames import observed_outcome
 from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.style import BLACK, PALE, look
+from skhlm.inputs.outcomes import check_of_one_trial
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior.scoring import pit_ends, share_inside
 from skhlm.wrappers import Route, find_model
@@ -253,9 +255,12 @@ def _coverage(estimator: Any, X: Any, y: Any, nominal: Floats) -> Floats:
             f"{type(route.model).__name__} has no method predict_interval, so there are no "
             "intervals to check; use a fitted HLMRegressor, PooledRegressor or UnpooledRegressor."
         )
-    outcome = observed_outcome(route, y, _num_samples(X))[:, None]
+    outcome = observed_outcome(route, y, _num_samples(X))
+    if isinstance(route.model, Yardstick) and not route.targets:
+        check_of_one_trial(route.model._family, outcome)
     ends = route.intervals(_interval_ends(route.model, route.features(X), nominal))
-    share: Floats = ((ends[:, :, 0] <= outcome) & (outcome <= ends[:, :, 1])).mean(axis=0)
+    y = outcome[:, None]
+    share: Floats = ((ends[:, :, 0] <= y) & (y <= ends[:, :, 1])).mean(axis=0)
     return share
 
 
@@ -267,11 +272,7 @@ def _ends_of_transform(route: Route, X: Any, y: Any) -> Floats | None:
             return None
         predictors, codes, _ = route.model._rows(route.features(X))
         observed = route.model._observed(y, len(predictors))
-        if (observed % 1).any():
-            raise ValueError(
-                "y holds shares of several trials, and coverage is of one: give each trial a row "
-                "of 0 or 1."
-            )
+        check_of_one_trial(posterior.family, observed)
         return pit_ends(posterior, predictors, codes, observed)
     if not hasattr(route.model, "predict_proba") or len(route.model.classes_) != 2:
         return None

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats, Ints
-from skhlm.displays.frames import observed_outcome, outcome_name
+from skhlm.displays.frames import outcome_name
 from skhlm.displays.names import literal, shown
 from skhlm.displays.panels import figure_of, open_panels, tidy
 from skhlm.displays.reliability import Reliability
 from skhlm.displays.rootogram import Rootogram
 from skhlm.displays.style import BLACK, BLUE
 from skhlm.inputs.columns import listed
+from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.methods.fitted import Fitted, find_hierarchical
-from skhlm.methods.fitted_rows import rows_to_check
+from skhlm.methods.fitted_rows import one_by_one, rows_to_check
 from skhlm.posterior import prediction
 from skhlm.random_state import seed_of
 from skhlm.wrappers import Route, find_model
@@ -135,6 +138,7 @@ class PosteriorPredictiveDisplay:
         estimator: Any,
         X: Any = None,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         n_replicates: int | None = None,
         random_state: Any = 0,
@@ -151,10 +155,12 @@ class PosteriorPredictiveDisplay:
             inside a pipeline, search or transformed target.
         X : frame or array-like of shape (n, n_features), default=None
             Rows; None is the rows the model was fitted to, each as often as its weight says, which
-            it knows until it is pickled or saved. A share of m trials is m rows of 0 or 1 there;
-            given as y, it is held against single trials.
+            it knows until it is pickled or saved.
         y : array-like of shape (n,), default=None
             Their outcome; None if and only if X is.
+        sample_weight : array-like of shape (n,), default=None
+            How often each of these rows counts. A share of m trials, m being its weight, is m rows
+            of 0 or 1.
         n_replicates : int, default=None
             Number of replicates; None is 50, or 400 for families of whole numbers.
         random_state : int, RandomState or None, default=0
@@ -176,17 +182,18 @@ class PosteriorPredictiveDisplay:
         TypeError
             If it has no ``sample_y``.
         ValueError
-            If X or y is missing, or they have different lengths.
+            If X or y is missing, or they have different lengths; if weights are no whole numbers,
+            or y holds shares that are not of so many trials.
         """
-        model = find_model(estimator).model
+        if (X is None) != (y is None):
+            raise ValueError("Give both X and y, or none of them for the rows of fit.")
+        route = find_hierarchical(estimator) if X is None else find_model(estimator)
+        model = route.model
         if n_replicates is None:
             whole = isinstance(model, Fitted) and model._posterior.family.is_discrete
             n_replicates = _FREQUENCIES if whole else _LINES
-        if X is None and y is None:
-            found = _replicate_training(estimator, n_replicates, random_state)
-        else:
-            found = _replicate(estimator, X, y, n_replicates, random_state)
-            outcome = outcome or name_of_outcome(y)
+        found = _replicate(route, X, y, sample_weight, n_replicates, random_state)
+        outcome = outcome or name_of_outcome(y)
         if isinstance(model, Fitted):
             outcome = outcome_name(model, outcome)
         observed, replicated, probability = found
@@ -284,31 +291,34 @@ class PosteriorPredictiveDisplay:
 _Found = tuple[Floats, Floats, Floats | None]
 
 
-def _replicate(estimator: Any, X: Any, y: Any, n_replicates: int, random_state: Any) -> _Found:
-    """y (n,), replicates (n, R) and, of zeros and ones, probabilities (n,) at given rows."""
-    if X is None or y is None:
-        raise ValueError("Give both X and y, or none of them for the rows of fit.")
-    route = find_model(estimator)
+def _replicate(
+    route: Route, X: Any, y: Any, sample_weight: Any, n_replicates: int, random_state: Any
+) -> _Found:
+    """y (n,), replicates (n, R) and, of zeros and ones, probabilities (n,), by whole weights.
+
+    Without X the rows are those of fit.
+    """
+    features = None if X is None else route.features(X)
+    if isinstance(route.model, Fitted) and (X is None or not route.targets):
+        rows = rows_to_check(route.model, features, y, sample_weight)
+        return _replicate_rows(route, rows, n_replicates, random_state)
     if not hasattr(route.model, "sample_y"):
         raise TypeError(
             f"{type(route.model).__name__} has no method sample_y, so it cannot replicate the "
             "outcome; use a fitted HLMRegressor."
         )
-    features = route.features(X)
+    observed = check_observed(y, _num_samples(features))
+    every, observed = one_by_one(observed, check_weight(sample_weight, observed))
+    features = _safe_indexing(features, every)
     replicated = route.model.sample_y(features, n_replicates, random_state=random_state)
-    observed = observed_outcome(route, y, len(replicated))
-    if not isinstance(route.model, Fitted):
-        return observed, route.outcomes(replicated), None
-    classes = route.model._spec.classes
-    replicated = route.outcomes(replicated if classes is None else classes.numbers(replicated))
-    predictors, codes, _ = route.model._rows(features)
-    return observed, replicated, _probability(route, predictors, codes)
+    return observed, route.outcomes(replicated), None
 
 
-def _replicate_training(estimator: Any, n_replicates: int, random_state: Any) -> _Found:
-    """The same at the rows of fit."""
-    route = find_hierarchical(estimator)
-    predictors, codes, new_levels, observed = rows_to_check(route.model, None, None)
+def _replicate_rows(
+    route: Route, rows: tuple[Floats, Ints, Ints, Floats], n_replicates: int, random_state: Any
+) -> _Found:
+    """The same of a model of ours, at checked rows."""
+    predictors, codes, new_levels, observed = rows
     rng = np.random.default_rng(seed_of(random_state))
     replicated = prediction.joint_draws(
         route.model._posterior, predictors, codes, new_levels, n_replicates, rng

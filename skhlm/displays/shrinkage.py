@@ -58,13 +58,15 @@ class ShrinkageDisplay:
     no_pooling, partial_pooling, complete_pooling : array-like of shape (J, K)
         The estimates; NaN where a level's own rows do not identify the coefficient.
     n : array-like of shape (J,)
-        Number of rows of each level.
+        Number of rows of each level, or of other units.
     parents : array-like of str of shape (J,), default=None
         What the levels' parents are called; None if the factor has no coarser one.
     factor : str, default=None
         The factor.
     outcome : str, default=None
         Name and unit of y, for the axes.
+    unit : str, default="row"
+        What ``n`` counts, in the singular.
 
     Attributes
     ----------
@@ -128,6 +130,7 @@ class ShrinkageDisplay:
         parents: ArrayLike | None = None,
         factor: str | None = None,
         outcome: str | None = None,
+        unit: str = "row",
     ) -> None:
         self.levels = np.asarray(levels, dtype=np.str_)
         self.coefficients = np.asarray(coefficients, dtype=np.str_)
@@ -138,6 +141,7 @@ class ShrinkageDisplay:
         self.parents = None if parents is None else np.asarray(parents, dtype=np.str_)
         self.factor = factor
         self.outcome = outcome
+        self.unit = unit
 
     @classmethod
     def from_estimator(
@@ -193,6 +197,7 @@ class ShrinkageDisplay:
             parents=parent_names(levels),
             factor=factor,
             outcome=outcome_title(model, outcome, link=True),
+            unit=model._unit,
         )
         return display.plot(ax)
 
@@ -320,8 +325,8 @@ class ShrinkageDisplay:
             handles.append(marker("beyond the axis", ">", GREY, "white", 4.0))
         diameters = np.sqrt(self._areas(axes))
         for i in dict.fromkeys([int(self.n.argmin()), int(self.n.argmax())]):
-            rows = f"{self.n[i]:,.6g} row{'s' if self.n[i] != 1 else ''}"
-            handles.append(marker(rows, "o", GREY, GREY, float(diameters[i])))
+            counted = f"{self.n[i]:,.6g} {self.unit}{'s' if self.n[i] != 1 else ''}"
+            handles.append(marker(counted, "o", GREY, GREY, float(diameters[i])))
         if self.parents is not None:
             handles += [
                 marker(name, style.marker, style.color, style.color)

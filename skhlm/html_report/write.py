@@ -34,6 +34,7 @@ from skhlm.inputs.classes import check_labels
 from skhlm.inputs.design import Rows
 from skhlm.inputs.frames import check_observed
 from skhlm.inputs.outcomes import name_of_outcome
+from skhlm.methods.fitted_rows import can_be_replicated
 from skhlm.outputs import replacing
 from skhlm.reports.parameters import where_in_words
 
@@ -49,7 +50,13 @@ _REPLICATED = {  # what is seen of them
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
-def report(model: HierarchicalModel, path: str | Path, X: Any = None, y: Any = None) -> None:
+def report(
+    model: HierarchicalModel,
+    path: str | Path,
+    X: Any = None,
+    y: Any = None,
+    sample_weight: Any = None,
+) -> None:
     """Write everything about a model as one HTML file that needs neither network nor script.
 
     The model in words and symbols, its data, every check, the parameters, shrinkage, group
@@ -66,6 +73,8 @@ def report(model: HierarchicalModel, path: str | Path, X: Any = None, y: Any = N
         until it is pickled or saved. Without any rows that comparison is left out.
     y : array-like of shape (n_samples,), default=None
         Their outcome.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each of these rows counts; of shares the number of trials.
 
     Raises
     ------
@@ -76,7 +85,8 @@ def report(model: HierarchicalModel, path: str | Path, X: Any = None, y: Any = N
     TypeError
         When it is of another class.
     ValueError
-        If only one of X and y is given.
+        If only one of X and y is given, or weights without them; if weights are no whole numbers,
+        or y holds shares that are not of so many trials.
 
     Examples
     --------
@@ -91,15 +101,17 @@ def report(model: HierarchicalModel, path: str | Path, X: Any = None, y: Any = N
     check_is_fitted(model)
     if (X is None) != (y is None):
         raise ValueError("report: give both X and y, or neither.")
+    if X is None and sample_weight is not None:
+        raise ValueError("report: sample_weight is of rows X and y: give these, too.")
     if y is not None:
         check = check_observed if model._spec.classes is None else check_labels
         y = pd.Series(check(y, _num_samples(X)), name=name_of_outcome(y))
-    page = _page(model, X, y).encode("utf-8", "backslashreplace")  # labels may hold half characters
+    page = _page(model, X, y, sample_weight)
     with replacing(path) as file:
-        file.write(page)
+        file.write(page.encode("utf-8", "backslashreplace"))  # labels may hold half characters
 
 
-def _page(model: HierarchicalModel, X: Any, y: Any) -> str:
+def _page(model: HierarchicalModel, X: Any, y: Any, sample_weight: Any) -> str:
     """The page, section by section."""
     told = [bullets(in_words(model)), formula(in_symbols(model)), bullets(priors_in_words(model))]
     return render(
@@ -107,7 +119,7 @@ def _page(model: HierarchicalModel, X: Any, y: Any) -> str:
         _verdict(model.diagnostics_),
         [
             Section("Model", told),
-            Section("Data", list(_data(model, X, y))),
+            Section("Data", list(_data(model, X, y, sample_weight))),
             Section("Diagnosis", list(_diagnosis(model))),
             Section("Parameters", list(_parameters(model))),
             *([Section("Shrinkage", list(_shrinkage(model)))] if model.groups_ else []),
@@ -133,7 +145,7 @@ def _verdict(diagnostics: Diagnostics) -> str:
     return f"Verdict of the checks: {diagnostics.verdict}{notes}."
 
 
-def _data(model: HierarchicalModel, X: Any, y: Any) -> Iterator[str]:
+def _data(model: HierarchicalModel, X: Any, y: Any, sample_weight: Any) -> Iterator[str]:
     """Rows, levels, predictors; the outcome against replications of it."""
     spec, rows = model._spec, model._fit.rows
     if rows is not None:
@@ -142,8 +154,8 @@ def _data(model: HierarchicalModel, X: Any, y: Any) -> Iterator[str]:
         {
             "factor": spec.labels.factors,
             "levels": [len(levels) for levels in spec.labels.levels],
-            "fewest rows": [float(w.min()) for w in spec.level_weights],
-            "most rows": [float(w.max()) for w in spec.level_weights],
+            f"fewest {model._unit}s": [float(w.min()) for w in spec.level_weights],
+            f"most {model._unit}s": [float(w.max()) for w in spec.level_weights],
         }
     )
     if len(weights):
@@ -154,14 +166,16 @@ def _data(model: HierarchicalModel, X: Any, y: Any) -> Iterator[str]:
             "outcome against replications of it."
         )
         return
-    if X is None and rows is not None and (rows.weight % 1).any():
+    if X is None and rows is not None and not can_be_replicated(model, rows):
+        what = "weights" if model._unit == "row" else "trials, or successes among them,"
         yield paragraph(
-            "The weights are no whole numbers, so the outcome cannot be replicated row by row."
+            f"The {what} are no whole numbers, so the outcome cannot be replicated {model._unit} "
+            f"by {model._unit}."
         )
         return
-    display = PosteriorPredictiveDisplay.from_estimator(model, X, y)
+    display = PosteriorPredictiveDisplay.from_estimator(model, X, y, sample_weight)
     yield picture(display.figure_, _REPLICATED[display.kind_])
-    yield table(model.posterior_predictive_check(X, y))
+    yield table(model.posterior_predictive_check(X, y, sample_weight))
 
 
 def _rows_in_words(model: HierarchicalModel, rows: Rows) -> str:

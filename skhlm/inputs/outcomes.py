@@ -68,3 +68,12 @@ def where(wrong: Bools, numbers: Floats, given: Any) -> str:
     others = f" ({many} such rows in all)" if many > 1 else ""
     shown = repr(float(numbers[row])).removesuffix(".0")
     return f"{subject} is {shown} in row {row}{others}"
+
+
+def check_of_one_trial(family: Family, y: Floats) -> None:
+    """Raise where outcomes (n,) are shares, and what they are held against is a single trial."""
+    if family.is_binary and (y % 1).any():
+        raise ValueError(
+            "y holds shares of several trials, and intervals are of one: give each trial a row of "
+            "0 or 1."
+        )

@@ -208,6 +208,7 @@ class Checking(Fitted):
         self,
         X: Any = None,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         statistics: Any = None,
         by: Any = None,
@@ -224,6 +225,8 @@ class Checking(Fitted):
         ----------
         X, y : as at fit, default=None
             Rows, of fit or others. None is the rows of fit that the model remembers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each of these rows counts; of shares the number of trials.
         statistics : list of str or callable, or mapping of str to callable, default=None
             Names ("mean", "sd", "min", "median", "max", "skewness", "zeros", the share of zeros,
             and "dispersion", the variance over the mean), or functions from y of shape (n,) to a
@@ -248,6 +251,11 @@ class Checking(Fitted):
             T(y_rep) >= T(y): near 0 and near 1 is unlike the model. NaN where a statistic is not
             defined, as the sd of one row.
 
+        Raises
+        ------
+        ValueError
+            If weights are no whole numbers, or y holds shares that are not of so many trials.
+
         Notes
         -----
         As the same rows were fitted, p values are closer to 1/2 than uniform ones would be: 0.01
@@ -260,7 +268,7 @@ class Checking(Fitted):
         .. [1] Gelman, Meng and Stern (1996). Posterior predictive assessment of model fitness via
            realized discrepancies. Statistica Sinica 6. https://www.jstor.org/stable/24306036
         """
-        predictors, codes, new_levels, y = rows_to_check(self, X, y)
+        predictors, codes, new_levels, y = rows_to_check(self, X, y, sample_weight)
         chosen = self._posterior.family.statistics if statistics is None else statistics
         functions = parse_statistics(chosen)
         levels, groups = _levels(self._spec, codes, by)

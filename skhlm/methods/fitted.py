@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skhlm._typing import Floats, Ints
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import SamplerStatistics
-from skhlm.families import AUXILIARY
+from skhlm.families import AUXILIARY, Family
 from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.design import Rows
 from skhlm.inputs.outcomes import check_possible
@@ -75,6 +75,17 @@ class Fitted:
     def _posterior(self) -> Posterior:
         """Draws in the user's units."""
         return self._fit.posterior
+
+    @property
+    def _family(self) -> Family:
+        """The distribution of the outcome."""
+        return self._posterior.family
+
+    @property
+    def _unit(self) -> str:
+        """What weights, and numbers of rows, count: "trial" where y is a share, else "row"."""
+        of_shares = self._family.is_binary and self._spec.classes is None
+        return "trial" if of_shares else "row"
 
     def _become(self, fit: Fit, attributes: Mapping[str, Any]) -> None:
         """Be what a fit has found, by one assignment: one that fails leaves the last as it was."""
@@ -162,7 +173,7 @@ class Fitted:
     def _observed(self, y: Any, n_rows: int) -> Floats:
         """Observed outcomes (n,) of rows to be scored: such as there can be; classes as 0 and 1."""
         observed = self._spec.read_outcome(y, n_rows)
-        check_possible(self._posterior.family, observed, y)
+        check_possible(self._family, observed, y)
         return observed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from skhlm.preparation import ModelSpec
 from skhlm.reports.export import Observed
 
 _FRACTIONS = (
-    "The model was fitted with weights that are no whole numbers, and replications of a fraction "
-    "of a row are not defined: pass X and y, to count each row once."
+    "The weights are no whole numbers, and replications of a fraction of a row are not defined: "
+    "pass X and y without sample_weight, to count each row once."
 )
 _WHOLE = 1e-6  # of a number of successes, by trial
 
@@ -63,54 +62,72 @@ def _has_shares(model: Fitted, y: Floats) -> bool:
 
 
 def _of_trials(X: Floats, codes: Ints, y: Floats, trials: Floats) -> Observed:
-    """Shares as successes; raise where there cannot be so many, rows without trials left out."""
-    successes = np.round(y * trials)
-    if (trials % 1).any() or (np.abs(successes - y * trials) > _WHOLE * trials).any():
-        raise ValueError(
-            "y holds shares, and sample_weight has not the numbers of trials that they are of: "
-            "pass these."
-        )
-    used = trials > 0
+    """Shares as successes, rows without trials left out."""
+    used, successes = trials > 0, _successes(y, trials)
     return Observed(X[used], codes[used], successes[used], trials[used])
 
 
 def _repeated(X: Floats, codes: Ints, y: Floats, weight: Floats) -> Observed:
     """Rows as often as their whole weights say."""
+    every, y = one_by_one(y, weight)
+    return Observed(X[every], codes[every], y, np.ones(len(every)))
+
+
+def _successes(y: Floats, trials: Floats) -> Floats:
+    """How many of them a share is; raises where there cannot be so many."""
+    if not _are_of(trials, y):
+        raise ValueError(
+            "y holds shares, and sample_weight has not the numbers of trials that they are of: "
+            "pass these."
+        )
+    return np.round(y * trials)
+
+
+def _are_of(trials: Floats, y: Floats) -> bool:
+    """Whether shares y can be of so many trials."""
+    gap = np.abs(np.round(y * trials) - y * trials)
+    return not ((trials % 1).any() or (gap > _WHOLE * trials).any())
+
+
+def can_be_replicated(model: Fitted, rows: Rows) -> bool:
+    """Whether `rows_to_check` can count rows of fit one by one."""
+    weight = rows.weight
+    return _are_of(weight, rows.y) if _has_shares(model, rows.y) else not (weight % 1).any()
+
+
+def rows_to_check(
+    model: Fitted, X: Any, y: Any, sample_weight: Any
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Predictors (n, p), levels and new levels (n, G), outcomes (n,): rows of weight 1.
+
+    Those of fit, or others; shares are as many rows of 1 and of 0 as their trials.
+    """
+    if X is None or y is None:
+        rows = fitted_rows(model, X, y, sample_weight)
+        predictors, y, weight = rows.X, rows.y, rows.weight
+        codes = rows.codes[rows.cell]
+        new_levels = np.full_like(codes, -1)
+    else:
+        predictors, codes, columns = model._rows(X)
+        new_levels = model._spec.groups.new_levels(columns, codes)
+        y, weight = model._observed(y, len(predictors)), check_weight(sample_weight, predictors)
+    every, observed = (of_one_trial if _has_shares(model, y) else one_by_one)(y, weight)
+    return predictors[every], codes[every], new_levels[every], observed
+
+
+def one_by_one(y: Floats, weight: Floats) -> tuple[Ints, Floats]:
+    """Which row each outcome (n,) is of, and the outcome, each as often as its weight says."""
     if (weight % 1).any():
         raise ValueError(_FRACTIONS)
     every = np.repeat(np.arange(len(y)), weight.astype(np.int64))
-    return Observed(X[every], codes[every], y[every], np.ones(len(every)))
+    return every, y[every]
 
 
-def rows_to_check(model: Fitted, X: Any, y: Any) -> tuple[Floats, Ints, Ints, Floats]:
-    """Predictors (n, p), levels and new levels (n, G), outcomes (n,), by whole weights."""
-    if X is not None and y is not None:
-        predictors, codes, columns = model._rows(X)
-        new_levels = model._spec.groups.new_levels(columns, codes)
-        return predictors, codes, new_levels, model._observed(y, len(predictors))
-    rows = _of_one_trial(model, fitted_rows(model, X, y, None))
-    if (rows.weight % 1).any():
-        raise ValueError(_FRACTIONS)
-    every = np.repeat(np.arange(len(rows.y)), rows.weight.astype(np.int64))
-    codes = rows.codes[rows.cell[every]]
-    return rows.X[every], codes, np.full_like(codes, -1), rows.y[every]
-
-
-def _of_one_trial(model: Fitted, rows: Rows) -> Rows:
-    """Shares of whole numbers of trials as rows of 0 and of 1."""
-    if not (model._posterior.family.is_discrete and (rows.y % 1).any()):
-        return rows
-    ones = np.round(rows.weight * rows.y, 6)  # whole but for rounding
-    weight = np.r_[ones, rows.weight - ones]
-    y = np.repeat([1.0, 0.0], len(rows.y))
-    kept = np.flatnonzero(weight > 0)
-    return replace(
-        rows,
-        X=np.tile(rows.X, (2, 1))[kept],
-        y=y[kept],
-        weight=weight[kept],
-        cell=np.tile(rows.cell, 2)[kept],
-    )
+def of_one_trial(y: Floats, trials: Floats) -> tuple[Ints, Floats]:
+    """The same of shares: a one for each success, and then a zero for each failure."""
+    successes = _successes(y, trials)
+    every, _ = one_by_one(np.r_[y, y], np.r_[successes, trials - successes])
+    return every % len(y), np.where(every < len(y), 1.0, 0.0)
 
 
 def table_of(spec: ModelSpec, rows: Rows) -> pd.DataFrame:

@@ -517,19 +517,22 @@ class Reporting(Fitted):
             export.add_predictive(groups, posterior, observed, rng)
         return export.to_arviz(groups)
 
-    def report(self: Any, path: str | Path, X: Any = None, y: Any = None) -> None:
+    def report(
+        self: Any, path: str | Path, X: Any = None, y: Any = None, sample_weight: Any = None
+    ) -> None:
         """Write everything about the model as one HTML file; the same as `skhlm.report`.
 
         Parameters
         ----------
         path : str or Path
             The file to write.
-        X, y : rows and their outcome, default=None
-            Rows to compare the model with; by default those of fit, where it remembers them.
+        X, y, sample_weight : rows, their outcome and how often they count, default=None
+            Rows to compare the model with; by default those of fit, where it remembers them. Of
+            shares the weight is the number of trials.
         """
         from skhlm.html_report import report
 
-        report(self, path, X, y)
+        report(self, path, X, y, sample_weight)
 
     def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
         """Rows of `shrinkage_factors` for factor g."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,11 +14,13 @@ from sklearn.pipeline import make_pipeline
 from skhlm import (
     CoverageDisplay,
     GroupEffectsDisplay,
+    PooledRegressor,
     PosteriorPredictiveDisplay,
     ResponseCurveDisplay,
     ShrinkageDisplay,
     TraceDisplay,
 )
+from skhlm.html_report.rows import rows_of_fit
 from skhlm.posterior import prediction
 from tests.chance import RATE
 from tests.link_models import amounts, classifier, counts, shares, shops
@@ -188,6 +192,27 @@ def test_shares_are_counted_by_trials():
     display = PosteriorPredictiveDisplay.from_estimator(shares(), n_replicates=20)
     assert display.kind_ == "calibration"
     assert len(display.observed) == 3600
+    X, y = rows_of_fit(shares())
+    weight = shares()._fit.rows.weight
+    given = PosteriorPredictiveDisplay.from_estimator(shares(), X, y, weight, n_replicates=20)
+    for mine, theirs in zip(
+        vars(given.reliability_).values(), vars(display.reliability_).values(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs)
+    with pytest.raises(ValueError, match="y holds shares, and sample_weight has not"):
+        PosteriorPredictiveDisplay.from_estimator(shares(), X, y)
+
+
+def test_sizes_of_levels_are_trials_of_shares():
+    for model, unit in ((shares(), "trials"), (classifier(), "rows"), (counts(), "rows")):
+        display = ShrinkageDisplay.from_estimator(model)
+        (size,) = [
+            text.get_text()
+            for text in display.legend_.get_texts()
+            if re.match("[0-9]", text.get_text())
+        ]
+        n = model.shrinkage_factors()["n"].iloc[-1]
+        assert size == f"{n:g} {unit}"
 
 
 def test_other_kinds_stay_possible():
@@ -247,3 +272,7 @@ def test_coverage_of_labels_by_any_classifier():
         np.testing.assert_allclose(actual, [0.5, 0.9], atol=0.13)
     with pytest.raises(ValueError, match="shares of several trials"):
         CoverageDisplay.from_estimator(shares(), rows(shares()), np.full(360, 0.5))
+    X, share = rows_of_fit(shares())
+    pooled = PooledRegressor("shop", family="binomial").fit(X, share, np.full(len(share), 10))
+    with pytest.raises(ValueError, match="shares of several trials"):
+        CoverageDisplay.from_estimator(pooled, X, share)

@@ -103,3 +103,10 @@ def test_models_inside_wrappers_and_an_outcome_in_a_column(fitted, campaigns):
     target.transformer_ = FunctionTransformer(None, lambda z: 3 - 2 * z)
     moved = PosteriorPredictiveDisplay.from_estimator(target, X, y, n_replicates=3)
     np.testing.assert_allclose(moved.replicated, 3 - 2 * plain.replicated)
+    weight = np.arange(len(y)) % 3
+    for model in (fitted, target):
+        counted = PosteriorPredictiveDisplay.from_estimator(model, X, y, weight, n_replicates=3)
+        assert np.array_equal(counted.observed, np.repeat(y, weight))
+        assert counted.replicated.shape == (3, weight.sum())
+    with pytest.raises(ValueError, match="no whole numbers"):
+        PosteriorPredictiveDisplay.from_estimator(target, X, y, weight / 2)

@@ -98,6 +98,33 @@ def test_tables_say_their_scale_and_curves_theirs(pages, name):
         assert f"<td>{statistic}</td>" in page
 
 
+@pytest.mark.parametrize("name", list(MODELS))
+def test_levels_have_trials_where_outcomes_are_shares(pages, name):
+    unit = "trials" if name == "shares" else "rows"
+    for least in ("fewest", "most"):
+        assert f">{least} {unit}</th>" in pages[name]
+
+
+def test_rows_of_shares_are_compared_by_their_trials(tmp_path):
+    model, path = shares(), tmp_path / "r.html"
+    X, y = rows_of_fit(model)
+    model.report(path, X, y, model._fit.rows.weight)
+    assert "<td>mean</td>" in path.read_text("utf-8")
+    with pytest.raises(ValueError, match="y holds shares, and sample_weight has not"):
+        model.report(path, X, y)
+    with pytest.raises(ValueError, match="sample_weight is of rows X and y"):
+        model.report(path, sample_weight=model._fit.rows.weight)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_shares_that_no_trials_can_have_are_not_replicated(tmp_path):
+    X = shops()
+    model = skhlm.HLMRegressor("shop", family="binomial", algorithm="map", random_state=0)
+    model.fit(X[["shop", "price"]], np.linspace(0.1, 0.9, len(X))).report(tmp_path / "r.html")
+    told = (tmp_path / "r.html").read_text("utf-8")
+    assert "The trials, or successes among them, are no whole numbers" in told
+
+
 def test_priors_are_told_in_units_of_the_link():
     told = priors_in_words(counts("negative_binomial"))
     centre = counts()._posterior.units.y_center

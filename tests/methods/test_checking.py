@@ -13,8 +13,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from skhlm import HLMRegressor, compare_loo, load, save
+from skhlm.html_report.rows import rows_of_fit
 from skhlm.priors import Normal
 from tests.chance import assert_near
+from tests.link_models import shares
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")
@@ -242,9 +244,24 @@ def test_whole_weights_are_repeated_rows():
     check = model.posterior_predictive_check(statistics=["mean", "sd"], n_samples=50)
     repeated = y.repeat(weight)
     np.testing.assert_allclose(check["observed"], [repeated.mean(), repeated.std(ddof=1)])
+    given = model.posterior_predictive_check(X, y, weight, statistics=["mean", "sd"], n_samples=50)
+    np.testing.assert_allclose(given["observed"], check["observed"])
     model.fit(X, y, sample_weight=weight / 2)
     with pytest.raises(ValueError, match="no whole numbers"):
         model.posterior_predictive_check()
+
+
+def test_shares_given_are_checked_by_their_trials():
+    """At the rows of fit the check is the same, whoever gives them: draws are of the same seed."""
+    model = shares()
+    rows, asked = model._fit.rows, {"statistics": ["mean", "sd"], "n_samples": 50}
+    check = model.posterior_predictive_check(*rows_of_fit(model), rows.weight, **asked)
+    mean = np.average(rows.y, weights=rows.weight)
+    sd = np.sqrt(mean * (1 - mean) * 3600 / 3599)
+    np.testing.assert_allclose(check["observed"], [mean, sd])
+    pd.testing.assert_frame_equal(check, model.posterior_predictive_check(**asked))
+    with pytest.raises(ValueError, match="y holds shares, and sample_weight has not"):
+        model.posterior_predictive_check(*rows_of_fit(model))
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,6 @@ from scipy.special import expit, logsumexp
 
 from skhlm.families import find_family
 from skhlm.inputs.design import canonical_rows
-from skhlm.methods.fitted_rows import _of_one_trial
 from skhlm.numerics.importance import smooth
 from skhlm.posterior import prediction
 from skhlm.posterior.explained_variance import r2_draws
@@ -126,16 +124,3 @@ def test_statistics_of_counts():
 def test_statistics_of_the_family_are_known(name):
     statistics = find_family(name).statistics
     assert [known for known, _ in parse_statistics(statistics)] == list(statistics)
-
-
-def test_shares_become_rows_of_one_trial():
-    X, codes = np.array([[1.0], [2.0], [3.0]]), np.array([[0, 1], [2, 0], [2, 0]])
-    rows = canonical_rows(X, np.array([0.1, 1.0, 0.6]), np.array([10.0, 2.0, 5.0]), codes)
-    model = SimpleNamespace(_posterior=make_posterior("binomial"))
-    found = _of_one_trial(model, rows)
-    table = sorted(
-        zip(found.X[:, 0], found.y, found.weight, found.codes[found.cell, 0], strict=True)
-    )
-    assert table == [(1, 0, 9, 0), (1, 1, 1, 0), (2, 1, 2, 2), (3, 0, 2, 2), (3, 1, 3, 2)]
-    counts = canonical_rows(X, np.array([3.0, 1.0, 0.0]), np.ones(3), codes)
-    assert _of_one_trial(SimpleNamespace(_posterior=make_posterior("poisson")), counts) is counts
