@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skhlm import HLMClassifier, HLMRegressor
+from skhlm.exceptions import IdentificationWarning
 from skhlm.priors import Normal, StudentT
 from tests import oracle
 from tests.cases import TIGHT, Table, assert_same_posterior, expected, reported
@@ -39,7 +40,8 @@ def test_amounts_without_noise_leave_the_least_cv():
     X = pd.DataFrame({"g": np.repeat(np.arange(6), 10), "x": np.linspace(-1, 1, 60)})
     y = np.exp(0.5 * X["x"] + 0.2 * X["g"])
     model = HLMRegressor("g", family="gamma", varying="intercept", chains=2, random_state=SHIFT)
-    model.fit(X, y)
+    with pytest.warns(IdentificationWarning, match=r"of sd\(log y\)"):
+        model.fit(X, y)
     assert model.diagnostics_.converged
     assert 1e-6 < model.cv_ < 1.2e-6
     np.testing.assert_allclose(model.predict(X), y, rtol=1e-5)

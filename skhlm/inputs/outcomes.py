@@ -66,7 +66,8 @@ def where(wrong: Bools, numbers: Floats, given: Any) -> str:
     name = name_of_outcome(given)
     subject = "y" if name is None else f"y: column {name!r}"
     others = f" ({many} such rows in all)" if many > 1 else ""
-    shown = repr(float(numbers[row])).removesuffix(".0")
+    number = float(numbers[row])
+    shown = f"{number:g}" if float(f"{number:g}") == number else repr(number).removesuffix(".0")
     return f"{subject} is {shown} in row {row}{others}"
 
 
