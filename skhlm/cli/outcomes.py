@@ -81,7 +81,7 @@ def outcome_columns(
     ends = {"lower": lower, "upper": upper}
     if not isinstance(model, HLMClassifier):
         return {"prediction": model.predict(X), **ends}
-    of_each = zip(model.classes_.tolist(), model.predict_proba(X).T, strict=True)
+    of_each = zip(model._classes.plain, model.predict_proba(X).T, strict=True)
     return {
         "prediction": model.predict(X),
         **{f"probability_{label}": probability for label, probability in of_each},

@@ -15,7 +15,11 @@ from skhlm._typing import Floats, Ints
 from skhlm.inputs.columns import listed
 from skhlm.inputs.outcomes import check_finite, where
 
-_PLAIN = {"boolean": np.bool_, "integer": np.int64, "floating": np.float64}  # of nullable types
+_REMEDIES = {  # of objects, by what they are
+    "boolean": "y.astype(bool)",
+    "integer": "y.astype(int)",
+    "floating": "y.astype(float)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,11 @@ class Classes:
 
     labels: Any
 
+    @property
+    def plain(self) -> list[Any]:
+        """The labels as Python writes them; numpy's own list has dates as numbers."""
+        return pd.Series(self.labels).tolist()
+
     @classmethod
     def of(cls, labels: Any) -> Classes:
         """Those among labels (n,); raise where there are not two."""
@@ -31,14 +40,14 @@ class Classes:
         found = np.unique(labels)
         if len(found) < 2:
             raise ValueError(
-                f"y holds one class alone, {listed(found.tolist())} in all {len(labels)} rows that "
-                "have a weight, and a classifier needs two classes: check which column is the "
+                f"y holds one class alone, {listed(cls(found).plain)} in all {len(labels)} rows "
+                "that have a weight, and a classifier needs two classes: check which column is the "
                 "outcome, and how rows were chosen."
             )
         if len(found) > 2:
             raise ValueError(
                 "Only binary classification is supported. The type of the target is multiclass: "
-                f"y holds {len(found)} classes, {listed(found.tolist())}. For more than two wrap "
+                f"y holds {len(found)} classes, {listed(cls(found).plain)}. For more than two wrap "
                 "the model, OneVsRestClassifier(HLMClassifier(...)) of sklearn.multiclass."
             )
         return cls(found)
@@ -50,8 +59,8 @@ class Classes:
         if not np.all(known):
             row = int(np.argmin(known))
             raise ValueError(
-                f"y is {labels[[row]].tolist()[0]!r} in row {row}, which is no class of the model. "
-                f"Its classes are {listed(self.labels.tolist())}."
+                f"y is {Classes(labels[[row]]).plain[0]!r} in row {row}, which is no class of the model. "
+                f"Its classes are {listed(self.plain)}."
             )
         return second.astype(np.float64)
 
@@ -61,16 +70,15 @@ class Classes:
 
 
 def check_labels(y: Any, n_rows: int) -> Any:
-    """Labels (n,) of plain types, one for each row of X and none missing."""
+    """Labels (n,) of types that scores know, one for each row of X and none missing."""
     labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "O":
-        if (missing := pd.isna(labels)).any():
-            nothing = np.full(len(labels), np.nan)
-            raise ValueError(
-                f"Input y contains NaN. {where(missing, nothing, y)}: leave out the rows whose "
-                "class is missing."
-            )
-        labels = _plain(labels)
+    if labels.dtype.kind in "OmM" and (missing := pd.isna(labels)).any():
+        nothing = np.full(len(labels), np.nan)
+        raise ValueError(
+            f"Input y contains NaN. {where(missing, nothing, y)}: leave out the rows whose class "
+            "is missing."
+        )
+    _check_type(labels)
     if labels.dtype.kind == "f":
         check_finite(labels, y)
     if len(labels) != n_rows:
@@ -81,12 +89,25 @@ def check_labels(y: Any, n_rows: int) -> Any:
     return labels
 
 
-def _plain(labels: Any) -> Any:
-    """Objects as numbers or booleans where all of them are; raise where they have no order."""
-    kind = infer_dtype(labels, skipna=False)
+def _check_type(labels: Any) -> None:
+    """Raise where labels have no order, or scikit-learn's scores would not take them for classes.
+
+    Objects that are numbers or booleans could be fitted, but not scored: `predict` would give them
+    back with their own type, which its scores hold to be another kind of target.
+    """
+    if labels.dtype.kind not in "OSTV":
+        return
+    kind = infer_dtype(labels, skipna=False) if labels.dtype.kind == "O" else "other"
     if kind.startswith("mixed") and len(types := {type(label).__name__ for label in labels}) > 1:
         raise TypeError(
             f"y mixes kinds of labels: {', '.join(sorted(types))}. Classes are told apart and "
             "ordered by their values, so let them be of one type."
         )
-    return labels.astype(_PLAIN[kind]) if kind in _PLAIN else labels
+    if kind not in ("string", "empty"):
+        wide = kind == "integer" and max(map(abs, labels)) > np.iinfo(np.int64).max
+        remedy = _REMEDIES.get("wide" if wide else kind, "list(map(str, y))")
+        raise TypeError(
+            f"y holds labels of type {type(labels[0]).__name__} in an array of type "
+            f"{labels.dtype}, which scikit-learn's scores do not take for classes: convert them, "
+            f"{remedy}."
+        )

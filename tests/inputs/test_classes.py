@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.metrics import accuracy_score
 
 from skhlm.inputs.classes import Classes, check_labels
 
@@ -20,8 +25,17 @@ OF_ANY_TYPE = {
     "strings": (labelled("no", "yes"), ["no", "yes"]),
     "objects": (labelled("no", "yes", dtype=object), ["no", "yes"]),
     "booleans": (labelled(False, True), [False, True]),
-    "objects that are booleans": (labelled(False, True, dtype=object), [False, True]),
     "numbers": (labelled(-1, 7), [-1, 7]),
+    "dates": (
+        pd.to_datetime(labelled("2020-01-01", "2021-01-01")),
+        pd.to_datetime(["2020", "2021"]),
+    ),
+    "nanoseconds": (
+        labelled("2020-01-01", "2021-01-01", dtype="datetime64[ns]"),
+        pd.to_datetime(["2020", "2021"]),
+    ),
+    "durations": (labelled(1, 2, dtype="timedelta64[D]"), pd.to_timedelta([1, 2], unit="D")),
+    "numbers of half precision": (labelled(0, 1, dtype=np.float16), [0, 1]),
     "floats": (labelled(2.0, 3.0), [2.0, 3.0]),
     "a list": (labelled("a", "b").tolist(), ["a", "b"]),
     "a series": (pd.Series(labelled("a", "b"), index=[4, 3, 2, 1, 0]), ["a", "b"]),
@@ -42,9 +56,9 @@ OF_ANY_TYPE = {
 def test_labels_of_any_type_are_zeros_and_ones_and_come_back(y, expected):
     labels = check_labels(y, 5)
     classes = Classes.of(labels)
-    assert classes.labels.tolist() == expected
+    assert classes.plain == list(expected)
     np.testing.assert_array_equal(classes.numbers(labels), TRUTH)
-    assert classes.named(TRUTH).tolist() == list(y)
+    assert list(classes.named(TRUTH)) == list(y)
     assert classes.named(TRUTH[:, None] * [1, 0]).shape == (5, 2)
 
 
@@ -73,7 +87,9 @@ BAD = {
     "NA": (pd.Series([1, 0, pd.NA, 1, 0], dtype="Int64"), ValueError, "Input y contains NaN"),
     "infinite": ([0, 1, np.inf, 1, 0], ValueError, "Input y contains infinity"),
     "strings and numbers": (["a", 1, "a", 1, 1], TypeError, "y mixes kinds of labels: int, str"),
+    "NaT": (pd.to_datetime(["2020", "2020", None, "2020", "2020"]), ValueError, "NaN.*in row 2"),
     "another length": (["a", "b"], ValueError, "X has 5 rows and y 2"),
+    "one date": (pd.to_datetime(["2020"] * 5), ValueError, r"one class alone, Timestamp\('2020-01"),
 }
 
 
@@ -83,6 +99,50 @@ def test_labels_that_cannot_be_two_classes(y, error, message):
         y = pd.Series(y)
     with pytest.raises(error, match=message):
         Classes.of(check_labels(y, 5))
+
+
+def objects(first, second):
+    """An array of objects, tuples as they are."""
+    return pd.Series([(first, second)[k] for k in TRUTH], dtype=object).to_numpy()
+
+
+TEXT = "list(map(str, y))"
+TYPES = {"y.astype(bool)": bool, "y.astype(int)": int, "y.astype(float)": float}
+NOT_SCORED = {
+    "booleans": (objects(False, True), "bool in an array of type object", "y.astype(bool)"),
+    "numpy's booleans": (objects(np.False_, np.True_), "bool", "y.astype(bool)"),
+    "whole numbers": (objects(0, 1), "int in", "y.astype(int)"),
+    "beyond 64 bits": (objects(10**30, 10**31), "int in", TEXT),
+    "numbers": (objects(0.0, 1.0), "float in", "y.astype(float)"),
+    "dates": (objects(date(2020, 1, 1), date(2021, 1, 1)), "date in", TEXT),
+    "dates of a zone": (
+        pd.Series(pd.to_datetime(labelled("2020-01-01", "2021-01-01"))).dt.tz_localize("UTC"),
+        "Timestamp in",
+        TEXT,
+    ),
+    "periods": (pd.PeriodIndex(labelled("2020", "2021"), freq="Y"), "Period in", TEXT),
+    "intervals": (pd.cut(pd.Series(TRUTH), [-1, 0, 1]), "Interval in", TEXT),
+    "tuples": (objects((0, 1), (1, 0)), "tuple in", TEXT),
+    "decimals": (objects(Decimal(0), Decimal(1)), "Decimal in", TEXT),
+    "categories of decimals": (
+        pd.Series(pd.Categorical(objects(Decimal(0), Decimal(1)))),
+        "Decimal in",
+        TEXT,
+    ),
+    "bytes": (labelled(b"a", b"b"), r"bytes_ in an array of type \|S1", TEXT),
+    "bytes as objects": (objects(b"a", b"b"), "bytes in", TEXT),
+    "records": (labelled((1, 2.0), (2, 3.0), dtype="i4,f8"), "void in", TEXT),
+}
+
+
+@pytest.mark.parametrize(("y", "kind", "remedy"), NOT_SCORED.values(), ids=NOT_SCORED)
+def test_labels_that_could_not_be_scored_are_refused_and_the_remedy_works(y, kind, remedy):
+    message = rf"labels of type {kind}.*convert them, {re.escape(remedy)}\.$"
+    with pytest.raises(TypeError, match=message):
+        check_labels(y, 5)
+    converted = np.array(list(map(str, y))) if remedy == TEXT else y.astype(TYPES[remedy])
+    classes = Classes.of(check_labels(converted, 5))
+    assert accuracy_score(converted, classes.named(TRUTH)) == 1
 
 
 def test_a_label_that_is_no_class_is_named():
