@@ -58,9 +58,10 @@ class Classes:
         known = second | (labels == self.labels[0])
         if not np.all(known):
             row = int(np.argmin(known))
+            (label,) = Classes(labels[[row]]).plain
             raise ValueError(
-                f"y is {Classes(labels[[row]]).plain[0]!r} in row {row}, which is no class of the model. "
-                f"Its classes are {listed(self.plain)}."
+                f"y is {label!r} in row {row}, which is no class of the model. Its "
+                f"classes are {listed(self.plain)}."
             )
         return second.astype(np.float64)
 
