@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skhlm._typing import Floats, Ints
-from skhlm.inputs.columns import listed
+from skhlm.exceptions import stacklevel_of_user
+from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import check_finite, where
+from skhlm.inputs.spelling import told_twins
 
 _REMEDIES = {  # of objects, by what they are
     "boolean": "y.astype(bool)",
@@ -49,7 +52,10 @@ class Classes:
                 "Only binary classification is supported. The type of the target is multiclass: "
                 f"y holds {len(found)} classes, {listed(cls(found).plain)}. For more than two wrap "
                 "the model, OneVsRestClassifier(HLMClassifier(...)) of sklearn.multiclass."
+                f"{told_twins(cls(found).plain)}"
             )
+        if told := told_twins(cls(found).plain):
+            warnings.warn(f"The two classes of y:{told}", UserWarning, stacklevel_of_user())
         return cls(found)
 
     def numbers(self, labels: Any) -> Floats:
@@ -61,7 +67,7 @@ class Classes:
             (label,) = Classes(labels[[row]]).plain
             raise ValueError(
                 f"y is {label!r} in row {row}, which is no class of the model. Its "
-                f"classes are {listed(self.plain)}."
+                f"classes are {listed(self.plain)}.{suggestion(label, self.plain)}"
             )
         return second.astype(np.float64)
 

@@ -39,7 +39,7 @@ from skhlm.inputs.columns import (
     read_group_column,
 )
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
-from skhlm.inputs.outcomes import check_finite, check_possible, check_tractable
+from skhlm.inputs.outcomes import and_others, check_finite, check_possible, check_tractable
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
@@ -247,10 +247,10 @@ def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
     if (bad := ~(np.isfinite(values) & (values > 0))).any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"exposure: column {name!r} is {values[row]:g} in row {row} ({int(bad.sum())} such "
-            "rows in all), and it must be a positive number in each: the expected outcome is "
-            "proportional to it. Leave out rows without exposure, in which nothing could happen, "
-            "and fill in those where it is missing."
+            f"exposure: column {name!r} is {values[row]:g} in row {row}{and_others(bad)}, and it "
+            "must be a positive number in each: the expected outcome is proportional to it. Leave "
+            "out rows without exposure, in which nothing could happen, and fill in those where it "
+            "is missing."
         )
     return values
 

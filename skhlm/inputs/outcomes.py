@@ -62,9 +62,14 @@ def _check_no(flaw: Flaw | None, numbers: Floats, given: Any) -> None:
 
 def where(wrong: Bools, numbers: Floats, given: Any) -> str:
     """The first of the outcomes (n,) that are wrong, its row, and how many there are."""
-    row, many = int(np.argmax(wrong)), int(wrong.sum())
+    row = int(np.argmax(wrong))
     name = name_of_outcome(given)
     subject = "y" if name is None else f"y: column {name!r}"
-    others = f" ({many} such rows in all)" if many > 1 else ""
     shown = repr(float(numbers[row])).removesuffix(".0")
-    return f"{subject} is {shown} in row {row}{others}"
+    return f"{subject} is {shown} in row {row}{and_others(wrong)}"
+
+
+def and_others(wrong: Bools) -> str:
+    """How many rows (n,) are wrong, to follow the first; empty where it is the only one."""
+    many = int(wrong.sum())
+    return f" ({many} such rows in all)" if many > 1 else ""

@@ -77,6 +77,11 @@ BAD = {
         ValueError,
         r"Only binary.*3 classes, 'a', 'b', 'c'.*OneVsRestClassif",
     ),
+    "three by spelling": (
+        ["no", "Yes", "yes", "no", "no"],
+        ValueError,
+        r"3 classes, 'Yes', 'no', 'yes'.*'Yes' and 'yes' differ by case",
+    ),
     "numbers with a fraction": ([0.5, 1.25, 0, 0, 1], ValueError, "Unknown label type: continuous"),
     "NaN": ([0, 1, np.nan, 1, 0], ValueError, "Input y contains NaN"),
     "None": (
@@ -147,5 +152,13 @@ def test_labels_that_could_not_be_scored_are_refused_and_the_remedy_works(y, kin
 
 def test_a_label_that_is_no_class_is_named():
     classes = Classes.of(labelled("left", "stayed"))
-    with pytest.raises(ValueError, match=r"'gone' in row 1, which is no class.*'left', 'stayed'"):
-        classes.numbers(np.array(["left", "gone"]))
+    with pytest.raises(
+        ValueError,
+        match=r"'Left' in row 1, which is no class.*'left', 'stayed'\. Did you mean 'left'\?",
+    ):
+        classes.numbers(np.array(["left", "Left"]))
+
+
+def test_two_classes_that_are_one_but_for_spelling_are_warned_of():
+    with pytest.warns(UserWarning, match=r"^The two classes of y: 'Yes' and 'Yes ' differ by case"):
+        assert Classes.of(labelled("Yes", "Yes ")).plain == ["Yes", "Yes "]
