@@ -153,6 +153,7 @@ def check_observed(y: Any, n_rows: int) -> Floats:
         values = check_array(
             y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
         )
+        _check_no_pairs(values)
         values = column_or_1d(values, warn=True)
     if len(values) != n_rows:
         raise ValueError(
@@ -218,10 +219,15 @@ def _find_exposure(
         )
     if family is None or family.link != LOG:
         known = listed(name for name, other in FAMILIES.items() if other.link == LOG)
+        trials = (
+            " Trials are the sample_weight of shares, y = successes / trials."
+            if family is not None and family.is_binary
+            else ""
+        )
         raise ValueError(
             f"exposure: got {exposure!r}, but the expected outcome is not proportional to anything "
             f"unless its logarithm is what is modelled, as in the families {known}. Set "
-            "exposure=None, which leaves the column a predictor, or choose one of these."
+            f"exposure=None, which leaves the column a predictor, or choose one of these.{trials}"
         )
     position = columns.position(exposure, "exposure")
     if any(position in hierarchy.columns for hierarchy in hierarchies):
@@ -474,6 +480,16 @@ def _as_numbers(y: Any) -> Floats:
     return numbers
 
 
+def _check_no_pairs(y: Any) -> None:
+    """Raise for two columns, as other packages take successes and failures."""
+    if y.ndim == 2 and y.shape[1] == 2:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {y.shape} instead. Of successes and "
+            "failures family='binomial' takes the shares, y = successes / trials, with the trials "
+            "as sample_weight."
+        )
+
+
 def _check_not_yes_no(y: Any) -> None:
     """Raise where the outcome is yes or no, of which scikit-learn would make 1 and 0."""
     values = np.asarray(y)
@@ -550,7 +566,11 @@ def _naming(argument: str) -> Iterator[None]:
         if _KNOWS_THE_ARGUMENT.search(str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        labels = " Labels of two classes are for HLMClassifier." if argument == "y" else ""
+        labels = (
+            " Labels of two classes are for HLMClassifier, in compare model=HLMClassifier(...)."
+            if argument == "y"
+            else ""
+        )
         raise kind(f"{argument} must hold numbers ({error}).{labels}") from error
 
 

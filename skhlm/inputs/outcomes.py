@@ -16,6 +16,11 @@ def named_family(name: str, known: Collection[str]) -> Family:
     """The family of this name; raise where it is none of those that an estimator has."""
     if name in known:
         return find_family(name)
+    if name.lower().replace("_", "").replace("-", "") == "lognormal":
+        raise ValueError(
+            f"family: there is no {name!r}. Fit family='normal' or 'student_t' to the logarithm of "
+            "y, or family='gamma' to y, whose coefficients are of the log of the mean."
+        )
     called = (f.name for f in FAMILIES.values() if name.lower() in f.elsewhere)
     meant = next(called, name)
     raise ValueError(

@@ -15,6 +15,11 @@ from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.priors import Location, LocationScale, Priors
 
 _LKJ_SHAPE = 2.0
+_OTHER_NAMES = {  # of parameters whose inverse squares others have
+    "phi": " 'overdispersion' is 1 / sqrt(phi).",
+    "theta": " 'overdispersion' is 1 / sqrt(theta).",
+    "shape": " 'cv' of gamma and 'overdispersion' of negative_binomial are 1 / sqrt(shape).",
+}
 _IN_A_SEARCH = (
     " In a search over families give each kind a grid of its own, with the priors that suit it."
 )
@@ -117,7 +122,7 @@ def _check_mapping(priors: object) -> Mapping[str, object]:
         if key not in _PARAMETERS:
             raise ValueError(
                 f"priors: there is no parameter {key!r}. The parameters are "
-                f"{listed(_PARAMETERS)}.{suggestion(key, _PARAMETERS)}"
+                f"{listed(_PARAMETERS)}.{_OTHER_NAMES.get(key) or suggestion(key, _PARAMETERS)}"
             )
     return priors
 
