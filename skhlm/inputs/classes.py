@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skhlm._typing import Floats, Ints
 from skhlm.exceptions import stacklevel_of_user
 from skhlm.inputs.columns import listed, suggestion
-from skhlm.inputs.outcomes import check_finite, where
+from skhlm.inputs.outcomes import check_finite, check_not_masked, where
 from skhlm.inputs.spelling import told_twins
 
 _REMEDIES = {  # of objects, by what they are
@@ -78,6 +78,9 @@ class Classes:
 
 def check_labels(y: Any, n_rows: int) -> Any:
     """Labels (n,) of types that scores know, one for each row of X and none missing."""
+    check_not_masked(y, "y")
+    if np.asarray(y).dtype.kind == "c":
+        raise ValueError("Complex data not supported, but y is complex.")
     labels = column_or_1d(y, warn=True)
     if labels.dtype.kind in "OmM" and (missing := pd.isna(labels)).any():
         nothing = np.full(len(labels), np.nan)
@@ -113,8 +116,8 @@ def _check_type(labels: Any) -> None:
     if kind not in ("string", "empty"):
         wide = kind == "integer" and max(map(abs, labels)) > np.iinfo(np.int64).max
         remedy = _REMEDIES.get("wide" if wide else kind, "list(map(str, y))")
-        raise TypeError(
-            f"y holds labels of type {type(labels[0]).__name__} in an array of type "
-            f"{labels.dtype}, which scikit-learn's scores do not take for classes: convert them, "
+        raise ValueError(
+            f"Unknown label type: {type(labels[0]).__name__} in an array of type {labels.dtype}, "
+            "which scikit-learn's scores do not take for classes. Convert the labels of y: "
             f"{remedy}."
         )

@@ -39,7 +39,13 @@ from skhlm.inputs.columns import (
     read_group_column,
 )
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
-from skhlm.inputs.outcomes import and_others, check_finite, check_possible, check_tractable
+from skhlm.inputs.outcomes import (
+    and_others,
+    check_finite,
+    check_not_masked,
+    check_possible,
+    check_tractable,
+)
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
@@ -146,7 +152,7 @@ def check_predict_data(
 
 def check_observed(y: Any, n_rows: int) -> Floats:
     """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
-    _check_not_masked(y, "y")
+    check_not_masked(y, "y")
     _check_not_wide(y, "y")
     with _naming("y"):
         _check_not_yes_no(y)
@@ -263,7 +269,7 @@ def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
-    _check_not_masked(X, "X")
+    check_not_masked(X, "X")
     if is_frame(X):
         _check_names(X)
         if X.shape[1]:
@@ -514,7 +520,7 @@ def _check_used(weight: Floats) -> Bools:
 
 def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     """Frequency weights (n,): finite, not negative, not all zero, of sizes that add up."""
-    _check_not_masked(sample_weight, "sample_weight")
+    check_not_masked(sample_weight, "sample_weight")
     _check_not_wide(sample_weight, "sample_weight")
     with _naming("sample_weight"):
         weight: Floats = _check_sample_weight(
@@ -535,15 +541,6 @@ def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
             "give rows that count for nothing weight 0."
         )
     return weight
-
-
-def _check_not_masked(given: Any, argument: str) -> None:
-    """Raise where numpy would look through the mask of an array at what it hides."""
-    if np.ma.is_masked(given):
-        raise ValueError(
-            f"{argument} is a masked array with {int(np.ma.getmaskarray(given).sum())} masked "
-            "entries, which are missing values. Fill them in, or leave their rows out."
-        )
 
 
 def _check_not_wide(given: Any, argument: str) -> None:

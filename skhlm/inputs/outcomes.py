@@ -34,6 +34,15 @@ def name_of_outcome(y: Any) -> str | None:
     return str.__str__(name) if isinstance(name, str) and name else None
 
 
+def check_not_masked(given: Any, argument: str) -> None:
+    """Raise where numpy would look through the mask of an array at what it hides."""
+    if np.ma.is_masked(given):
+        raise ValueError(
+            f"{argument} is a masked array with {int(np.ma.getmaskarray(given).sum())} masked "
+            "entries, which are missing values. Fill them in, or leave their rows out."
+        )
+
+
 def check_finite(numbers: Floats, given: Any) -> None:
     """Raise where outcomes (n,) are missing or infinite; ``given`` is what they were read from."""
     if np.isnan(numbers).any():

@@ -90,6 +90,12 @@ BAD = {
         r"contains NaN\. y is nan in row 2: leave out the rows",
     ),
     "NA": (pd.Series([1, 0, pd.NA, 1, 0], dtype="Int64"), ValueError, "Input y contains NaN"),
+    "masked": (
+        np.ma.array(TRUTH, mask=[0, 1, 0, 0, 0]),
+        ValueError,
+        "y is a masked array with 1 masked",
+    ),
+    "complex": (TRUTH + 0j, ValueError, r"^Complex data not supported, but y is complex\.$"),
     "infinite": ([0, 1, np.inf, 1, 0], ValueError, "Input y contains infinity"),
     "strings and numbers": (["a", 1, "a", 1, 1], TypeError, "y mixes kinds of labels: int, str"),
     "NaT": (pd.to_datetime(["2020", "2020", None, "2020", "2020"]), ValueError, "NaN.*in row 2"),
@@ -142,8 +148,8 @@ NOT_SCORED = {
 
 @pytest.mark.parametrize(("y", "kind", "remedy"), NOT_SCORED.values(), ids=NOT_SCORED)
 def test_labels_that_could_not_be_scored_are_refused_and_the_remedy_works(y, kind, remedy):
-    message = rf"labels of type {kind}.*convert them, {re.escape(remedy)}\.$"
-    with pytest.raises(TypeError, match=message):
+    message = rf"^Unknown label type: {kind}.*Convert the labels of y: {re.escape(remedy)}\.$"
+    with pytest.raises(ValueError, match=message):
         check_labels(y, 5)
     converted = np.array(list(map(str, y))) if remedy == TEXT else y.astype(TYPES[remedy])
     classes = Classes.of(check_labels(converted, 5))
