@@ -33,8 +33,12 @@ class Classes:
 
     @property
     def plain(self) -> list[Any]:
-        """The labels as Python writes them; numpy's own list has dates as numbers."""
-        return pd.Series(self.labels).tolist()
+        """The labels as one reads them: of nanoseconds numpy's own list has whole numbers."""
+        if self.labels.dtype.kind == "m":
+            return [*self.labels]
+        dates = self.labels.dtype.kind == "M"
+        plain: list[Any] = (self.labels.astype("M8[us]") if dates else self.labels).tolist()
+        return plain
 
     @classmethod
     def of(cls, labels: Any) -> Classes:

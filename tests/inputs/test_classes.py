@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -35,6 +35,10 @@ OF_ANY_TYPE = {
         pd.to_datetime(["2020", "2021"]),
     ),
     "durations": (labelled(1, 2, dtype="timedelta64[D]"), pd.to_timedelta([1, 2], unit="D")),
+    "minutes, five at a time": (
+        labelled(1, 2, dtype="datetime64[5m]"),
+        [datetime(1970, 1, 1, 0, 5), datetime(1970, 1, 1, 0, 10)],
+    ),
     "numbers of half precision": (labelled(0, 1, dtype=np.float16), [0, 1]),
     "floats": (labelled(2.0, 3.0), [2.0, 3.0]),
     "a list": (labelled("a", "b").tolist(), ["a", "b"]),
@@ -100,7 +104,11 @@ BAD = {
     "strings and numbers": (["a", 1, "a", 1, 1], TypeError, "y mixes kinds of labels: int, str"),
     "NaT": (pd.to_datetime(["2020", "2020", None, "2020", "2020"]), ValueError, "NaN.*in row 2"),
     "another length": (["a", "b"], ValueError, "X has 5 rows and y 2"),
-    "one date": (pd.to_datetime(["2020"] * 5), ValueError, r"one class alone, Timestamp\('2020-01"),
+    "one date": (
+        pd.to_datetime(["2020"] * 5),
+        ValueError,
+        r"one class alone, datetime\.datetime\(2020",
+    ),
 }
 
 
