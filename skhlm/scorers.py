@@ -18,8 +18,9 @@ pipelines, searches and transformed targets, of which the last have intervals al
 Intervals of a binomial outcome are of one trial, so the last two refuse shares of several.
 
 All but the last are proper: no forecast has a better expected score than the true distribution.
-The classes make scorers with another coverage. Scores of families can be compared on the same y,
-log densities as long as all are densities, or all probabilities of whole numbers.
+The last two are not of classifiers, as a label has no interval. The classes make scorers with
+another coverage. Scores of families can be compared on the same y, log densities as long as all are
+densities, or all probabilities of whole numbers.
 
 scikit-learn's own scorers judge expected values and probabilities: "neg_mean_poisson_deviance" and
 "neg_mean_gamma_deviance", `sklearn.metrics.d2_tweedie_score` (the share of the deviance that is
@@ -37,11 +38,9 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
 from skhlm._typing import Floats
-from skhlm.families import family_of_classes
 from skhlm.inputs.frames import check_observed, check_weight
 from skhlm.inputs.outcomes import check_of_one_trial
 from skhlm.methods.arguments import COVERAGE
-from skhlm.numerics.quantiles import central
 from skhlm.posterior.scoring import inside, interval_score
 from skhlm.wrappers import find_model
 
@@ -176,7 +175,7 @@ class NegIntervalScore(Scorer):
     """Minus the mean interval score of central prediction intervals, in units of y.
 
     The score of an interval is its width and, where y is outside, 2 / (1 - coverage) times how far.
-    Labels are 0 and 1, and their intervals [0, 0], [0, 1] or [1, 1].
+    A label has no interval: a classifier is refused.
 
     Parameters
     ----------
@@ -204,8 +203,8 @@ class NegCoverageError(Scorer):
 
     Not a proper score, and no measure of precision: intervals of the right share may be far too
     wide. Over n rows its Monte Carlo error is near sqrt(coverage (1 - coverage) / n). Intervals of
-    counts and labels end at whole numbers, and so have at least their coverage: of small counts,
-    and always of labels, the share that is right is above it.
+    counts end at whole numbers, and so have at least their coverage: of small counts the share that
+    is right is above it. A label has no interval: a classifier is refused.
 
     Parameters
     ----------
@@ -248,14 +247,15 @@ def predict_interval(estimator: Any, X: Any, coverage: float) -> Floats:
     """Central prediction intervals (n, 2) of an estimator, on the scale of y.
 
     Ends of intervals of a transformed target are transformed back, which is exact for increasing
-    and decreasing transformations: quantiles stay quantiles. Those of a classifier are of 0 and 1.
+    and decreasing transformations: quantiles stay quantiles.
     """
     route = find_model(estimator)
     interval = _method(route.model, "predict_interval")
     if is_classifier(route.model):
-        log_odds = route.model.decision_function(route.features(X))
-        ends = np.array(central(coverage))
-        return family_of_classes().quantile(ends, log_odds[:, None], {})
+        raise TypeError(
+            f"{type(route.model).__name__} is a classifier, and a label has no interval to score. "
+            "Score its probabilities: log_predictive_density, or neg_crps, which is Brier's score."
+        )
     return route.intervals(interval(route.features(X), coverage))
 
 

@@ -24,9 +24,9 @@ from sklearn.model_selection import (
 )
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from skhlm import HLMClassifier, HLMRegressor
+from skhlm import HLMClassifier, HLMRegressor, response_curve
 from skhlm.priors import Normal
 from tests.chance import assert_near
 
@@ -141,6 +141,9 @@ def test_the_log_odds_have_intervals_and_quantiles(model, rows):
     X = rows[0].iloc[:12]
     with pytest.raises(ValueError, match=r"HLMClassifier\.predict_interval must be a str among"):
         model.predict_interval(X, kind="outcome")
+    for of in (model, make_pipeline(FunctionTransformer(), model)):
+        with pytest.raises(ValueError, match=r"kind='outcome': a label has no interval"):
+            response_curve(of, X, "price", kind="outcome")
     probability, log_odds = (model.predict_interval(X, 0.8, kind) for kind in ("mean", "link"))
     np.testing.assert_allclose(expit(log_odds), probability, rtol=1e-9)
     quantiles = model.predict_quantiles(X, [0.1, 0.9], kind="link")

@@ -34,6 +34,7 @@ def rows():
         flag=back,
         one=back.astype(int),
         word=np.where(back, "yes", "None"),
+        same="yes",
     )
 
 
@@ -169,13 +170,33 @@ def test_a_report_takes_shares_by_their_trials(folder, rows, capsys, data):
 
 
 @pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--family", "poison"], "there is no 'poison'. The families are"),
+        (["--family", "poison"], "Did you mean 'poisson'?"),
+        (["--algorithm", "nutz"], "there is no 'nutz'. Choose from 'nuts', 'pathfinder'"),
+        (["--algorithm", "nutz"], "Did you mean 'nuts'?"),
+        (["--family", "gaussian"], "Did you mean 'normal'?"),
+    ],
+)
+def test_a_word_that_is_none_of_an_option_is_told_the_nearest(folder, capsys, options, told):
+    with pytest.raises(SystemExit):
+        fit(folder, "--target", "visits", *options, name="x")
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("change", "options", "told"),
     [
         ({"visits": -1}, ["visits", "--family", "poisson"], "column 'visits' is -1 in row 3: "),
         ({"visits": 0.5}, ["visits", "--family", "poisson"], "or --family gamma"),
         ({"visits": None}, ["visits"], "error: column 'visits' is nan in row 3: leave out the"),
         ({"cost": 0}, ["cost", "--family", "gamma"], "column 'cost' is 0 in row 3"),
-        ({}, ["cost", "--family", "gamma", "--prior", "nu=Gamma(2, 1)"], "have no 'nu', which is"),
+        (
+            {},
+            ["cost", "--family", "gamma", "--prior", "nu=Gamma(2, 1)"],
+            "Leave it out; their parameters are 'cv', 'tau', 'kappa'.\n",
+        ),
         ({"share": 2}, ["share", "--family", "binomial"], "these as --sample-weight"),
         (
             {"days": 0},
@@ -191,6 +212,12 @@ def test_a_report_takes_shares_by_their_trials(folder, rows, capsys, data):
         ({}, ["visits", "--exposure", "days"], "Leave --exposure out"),
         ({"visits": "x"}, ["visits"], "column 'visits' is 'x' in row 3, which is no number."),
         ({"word": "maybe"}, ["word"], "149 more are no numbers. What is fitted are numbers"),
+        ({"word": "maybe"}, ["word"], "3 different values, 'None', 'maybe', 'yes'."),
+        ({"word": "Yes"}, ["word"], "'Yes' and 'yes' differ by case, white space or Unicode"),
+        ({"word": "yes "}, ["word", "--classify"], "'yes' and 'yes ' differ by case, white"),
+        ({}, ["same"], "y holds one class alone, 'yes' in all 150 rows"),
+        ({}, ["same", "--classify"], "y holds one class alone, 'yes' in all 150 rows"),
+        ({}, ["same", "--family", "gamma"], "for a target of numbers, and 'yes' are none."),
         ({"word": "maybe"}, ["word", "--classify"], "3 different values, 'None', 'maybe', 'yes'"),
         ({"word": None}, ["word"], "is missing in 1 of 150 rows"),
         ({}, ["word", "--family", "binomial"], "--family: for a target of numbers, and 'None'"),

@@ -211,8 +211,9 @@ def changed(value, row=4):
 
 
 BAD_EXPOSURE = {
-    "zero": (changed(0), "days", r"column 'days' is 0 in row 4 \(1 such rows.*positive"),
+    "zero": (changed(0), "days", r"column 'days' is 0 in row 4, and it must be a positive number"),
     "negative": (changed(-2), "days", "is -2 in row 4"),
+    "two": (changed([0, 0], [4, 5]), "days", r"is 0 in row 4 \(2 such rows in all\), and it must"),
     "missing": (changed(None), "days", "is nan in row 4"),
     "infinite": (changed(np.inf), "days", "is inf in row 4"),
     "text": (ROWS.assign(days="a"), "days", "column 'days' does not hold numbers"),
@@ -230,7 +231,9 @@ def test_an_exposure_that_cannot_be_one(X, exposure, message):
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in COUNTED])
 def test_an_exposure_needs_a_logarithm(family):
-    with pytest.raises(ValueError, match=r"got 'days'.*'poisson'.*exposure=None"):
+    trials = r"Trials are the sample_weight of shares, y = successes / trials\."
+    ending = trials if family == "binomial" else r"or choose one of these\."
+    with pytest.raises(ValueError, match=rf"got 'days'.*'poisson'.*exposure=None.*{ending}$"):
         prepared(family, exposure="days")
 
 

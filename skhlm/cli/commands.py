@@ -297,7 +297,7 @@ def _labels_of_fit(
     """An outcome of CSV as the classes of a classifier are; numbers as they are."""
     if not isinstance(model, HLMClassifier) or is_parquet(options.data):
         return y
-    return as_labels(y, model.classes_.tolist(), options.decimal)
+    return as_labels(y, model._classes.plain, options.decimal).infer_objects()
 
 
 def _columns_of_fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from skhlm import __version__
@@ -15,6 +15,8 @@ from skhlm.cli.remedies import in_options
 from skhlm.cli.tables import STANDARD, check_output
 from skhlm.exceptions import SkhlmError
 from skhlm.families import AUXILIARY, FAMILIES
+from skhlm.inputs.columns import listed, suggestion
+from skhlm.inputs.outcomes import named_family
 
 _CODES = """\
 exit codes:
@@ -167,7 +169,7 @@ def _add_what(model: argparse._ArgumentGroup) -> None:
     model.add_argument("--varying", nargs="+", metavar="COLUMN", help="all, intercept, or columns")
     model.add_argument(
         "--family",
-        choices=list(FAMILIES),
+        **_one_of(FAMILIES, _family),
         help=f"distribution of the target: {_families()} (default: student_t)",
     )
     model.add_argument(
@@ -175,7 +177,7 @@ def _add_what(model: argparse._ArgumentGroup) -> None:
         metavar="COLUMN",
         help="what the expected outcome is proportional to, such as days or people; no predictor",
     )
-    model.add_argument("--covariance", choices=["diagonal", "full"])
+    model.add_argument("--covariance", **_one_of(["diagonal", "full"]))
     model.add_argument(
         "--prior",
         dest="priors",
@@ -191,8 +193,8 @@ def _add_what(model: argparse._ArgumentGroup) -> None:
 
 def _add_how(how: argparse._ArgumentGroup) -> None:
     """Options of `fit` that say how."""
-    how.add_argument("--algorithm", choices=["nuts", "pathfinder", "laplace", "advi", "map"])
-    how.add_argument("--fallback", choices=["nuts"])
+    how.add_argument("--algorithm", **_one_of(["nuts", "pathfinder", "laplace", "advi", "map"]))
+    how.add_argument("--fallback", **_one_of(["nuts"]))
     how.add_argument("--chains", type=int)
     how.add_argument("--iter-warmup", type=int)
     how.add_argument("--iter-sampling", type=int)
@@ -209,7 +211,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     _add_coverage(parser)
     parser.add_argument(
         "--unseen",
-        choices=["population", "error"],
+        **_one_of(["population", "error"]),
         help="what to do with levels that fit has not seen; as the model says by default",
     )
     _add_output(parser)
@@ -240,7 +242,7 @@ def _add_summary(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument(
         "--of",
-        choices=["summary", "group_effects", "coefficients", "shrinkage_factors"],
+        **_one_of(["summary", "group_effects", "coefficients", "shrinkage_factors"]),
         default="summary",
         help="which table (default: %(default)s)",
     )
@@ -313,7 +315,7 @@ def _add_coverage(parser: argparse.ArgumentParser, kind: str | None = None) -> N
     )
     parser.add_argument(
         "--kind",
-        choices=["outcome", "mean"],
+        **_one_of(["outcome", "mean"]),
         default=kind,
         help="intervals of a new observation, or of its expected value "
         f"(default: {kind or 'outcome; mean, which is the probability, of a yes or no'})",
@@ -331,6 +333,28 @@ def _file(text: str) -> str:
     if text == STANDARD:
         raise argparse.ArgumentTypeError("it is not printed: name a file")
     return text
+
+
+def _one_of(known: Iterable[str], read: Callable[[str], str] = str) -> dict[str, Any]:
+    """Arguments of an option that is one of some words; another is told which it may be."""
+    names = list(known)
+
+    def word(text: str) -> str:
+        found = read(text)
+        if found not in names:
+            told = f"there is no {text!r}. Choose from {listed(names)}.{suggestion(text, names)}"
+            raise argparse.ArgumentTypeError(told)
+        return found
+
+    return {"type": word, "choices": names}
+
+
+def _family(text: str) -> str:
+    """A family; one that other packages have is told by its name here."""
+    try:
+        return named_family(text, FAMILIES).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("family: ")) from error
 
 
 def _separator(text: str) -> str:

@@ -12,6 +12,7 @@ from pandas.api.types import infer_dtype, is_datetime64_any_dtype
 from skhlm.classifier import HLMClassifier
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
+from skhlm.inputs.spelling import told_twins
 from skhlm.methods.predicting import Predicting
 from skhlm.posterior import Kind
 from skhlm.regressor import HLMRegressor
@@ -35,9 +36,9 @@ def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[Hierarchical
     numbers = holds_numbers(y)
     asked = [name for name in _NUMBERS_ONLY if hasattr(options, name)]
     flags = numbers and not asked and sorted(pd.to_numeric(pd.Series(values))) == [0, 1]
-    if options.classify or flags or (len(values) == 2 and not numbers):
+    if options.classify or flags or (len(values) <= 2 and not numbers):
         _check_classes(y, values, options)
-        if not options.classify:
+        if not options.classify and len(values) == 2:
             otherwise = " --family normal fits a number." if flags else ""
             _note(
                 f"{_target(options)} is one of two classes, {_some(values)}: this is a classifier."
@@ -47,7 +48,8 @@ def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[Hierarchical
     if not numbers:
         raise ValueError(
             f"--target: {_target(options)} {_first_word(y)}. What is fitted are numbers, or one of "
-            f"two classes, and there are {len(values)} different values."
+            f"two classes, and there are {len(values)} different values, {_some(values)}."
+            f"{told_twins(_sorted(values))}"
         )
     if len(values) == 2 and not asked:
         _note(
@@ -81,7 +83,7 @@ def outcome_columns(
     ends = {"lower": lower, "upper": upper}
     if not isinstance(model, HLMClassifier):
         return {"prediction": model.predict(X), **ends}
-    of_each = zip(model.classes_.tolist(), model.predict_proba(X).T, strict=True)
+    of_each = zip(model._classes.plain, model.predict_proba(X).T, strict=True)
     return {
         "prediction": model.predict(X),
         **{f"probability_{label}": probability for label, probability in of_each},
@@ -108,11 +110,15 @@ def kind_of_interval(model: HierarchicalModel, kind: Kind | None) -> Kind:
 
 
 def _check_classes(y: pd.Series[Any], values: list[Any], options: Namespace) -> None:
-    """Raise unless there are two classes, in all rows, and no option of a regression."""
-    if len(values) != 2:
+    """Raise for more than two classes, rows without one, and options of a regression.
+
+    Of one class alone the classifier says more.
+    """
+    if len(values) > 2:
         raise ValueError(
-            f"--classify: {_target(options)} holds {len(values)} different value"
-            f"{'s' * (len(values) != 1)}, {_some(values)}, and it must be one of two in each row."
+            f"--classify: {_target(options)} holds {len(values)} different values, "
+            f"{_some(values)}, and it must be one of two in each row."
+            f"{told_twins(_sorted(values))}"
         )
     if missing := int(y.isna().sum()):
         raise ValueError(
@@ -120,10 +126,12 @@ def _check_classes(y: pd.Series[Any], values: list[Any], options: Namespace) -> 
             "rows out."
         )
     if given := [f"--{name}" for name in _NUMBERS_ONLY if hasattr(options, name)]:
-        because = "--classify asks for" if options.classify else f"{_some(values)} are"
+        because = (
+            "--classify asks for two classes" if options.classify else f"{_some(values)} are none"
+        )
         raise ValueError(
-            f"{' and '.join(given)}: for a target of numbers, and {because} two classes. Leave it "
-            f"out, or let {_target(options)} hold numbers."
+            f"{' and '.join(given)}: for a target of numbers, and {because}. Leave it out, "
+            f"or let {_target(options)} hold numbers."
         )
 
 
@@ -141,12 +149,16 @@ def _target(options: Namespace) -> str:
 
 
 def _some(values: list[Any]) -> str:
-    """The first few values, in their order where they have one."""
+    """The first few values, in their order."""
+    return listed(_sorted(values))
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    """Values in their order, where they have one, or else in that of their names."""
     try:
-        values = sorted(values)
+        return sorted(values)
     except TypeError:
-        values = sorted(values, key=str)
-    return listed(values)
+        return sorted(values, key=str)
 
 
 def _note(text: str) -> None:

@@ -15,6 +15,10 @@ _WRITTEN_OUT = (
     ("exposure=None", "no --exposure"),
     ("Set no --exposure, which", "Leave --exposure out, which"),
     ("out of `groups`", "out of --groups"),
+    (
+        "In a search over families give each kind a grid of its own, with the priors that suit it.",
+        "",
+    ),
     ("sample_weight", "--sample-weight"),
     ("iter_sampling", "--iter-sampling"),
     ("iter_warmup", "--iter-warmup"),
@@ -36,7 +40,7 @@ def in_options(message: str) -> str:
     message = _GIVEN.sub(_option, message)
     for ours, theirs in _WRITTEN_OUT:
         message = re.sub(rf"(?<![-'])\b{re.escape(ours)}", theirs, message)
-    return re.sub(r"^exposure:", "--exposure:", message)
+    return re.sub(r"^exposure:", "--exposure:", message).rstrip()
 
 
 def _option(found: re.Match[str]) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Literal
 
+from skhlm.numerics.digits import told_apart
+
 Verdict = Literal["pass", "warn", "fail"]
 Finding = Verdict | Literal["note"]
 
@@ -49,7 +51,8 @@ class Check:
 
     def __str__(self) -> str:
         """One line, and the advice below it."""
-        found = "not applicable" if isnan(self.value) and not self.advice else f"{self.value:.4g}"
+        missing = isnan(self.value) and not self.advice
+        found = "not applicable" if missing else told_apart(self.value, self.threshold, 4, "g")
         line = f"{self.verdict}  {self.name}: {found} (threshold {self.threshold:.4g})"
         return f"{line}\n      {self.advice}" if self.advice else line
 

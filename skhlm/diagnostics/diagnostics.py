@@ -17,6 +17,7 @@ from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
 from skhlm.numerics.convergence import e_bfmi
+from skhlm.numerics.digits import told_apart
 from skhlm.numerics.importance import K_RELIABLE
 
 RHAT_WARN, RHAT_FAIL = 1.01, 1.05
@@ -242,7 +243,7 @@ def _diagnose_sampler(
         algorithm=algorithm,
         checks=(
             _divergences(statistics.divergent),
-            *_convergence_checks(worst, draws.shape),
+            *_convergence_checks(worst, draws),
             _energy(energy),
             _treedepth(cut, statistics.max_treedepth),
         ),
@@ -290,10 +291,13 @@ def _diagnose_approximation(
     )
 
 
-def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
+def _convergence_checks(worst: Extremes, found: Draws) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
-    chains, draws = shape
-    yield _one_chain() if chains == 1 and not worst.rhat.value > RHAT_WARN else _rhat(worst.rhat)
+    chains, draws = found.shape
+    if chains == 1 and not worst.rhat.value > RHAT_WARN:
+        yield _one_chain()
+    else:
+        yield _rhat(worst.rhat, has_nu="nu" in found.auxiliary)
     yield _ess("bulk ESS", worst.ess_bulk, chains, draws)
     yield _ess("tail ESS", worst.ess_tail, chains, draws)
 
@@ -307,14 +311,19 @@ def _one_chain() -> Check:
     return Check("R-hat", "warn", np.nan, RHAT_WARN, _VEHTARI_2021, advice)
 
 
-def _rhat(worst: Extreme) -> Check:
+def _rhat(worst: Extreme, *, has_nu: bool) -> Check:
     """Chains that disagree."""
     rhat, parameter = worst
+    modes = (
+        ", or for a nu near 1: levels may have two modes then (family='normal' has one)"
+        if has_nu
+        else ""
+    )
     advice = (
-        f"R-hat is {rhat:.4f} for {parameter} and should be at most {RHAT_WARN}: the chains "
-        "disagree. Raise iter_sampling and iter_warmup; if that does not help, look for "
-        "collinear predictors, a factor with very few levels (give tighter priors), or, where "
-        "there is a nu, for one near 1: levels may have two modes then (family='normal' has one)."
+        f"R-hat is {told_apart(rhat, RHAT_WARN, 4)} for {parameter} and should be at most "
+        f"{RHAT_WARN}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
+        "help, look for collinear predictors or a factor with very few levels (give tighter "
+        f"priors){modes}."
     )
     return judge(
         "R-hat",
@@ -333,8 +342,8 @@ def _ess(name: str, worst: Extreme, chains: int, draws: int) -> Check:
     enough = ESS_WARN * chains
     kind = name.partition(" ")[0].capitalize()
     advice = (
-        f"{kind} effective sample size is {ess:.0f} for {parameter} and should be at least "
-        f"{enough}, {ESS_WARN} for each chain: raise iter_sampling (now {draws})."
+        f"{kind} effective sample size is {told_apart(ess, enough, 0)} for {parameter} and should "
+        f"be at least {enough}, {ESS_WARN} for each chain: raise iter_sampling (now {draws})."
     )
     source = f"{_VEHTARI_2021}; {_BDA}"
     few, hardly_any = not ess >= enough, ess < ESS_FAIL * chains
@@ -359,8 +368,9 @@ def _energy(fraction: Floats) -> Check:
     known = fraction[~np.isnan(fraction)]
     smallest = float(known.min()) if known.size else np.nan
     advice = (
-        f"E-BFMI is down to {smallest:.2f} in {low.sum()} of {len(fraction)} chains and should be "
-        f"at least {E_BFMI_WARN}: tails may be explored slowly; raise iter_sampling."
+        f"E-BFMI is down to {told_apart(smallest, E_BFMI_WARN, 2)} in {low.sum()} of "
+        f"{len(fraction)} chains and should be at least {E_BFMI_WARN}: tails may be explored "
+        "slowly; raise iter_sampling."
     )
     slow = bool(low.any())
     return judge("E-BFMI", smallest, E_BFMI_WARN, _BETANCOURT_2016, advice, warns=slow)
@@ -380,10 +390,10 @@ def _treedepth(cut: Bools, max_treedepth: int) -> Check:
 def _pareto(k: float) -> Check:
     """An approximation too far from the posterior for importance ratios to say how far."""
     advice = (
-        f"Pareto k of the importance ratios is {k:.2f} and should be at most {PARETO_K_WARN}: the "
-        "approximation misses parts of the posterior, and its means and intervals may be wrong. "
-        "Use algorithm='nuts' (fallback='nuts' does so by itself), try another algorithm, or give "
-        "tighter priors."
+        f"Pareto k of the importance ratios is {told_apart(k, PARETO_K_WARN, 2)} and should be at "
+        f"most {PARETO_K_WARN}: the approximation misses parts of the posterior, and its means and "
+        "intervals may be wrong. Use algorithm='nuts' (fallback='nuts' does so by itself), try "
+        "another algorithm, or give tighter priors."
     )
     poor, useless = not k <= PARETO_K_WARN, not k <= PARETO_K_FAIL
     return judge("Pareto k", k, PARETO_K_WARN, _VEHTARI_2024, advice, warns=poor, fails=useless)
@@ -392,8 +402,9 @@ def _pareto(k: float) -> Check:
 def _importance_ess(ess: float) -> Check:
     """Few draws that carry most of the weight."""
     advice = (
-        f"The importance weights leave {ess:.0f} effective draws, and there should be at least "
-        f"{IMPORTANCE_ESS_WARN}: quantiles are rough. Raise iter_sampling, or use algorithm='nuts'."
+        f"The importance weights leave {told_apart(ess, IMPORTANCE_ESS_WARN, 0)} effective draws, "
+        f"and there should be at least {IMPORTANCE_ESS_WARN}: quantiles are rough. Raise "
+        "iter_sampling, or use algorithm='nuts'."
     )
     few = not ess >= IMPORTANCE_ESS_WARN
     return judge("importance ESS", ess, IMPORTANCE_ESS_WARN, _OURS, advice, warns=few)

@@ -75,7 +75,7 @@ def outcome_name(model: Fitted, outcome: str | None) -> str | None:
     name = outcome or spec.outcome_name
     if spec.classes is None:
         return name
-    label = str(spec.classes.labels[1])
+    label = str(spec.classes.plain[1])
     return f"{name} = {label}" if name else label
 
 

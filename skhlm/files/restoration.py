@@ -52,6 +52,7 @@ _LATER: Mapping[str, Any] = {  # what older files lack
     "exposure": None,
     "classes": None,
 }
+_UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")  # of dates and times
 _LABELS = {  # types of the two labels of a classifier, as numpy calls them
     "bool": bool,
     **dict.fromkeys(("int8", "int16", "int32", "int64"), int),
@@ -59,6 +60,7 @@ _LABELS = {  # types of the two labels of a classifier, as numpy calls them
     **dict.fromkeys(("float16", "float32", "float64"), float),
     "str": str,
     "object": str,
+    **{f"{kind}64[{unit}]": int for kind in ("datetime", "timedelta") for unit in _UNITS},
 }
 _FINGERPRINT = re.compile("([0-9a-f]{64})?", re.ASCII)
 
@@ -394,9 +396,21 @@ def written_classes(classes: Classes) -> tuple[str, tuple[Any, ...]]:
     Returns
     -------
     tuple of str and tuple
+        Dates and times as whole numbers of their unit.
+
+    Raises
+    ------
+    TypeError
+        When the labels are of another type than a file can hold.
     """
-    dtype = classes.labels.dtype
-    return "str" if dtype.kind == "U" else dtype.name, tuple(classes.labels.tolist())
+    labels = classes.labels
+    name = "str" if labels.dtype.kind == "U" else labels.dtype.name
+    if name not in _LABELS:
+        raise TypeError(
+            f"classes: a model file cannot keep labels of type {name}. Pickle the model, or fit "
+            "with labels that are text."
+        )
+    return name, tuple((labels.astype(np.int64) if labels.dtype.kind in "mM" else labels).tolist())
 
 
 def _classes(contents: Contents) -> Classes | None:

@@ -61,7 +61,7 @@ def _regression(model: Fitted) -> str:
     """What sort of regression it is."""
     family, classes = model._posterior.family, model._spec.classes
     if classes is not None:
-        first, second = classes.labels.tolist()
+        first, second = classes.plain
         return f"Logistic regression of {_outcome(model)}, which is {first} or {second},"
     if family.link.linear:
         return f"Linear regression with {family.noun}"
@@ -75,7 +75,7 @@ def _scale(model: Fitted) -> Iterator[str]:
         return
     what = "success in a trial" if family.is_binary else f"the expected {_outcome(model)}"
     if spec.classes is not None:
-        what = f"{_outcome(model)} = {spec.classes.labels[1]}"
+        what = f"{_outcome(model)} = {spec.classes.plain[1]}"
     per = ""
     if spec.exposure is not None:
         per = f" per unit of the exposure, {spec.columns.group_name(spec.exposure)}"
@@ -103,7 +103,7 @@ def _outcome_in_symbols(model: Fitted) -> str:
     eta = "x_i' beta_i" + " + log(exposure_i)" * (spec.exposure is not None)
     formula = family.formula.replace("eta", eta)
     if spec.classes is not None:
-        return f"[y_i = {spec.classes.labels[1]}] ~ {formula.replace('trials', '1')}"
+        return f"[y_i = {spec.classes.plain[1]}] ~ {formula.replace('trials', '1')}"
     if family.is_binary:
         return f"trials_i y_i ~ {formula.replace('trials', 'trials_i')}"
     return f"y_i ~ {formula}"

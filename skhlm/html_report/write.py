@@ -185,7 +185,7 @@ def _rows_in_words(model: HierarchicalModel, rows: Rows) -> str:
     lies = f"the outcome lies between {rows.y.min():.4g} and {rows.y.max():.4g}"
     if spec.classes is not None:
         yes = float(rows.weight @ rows.y)
-        first, second = spec.classes.labels.tolist()
+        first, second = spec.classes.plain
         return f"{n:,.0f} rows {distinct}: {yes:,.0f} of {second}, {n - yes:,.0f} of {first}."
     if model._posterior.family.is_binary:
         return f"{n:,.0f} trials in {len(rows.given):,} rows {distinct}; {lies}."
@@ -257,7 +257,7 @@ def _expected(model: HierarchicalModel) -> str:
     classes = model._spec.classes
     if classes is None:
         return "The expected outcome"
-    return f"The probability of {classes.labels[1]}"
+    return f"The probability of {classes.plain[1]}"
 
 
 def _draw_curves(

@@ -18,6 +18,7 @@ from skhlm._typing import Bools, Ints
 
 Label = str | int | float | bool | datetime
 _SHOWN = 10
+_PREFIXED = "__"  # what ColumnTransformer puts between the name of a transformer and a column's
 _DATES = (date, np.datetime64)
 _WITH_DATES = ("date", "datetime", "datetime64", "mixed", "mixed-integer")  # as pandas infers
 _FINER = ("datetime64[ps]", "datetime64[fs]", "datetime64[as]")
@@ -32,7 +33,9 @@ def listed(values: Iterable[object]) -> str:
 
 def suggestion(name: object, known: Iterable[object]) -> str:
     """A question to end an error message with, or nothing when no known name is close."""
-    match = get_close_matches(str(name), [str(other) for other in known], n=1)
+    names = [str(other) for other in known]
+    longer = [other for other in names if other.endswith((f"/{name}", f"{_PREFIXED}{name}"))]
+    match = longer or get_close_matches(str(name), names, n=1)
     return f" Did you mean {match[0]!r}?" if match else ""
 
 
@@ -126,9 +129,18 @@ class Columns:
         if name not in self.names:
             raise ValueError(
                 f"{argument}: there is no column {name!r} in X. Its columns are "
-                f"{listed(self.names)}.{suggestion(name, self.names)}"
+                f"{listed(self.names)}.{suggestion(name, self.names)}{self._why_prefixed(name)}"
             )
         return self.names.index(name)
+
+    def _why_prefixed(self, name: str) -> str:
+        """A sentence on names of columns that a transformer has made longer; empty without."""
+        if not any(other.endswith(f"{_PREFIXED}{name}") for other in self.names or ()):
+            return ""
+        return (
+            " A ColumnTransformer names columns so; with verbose_feature_names_out=False it leaves "
+            "names as they are."
+        )
 
     def _numbered(self, position: int, argument: str) -> int:
         if not -self.n <= position < self.n:

@@ -39,7 +39,13 @@ from skhlm.inputs.columns import (
     read_group_column,
 )
 from skhlm.inputs.hierarchy import Hierarchy, parse_groups
-from skhlm.inputs.outcomes import check_finite, check_possible, check_tractable
+from skhlm.inputs.outcomes import (
+    and_others,
+    check_finite,
+    check_not_masked,
+    check_possible,
+    check_tractable,
+)
 
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 2.0**53  # of all rows together
 _MOST_WEIGHT_RATIO = 1e12  # of any two rows
@@ -146,13 +152,14 @@ def check_predict_data(
 
 def check_observed(y: Any, n_rows: int) -> Floats:
     """Observed outcomes (n,) of rows to be scored: finite numbers, one for each row of X."""
-    _check_not_masked(y, "y")
+    check_not_masked(y, "y")
     _check_not_wide(y, "y")
     with _naming("y"):
         _check_not_yes_no(y)
         values = check_array(
             y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y"
         )
+        _check_no_pairs(values)
         values = column_or_1d(values, warn=True)
     if len(values) != n_rows:
         raise ValueError(
@@ -218,10 +225,15 @@ def _find_exposure(
         )
     if family is None or family.link != LOG:
         known = listed(name for name, other in FAMILIES.items() if other.link == LOG)
+        trials = (
+            " Trials are the sample_weight of shares, y = successes / trials."
+            if family is not None and family.is_binary
+            else ""
+        )
         raise ValueError(
             f"exposure: got {exposure!r}, but the expected outcome is not proportional to anything "
             f"unless its logarithm is what is modelled, as in the families {known}. Set "
-            "exposure=None, which leaves the column a predictor, or choose one of these."
+            f"exposure=None, which leaves the column a predictor, or choose one of these.{trials}"
         )
     position = columns.position(exposure, "exposure")
     if any(position in hierarchy.columns for hierarchy in hierarchies):
@@ -247,17 +259,17 @@ def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
     if (bad := ~(np.isfinite(values) & (values > 0))).any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"exposure: column {name!r} is {values[row]:g} in row {row} ({int(bad.sum())} such "
-            "rows in all), and it must be a positive number in each: the expected outcome is "
-            "proportional to it. Leave out rows without exposure, in which nothing could happen, "
-            "and fill in those where it is missing."
+            f"exposure: column {name!r} is {values[row]:g} in row {row}{and_others(bad)}, and it "
+            "must be a positive number in each: the expected outcome is proportional to it. Leave "
+            "out rows without exposure, in which nothing could happen, and fill in those where it "
+            "is missing."
         )
     return values
 
 
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
-    _check_not_masked(X, "X")
+    check_not_masked(X, "X")
     if is_frame(X):
         _check_names(X)
         if X.shape[1]:
@@ -474,6 +486,16 @@ def _as_numbers(y: Any) -> Floats:
     return numbers
 
 
+def _check_no_pairs(y: Any) -> None:
+    """Raise for two columns, as other packages take successes and failures."""
+    if y.ndim == 2 and y.shape[1] == 2:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {y.shape} instead. Of successes and "
+            "failures family='binomial' takes the shares, y = successes / trials, with the trials "
+            "as sample_weight."
+        )
+
+
 def _check_not_yes_no(y: Any) -> None:
     """Raise where the outcome is yes or no, of which scikit-learn would make 1 and 0."""
     values = np.asarray(y)
@@ -498,7 +520,7 @@ def _check_used(weight: Floats) -> Bools:
 
 def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     """Frequency weights (n,): finite, not negative, not all zero, of sizes that add up."""
-    _check_not_masked(sample_weight, "sample_weight")
+    check_not_masked(sample_weight, "sample_weight")
     _check_not_wide(sample_weight, "sample_weight")
     with _naming("sample_weight"):
         weight: Floats = _check_sample_weight(
@@ -521,15 +543,6 @@ def check_weight(sample_weight: Any, predictors: Floats) -> Floats:
     return weight
 
 
-def _check_not_masked(given: Any, argument: str) -> None:
-    """Raise where numpy would look through the mask of an array at what it hides."""
-    if np.ma.is_masked(given):
-        raise ValueError(
-            f"{argument} is a masked array with {int(np.ma.getmaskarray(given).sum())} masked "
-            "entries, which are missing values. Fill them in, or leave their rows out."
-        )
-
-
 def _check_not_wide(given: Any, argument: str) -> None:
     """Raise for integers that numpy cannot hold."""
     dtypes = _dtypes(given) if is_frame(given) else [getattr(given, "dtype", None)]
@@ -550,7 +563,11 @@ def _naming(argument: str) -> Iterator[None]:
         if _KNOWS_THE_ARGUMENT.search(str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        labels = " Labels of two classes are for HLMClassifier." if argument == "y" else ""
+        labels = (
+            " Labels of two classes are for HLMClassifier, in compare model=HLMClassifier(...)."
+            if argument == "y"
+            else ""
+        )
         raise kind(f"{argument} must hold numbers ({error}).{labels}") from error
 
 

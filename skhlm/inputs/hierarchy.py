@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from skhlm._typing import Ints
 from skhlm.exceptions import stacklevel_of_user
 from skhlm.inputs.columns import Columns, GroupColumn, Label, kind, listed
+from skhlm.inputs.spelling import spelling, twins
 
 _FORMS = (
     'None, "country", "region/country", ("region", "country"), positions such as 3 or (2, 3), '
@@ -193,7 +193,7 @@ class Groups:
         pairs = [
             f"{columns[j].name}: {first!r} and {other!r}"
             for j, labels in self.labels.items()
-            for first, other in _twins(labels)
+            for first, other in twins(labels)
         ]
         if pairs:
             warnings.warn(
@@ -283,29 +283,16 @@ def _some(pairs: Sequence[str]) -> str:
     return "; ".join(pairs[:5]) + "; ..." * (len(pairs) > 5)
 
 
-def _twins(labels: Sequence[Label]) -> Iterator[tuple[str, str]]:
-    """Texts among labels, each with the first one that is spelt alike."""
-    first: dict[str, str] = {}
-    for text in labels:
-        if isinstance(text, str) and (known := first.setdefault(_spelling(text), text)) is not text:
-            yield known, text
-
-
 def _respelt(column: GroupColumn, labels: Sequence[Label]) -> Iterator[tuple[str, str]]:
     """Texts of a column that are not labels, and the labels that they are when spelt alike."""
     seen = set(labels)
     new = [v for code in column.present() if (v := column.values[code]) not in seen]
     texts = [label for label in labels if isinstance(label, str)] if new else []
-    known = {_spelling(text): text for text in texts}
+    known = {spelling(text): text for text in texts}
     if len(known) == len(texts):
         for value in new:
-            if isinstance(value, str) and _spelling(value) in known:
-                yield value, known[_spelling(value)]
-
-
-def _spelling(text: str) -> str:
-    """A text without case, outer and repeated white space, its accents in one form."""
-    return normalize("NFC", " ".join(text.split()).casefold())
+            if isinstance(value, str) and spelling(value) in known:
+                yield value, known[spelling(value)]
 
 
 def _lookup(factor: Factor, parent: Ints, label: Ints) -> Ints:

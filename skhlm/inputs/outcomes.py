@@ -16,6 +16,11 @@ def named_family(name: str, known: Collection[str]) -> Family:
     """The family of this name; raise where it is none of those that an estimator has."""
     if name in known:
         return find_family(name)
+    if name.lower().replace("_", "").replace("-", "") == "lognormal":
+        raise ValueError(
+            f"family: there is no {name!r}. Fit family='normal' or 'student_t' to the logarithm of "
+            "y, or family='gamma' to y, whose coefficients are of the log of the mean."
+        )
     called = (f.name for f in FAMILIES.values() if name.lower() in f.elsewhere)
     meant = next(called, name)
     raise ValueError(
@@ -27,6 +32,15 @@ def name_of_outcome(y: Any) -> str | None:
     """What a series, or the column of a frame, is called; None without a name that is a string."""
     name = labels_of(y)[0] if is_frame(y) and y.shape[1] == 1 else getattr(y, "name", None)
     return str.__str__(name) if isinstance(name, str) and name else None
+
+
+def check_not_masked(given: Any, argument: str) -> None:
+    """Raise where numpy would look through the mask of an array at what it hides."""
+    if np.ma.is_masked(given):
+        raise ValueError(
+            f"{argument} is a masked array with {int(np.ma.getmaskarray(given).sum())} masked "
+            "entries, which are missing values. Fill them in, or leave their rows out."
+        )
 
 
 def check_finite(numbers: Floats, given: Any) -> None:
@@ -62,13 +76,18 @@ def _check_no(flaw: Flaw | None, numbers: Floats, given: Any) -> None:
 
 def where(wrong: Bools, numbers: Floats, given: Any) -> str:
     """The first of the outcomes (n,) that are wrong, its row, and how many there are."""
-    row, many = int(np.argmax(wrong)), int(wrong.sum())
+    row = int(np.argmax(wrong))
     name = name_of_outcome(given)
     subject = "y" if name is None else f"y: column {name!r}"
-    others = f" ({many} such rows in all)" if many > 1 else ""
     number = float(numbers[row])
     shown = f"{number:g}" if float(f"{number:g}") == number else repr(number).removesuffix(".0")
-    return f"{subject} is {shown} in row {row}{others}"
+    return f"{subject} is {shown} in row {row}{and_others(wrong)}"
+
+
+def and_others(wrong: Bools) -> str:
+    """How many rows (n,) are wrong, to follow the first; empty where it is the only one."""
+    many = int(wrong.sum())
+    return f" ({many} such rows in all)" if many > 1 else ""
 
 
 def check_of_one_trial(family: Family, y: Floats) -> None:

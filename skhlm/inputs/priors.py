@@ -15,6 +15,14 @@ from skhlm.inputs.hierarchy import Hierarchy, find_factor
 from skhlm.priors import Location, LocationScale, Priors
 
 _LKJ_SHAPE = 2.0
+_OTHER_NAMES = {  # of parameters whose inverse squares others have
+    "phi": " 'overdispersion' is 1 / sqrt(phi).",
+    "theta": " 'overdispersion' is 1 / sqrt(theta).",
+    "shape": " 'cv' of gamma and 'overdispersion' of negative_binomial are 1 / sqrt(shape).",
+}
+_IN_A_SEARCH = (
+    " In a search over families give each kind a grid of its own, with the priors that suit it."
+)
 _PARAMETERS = (*reversed([*AUXILIARY]), "tau", "kappa")
 
 
@@ -114,7 +122,7 @@ def _check_mapping(priors: object) -> Mapping[str, object]:
         if key not in _PARAMETERS:
             raise ValueError(
                 f"priors: there is no parameter {key!r}. The parameters are "
-                f"{listed(_PARAMETERS)}.{suggestion(key, _PARAMETERS)}"
+                f"{listed(_PARAMETERS)}.{_OTHER_NAMES.get(key) or suggestion(key, _PARAMETERS)}"
             )
     return priors
 
@@ -125,11 +133,12 @@ def _check_has_them(family: Family, given: Mapping[str, object]) -> None:
     for key in AUXILIARY:
         if key in given and key not in known:
             owners = [f.name for f in FAMILIES.values() if key in (a.name for a in f.auxiliary)]
+            # yes and no may be a classifier's, which has no families
+            search = "" if family.is_binary else _IN_A_SEARCH
             theirs = [*(parameter.name for parameter in family.auxiliary), "tau", "kappa"]
             raise ValueError(
                 f"priors: {family.noun} have no {key!r}, which is a parameter of {listed(owners)}. "
-                f"Leave it out; their parameters are {listed(theirs)}. In a search over families "
-                "give each kind a grid of its own, with the priors that suit it."
+                f"Leave it out; their parameters are {listed(theirs)}.{search}"
             )
 
 

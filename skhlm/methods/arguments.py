@@ -33,8 +33,22 @@ def check_quantiles(quantiles: Any) -> Floats:
     return probabilities
 
 
-def checked(constraints: Mapping[str, list[Any]]) -> Callable[[_Method], _Method]:
-    """Decorate a method; what is said of an argument names the class on which it is called."""
+def check_has_interval(kind: str, *, has_classes: bool) -> None:
+    """Raise for the interval of a new observation where that is a label."""
+    if has_classes and kind == "outcome":
+        raise ValueError(
+            "kind='outcome': a label has no interval. kind='mean' has that of the probability of "
+            "the second class."
+        )
+
+
+def checked(
+    constraints: Mapping[str, list[Any]], otherwise: str = ""
+) -> Callable[[_Method], _Method]:
+    """Decorate a method; what is said of an argument names the class on which it is called.
+
+    Of arguments that the method does not have ``otherwise`` says what does.
+    """
 
     def decorate(method: _Method) -> _Method:
         parameters = signature(method)
@@ -42,9 +56,12 @@ def checked(constraints: Mapping[str, list[Any]]) -> Callable[[_Method], _Method
         @wraps(method)
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             if not get_config()["skip_parameter_validation"]:
-                given = parameters.bind(self, *args, **kwargs)
-                given.apply_defaults()
                 name = f"{type(self).__name__}.{method.__name__}"
+                try:
+                    given = parameters.bind(self, *args, **kwargs)
+                except TypeError as error:
+                    raise TypeError(f"{name}() {error}.{otherwise}") from error
+                given.apply_defaults()
                 validate_parameter_constraints(constraints, given.arguments, name)
             return method(self, *args, **kwargs)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _is_fitted, _num_samples, check_is_fitted
 
 from skhlm._typing import Floats, Ints
 from skhlm.families import Family
@@ -160,7 +160,7 @@ class Checking(Fitted):
             Outcomes, of which only the mean and the standard deviation are used: with
             ``autoscale`` priors are in units of sd(y) and sd(y)/sd(x). A fitted model knows these
             units, and y may be left out: then the priors, too, are those of the fit, whatever
-            parameters were set since.
+            parameters were set since. A classifier needs none: its units are those of X.
         n_samples : int, default=1000
             Number of draws.
         random_state : int, RandomState instance or None, default=0
@@ -176,7 +176,7 @@ class Checking(Fitted):
         Raises
         ------
         NotFittedError
-            If y is None and the model is not fitted.
+            If y is None and the model is not fitted, and no classifier.
 
         Notes
         -----
@@ -194,11 +194,13 @@ class Checking(Fitted):
         (180, 500)
         """
         rng = np.random.default_rng(seed_of(random_state))
+        model = clone(self)
+        if y is None and not _is_fitted(self) and model._outcome_request.has_classes:
+            y = np.arange(_num_samples(X)) % 2  # whichever: units of log odds are those of X
         if y is None:
             check_is_fitted(self, msg=_NO_UNITS)
             fitted = self._posterior.family, self._posterior.structure
             return _prior_predictive(self, self._spec, fitted, X, n_samples, rng, kind)
-        model = clone(self)
         problem, spec, _ = prepare(model, X, y, None)
         asked = problem.family, problem.covariance
         return _prior_predictive(model, spec, asked, X, n_samples, rng, kind)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm.methods.arguments import COVERAGE, KIND, SCALE, checked
+from skhlm.methods.arguments import COVERAGE, KIND, SCALE, check_has_interval, checked
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import rows_to_export
 from skhlm.methods.paths import (
@@ -245,7 +245,8 @@ class Reporting(Fitted):
         Raises
         ------
         ValueError
-            When the feature is no predictor, or a grid is needed and missing.
+            When the feature is no predictor, or a grid is needed and missing; for the interval of
+            a new observation of a classifier, as a label has none.
 
         See Also
         --------
@@ -262,6 +263,7 @@ class Reporting(Fitted):
         """
         check_no_name(X)
         check_is_fitted(self)
+        check_has_interval(kind, has_classes=self._spec.classes is not None)
         name, path = find_path(self._spec, feature, grid, derive)
         given = read_given(self, completed(self._spec, X, name, path))
         if kind != "link":

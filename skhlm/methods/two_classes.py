@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from skhlm._typing import Floats
 from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
+from skhlm.methods.arguments import checked
 from skhlm.preparation import OutcomeRequest
 
 _LEAST = float(np.finfo(np.float64).tiny)  # probability, so that log odds are finite
@@ -40,6 +41,10 @@ class TwoClasses(ClassifierMixin):
         tags.classifier_tags.multi_class = False
         return tags
 
+    @checked(
+        {},
+        " Probabilities are predict_proba's, log odds decision_function's: predict gives labels.",
+    )
     def predict(self, X: Any) -> Any:
         """The more probable class.
 

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Rows
 from skhlm.numerics.convergence import MIN_DRAWS, ess_mean
+from skhlm.numerics.digits import told_apart
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.log_sums import log_sum_exp
 from skhlm.posterior.posterior import Posterior
@@ -86,8 +87,8 @@ class LeaveOneOut:
             f"LeaveOneOut: {self.n:g} rows, {self.n_draws} draws\n"
             f"  elpd  {self.elpd:12.1f}  (standard error {self.se:.1f})\n"
             f"  p_loo {self.p_loo:12.1f}\n"
-            f"  Pareto k: largest {k.max():.2f}; {self.n_unreliable} of {len(k)} distinct rows "
-            f"above {self.threshold:.2f}"
+            f"  Pareto k: largest {told_apart(k.max(), self.threshold, 2)}; {self.n_unreliable} of "
+            f"{len(k)} distinct rows above {told_apart(self.threshold, k.max(), 2)}"
             f"{'' if self.converged else _NO_POSTERIOR}"
         )
 
@@ -371,12 +372,12 @@ def _warn_if_not_converged(result: LeaveOneOut) -> None:
 
 def _warn_if_unreliable(result: LeaveOneOut) -> None:
     if result.n_unreliable:
-        k = result.pointwise["pareto_k"]
+        k, threshold = result.pointwise["pareto_k"], result.threshold
         warnings.warn(
-            f"Pareto k is above {result.threshold:.2f} for {result.n_unreliable} of {len(k)} "
-            f"distinct rows, and up to {k.max():.2f}: the posterior without such a row differs too "
-            "much from the posterior with it, so elpd may be wrong. Look at these rows "
-            "(`pointwise`), or use cross_validate, which fits again.",
+            f"Pareto k is above {told_apart(threshold, k.max(), 2)} for {result.n_unreliable} of "
+            f"{len(k)} distinct rows, and up to {told_apart(k.max(), threshold, 2)}: the posterior "
+            "without such a row differs too much from the posterior with it, so elpd may be wrong. "
+            "Look at these rows (`pointwise`), or use cross_validate, which fits again.",
             UserWarning,
             stacklevel=4,
         )

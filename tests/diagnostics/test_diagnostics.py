@@ -149,6 +149,13 @@ def test_degrees_of_trouble(by: str, verdict: str) -> None:
     assert found.worst_parameter == "kappa[price]"
 
 
+@pytest.mark.parametrize("student", [True, False])
+def test_nu_is_spoken_of_where_there_is_one(student: bool) -> None:
+    good = make_draws(student=student)
+    found = judge(replace(good, kappa=spoilt(good.kappa, 2, by="apart")))
+    assert ("nu near 1" in found.messages[0]) == ("family=" in found.messages[0]) == student
+
+
 @pytest.mark.parametrize("by", ["stuck", "not finite"])
 @pytest.mark.parametrize("chains", [1, 4])
 def test_what_never_moves_or_is_not_finite_fails(by: str, chains: int) -> None:
@@ -235,6 +242,7 @@ def judge_approximation(k: float, ess: float = 900.0, draws: Draws | None = None
     [
         (-0.2, "pass"),
         (0.7, "pass"),
+        (0.7002, "warn"),
         (0.71, "warn"),
         (1.0, "warn"),
         (1.01, "fail"),
@@ -250,6 +258,12 @@ def test_pareto_k_decides_about_an_approximation(k: float, verdict: str) -> None
     assert (found.n_divergent, found.n_leapfrog, found.e_bfmi.size, found.step_size.size) == (
         0,
     ) * 4
+
+
+def test_a_number_beyond_its_threshold_is_not_printed_as_the_threshold() -> None:
+    found = judge_approximation(0.7002)
+    assert "is 0.7002 and should be at most 0.7:" in found.messages[0]
+    assert "Pareto k: 0.7002 (threshold 0.7)" in str(found)
 
 
 def test_poor_approximation_warns_once_with_a_way_out() -> None:

@@ -248,22 +248,38 @@ CLASS_LABELS = {
     "booleans": np.array([False, True]),
     "whole numbers": np.array([1, 2], dtype=np.int8),
     "numbers": np.array([-1.0, 1.0]),
+    "days": np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]"),
+    "seconds": np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[s]"),
+    "nanoseconds": np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[ns]"),
+    "durations": np.array([1, 2], dtype="timedelta64[us]"),
 }
+
+
+def classifier(X, y, algorithm="map", **parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = HLMClassifier("g", algorithm=algorithm, iter_sampling=40, random_state=0)
+        return model.set_params(**parameters).fit(X, y)
 
 
 @pytest.mark.parametrize("labels", CLASS_LABELS.values(), ids=CLASS_LABELS)
 def test_a_classifier_comes_back(labels, tmp_path):
     X, y = simulated({"g": "abcdef"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = HLMClassifier("g", chains=2, iter_sampling=40, random_state=0)
-        model.fit(X, labels[(y > 0) * 1])
+    model = classifier(X, labels[(y > 0) * 1], algorithm="nuts", chains=2)
     save(model, tmp_path / "model.skhlm")
     other = load(tmp_path / "model.skhlm")
     assert type(other) is HLMClassifier and other.classes_.dtype == labels.dtype
     for method in ("predict", "predict_proba", "decision_function", "predict_interval", "sample_y"):
         np.testing.assert_array_equal(getattr(other, method)(X), getattr(model, method)(X))
     assert saved(other) == saved(model)
+
+
+@pytest.mark.parametrize("kind", ["datetime64[25s]", "longdouble"])
+def test_labels_that_a_file_could_not_give_back_are_not_written(kind):
+    X, y = simulated({"g": "abcdef"})
+    model = classifier(X, np.where(y > 0, 1, 0).astype(kind))
+    with pytest.raises(TypeError, match=r"cannot keep labels of type (dat|float).*Pickle the mode"):
+        saved(model)
 
 
 @pytest.mark.parametrize(
@@ -283,10 +299,7 @@ def test_a_classifier_comes_back(labels, tmp_path):
 )
 def test_classes_that_are_none_are_refused(change):
     X, y = simulated({"g": "abcdef"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = HLMClassifier("g", algorithm="map", iter_sampling=40, random_state=0)
-        model.fit(X, np.where(y > 0, "b", "a"))
+    model = classifier(X, np.where(y > 0, "b", "a"))
     manifest = unpacked(saved(model))
     with pytest.raises(ModelFileError):
         loaded(forged(manifest, lambda m: m["content"].update(change)))

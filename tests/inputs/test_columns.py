@@ -327,3 +327,13 @@ def test_error_messages_stay_short():
     assert listed(range(99)).endswith("9, ... (99 in all)")
     assert suggestion("contry", ["country", "region"]) == " Did you mean 'country'?"
     assert suggestion("x", ["country"]) == ""
+    assert suggestion("shop", ["region", "region/shop"]) == " Did you mean 'region/shop'?"
+    assert suggestion("days", ["day", "passthrough__days"]) == " Did you mean 'passthrough__days'?"
+
+
+def test_a_column_that_a_transformer_renamed_is_found_and_why():
+    columns = Columns(2, ("passthrough__days", "remainder__region"))
+    with pytest.raises(ValueError, match=r"mean 'passthrough__days'\?.*feature_names_out=False it"):
+        columns.position("days", "exposure")
+    with pytest.raises(ValueError, match=r"'remainder__region'\.$"):
+        columns.position("weeks", "exposure")

@@ -290,7 +290,12 @@ BAD_Y = {
     "short": (Y[:-1], ValueError, "inconsistent numbers of samples"),
     "nan": (np.where(Y > 0, Y, np.nan), ValueError, "Input y contains NaN"),
     "none among objects": ([1.0, None] * 20, ValueError, "Input y contains NaN"),
-    "2-D": (np.column_stack([Y, Y]), ValueError, "1d array"),
+    "2-D": (np.column_stack([Y, Y, Y]), ValueError, r"1d array.*instead\.$"),
+    "two columns": (
+        np.column_stack([Y, Y]),
+        ValueError,
+        r"1d array.*family='binomial' takes the shares, y = successes / trials, with the trials as",
+    ),
     "text": (["a"] * 40, ValueError, "could not convert string to float"),
     "dates": (np.full(40, WHEN.to_datetime64()), TypeError, "y must hold numbers"),
     "beyond floats": (Y * 1e200, ValueError, "values of y are out of range"),

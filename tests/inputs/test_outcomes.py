@@ -84,3 +84,9 @@ def test_values_of_the_exposure_are_a_column_of_x(model, exposure):
     ) as told:
         model.fit(Y[:, None], Y)
     assert len(str(told.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["lognormal", "log_normal", "Log-Normal"])
+def test_outcomes_with_a_normal_logarithm_have_two_ways(name):
+    with pytest.raises(ValueError, match="'normal' or 'student_t' to the logarithm of y, or famil"):
+        named_family(name, FAMILIES)

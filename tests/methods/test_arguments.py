@@ -41,6 +41,16 @@ def test_wrong_keywords_name_the_class_that_was_called(kind):
     assert kind("g").get_params()["groups"] == "g"
 
 
+@pytest.mark.parametrize("kind", [HLMClassifier, PooledClassifier])
+def test_who_asks_labels_for_log_odds_is_told_where_they_are(kind):
+    said = rf"^{kind.__name__}\.predict\(\) got an unexpected .* 'kind'.*log odds decision_function"
+    with pytest.raises(TypeError, match=said):
+        kind().predict([[0.0]], kind="link")
+    said = r"^Renamed\.prior_predictive\(\) got an unexpected keyword argument 'sample_weight'\.$"
+    with pytest.raises(TypeError, match=said):
+        Renamed().prior_predictive([[0.0]], sample_weight=[1])
+
+
 def test_every_mixin_names_the_class():
     for method in ("bayes_r2", "group_effects", "shrinkage_factors"):
         with pytest.raises(ValueError, match=f"'coverage' parameter of Renamed.{method} must be"):

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skhlm import HLMRegressor, compare_loo, load, save
+from skhlm import HLMClassifier, HLMRegressor, compare_loo, load, save
 from skhlm.html_report.rows import rows_of_fit
 from skhlm.priors import Normal
 from tests.chance import assert_near
@@ -155,6 +155,14 @@ def test_prior_predictive_needs_no_fit_and_changes_nothing(campaigns):
     assert (draws != model.prior_predictive(X, y, n_samples=300, random_state=1)).any()
     with pytest.raises(NotFittedError, match="units of the priors: pass y"):
         model.prior_predictive(X)
+
+
+def test_prior_predictive_of_a_classifier_needs_no_outcome(campaigns):
+    X, y = campaigns
+    model = HLMClassifier(["region/country", "industry/vertical"], priors={"kappa": Normal(0, 1)})
+    draws = model.prior_predictive(X, n_samples=50)
+    np.testing.assert_array_equal(draws, model.prior_predictive(X, y > y.max() / 2, n_samples=50))
+    assert set(np.unique(draws)) == {0.0, 1.0}
 
 
 def test_prior_predictive_is_that_of_its_priors():
