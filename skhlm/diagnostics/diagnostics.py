@@ -243,7 +243,7 @@ def _diagnose_sampler(
         algorithm=algorithm,
         checks=(
             _divergences(statistics.divergent),
-            *_convergence_checks(worst, draws),
+            *_convergence_checks(worst, draws.shape),
             _energy(energy),
             _treedepth(cut, statistics.max_treedepth),
         ),
@@ -291,13 +291,10 @@ def _diagnose_approximation(
     )
 
 
-def _convergence_checks(worst: Extremes, found: Draws) -> Iterator[Check]:
+def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
-    chains, draws = found.shape
-    if chains == 1 and not worst.rhat.value > RHAT_WARN:
-        yield _one_chain()
-    else:
-        yield _rhat(worst.rhat, has_nu="nu" in found.auxiliary)
+    chains, draws = shape
+    yield _one_chain() if chains == 1 and not worst.rhat.value > RHAT_WARN else _rhat(worst.rhat)
     yield _ess("bulk ESS", worst.ess_bulk, chains, draws)
     yield _ess("tail ESS", worst.ess_tail, chains, draws)
 
@@ -311,19 +308,15 @@ def _one_chain() -> Check:
     return Check("R-hat", "warn", np.nan, RHAT_WARN, _VEHTARI_2021, advice)
 
 
-def _rhat(worst: Extreme, *, has_nu: bool) -> Check:
+def _rhat(worst: Extreme) -> Check:
     """Chains that disagree."""
     rhat, parameter = worst
-    modes = (
-        ", or for a nu near 1: levels may have two modes then (family='normal' has one)"
-        if has_nu
-        else ""
-    )
     advice = (
         f"R-hat is {told_apart(rhat, RHAT_WARN, 4)} for {parameter} and should be at most "
         f"{RHAT_WARN}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
-        "help, look for collinear predictors or a factor with very few levels (give tighter "
-        f"priors){modes}."
+        "help, look for collinear predictors, a factor with very few levels (give tighter "
+        "priors), or, where there is a nu, for one near 1: levels may have two modes then "
+        "(family='normal' has one)."
     )
     return judge(
         "R-hat",

@@ -149,13 +149,6 @@ def test_degrees_of_trouble(by: str, verdict: str) -> None:
     assert found.worst_parameter == "kappa[price]"
 
 
-@pytest.mark.parametrize("student", [True, False])
-def test_nu_is_spoken_of_where_there_is_one(student: bool) -> None:
-    good = make_draws(student=student)
-    found = judge(replace(good, kappa=spoilt(good.kappa, 2, by="apart")))
-    assert ("nu near 1" in found.messages[0]) == ("family=" in found.messages[0]) == student
-
-
 @pytest.mark.parametrize("by", ["stuck", "not finite"])
 @pytest.mark.parametrize("chains", [1, 4])
 def test_what_never_moves_or_is_not_finite_fails(by: str, chains: int) -> None:
