@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from benchmarks.data_sets import DATA_SETS, XY, DataSet, find_data_sets
 from benchmarks.machine import describe_machine
 from benchmarks.plain import ROOT
-from benchmarks.report import table
+from benchmarks.report import keep, table
 from skhlm import HLMRegressor
 from skhlm._typing import Floats
 from skhlm.engine import Algorithm
@@ -180,12 +179,7 @@ def coverage(model: HLMRegressor, X: pd.DataFrame, y: pd.Series[float]) -> float
 
 def write(record: Record, directory: Path) -> str:
     """Put the record into algorithms.json, and make algorithms.md of it, and return that."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "algorithms.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known[record.data_set] = asdict(record)
-    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    found = [known[data_set.key] for data_set in DATA_SETS if data_set.key in known]
+    found = keep(directory / "algorithms.json", record.data_set, asdict(record))
     page = make_page(found)
     (directory / "algorithms.md").write_text(page, encoding="utf-8")
     if directory == RESULTS:

@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data_sets import DATA_SETS, DataSet, find_data_sets
+from benchmarks.data_sets import DataSet, find_data_sets
 from benchmarks.machine import describe_machine
 from benchmarks.one_fit import BAMBI_FAMILIES
 from benchmarks.plain import ROOT
 from benchmarks.programs import prepare
-from benchmarks.report import pair, table, verdict
+from benchmarks.report import keep, pair, table, verdict
 from skhlm._typing import Floats
 from skhlm.numerics.convergence import convergence, ess_mean
 
@@ -216,12 +216,9 @@ def _mean_and_its_variance(draws: Floats) -> tuple[Floats, Floats]:
 
 def write(record: Record, directory: Path) -> str:
     """Put the record into peers.json, and make peers.md of it, and return that."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "peers.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known[record.data_set] = asdict(record)
-    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    page = make_page([read(known[data.key]) for data in DATA_SETS if data.key in known])
+    page = make_page(
+        [read(kept) for kept in keep(directory / "peers.json", record.data_set, asdict(record))]
+    )
     (directory / "peers.md").write_text(page, encoding="utf-8")
     return page
 

@@ -12,6 +12,15 @@ from benchmarks.data_sets import DATA_SETS
 from benchmarks.measures import Measures
 
 
+def keep(path: Path, data_set: str, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Put the record of a data set beside the others of a file; all of them, in their order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[data_set] = record
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    return [known[data.key] for data in DATA_SETS if data.key in known]
+
+
 @dataclass(frozen=True)
 class Result:
     """What was measured on one data set; ``plain`` is None where the plain program was not run."""
