@@ -155,9 +155,9 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
             apart, as with collinear predictors or one row in every level; when the predictors give
             y exactly, or tell the classes apart without exception.
         ConvergenceWarning
-            Once, with numbers and advice: when an R-hat is above 1.01, an effective sample size
-            below 100 for each chain, or a trajectory diverged; when the Pareto k of an
-            approximation is above 0.7.
+            Once, with numbers and advice: when an R-hat is above 1.01 and beyond chance, an
+            effective sample size below 100 for each chain, or a trajectory diverged; when the
+            Pareto k of an approximation is above 0.7.
         UserWarning
             When labels of a group column differ by case, white space or Unicode form alone.
         """

@@ -16,11 +16,11 @@ from skhlm.diagnostics.extremes import Extreme, Extremes, find_degenerate, find_
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
-from skhlm.numerics.convergence import e_bfmi
+from skhlm.numerics.convergence import RHAT_MATTERS, e_bfmi
 from skhlm.numerics.digits import told_apart
 from skhlm.numerics.importance import K_RELIABLE
 
-RHAT_WARN, RHAT_FAIL = 1.01, 1.05
+RHAT_WARN, RHAT_FAIL = RHAT_MATTERS, 1.05
 ESS_WARN, ESS_FAIL = 100, 10  # for each chain
 DIVERGENT_FAIL = 0.01  # share of the draws
 TREEDEPTH_NOTE = 0.01  # share of the draws
@@ -60,11 +60,15 @@ class Diagnostics:
     max_rhat : float
         Largest rank-normalised split R-hat; NaN with one chain and for approximations. Infinite if
         the draws of a parameter are all equal or not finite.
+    rhat_excess : float
+        Largest (R-hat - 1) / (limit - 1), the limit of a parameter being what its R-hat does not
+        exceed by chance, or 1.01 if that is more: above 1 the chains disagree.
     min_ess_bulk, min_ess_tail : float
         Smallest effective sample sizes of all chains together; NaN for approximations.
     worst_parameter : str
-        The parameter with the largest R-hat; with one chain, with the smallest bulk ESS. Parameters
-        are judged as they were fitted, "Intercept at the means" of the predictors among them.
+        The parameter whose R-hat is farthest beyond chance; with one chain, with the smallest bulk
+        ESS. Parameters are judged as they were fitted, "Intercept at the means" of the predictors
+        among them.
     n_divergent : int
         Draws whose trajectory diverged.
     n_max_treedepth : int
@@ -87,7 +91,7 @@ class Diagnostics:
     ===========================  =============  ====================  ===========================
     check                        warn           fail                  source
     ===========================  =============  ====================  ===========================
-    R-hat                        > 1.01         > 1.05                [1]_; our choice
+    R-hat, beyond chance         > 1.01         > 1.05                [1]_; our choice
     bulk and tail ESS per chain  < 100          < 10                  [1]_; [2]_, section 11.5
     divergences                  any            > 1% of the draws     [3]_; our choice
     E-BFMI of a chain            < 0.3                                [4]_, as CmdStan's diagnose
@@ -95,6 +99,10 @@ class Diagnostics:
     Pareto k                     > 0.7          > 1                   [5]_
     importance ESS               < 100                                our choice
     ===========================  =============  ====================  ===========================
+
+    Of many parameters one has an R-hat above 1.01 by chance, however well the chains agree. So each
+    has a limit, 1.01 or more, from its own effective draws and the number of parameters: chains
+    that agree exceed one of all these limits in a fit of a thousand.
 
     A draw that is not finite, or a parameter whose draws are all equal, is a failure. The checks
     that `fit` adds on what the data can identify are those of docs/diagnostics.md.
@@ -128,6 +136,7 @@ class Diagnostics:
     n_chains: int
     n_draws: int
     pareto_k: float
+    rhat_excess: float = np.nan
 
     @property
     def verdict(self) -> Verdict:
@@ -146,13 +155,20 @@ class Diagnostics:
 
     @property
     def converged(self) -> bool:
-        """No R-hat above 1.01, no ESS below 100 for each chain, no divergence; Pareto k <= 0.7."""
-        if self.max_rhat > RHAT_WARN:
+        """Chains agree, no ESS below 100 for each chain, no divergence; Pareto k <= 0.7."""
+        if self.chains_disagree:
             return False
         if self.pareto_k <= PARETO_K_WARN:
             return True
         enough = ESS_WARN * self.n_chains
         return self.min_ess_bulk >= enough and self.min_ess_tail >= enough and self.n_divergent == 0
+
+    @property
+    def chains_disagree(self) -> bool:
+        """Whether an R-hat is above 1.01, and by more than chance explains."""
+        if np.isnan(self.rhat_excess):  # of an approximation, or read from an older file
+            return self.max_rhat > RHAT_WARN
+        return self.rhat_excess > 1
 
     def and_also(self, checks: Sequence[Check]) -> Diagnostics:
         """The same with more checks."""
@@ -250,7 +266,9 @@ def _diagnose_sampler(
         max_rhat=worst.rhat.value,
         min_ess_bulk=worst.ess_bulk.value,
         min_ess_tail=worst.ess_tail.value,
-        worst_parameter=(worst.ess_bulk if np.isnan(worst.rhat.value) else worst.rhat).parameter,
+        worst_parameter=(
+            worst.ess_bulk if np.isnan(worst.rhat_excess) else worst.beyond_chance
+        ).parameter,
         n_divergent=int(statistics.divergent.sum()),
         n_max_treedepth=int(cut.sum()),
         e_bfmi=energy,
@@ -260,6 +278,7 @@ def _diagnose_sampler(
         n_chains=draws.shape[0],
         n_draws=draws.shape[1],
         pareto_k=np.nan,
+        rhat_excess=worst.rhat_excess,
     )
 
 
@@ -294,7 +313,10 @@ def _diagnose_approximation(
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
     chains, draws = shape
-    yield _one_chain() if chains == 1 and not worst.rhat.value > RHAT_WARN else _rhat(worst.rhat)
+    if chains == 1 and not worst.rhat_excess > 1:
+        yield _one_chain()
+    else:
+        yield _rhat(worst.beyond_chance, worst.rhat_excess)
     yield _ess("bulk ESS", worst.ess_bulk, chains, draws)
     yield _ess("tail ESS", worst.ess_tail, chains, draws)
 
@@ -308,12 +330,13 @@ def _one_chain() -> Check:
     return Check("R-hat", "warn", np.nan, RHAT_WARN, _VEHTARI_2021, advice)
 
 
-def _rhat(worst: Extreme) -> Check:
+def _rhat(worst: Extreme, excess: float) -> Check:
     """Chains that disagree."""
     rhat, parameter = worst
+    limit = 1 + (rhat - 1) / excess if 0 < excess < np.inf else RHAT_WARN
     advice = (
-        f"R-hat is {told_apart(rhat, RHAT_WARN, 4)} for {parameter} and should be at most "
-        f"{RHAT_WARN}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
+        f"R-hat is {told_apart(rhat, limit, 4)} for {parameter} and should be at most "
+        f"{limit:.4g}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
         "help, look for collinear predictors, a factor with very few levels (give tighter "
         "priors), or, where there is a nu, for one near 1: levels may have two modes then "
         "(family='normal' has one)."
@@ -321,11 +344,11 @@ def _rhat(worst: Extreme) -> Check:
     return judge(
         "R-hat",
         rhat,
-        RHAT_WARN,
-        _VEHTARI_2021,
+        limit,
+        f"{_VEHTARI_2021}; {_OURS}",
         advice,
-        warns=rhat > RHAT_WARN,
-        fails=rhat > RHAT_FAIL,
+        warns=excess > 1,
+        fails=excess > 1 and rhat > RHAT_FAIL,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import compress, islice
+from collections.abc import Sequence
+from itertools import chain, compress, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -24,23 +25,36 @@ class Extreme(NamedTuple):
 class Extremes(NamedTuple):
     """Largest R-hat, smallest bulk and tail ESS; NaN where there are too few chains or draws.
 
-    Draws of a parameter that are all equal or not finite are the worst of all: R-hat is infinite
-    and both ESS are zero.
+    R-hat is farthest beyond chance at ``beyond_chance``, whose value is its R-hat, and there by
+    ``rhat_excess``. Draws of a parameter that are all equal or not finite are the worst of all:
+    R-hat and its excess are infinite and both ESS are zero.
     """
 
     rhat: Extreme
+    beyond_chance: Extreme
+    rhat_excess: float
     ess_bulk: Extreme
     ess_tail: Extreme
 
 
 def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
     """Largest R-hat and smallest ESS over all parameters."""
-    extremes = [_extremes_of(block, draws, labels, n_threads) for block in _blocks(draws)]
-    rhats, bulks, tails = zip(*extremes, strict=True)
+    blocks = _blocks(draws)
+    drawn = [block.drawn(draws) for block in blocks]
+    n_parameters = sum(x.shape[2] for x in drawn)
+    judged = [_checked(x, n_threads, n_parameters) for x in drawn]
+    found = Convergence(*map(np.concatenate, zip(*judged, strict=True)))
+
+    def extreme(values: Floats, at: int) -> Extreme:
+        return Extreme(float(values[at]), _name(blocks, at, labels))
+
+    farthest = _largest(found.rhat_excess)
     return Extremes(
-        max(rhats, key=lambda extreme: -np.inf if np.isnan(extreme.value) else extreme.value),
-        min(bulks, key=_unknown_first),
-        min(tails, key=_unknown_first),
+        rhat=extreme(found.rhat, _largest(found.rhat)),
+        beyond_chance=extreme(found.rhat, farthest),
+        rhat_excess=float(found.rhat_excess[farthest]),
+        ess_bulk=extreme(found.ess_bulk, int(np.argmin(found.ess_bulk))),  # NaN comes first
+        ess_tail=extreme(found.ess_tail, int(np.argmin(found.ess_tail))),
     )
 
 
@@ -67,32 +81,26 @@ def _degenerate(x: Floats) -> Bools:
     return result
 
 
-def _unknown_first(extreme: Extreme) -> float:
-    """Order of ESS in which NaN comes before everything."""
-    return -np.inf if np.isnan(extreme.value) else extreme.value
+def _largest(values: Floats) -> int:
+    """Where a statistic is largest, those that are unknown aside."""
+    return 0 if np.isnan(values).all() else int(np.nanargmax(values))
 
 
-def _extremes_of(block: Block, draws: Draws, labels: Labels, n_threads: int) -> Extremes:
-    """Largest R-hat and smallest ESS of one block of parameters."""
-    rhat, bulk, tail = _checked(block.drawn(draws), n_threads)
-    largest = 0 if np.isnan(rhat).all() else int(np.nanargmax(rhat))
-    places = [(rhat, largest), (bulk, int(np.argmin(bulk))), (tail, int(np.argmin(tail)))]
-    return Extremes(*(Extreme(float(x[i]), _name(block, i, labels)) for x, i in places))
+def _name(blocks: Sequence[Block], i: int, labels: Labels) -> str:
+    """What the ith parameter of all blocks is called."""
+    names = chain.from_iterable(block.names(labels) for block in blocks)
+    return str(next(islice(names, i, None)))
 
 
-def _name(block: Block, i: int, labels: Labels) -> str:
-    """What the ith parameter of a block is called."""
-    return str(next(islice(block.names(labels), i, None)))
-
-
-def _checked(x: Floats, n_threads: int) -> Convergence:
+def _checked(x: Floats, n_threads: int, n_parameters: int) -> Convergence:
     """Statistics of (chains, draws, P); what never moves or is not finite is the worst of all."""
     degenerate = _degenerate(x)
-    rhat, bulk, tail = convergence(x, n_threads)
+    found = convergence(x, n_threads, n_parameters)
     if x.shape[1] == 1:
         degenerate[:] = False
     return Convergence(
-        np.where(degenerate, np.inf, rhat),
-        np.where(degenerate, 0, bulk),
-        np.where(degenerate, 0, tail),
+        rhat=np.where(degenerate, np.inf, found.rhat),
+        ess_bulk=np.where(degenerate, 0, found.ess_bulk),
+        ess_tail=np.where(degenerate, 0, found.ess_tail),
+        rhat_excess=np.where(degenerate, np.inf, found.rhat_excess),
     )

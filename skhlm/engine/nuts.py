@@ -10,7 +10,6 @@ from skhlm.diagnostics.diagnostics import (
     DIVERGENT_FAIL,
     ESS_WARN,
     RHAT_FAIL,
-    RHAT_WARN,
     Diagnostics,
 )
 from skhlm.draws import Draws, SamplerStatistics
@@ -91,7 +90,7 @@ def _share_missing(found: Diagnostics) -> float:
     """
     lacking = max(
         _MARGIN * ESS_WARN * found.n_chains / min(found.min_ess_bulk, found.min_ess_tail),
-        _MARGIN * (found.max_rhat - 1) / (RHAT_WARN - 1),
+        _MARGIN * found.rhat_excess,
     )
     return min(max(lacking - 1, _LEAST_MORE), _MOST_MORE)
 
@@ -124,7 +123,7 @@ def _is_poor(run: _Run) -> bool:
     """Whether a second run is worth its time."""
     return (
         run.diagnostics.n_divergent > 0
-        or run.diagnostics.max_rhat > RHAT_WARN
+        or run.diagnostics.chains_disagree
         or _ess_a_draw(run) < _MIN_ESS_A_DRAW
     )
 
@@ -136,7 +135,9 @@ def _is_short(run: _Run) -> bool:
 
 def _is_mixing(run: _Run) -> bool:
     """Whether more draws of the same kind would help."""
-    return run.diagnostics.n_divergent == 0 and run.diagnostics.max_rhat <= RHAT_FAIL
+    found = run.diagnostics
+    far_apart = found.chains_disagree and found.max_rhat > RHAT_FAIL
+    return found.n_divergent == 0 and found.n_chains > 1 and not far_apart
 
 
 def _ess_a_draw(run: _Run) -> float:

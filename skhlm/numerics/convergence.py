@@ -5,34 +5,44 @@ Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, an
 improved R-hat for assessing convergence of MCMC", Bayesian Analysis 16(2), doi:10.1214/20-BA1221.
 E-BFMI is Betancourt's (2016) "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte
 Carlo", arXiv:1604.00695. ArviZ computes the same numbers one parameter at a time.
+
+What chance makes of R-hat follows from its definition, R-hat^2 = (B/W + n - 1) / n for m (half-)
+chains of n draws. Where they agree B/W is tau F, with tau the integrated autocorrelation time and F
+of an F distribution: m - 1 degrees of freedom over those of the estimate of tau. That estimate may
+not see what lies between the chains, or a chain elsewhere would excuse itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.fft import next_fast_len
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.threads import in_threads
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
+RHAT_MATTERS = 1.01  # a smaller one may be more than chance, but is nothing to worry about
+_CHANCE = 1e-3  # that chains which agree are taken for others, all parameters together
 
 
 class Convergence(NamedTuple):
-    """R-hat, bulk and tail ESS, each with one entry for each parameter."""
+    """R-hat, bulk and tail ESS, and what chance leaves of R-hat; an entry for each parameter."""
 
     rhat: Floats
     ess_bulk: Floats
     ess_tail: Floats
+    rhat_excess: Floats
 
 
-def convergence(x: Floats, n_threads: int = 1) -> Convergence:
-    """R-hat, bulk ESS and tail ESS of every parameter.
+def convergence(x: Floats, n_threads: int = 1, n_parameters: int | None = None) -> Convergence:
+    """R-hat, bulk ESS and tail ESS of every parameter, and whether chance explains its R-hat.
 
     Parameters
     ----------
@@ -40,20 +50,27 @@ def convergence(x: Floats, n_threads: int = 1) -> Convergence:
         Draws; every further axis runs over parameters.
     n_threads : int, default=1
         Blocks of parameters at a time.
+    n_parameters : int, optional
+        How many parameters are judged together, if these are not all.
 
     Returns
     -------
     Convergence
-        Three arrays of the shape of the further axes. ESS is NaN where a draw is not a number or
+        Four arrays of the shape of the further axes. ESS is NaN where a draw is not a number or
         there are fewer than 4 draws in a chain; R-hat also where there is one chain or all draws
-        are equal. A parameter whose draws are all equal has as many effective draws as draws.
+        are equal. A parameter whose draws are all equal has as many effective draws as draws. The
+        excess is (R-hat - 1) / (limit - 1), the larger of the bulk's and the folded draws'. The
+        limit is what chains that agree exceed once in a thousand cases, for any of the parameters
+        (Bonferroni); 1.01 at least. Above 1 the chains disagree.
 
     Notes
     -----
     About 0.5 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
     of a few times 2 MiB.
     """
-    return Convergence(*_over_blocks(_convergence, x, 3, n_threads))
+    n_statistics = 2 * (math.prod(x.shape[2:]) if n_parameters is None else n_parameters)
+    level = _CHANCE / max(n_statistics, 1)
+    return Convergence(*_over_blocks(partial(_convergence, level=level), x, 4, n_threads))
 
 
 def rhat(x: Floats) -> Floats:
@@ -121,18 +138,26 @@ def _over_blocks(
     return result.reshape(n_results, *shape)
 
 
-def _convergence(x: Floats) -> Floats:
-    """(p, chains, draws) -> (3, p): R-hat, bulk ESS, tail ESS."""
+def _convergence(x: Floats, level: float) -> Floats:
+    """(p, chains, draws) -> (4, p): R-hat, bulk ESS, tail ESS, excess of R-hat."""
     if x.shape[2] < MIN_DRAWS:
-        return np.full((3, len(x)), np.nan)
+        return np.full((4, len(x)), np.nan)
     known = ~np.isnan(x).any(axis=(1, 2))
     bulk, folded = _rank_normalise(_split(x))
-    of_bulk, of_folded = _classical_rhat(bulk), _classical_rhat(folded)
-    rhat = np.where(of_folded > of_bulk, of_folded, of_bulk)  # two values fold into one: NaN
-    result = np.stack([rhat, _ess(bulk), _tail(x)])
+    covariance = _autocovariance(bulk)
+    rhat, excess = _larger(
+        _judged_rhat(bulk, covariance, level), _judged_rhat(folded, _autocovariance(folded), level)
+    )
+    result = np.stack([rhat, _ess(bulk, covariance), _tail(x), excess])
     if x.shape[1] < 2:
-        result[0] = np.nan
+        result[[0, 3]] = np.nan
     return np.where(known, result, np.nan)
+
+
+def _larger(first: Floats, second: Floats) -> Floats:
+    """The larger of two; the first where the second is NaN, as where two values fold into one."""
+    larger: Floats = np.where(second > first, second, first)
+    return larger
 
 
 def _tail(x: Floats) -> Floats:
@@ -188,35 +213,66 @@ def _doubled_ranks(ordered: Floats) -> Ints:
     return first + last + 2
 
 
-def _classical_rhat(z: Floats) -> Floats:
-    """sqrt((B/W + n - 1) / n): between- and within-chain variance of (p, chains, n)."""
+def _judged_rhat(z: Floats, covariance: Floats, level: float) -> Floats:
+    """(p, chains, n) -> (2, p): sqrt((B/W + n - 1) / n), and its excess over what chance explains.
+
+    B and W are the between- and the within-chain variance.
+    """
     n = z.shape[2]
     between = n * z.mean(axis=2).var(axis=1, ddof=1)
     within = z.var(axis=2, ddof=1).mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        rhat: Floats = np.sqrt((between / within + n - 1) / n)
-    return rhat
+        rhat = np.sqrt((between / within + n - 1) / n)
+        limit = np.sqrt((_largest_by_chance(covariance, z.shape[1], level) + n - 1) / n)
+        return np.stack([rhat, (rhat - 1) / (np.fmax(limit, RHAT_MATTERS) - 1)])
 
 
-def _ess(z: Floats) -> Floats:
+def _largest_by_chance(covariance: Floats, n_chains: int, level: float) -> Floats:
+    """B/W that chains which agree exceed with this probability, from autocovariances (p, n).
+
+    An autocovariance about a chain's own mean is too small by the variance of that mean, which a
+    first guess of tau tells. The variance of the estimate of tau is 2 (2 M + 1) / S times its
+    square, M the lag of the cut and S all draws (Madras and Sokal 1988, doi:10.1007/BF01022990).
+    """
+    size = n_chains * covariance.shape[1]
+    tau = np.ones(len(covariance))
+    for _ in range(2):
+        rho = _autocorrelation(covariance, of_means=covariance[:, 0] * tau / covariance.shape[1])
+        tau, cut = _integrated_autocorrelation(rho)
+        tau = np.maximum(tau, 1 / np.log10(size))
+    largest: Floats = tau * _upper_f(level, n_chains - 1, size / (4 * cut + 1))
+    return largest
+
+
+def _upper_f(level: float, df: float, df_below: Floats) -> Floats:
+    """What F of these degrees of freedom exceeds with this probability, however small."""
+    share = betaincinv(df_below / 2, df / 2, level)
+    quantile: Floats = df_below / df * (1 - share) / share
+    return quantile
+
+
+def _ess(z: Floats, covariance: Floats | None = None) -> Floats:
     """S / tau, tau = -1 + 2 sum of autocorrelations up to Geyer's cut; z is (p, chains, n)."""
-    size = z.shape[1] * z.shape[2]
+    n_chains, n = z.shape[1:]
+    size = n_chains * n
+    covariance = _autocovariance(z) if covariance is None else covariance
+    of_means = z.mean(axis=2).var(axis=1, ddof=1) if n_chains > 1 else np.zeros(len(z))
     with np.errstate(invalid="ignore", divide="ignore"):
-        tau = _integrated_autocorrelation(_autocorrelation(z))
+        tau, _ = _integrated_autocorrelation(_autocorrelation(covariance, of_means))
         ess = size / np.maximum(tau, 1 / np.log10(size))
         constant = np.ptp(z, axis=(1, 2)) < np.finfo(float).resolution
     result: Floats = np.where(constant, size, ess)
     return result
 
 
-def _autocorrelation(z: Floats) -> Floats:
-    """(p, chains, n) -> (p, n): rho_t = 1 - (W - mean autocovariance_t) / var+."""
-    n_chains, n = z.shape[1:]
-    covariance = _autocovariance(z)
+def _autocorrelation(covariance: Floats, of_means: Floats) -> Floats:
+    """rho_t = 1 - (W - mean autocovariance_t) / var+, all (p, n); var+ has the variance of means.
+
+    ``of_means`` is (p,), between chains.
+    """
+    n = covariance.shape[1]
     within = covariance[:, 0] * n / (n - 1.0)
-    total = within * (n - 1.0) / n
-    if n_chains > 1:
-        total = total + z.mean(axis=2).var(axis=1, ddof=1)
+    total = within * (n - 1.0) / n + of_means
     rho: Floats = 1.0 - (within[:, None] - covariance) / total[:, None]
     rho[:, 0] = 1.0
     return rho
@@ -235,8 +291,8 @@ def _autocovariance(z: Floats) -> Floats:
     return covariance
 
 
-def _integrated_autocorrelation(rho: Floats) -> Floats:
-    """Geyer's initial monotone sequence: (p, n) autocorrelations -> (p,) tau.
+def _integrated_autocorrelation(rho: Floats) -> tuple[Floats, Ints]:
+    """Geyer's initial monotone sequence: (p, n) autocorrelations -> (p,) tau, (p,) m.
 
     With pairs P_i = rho_2i + rho_2i+1 and m the first i >= 1 that has P_i <= 0 (or the last lag),
     tau = -1 + 2 sum_{i < m} min(P_0, ..., P_i) + rho_2m, the last term not below zero unless P_m is
@@ -252,7 +308,7 @@ def _integrated_autocorrelation(rho: Floats) -> Floats:
     monotone = np.minimum.accumulate(pairs, axis=1)
     last = np.where(pairs[rows, m] >= 0, even[rows, m], np.maximum(even[rows, m], 0))
     tau: Floats = -1.0 + 2.0 * np.where(before, monotone, 0.0).sum(axis=1) + last
-    return tau
+    return tau, m
 
 
 def _stop(pairs: Floats) -> Ints:

@@ -137,8 +137,8 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         frame = frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
     else:
         chains = draws.reshape(len(names), posterior.n_chains, -1)
-        rhat, bulk, tail = convergence(np.moveaxis(chains, 0, -1))
-        frame = frame.assign(ess_bulk=bulk, ess_tail=tail, rhat=rhat)
+        found = convergence(np.moveaxis(chains, 0, -1))
+        frame = frame.assign(ess_bulk=found.ess_bulk, ess_tail=found.ess_tail, rhat=found.rhat)
     logs = numbers[:, [3, 2, 4]].T  # of kappa alone, the others are no logarithms
     is_kappa = frame["parameter"] == "kappa"
     for name, values in zip(ratio_columns(posterior), logs, strict=False):

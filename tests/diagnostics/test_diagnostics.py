@@ -100,6 +100,21 @@ def test_healthy_run_passes_in_silence(full: bool, student: bool) -> None:
         warn_unless_converged(found)
 
 
+def test_an_rhat_that_chance_explains_passes() -> None:
+    few = judge(make_draws().map(lambda x: x[:, :120]))
+    assert few.max_rhat > 1.01  # the largest of 19 parameters: 1.02 to 1.06
+    assert not few.chains_disagree
+    (check,) = [check for check in few.checks if check.name == "R-hat"]
+    assert (check.verdict, check.threshold > check.value) == ("pass", True)
+    assert few.rhat_excess == pytest.approx((check.value - 1) / (check.threshold - 1))
+
+
+def test_an_older_file_knows_no_excess() -> None:
+    older = replace(judge(), rhat_excess=np.nan)
+    assert older.converged
+    assert not replace(older, max_rhat=1.02).converged
+
+
 def cases() -> list[tuple[str, Draws]]:
     """One parameter of each kind with chains apart, and what it is called."""
     good = make_draws()

@@ -152,15 +152,15 @@ def test_chains_that_disagree_are_not_lengthened(run):
 
 def test_one_chain_has_no_second_run_for_its_unknown_rhat(run):
     found, _ = run(sample())
-    alone = replace(found.diagnostics, max_rhat=np.nan)
+    alone = replace(found.diagnostics, max_rhat=np.nan, rhat_excess=np.nan, n_chains=1)
     run = nuts._Run(None, found.draws, found.statistics, alone, Target())
     assert not nuts._is_mixing(run)
 
 
 @pytest.mark.parametrize(
-    ("ess", "rhat", "share"), [(400, 1.0, 0.5), (200, 1.0, 1.5), (4000, 1.02, 1.5), (20, 1.0, 3.0)]
+    ("ess", "excess", "share"), [(400, 0.5, 0.5), (200, 0.5, 1.5), (4000, 2.0, 1.5), (20, 0.5, 3.0)]
 )
-def test_so_many_draws_are_missing(run, ess, rhat, share):
+def test_so_many_draws_are_missing(run, ess, excess, share):
     found, _ = run(sample())
-    made_up = replace(found.diagnostics, min_ess_bulk=ess, min_ess_tail=ess, max_rhat=rhat)
+    made_up = replace(found.diagnostics, min_ess_bulk=ess, min_ess_tail=ess, rhat_excess=excess)
     assert nuts._share_missing(made_up) == pytest.approx(share)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
 from skhlm._typing import Floats
 from skhlm.numerics.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
+from tests.chance import SHIFT
 
 SHAPES = [(4, 500), (4, 499), (2, 101), (3, 7), (1, 200), (4, 4), (4, 5), (2, 6), (8, 33), (2, 21)]
 
@@ -65,7 +68,7 @@ def test_agrees_with_arviz(shape: tuple[int, int], family: str) -> None:
 def test_single_statistics_and_any_parameter_shape() -> None:
     x = np.random.default_rng(0).normal(size=(4, 100, 2, 3))
     together = convergence(x)
-    for function, expected in zip([rhat, ess_bulk, ess_tail], together, strict=True):
+    for function, expected in zip([rhat, ess_bulk, ess_tail], together[:3], strict=True):
         assert np.array_equal(function(x), expected)
         assert np.array_equal(function(x[:, :, 1, 2]), expected[1, 2])
     assert together.rhat.shape == (2, 3)
@@ -86,6 +89,76 @@ def test_ess_of_an_autoregression_is_known() -> None:
     expected = 4 * draws * (1 - rho) / (1 + rho)
     found = ess_bulk(x)
     assert abs(found.mean() / expected - 1) < 4 * found.std() / found.mean() / np.sqrt(200) + 0.02
+
+
+def rotation(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """What NUTS does to a normal target: x cos t + v sin t, whose squares are correlated."""
+    x = rng.normal(size=shape)
+    t = rng.uniform(0.5, 0.95 * np.pi, size=shape)
+    for i in range(1, shape[1]):
+        x[:, i] = np.cos(t[:, i]) * x[:, i - 1] + np.sin(t[:, i]) * x[:, i]
+    return x
+
+
+HEALTHY = {
+    "independent": lambda shape, rng: rng.normal(size=shape),
+    "autocorrelated": lambda shape, rng: autoregression(0.5, shape, rng),
+    "antithetic": lambda shape, rng: autoregression(-0.3, shape, rng),
+    "rotated": rotation,
+    "heavy tails": lambda shape, rng: rng.standard_cauchy(size=shape),
+}
+
+
+@pytest.mark.parametrize("kind", HEALTHY)
+def test_chains_that_agree_have_no_more_than_chance(kind: str) -> None:
+    """One parameter in a thousand exceeds its limit where it is judged alone, bulk or folded.
+
+    Of 20,000 parameters that is 20, or 40 if the F law is off by a factor of two; a count of 40
+    exceeds 67 with a probability under 1e-4.
+    """
+    rng = np.random.default_rng([5, SHIFT])
+    x = HEALTHY[kind]((4, 200, 20_000), rng)
+    found = convergence(x, n_parameters=1)
+    assert (found.rhat_excess > 1).sum() <= 67
+    assert (found.rhat > 1.01).sum() > 80  # 160 to 9,000: what a limit without a size would say
+
+
+def _shifted(x: Floats) -> Floats:
+    return x + 0.5 * (np.arange(4) == 0)[:, None, None]
+
+
+def _elsewhere(x: Floats) -> Floats:
+    return x + 4 * (np.arange(4) == 1)[:, None, None]
+
+
+def _narrow(x: Floats) -> Floats:
+    return x * np.where(np.arange(4) == 2, 0.5, 1)[:, None, None]
+
+
+@pytest.mark.parametrize("fault", [_shifted, _elsewhere, _narrow])
+@pytest.mark.parametrize("n_parameters", [10, 1000, 100_000])
+def test_a_chain_that_disagrees_is_beyond_chance(
+    fault: Callable[[Floats], Floats], n_parameters: int
+) -> None:
+    """With 4 x 600 draws as NUTS makes them; more than 95% of 400 such parameters are found.
+
+    At least 99% are, and of 400 then fewer than 380 with a probability under 1e-7.
+    """
+    x = fault(rotation((4, 600, 400), np.random.default_rng([6, SHIFT])))
+    assert (convergence(x, n_parameters=n_parameters).rhat_excess > 1).sum() >= 380
+
+
+def test_chains_that_never_move_disagree_without_limit() -> None:
+    x = np.repeat(np.arange(4.0)[:, None, None], 100, axis=1)
+    assert convergence(x).rhat_excess > 1e6
+
+
+def test_an_r_hat_of_one_percent_is_let_pass_however_many_draws_say_it() -> None:
+    x = np.random.default_rng(7).normal(size=(4, 20_000, 1))
+    x += np.array([0, 0, 0, 0.2])[:, None, None]  # R-hat 1.004, far beyond chance
+    found = convergence(x)
+    assert 1.002 < found.rhat[0] < 1.006
+    assert found.rhat_excess[0] == pytest.approx((found.rhat[0] - 1) / 0.01)
 
 
 def test_e_bfmi() -> None:
