@@ -85,8 +85,11 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         Markov chains; paths of "pathfinder". The others make ``chains * iter_sampling`` draws.
     iter_warmup : int or None, default=None
         Iterations that adapt the step size and are not kept; None is 100.
-    iter_sampling : int, default=1200
-        Draws in each chain; there are more where a run with too few effective draws was
+    iter_sampling : int or None, default=None
+        Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
+        parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond
+        chance, which is after 250 to 600 draws as a rule and 4800 at most; other algorithms make
+        1200. A number is kept to, but for a run with few effective draws for it, which is
         lengthened.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.6, or 0.8 for a full covariance and for fewer than 30
@@ -210,7 +213,7 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         fallback: Algorithm | None = None,
         chains: int = 4,
         iter_warmup: int | None = None,
-        iter_sampling: int = 1200,
+        iter_sampling: int | None = None,
         adapt_delta: float | None = None,
         max_treedepth: int = 10,
         unseen: str = "population",

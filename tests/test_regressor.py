@@ -79,7 +79,7 @@ def test_attributes(fitted, campaigns):
     assert fitted.n_features_in_ == campaigns[0].shape[1]
     np.testing.assert_array_equal(fitted.feature_names_in_, campaigns[0].columns)
     assert fitted.diagnostics_.converged
-    assert fitted.diagnostics_.max_rhat <= 1.01
+    assert fitted.diagnostics_.rhat_excess <= 1
     assert fitted.diagnostics_.n_divergent == 0
 
 

@@ -13,6 +13,7 @@ from skhlm.numerics.threads import n_workers
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 
 _WARMUP, _WARM_WARMUP = 100, 50  # iterations: only the step size is adapted
+_MOST_SAMPLING = 1200  # draws of each chain, of one run
 _BOLD, _CAREFUL = 0.6, 0.8  # target acceptance rates
 _FEW = 30  # coefficients
 
@@ -25,7 +26,8 @@ class SamplerSettings:
     fallback: Algorithm | None  # what replaces an approximation that is none
     chains: int
     iter_warmup: int
-    iter_sampling: int
+    iter_sampling: int  # draws of each chain, or the most of a run in rounds
+    in_rounds: bool  # NUTS goes on until it has enough draws
     adapt_delta: float
     max_treedepth: int
     parallel_chains: int
@@ -94,7 +96,7 @@ def choose_settings(
     fallback: Algorithm | None,
     chains: int,
     iter_warmup: int | None,
-    iter_sampling: int,
+    iter_sampling: int | None,
     adapt_delta: float | None,
     max_treedepth: int,
     n_jobs: int | None,
@@ -108,7 +110,8 @@ def choose_settings(
         fallback=fallback,
         chains=chains,
         iter_warmup=(_WARM_WARMUP if warm else _WARMUP) if iter_warmup is None else iter_warmup,
-        iter_sampling=iter_sampling,
+        iter_sampling=_MOST_SAMPLING if iter_sampling is None else iter_sampling,
+        in_rounds=iter_sampling is None,
         adapt_delta=_adapt_delta(problem) if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, n_workers(n_jobs)),

@@ -1,27 +1,33 @@
-"""NUTS, and once or twice more where one run was not enough."""
+"""NUTS in rounds, until every parameter has the draws it needs; again where one map does not do."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.diagnostics.diagnostics import (
-    DIVERGENT_FAIL,
-    ESS_WARN,
-    RHAT_FAIL,
-    Diagnostics,
-)
+from skhlm.diagnostics.diagnostics import DIVERGENT_FAIL, ESS_WARN, RHAT_FAIL, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 
-_MIN_ESS_A_DRAW = 0.2
-_MARGIN = 1.25  # bounds are aimed at with some room
+# Draws in each chain:
+_FIRST = 250  # of the first round
+_TELLING = 400  # from which a map is learned, or given up
+_WORTHWHILE = 50  # for which the program is started once more
+_MOST_GROWTH = 3.0  # of a run by one round, which rests on what the draws before were worth
+_MARGIN = 1.15  # bounds are aimed at with some room
+_HOPELESS = 2.0  # times the most draws of a run
+_MOST_LENGTHENED = 4  # times the most draws of a run, once no other map is better
+_LEAST_LENGTHENED = 1.5  # times the draws that were chosen
+_MIN_ESS_A_DRAW = 0.2  # where their number was chosen
 _MOST_RUNS = 3  # of which only divergences bring the last
-_LEAST_MORE, _MOST_MORE = 0.5, 3.0  # more draws, in shares of those there are
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,22 @@ class _Run(_Sample):
     diagnostics: Diagnostics
     target: Target
 
+    @property
+    def n_draws(self) -> int:
+        """Draws of each chain."""
+        return self.draws.shape[1]
+
+    @property
+    def min_ess(self) -> float:
+        """Smallest effective sample size of all parameters, bulk or tail."""
+        return min(self.diagnostics.min_ess_bulk, self.diagnostics.min_ess_tail)
+
+    @property
+    def is_mixing(self) -> bool:
+        """Whether chains are near enough to each other for more draws to help."""
+        found = self.diagnostics
+        return not (found.chains_disagree and found.max_rhat > RHAT_FAIL)
+
 
 def run_nuts(
     target: Target,
@@ -50,106 +72,133 @@ def run_nuts(
 ) -> Inference:
     """Draws of the posterior, and their diagnosis.
 
-    A poor run that lacks nothing but draws is lengthened. Any other is followed by a second one,
-    with the map recalibrated from the first one's draws, and where that diverged by a third; the
-    best of them is lengthened if that is all it lacks, and returned.
+    A run goes on in rounds until every parameter has the effective draws it needs, or has the
+    number of draws that was chosen. One that diverges, moves slowly or whose chains disagree is
+    followed by a second one, with the map recalibrated from the first one's draws, and where that
+    diverged by a third. The best of them is lengthened if draws are all it lacks, and returned.
     """
-    run = _diagnosed(_draw(target, settings, progress, start), diagnose, target)
+    sampler = _Sampler(settings, diagnose, progress, count(settings.seed))
+    run = sampler.run(target, start)
     for runs in range(2, _MOST_RUNS + 1):
-        if not _is_poor(run) or _is_short(run) or (runs > 2 and not run.diagnostics.n_divergent):
+        if not sampler.wants_another_map(run) or (runs > 2 and not run.diagnostics.n_divergent):
             break
-        again = run.target.recalibrated(run.columns, run.draws)
-        settings = _careful(replace(settings, seed=settings.seed + 1), run)
-        other = _diagnosed(_draw(again, settings, progress), diagnose, again)
+        sampler = sampler.more_careful_than(run)
+        other = sampler.run(run.target.recalibrated(run.columns, run.draws))
         run = _counted(max(other, run, key=_merit), runs)
-    if _is_poor(run) and _is_mixing(run):
-        run = _lengthened(run, settings, diagnose, progress)
+    run = sampler.lengthened(run)
     return Inference(run.draws, run.diagnostics, statistics=run.statistics)
 
 
-def _lengthened(
-    run: _Run, settings: SamplerSettings, diagnose: Diagnose, progress: Progress
-) -> _Run:
-    """Each chain of the run followed by more draws with the same map."""
-    n_more = math.ceil(_share_missing(run.diagnostics) * run.draws.shape[1])
-    longer = replace(settings, seed=settings.seed + 1, iter_sampling=n_more)
-    more = _draw(run.target, longer, progress)
-    statistics = run.statistics.followed_by(more.statistics)
-    pooled = _Sample(
-        columns=run.columns,
-        draws=run.draws.followed_by(more.draws),
-        statistics=replace(statistics, n_runs=run.diagnostics.n_runs + 1),
-    )
-    return _diagnosed(pooled, diagnose, run.target)
+@dataclass(frozen=True)
+class _Sampler:
+    """Makes runs with the same settings; every start of the program has a seed of its own."""
+
+    settings: SamplerSettings
+    diagnose: Diagnose
+    progress: Progress
+    seeds: Iterator[int]
+
+    def run(self, target: Target, start: Start | None = None) -> _Run:
+        """Warm-up, and the draws that were chosen, or rounds of them while there is a prospect."""
+        most = self.settings.iter_sampling
+        if not self.settings.in_rounds:
+            return self._diagnosed(self._draw(target, most, start), target)
+        run = self._diagnosed(self._draw(target, min(_FIRST, most), start), target)
+        while run.is_mixing and not run.diagnostics.n_divergent:
+            if self._times_needed(run) * run.n_draws > _HOPELESS * most:
+                break
+            if (length := self._next_length(run, most)) == run.n_draws:
+                return run
+            run = self._continued(run, length)
+        return self._continued(run, _TELLING) if run.n_draws < min(_TELLING, most) else run
+
+    def lengthened(self, run: _Run) -> _Run:
+        """The run with more draws, if these are all that it lacks."""
+        most = _MOST_LENGTHENED * self.settings.iter_sampling
+        if self.settings.in_rounds:
+            while run.is_mixing and (length := self._next_length(run, most)) > run.n_draws:
+                run = self._continued(run, length)
+            return run
+        if not self._is_poor(run) or not run.is_mixing or run.diagnostics.n_divergent:
+            return run
+        times = max(_MARGIN * self._times_needed(run), _LEAST_LENGTHENED)
+        return self._continued(run, min(math.ceil(times * run.n_draws), most))
+
+    def wants_another_map(self, run: _Run) -> bool:
+        """Whether a run is poor in more than draws."""
+        lacks_draws_alone = run.is_mixing and run.min_ess >= self._enough_ess(run)
+        return run.diagnostics.n_divergent > 0 or not lacks_draws_alone
+
+    def more_careful_than(self, run: _Run) -> _Sampler:
+        """Twice the warm-up and, after divergences, shorter steps."""
+        delta = self.settings.adapt_delta
+        settings = replace(
+            self.settings,
+            iter_warmup=2 * self.settings.iter_warmup,
+            adapt_delta=(3 + delta) / 4 if run.diagnostics.n_divergent else delta,
+        )
+        return replace(self, settings=settings)
+
+    def _is_poor(self, run: _Run) -> bool:
+        """Whether a run lacks anything."""
+        return run.diagnostics.n_divergent > 0 or self._times_needed(run) > 1
+
+    def _times_needed(self, run: _Run) -> float:
+        """How many times its draws a run needs for its bounds; above 1 it is short of them.
+
+        ESS grows with the number of draws, and R-hat - 1 falls with it.
+        """
+        by_rhat = run.diagnostics.rhat_excess if run.diagnostics.chains_disagree else 0.0
+        by_ess = self._enough_ess(run) / run.min_ess if run.min_ess > 0 else math.inf
+        return max(by_ess, by_rhat)
+
+    def _enough_ess(self, run: _Run) -> float:
+        """The effective sample size that every parameter is to have."""
+        if self.settings.in_rounds:
+            return ESS_WARN * run.diagnostics.n_chains
+        return _MIN_ESS_A_DRAW * run.diagnostics.n_chains * run.n_draws
+
+    def _next_length(self, run: _Run, most: int) -> int:
+        """Draws a chain that the run is to have after one more round; as many as now if enough."""
+        times = self._times_needed(run)
+        if times <= 1 or run.n_draws >= most:
+            return run.n_draws
+        wanted = math.ceil(min(_MARGIN * times, _MOST_GROWTH) * run.n_draws)
+        return min(max(wanted, run.n_draws + _WORTHWHILE), most)
+
+    def _continued(self, run: _Run, length: int) -> _Run:
+        """The same run with so many draws in each chain, which go on where they ended."""
+        more = self._draw(run.target, length - run.n_draws, _end(run))
+        longer = _Sample(
+            columns=np.concatenate([run.columns, more.columns], axis=1),
+            draws=run.draws.followed_by(more.draws),
+            statistics=run.statistics.followed_by(more.statistics),
+        )
+        return self._diagnosed(longer, run.target)
+
+    def _draw(self, target: Target, n_draws: int, start: Start | None = None) -> _Sample:
+        """So many draws of the Stan program a chain, mapped to the model's parameters."""
+        settings = replace(self.settings, iter_sampling=n_draws, seed=next(self.seeds))
+        columns, statistics = sample(target.data_block(), settings, self.progress, start)
+        return _Sample(columns, target.draws(columns, settings.parallel_chains), statistics)
+
+    def _diagnosed(self, drawn: _Sample, target: Target) -> _Run:
+        """The same with its diagnosis."""
+        found = self.diagnose(drawn.draws, drawn.statistics)
+        return _Run(**vars(drawn), diagnostics=found, target=target)
 
 
-def _share_missing(found: Diagnostics) -> float:
-    """How many more draws, in shares of those there are, would bring R-hat and ESS to their bounds.
-
-    ESS grows with the number of draws, and R-hat - 1 falls with it.
-    """
-    lacking = max(
-        _MARGIN * ESS_WARN * found.n_chains / min(found.min_ess_bulk, found.min_ess_tail),
-        _MARGIN * found.rhat_excess,
-    )
-    return min(max(lacking - 1, _LEAST_MORE), _MOST_MORE)
-
-
-def _draw(
-    target: Target, settings: SamplerSettings, progress: Progress, start: Start | None = None
-) -> _Sample:
-    """One run of the Stan program, mapped to draws of the model's parameters."""
-    columns, statistics = sample(target.data_block(), settings, progress, start)
-    return _Sample(columns, target.draws(columns, settings.parallel_chains), statistics)
-
-
-def _diagnosed(drawn: _Sample, diagnose: Diagnose, target: Target) -> _Run:
-    """The same with its diagnosis."""
-    found = diagnose(drawn.draws, drawn.statistics)
-    return _Run(**vars(drawn), diagnostics=found, target=target)
-
-
-def _careful(settings: SamplerSettings, first: _Run) -> SamplerSettings:
-    """Twice the warm-up and, after divergences, shorter steps."""
-    diverged = first.diagnostics.n_divergent > 0
-    return replace(
-        settings,
-        iter_warmup=2 * settings.iter_warmup,
-        adapt_delta=(3 + settings.adapt_delta) / 4 if diverged else settings.adapt_delta,
-    )
-
-
-def _is_poor(run: _Run) -> bool:
-    """Whether a second run is worth its time."""
-    return (
-        run.diagnostics.n_divergent > 0
-        or run.diagnostics.chains_disagree
-        or _ess_a_draw(run) < _MIN_ESS_A_DRAW
-    )
-
-
-def _is_short(run: _Run) -> bool:
-    """Whether a poor run lacks nothing but draws."""
-    return _is_mixing(run) and _ess_a_draw(run) >= _MIN_ESS_A_DRAW
-
-
-def _is_mixing(run: _Run) -> bool:
-    """Whether more draws of the same kind would help."""
-    found = run.diagnostics
-    far_apart = found.chains_disagree and found.max_rhat > RHAT_FAIL
-    return found.n_divergent == 0 and found.n_chains > 1 and not far_apart
-
-
-def _ess_a_draw(run: _Run) -> float:
-    """Smallest effective sample size of all parameters for each draw."""
-    chains, draws = run.draws.shape
-    return min(run.diagnostics.min_ess_bulk, run.diagnostics.min_ess_tail) / (chains * draws)
+def _end(run: _Run) -> Start:
+    """Where a run goes on: its last draws, with what its chains hold for a step on average."""
+    step_size = float(np.exp(np.log(run.statistics.step_size).mean()))
+    return Start(run.target.inits(run.columns[:, -1:]), step_size, is_tuned=True)
 
 
 def _merit(run: _Run) -> tuple[bool, bool, float]:
     """What makes one run better than another: no divergences, then few, then effective draws."""
-    share = run.statistics.divergent.mean()
-    return bool(share == 0), bool(share <= DIVERGENT_FAIL), _ess_a_draw(run)
+    divergent = run.statistics.divergent
+    share = divergent.mean()
+    return bool(share == 0), bool(share <= DIVERGENT_FAIL), run.min_ess / divergent.size
 
 
 def _counted(run: _Run, runs: int) -> _Run:

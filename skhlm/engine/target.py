@@ -9,7 +9,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.program.runs import INITIAL_RADIUS, Start
+from skhlm.engine.program.runs import INITIAL_RADIUS, Inits, Start
 from skhlm.engine.program.stan_blocks import (
     Block,
     build_data_block,
@@ -51,6 +51,10 @@ class Target:
             z = to_coordinates(last, self.problem, self.forest, self.constants)
         near = {name: _drawn_in(at) for name, at in vars(z).items()}
         return Start(initial_values(Coordinates(**near)), step_size)
+
+    def inits(self, columns: Floats) -> tuple[Inits, ...]:
+        """The program's parameters where each chain is first, from its columns."""
+        return initial_values(self._coordinates(columns))
 
     def recalibrated(self, columns: Floats, draws: Draws) -> Target:
         """The same problem, its map learned from draws and the columns they were mapped from."""

@@ -1,8 +1,8 @@
-"""What follows a poor run, with made-up draws in place of the program's."""
+"""Rounds of a run and what follows a poor one, with made-up draws in place of the program's."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,23 +12,26 @@ from skhlm.diagnostics import diagnose
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine import nuts
 from skhlm.engine.inference import SamplerSettings
+from skhlm.engine.program.runs import Start
 from skhlm.inputs.labels import Labels
 from tests.draws import auxiliary
 
 CHAINS, N_DRAWS = 4, 500
 LABELS = Labels(("Intercept",), (), (), (), ())
-SETTINGS = SamplerSettings(
+CHOSEN = SamplerSettings(
     algorithm="nuts",
     fallback=None,
     chains=CHAINS,
     iter_warmup=100,
     iter_sampling=N_DRAWS,
+    in_rounds=False,
     adapt_delta=0.6,
     max_treedepth=10,
     parallel_chains=1,
     seed=7,
     verbose=0,
 )
+IN_ROUNDS = replace(CHOSEN, iter_sampling=1200, in_rounds=True)
 
 
 class Target:
@@ -40,20 +43,42 @@ class Target:
     def recalibrated(self, *_):
         return Target(self.recalibrations + 1)
 
+    def data_block(self):
+        return self.recalibrations
+
+    def draws(self, columns, _n_threads):
+        return Draws(columns[..., :1], (), (), (), auxiliary(np.exp(columns[..., 1])))
+
+    def inits(self, columns):
+        return tuple(columns[:, 0])
+
+
+@dataclass(frozen=True)
+class Call:
+    """One start of the program."""
+
+    recalibrations: int
+    settings: SamplerSettings
+    start: Start | None
+
+    @property
+    def is_tuned(self):
+        return self.start is not None and self.start.is_tuned
+
 
 @pytest.fixture
 def run(monkeypatch):
     """Run NUTS where each call of the program gives the next of some made-up samples."""
 
-    def run(*samples):
+    def run(*samples, settings=CHOSEN):
         calls, rest = [], iter(samples)
 
-        def draw(target, settings, _progress, _start=None):
-            calls.append((target.recalibrations, settings))
+        def sample(recalibrations, settings, _progress, start=None):
+            calls.append(Call(recalibrations, settings, start))
             return next(rest)(settings.iter_sampling)
 
-        monkeypatch.setattr(nuts, "_draw", draw)
-        found = nuts.run_nuts(Target(), SETTINGS, partial(diagnose, labels=LABELS), None)
+        monkeypatch.setattr(nuts, "sample", sample)
+        found = nuts.run_nuts(Target(), settings, partial(diagnose, labels=LABELS), None)
         return found, calls
 
     return run
@@ -78,59 +103,63 @@ def sample(correlation=0.0, spread=0.0, divergent=0, seed=0):
             n_leapfrog=ints,
             energy=floats,
             accept=floats,
-            step_size=np.ones(CHAINS),
+            step_size=np.array([0.5, 1.0, 1.0, 2.0]),
             max_treedepth=10,
         )
-        draws = Draws(x[..., :1], (), (), (), auxiliary(np.exp(x[..., 1])))
-        return nuts._Sample(None, draws, statistics)
+        return x, statistics
 
     return make
+
+
+# --- a number that was chosen -----------------------------------------------------------------
 
 
 def test_a_good_run_is_the_only_one(run):
     found, calls = run(sample())
     assert len(calls) == found.diagnostics.n_runs == 1
+    assert found.draws.shape == (CHAINS, N_DRAWS)
 
 
-def test_a_short_run_is_lengthened_with_the_same_map(run):
-    found, calls = run(sample(0.3, spread=0.12), sample(seed=1))
-    assert [recalibrations for recalibrations, _ in calls] == [0, 0]
-    first, more = (settings for _, settings in calls)
+def test_a_run_whose_chains_disagree_a_little_goes_on_with_the_same_map(run):
+    found, calls = run(sample(0.3, spread=0.15), sample(seed=1))
+    assert [call.recalibrations for call in calls] == [0, 0]
+    first, more = (call.settings for call in calls)
     assert more.seed == first.seed + 1
     assert 0.5 <= more.iter_sampling / first.iter_sampling <= 3
     assert found.draws.shape == (CHAINS, first.iter_sampling + more.iter_sampling)
-    assert found.diagnostics.n_runs == 2
+    assert found.diagnostics.n_runs == 1
     assert found.diagnostics.n_draws == found.draws.shape[1]
 
 
 def test_divergences_bring_a_recalibrated_and_more_careful_run(run):
     found, calls = run(sample(divergent=3), sample(seed=1))
-    (_, first), (recalibrations, second) = calls
-    assert recalibrations == 1
-    assert second.adapt_delta == pytest.approx(0.9)
-    assert second.iter_warmup == 2 * first.iter_warmup
+    first, second = calls
+    assert second.recalibrations == 1
+    assert second.settings.adapt_delta == pytest.approx(0.9)
+    assert second.settings.iter_warmup == 2 * first.settings.iter_warmup
     assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (2, 0)
 
 
 def test_a_slow_run_is_recalibrated_and_then_lengthened(run):
     found, calls = run(sample(0.95), sample(0.75, seed=1), sample(0.75, seed=2))
-    assert [recalibrations for recalibrations, _ in calls] == [0, 1, 1]
-    assert found.diagnostics.n_runs == 3
-    assert found.draws.shape[1] == N_DRAWS + calls[2][1].iter_sampling
+    assert [call.recalibrations for call in calls] == [0, 1, 1]
+    assert [call.is_tuned for call in calls] == [False, False, True]
+    assert found.diagnostics.n_runs == 2
+    assert found.draws.shape[1] == N_DRAWS + calls[2].settings.iter_sampling
 
 
 def test_the_better_of_two_runs_is_kept(run):
     found, calls = run(sample(0.75), sample(divergent=5, seed=1), sample(0.75, seed=2))
-    assert [recalibrations for recalibrations, _ in calls] == [0, 1, 0]
+    assert [call.recalibrations for call in calls] == [0, 1, 0]
     assert found.diagnostics.n_divergent == 0
-    assert found.diagnostics.n_runs == 3
+    assert found.diagnostics.n_runs == 2
 
 
 def test_divergences_of_a_second_run_bring_a_third(run):
     found, calls = run(*(sample(divergent=n, seed=n) for n in (9, 2, 0)))
-    assert [recalibrations for recalibrations, _ in calls] == [0, 1, 2]
-    assert [s.adapt_delta for _, s in calls] == pytest.approx([0.6, 0.9, 0.975])
-    assert [s.iter_warmup for _, s in calls] == [100, 200, 400]
+    assert [call.recalibrations for call in calls] == [0, 1, 2]
+    assert [call.settings.adapt_delta for call in calls] == pytest.approx([0.6, 0.9, 0.975])
+    assert [call.settings.iter_warmup for call in calls] == [100, 200, 400]
     assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (3, 0)
 
 
@@ -150,17 +179,88 @@ def test_chains_that_disagree_are_not_lengthened(run):
     assert len(calls) == found.diagnostics.n_runs == 2
 
 
-def test_one_chain_has_no_second_run_for_its_unknown_rhat(run):
-    found, _ = run(sample())
-    alone = replace(found.diagnostics, max_rhat=np.nan, rhat_excess=np.nan, n_chains=1)
-    run = nuts._Run(None, found.draws, found.statistics, alone, Target())
-    assert not nuts._is_mixing(run)
+@pytest.mark.parametrize("settings", [CHOSEN, IN_ROUNDS])
+def test_one_chain_has_no_second_run_for_its_unknown_rhat(run, settings):
+    alone = [lambda n, make=make: _first_chain(make(n)) for make in (sample(), sample(seed=1))]
+    found, calls = run(*alone, settings=replace(settings, chains=1))
+    assert np.isnan(found.diagnostics.max_rhat)
+    assert len(calls) == found.diagnostics.n_runs == 1
 
 
-@pytest.mark.parametrize(
-    ("ess", "excess", "share"), [(400, 0.5, 0.5), (200, 0.5, 1.5), (4000, 2.0, 1.5), (20, 0.5, 3.0)]
-)
-def test_so_many_draws_are_missing(run, ess, excess, share):
-    found, _ = run(sample())
-    made_up = replace(found.diagnostics, min_ess_bulk=ess, min_ess_tail=ess, rhat_excess=excess)
-    assert nuts._share_missing(made_up) == pytest.approx(share)
+def _first_chain(drawn):
+    columns, statistics = drawn
+    one = {name: x[:1] for name, x in vars(statistics).items() if isinstance(x, np.ndarray)}
+    return columns[:1], replace(statistics, **one)
+
+
+# --- rounds ---------------------------------------------------------------------------------------
+
+
+def lengths(calls):
+    return [call.settings.iter_sampling for call in calls]
+
+
+def test_independent_draws_are_enough_after_one_round(run):
+    found, calls = run(sample(), settings=IN_ROUNDS)
+    assert lengths(calls) == [250]
+    assert found.diagnostics.converged
+
+
+def test_rounds_go_on_from_where_the_last_one_ended(run):
+    first = sample(0.5)
+    found, calls = run(first, sample(0.5, seed=1), sample(0.5, seed=2), settings=IN_ROUNDS)
+    assert len(calls) >= 2
+    assert not calls[0].is_tuned and all(call.is_tuned for call in calls[1:])
+    assert [call.settings.seed for call in calls] == [7, 8, 9][: len(calls)]
+    columns, _ = first(250)
+    np.testing.assert_array_equal(calls[1].start.inits, columns[:, -1])
+    assert calls[1].start.step_size == pytest.approx(1.0)  # the geometric mean
+    assert found.draws.shape == (CHAINS, sum(lengths(calls)))
+    assert found.diagnostics.n_runs == 1
+    assert found.diagnostics.converged
+
+
+def test_rounds_aim_at_what_is_missing(run):
+    found, calls = run(*(sample(0.8, seed=n) for n in range(9)), settings=IN_ROUNDS)
+    assert found.diagnostics.converged
+    assert 2 <= len(calls) <= 4
+    assert min(found.diagnostics.min_ess_bulk, found.diagnostics.min_ess_tail) < 800
+
+
+def test_a_run_without_prospect_ends_where_a_map_can_be_learned_from_it(run):
+    found, calls = run(
+        *(sample(r, seed=n) for n, r in enumerate([0.99, 0.99, 0, 0])), settings=IN_ROUNDS
+    )
+    assert lengths(calls) == [250, 150, 250]
+    assert [call.recalibrations for call in calls] == [0, 0, 1]
+    assert found.draws.shape == (CHAINS, 250)
+
+
+def test_a_divergence_ends_the_rounds_of_a_map(run):
+    found, calls = run(
+        *(sample(0.5, divergent=n, seed=n) for n in (1, 0)),
+        *[sample(seed=9)] * 2,
+        settings=IN_ROUNDS,
+    )
+    assert lengths(calls) == [250, 150, 250]
+    assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (2, 0)
+
+
+def test_draws_are_enough_even_where_every_map_diverged(run):
+    found, calls = run(*(sample(0.8, divergent=1, seed=n) for n in range(20)), settings=IN_ROUNDS)
+    assert lengths(calls)[:6] == [250, 150, 250, 150, 250, 150]
+    assert found.diagnostics.n_runs == 3
+    assert found.diagnostics.n_divergent > 0
+    assert min(found.diagnostics.min_ess_bulk, found.diagnostics.min_ess_tail) >= 400
+
+
+def test_rounds_of_the_better_map_go_on_to_four_times_the_most_of_a_run(run):
+    found, _ = run(*(sample(0.97, seed=n) for n in range(20)), settings=IN_ROUNDS)
+    assert found.draws.shape[1] == 4800 or found.diagnostics.converged
+    assert found.draws.shape[1] > 1200
+
+
+def test_rounds_of_a_chain_elsewhere_end(run):
+    found, calls = run(*(sample(spread=2.0, seed=n) for n in range(20)), settings=IN_ROUNDS)
+    assert lengths(calls) == [250, 150, 250, 150]
+    assert not found.diagnostics.converged

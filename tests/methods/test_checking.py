@@ -275,7 +275,7 @@ def test_shares_given_are_checked_by_their_trials():
 @pytest.mark.filterwarnings("ignore:Pareto k")
 def test_loo_warns_of_a_fit_that_has_not_converged(fitted, campaigns):
     model = copy(fitted)
-    bad = replace(fitted.diagnostics_, max_rhat=1.2)
+    bad = replace(fitted.diagnostics_, max_rhat=1.2, rhat_excess=20.0)
     model._fit = replace(fitted._fit, diagnostics=bad)
     with pytest.warns(ConvergenceWarning, match="The fit has not converged"):
         assert not model.loo(*campaigns).converged

@@ -13,6 +13,9 @@ from skhlm import column_importance
 from skhlm.posterior import prediction
 from tests.link_models import SETTINGS, classifier, counts, shops
 
+# Whether they rest on too few of so few draws is chance.
+pytestmark = pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen")
+
 GRID = [0.0, 2.0, 4.0]
 
 

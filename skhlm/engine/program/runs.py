@@ -37,10 +37,14 @@ Inits = Mapping[str, Floats]  # a parameter's values by its name; for several ch
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins: the parameters of each chain, and the first step size tried."""
+    """Where a run begins: the parameters of each chain, and the first step size tried.
+
+    If that was tuned before, by the same run, it stays, and there is no warm-up.
+    """
 
     inits: tuple[Inits, ...]
     step_size: float | None
+    is_tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,18 @@ def sample(
     SamplingError
         When the run fails; nothing is left behind.
     """
-    iterations = settings.iter_warmup + settings.iter_sampling
+    is_tuned = start is not None and start.is_tuned
+    iter_warmup = 0 if is_tuned else settings.iter_warmup
+    iterations = iter_warmup + settings.iter_sampling
     with _at_work(data, settings, progress, settings.chains * iterations) as run:
         fit = run(
             "sample",
             chains=settings.chains,
             parallel_chains=settings.parallel_chains,
-            iter_warmup=settings.iter_warmup,
+            iter_warmup=iter_warmup,
             iter_sampling=settings.iter_sampling,
-            adapt_delta=settings.adapt_delta,
+            adapt_engaged=not is_tuned,
+            adapt_delta=None if is_tuned else settings.adapt_delta,
             max_treedepth=settings.max_treedepth,
             metric="unit_e",
             step_size=None if start is None else start.step_size,
