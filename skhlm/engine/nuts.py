@@ -18,8 +18,7 @@ from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 
 # Draws in each chain:
-_FIRST = 250  # of the first round
-_TELLING = 400  # from which a map is learned, or given up
+_FIRST = 400  # of the first round: that tells chains that disagree, and a map that does not do
 _WORTHWHILE = 50  # for which the program is started once more
 _MOST_GROWTH = 3.0  # of a run by one round, which rests on what the draws before were worth
 _MARGIN = 1.15  # bounds are aimed at with some room
@@ -103,14 +102,10 @@ class _Sampler:
         most = self.settings.iter_sampling
         if not self.settings.in_rounds:
             return self._diagnosed(self._draw(target, most, start), target)
-        run = self._diagnosed(self._draw(target, min(_FIRST, most), start), target)
-        while run.is_mixing and not run.diagnostics.n_divergent:
-            if self._times_needed(run) * run.n_draws > _HOPELESS * most:
-                break
-            if (length := self._next_length(run, most)) == run.n_draws:
-                return run
+        run = self._diagnosed(self._draw(target, _FIRST, start), target)
+        while self._has_prospect(run) and (length := self._next_length(run, most)) > run.n_draws:
             run = self._continued(run, length)
-        return self._continued(run, _TELLING) if run.n_draws < min(_TELLING, most) else run
+        return run
 
     def lengthened(self, run: _Run) -> _Run:
         """The run with more draws, if these are all that it lacks."""
@@ -138,6 +133,12 @@ class _Sampler:
             adapt_delta=(3 + delta) / 4 if run.diagnostics.n_divergent else delta,
         )
         return replace(self, settings=settings)
+
+    def _has_prospect(self, run: _Run) -> bool:
+        """Whether a run in rounds may come to have enough draws, and nothing asks for another."""
+        expected = self._times_needed(run) * run.n_draws
+        within_reach = expected <= _HOPELESS * self.settings.iter_sampling
+        return run.is_mixing and not run.diagnostics.n_divergent and within_reach
 
     def _is_poor(self, run: _Run) -> bool:
         """Whether a run lacks anything."""
