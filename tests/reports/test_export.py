@@ -111,8 +111,8 @@ def test_loo_agrees(data, fitted, arviz):
     ours = fitted.loo()
     theirs = arviz.loo(data, reff=ours.r_eff)
     elpd = theirs["elpd_loo"] if hasattr(theirs, "elpd_loo") else theirs.elpd
-    assert_allclose(ours.elpd, elpd, rtol=1e-4)
-    assert_allclose(ours.se, theirs.se, rtol=1e-3)
+    assert_allclose(ours.elpd, elpd, atol=0.01 * ours.se)
+    assert_allclose(ours.se, theirs.se, rtol=1e-2)
 
 
 def test_statistics_are_the_samplers(data, fitted):

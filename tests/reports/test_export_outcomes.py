@@ -103,15 +103,15 @@ def test_likelihood_is_scipys_and_replications_have_its_mean(case, table):
 
 
 def test_loo_agrees(case, arviz):
-    """To what two ways of smoothing tails differ by, as for other families."""
+    """To what two ways of smoothing tails differ by: hundredths of elpd's standard error."""
     _, model, _ = case
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rows with large k
         ours, data = model.loo(), model.to_arviz(posterior_predictive=False)
         theirs = arviz.loo(data, reff=ours.r_eff, pointwise=True)
     elpd = theirs["elpd_loo"] if hasattr(theirs, "elpd_loo") else theirs.elpd
-    assert_allclose(ours.elpd, elpd, rtol=1e-4)
-    assert_allclose(ours.se, theirs.se, rtol=1e-3)
+    assert_allclose(ours.elpd, elpd, atol=0.01 * ours.se)
+    assert_allclose(ours.se, theirs.se, rtol=1e-2)
 
 
 def test_what_stands_beside(case, table):
