@@ -12,7 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm._typing import Bools, Floats
 from skhlm.diagnostics.checks import Check, Verdict, judge, worst_verdict
-from skhlm.diagnostics.extremes import Extreme, Extremes, find_degenerate, find_extremes
+from skhlm.diagnostics.extremes import (
+    Extreme,
+    Extremes,
+    Scarce,
+    find_degenerate,
+    find_extremes,
+)
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
@@ -252,7 +258,7 @@ def _diagnose_sampler(
     draws: Draws, statistics: SamplerStatistics, labels: Labels, algorithm: str, n_threads: int
 ) -> Diagnostics:
     """Of draws that are chains."""
-    worst = find_extremes(draws, labels, n_threads)
+    worst = find_extremes(draws, labels, ESS_WARN * draws.shape[0], n_threads)
     cut = statistics.treedepth >= statistics.max_treedepth
     energy = e_bfmi(statistics.energy)
     return Diagnostics(
@@ -312,13 +318,12 @@ def _diagnose_approximation(
 
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
-    chains, draws = shape
-    if chains == 1 and not worst.rhat_excess > 1:
+    if shape[0] == 1 and not worst.rhat_excess > 1:
         yield _one_chain()
     else:
         yield _rhat(worst.beyond_chance, worst.rhat_excess)
-    yield _ess("bulk ESS", worst.ess_bulk, chains, draws)
-    yield _ess("tail ESS", worst.ess_tail, chains, draws)
+    yield _ess("bulk", worst.ess_bulk, worst.n_parameters, shape)
+    yield _ess("tail", worst.ess_tail, worst.n_parameters, shape)
 
 
 def _one_chain() -> Check:
@@ -352,18 +357,20 @@ def _rhat(worst: Extreme, excess: float) -> Check:
     )
 
 
-def _ess(name: str, worst: Extreme, chains: int, draws: int) -> Check:
+def _ess(kind: str, worst: Scarce, n_parameters: int, shape: tuple[int, int]) -> Check:
     """Too few effective draws."""
-    ess, parameter = worst
+    ess, parameter, n_short = worst
+    chains, draws = shape
     enough = ESS_WARN * chains
-    kind = name.partition(" ")[0].capitalize()
+    others = f" (of {n_parameters} parameters {n_short} have too few)" if n_short > 1 else ""
     advice = (
-        f"{kind} effective sample size is {told_apart(ess, enough, 0)} for {parameter} and should "
-        f"be at least {enough}, {ESS_WARN} for each chain: raise iter_sampling (now {draws})."
+        f"{kind.capitalize()} effective sample size is {told_apart(ess, enough, 0)} for {parameter}"
+        f"{others} and should be at least {enough}, {ESS_WARN} for each chain: raise iter_sampling "
+        f"(now {draws})."
     )
     source = f"{_VEHTARI_2021}; {_BDA}"
     few, hardly_any = not ess >= enough, ess < ESS_FAIL * chains
-    return judge(name, ess, enough, source, advice, warns=few, fails=hardly_any)
+    return judge(f"{kind} ESS", ess, enough, source, advice, warns=few, fails=hardly_any)
 
 
 def _divergences(divergent: Bools) -> Check:

@@ -22,6 +22,14 @@ class Extreme(NamedTuple):
     parameter: str
 
 
+class Scarce(NamedTuple):
+    """The smallest effective sample size, its parameter, and how many parameters have too few."""
+
+    value: float
+    parameter: str
+    n_short: int
+
+
 class Extremes(NamedTuple):
     """Largest R-hat, smallest bulk and tail ESS; NaN where there are too few chains or draws.
 
@@ -33,11 +41,12 @@ class Extremes(NamedTuple):
     rhat: Extreme
     beyond_chance: Extreme
     rhat_excess: float
-    ess_bulk: Extreme
-    ess_tail: Extreme
+    ess_bulk: Scarce
+    ess_tail: Scarce
+    n_parameters: int
 
 
-def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
+def find_extremes(draws: Draws, labels: Labels, enough_ess: float, n_threads: int = 1) -> Extremes:
     """Largest R-hat and smallest ESS over all parameters."""
     blocks = _blocks(draws)
     drawn = [block.drawn(draws) for block in blocks]
@@ -48,13 +57,17 @@ def find_extremes(draws: Draws, labels: Labels, n_threads: int = 1) -> Extremes:
     def extreme(values: Floats, at: int) -> Extreme:
         return Extreme(float(values[at]), _name(blocks, at, labels))
 
+    def scarce(ess: Floats) -> Scarce:  # argmin finds NaN first
+        return Scarce(*extreme(ess, int(np.argmin(ess))), int((ess < enough_ess).sum()))
+
     farthest = _largest(found.rhat_excess)
     return Extremes(
         rhat=extreme(found.rhat, _largest(found.rhat)),
         beyond_chance=extreme(found.rhat, farthest),
         rhat_excess=float(found.rhat_excess[farthest]),
-        ess_bulk=extreme(found.ess_bulk, int(np.argmin(found.ess_bulk))),  # NaN comes first
-        ess_tail=extreme(found.ess_tail, int(np.argmin(found.ess_tail))),
+        ess_bulk=scarce(found.ess_bulk),
+        ess_tail=scarce(found.ess_tail),
+        n_parameters=n_parameters,
     )
 
 

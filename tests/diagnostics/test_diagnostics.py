@@ -109,6 +109,15 @@ def test_an_rhat_that_chance_explains_passes() -> None:
     assert few.rhat_excess == pytest.approx((check.value - 1) / (check.threshold - 1))
 
 
+def test_parameters_that_are_short_of_draws_are_counted() -> None:
+    good = make_draws()
+    slow = replace(good, kappa=spoilt(spoilt(good.kappa, 0, by="slow"), 1, by="slow"))
+    (message,) = [text for text in judge(slow).messages if text.startswith("Bulk")]
+    assert "parameters 2 have too few)" in message
+    one = judge(replace(good, kappa=spoilt(good.kappa, 1, by="slow")))
+    assert one.messages and "too few" not in "".join(one.messages)
+
+
 def test_an_older_file_knows_no_excess() -> None:
     older = replace(judge(), rhat_excess=np.nan)
     assert older.converged
