@@ -364,7 +364,7 @@ def test_equal_models_are_equal_files_that_numpy_reads(models, tmp_path):
     assert (tmp_path / "kappa.npy").read_bytes() == npy(kappa)
     draws = model._posterior.draws
     numbers = sum(a.nbytes for a in [draws.kappa, *draws.delta, *model._posterior.omega])
-    assert len(content) < numbers + 40_000
+    assert len(content) < 1.25 * numbers + 40_000  # names, scales, the sampler's record
 
 
 def test_parameters_that_a_file_cannot_keep(models):
