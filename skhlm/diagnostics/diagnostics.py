@@ -68,13 +68,16 @@ class Diagnostics:
         the draws of a parameter are all equal or not finite.
     rhat_excess : float
         Largest (R-hat - 1) / (limit - 1), the limit of a parameter being what its R-hat does not
-        exceed by chance, or 1.01 if that is more: above 1 the chains disagree.
+        exceed by chance, or 1.01 if that is more: above 1 the chains disagree. NaN with one chain,
+        for approximations and from a file of before there was one; infinite as ``max_rhat`` is.
+    chains_disagree : bool
+        Whether an R-hat is above 1.01 by more than chance explains, or above 1.05.
     min_ess_bulk, min_ess_tail : float
         Smallest effective sample sizes of all chains together; NaN for approximations.
     worst_parameter : str
-        The parameter whose R-hat is farthest beyond chance; with one chain, with the smallest bulk
-        ESS. Parameters are judged as they were fitted, "Intercept at the means" of the predictors
-        among them.
+        The parameter whose R-hat is farthest beyond chance, or largest if above 1.05; with one
+        chain, with the smallest bulk ESS. Parameters are judged as they were fitted, "Intercept at
+        the means" of the predictors among them.
     n_divergent : int
         Draws whose trajectory diverged.
     n_max_treedepth : int
@@ -97,7 +100,9 @@ class Diagnostics:
     ===========================  =============  ====================  ===========================
     check                        warn           fail                  source
     ===========================  =============  ====================  ===========================
-    R-hat, beyond chance         > 1.01         > 1.05                [1]_; our choice
+    R-hat                        > 1.01, by     > 1.05                [1]_; our choice
+                                 more than
+                                 chance
     bulk and tail ESS per chain  < 100          < 10                  [1]_; [2]_, section 11.5
     divergences                  any            > 1% of the draws     [3]_; our choice
     E-BFMI of a chain            < 0.3                                [4]_, as CmdStan's diagnose
@@ -108,7 +113,8 @@ class Diagnostics:
 
     Of many parameters one has an R-hat above 1.01 by chance, however well the chains agree. So each
     has a limit, 1.01 or more, from its own effective draws and the number of parameters: chains
-    that agree exceed one of all these limits in a fit of a thousand.
+    that agree exceed one of all these limits in a fit of a thousand (more often with fewer than
+    some 20 draws a chain). Above 1.05 no chance is an excuse.
 
     A draw that is not finite, or a parameter whose draws are all equal, is a failure. The checks
     that `fit` adds on what the data can identify are those of docs/diagnostics.md.
@@ -171,10 +177,10 @@ class Diagnostics:
 
     @property
     def chains_disagree(self) -> bool:
-        """Whether an R-hat is above 1.01, and by more than chance explains."""
+        """Whether an R-hat is above 1.01 and by more than chance explains, or above 1.05."""
         if np.isnan(self.rhat_excess):  # of an approximation, or read from an older file
             return self.max_rhat > RHAT_WARN
-        return self.rhat_excess > 1
+        return self.rhat_excess > 1 or self.max_rhat > RHAT_FAIL
 
     def and_also(self, checks: Sequence[Check]) -> Diagnostics:
         """The same with more checks."""
@@ -273,7 +279,7 @@ def _diagnose_sampler(
         min_ess_bulk=worst.ess_bulk.value,
         min_ess_tail=worst.ess_tail.value,
         worst_parameter=(
-            worst.ess_bulk if np.isnan(worst.rhat_excess) else worst.beyond_chance
+            worst.ess_bulk if np.isnan(worst.rhat_excess) else _judged_rhat(worst)[0]
         ).parameter,
         n_divergent=int(statistics.divergent.sum()),
         n_max_treedepth=int(cut.sum()),
@@ -318,10 +324,8 @@ def _diagnose_approximation(
 
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
-    if shape[0] == 1 and not worst.rhat_excess > 1:
-        yield _one_chain()
-    else:
-        yield _rhat(worst.beyond_chance, worst.rhat_excess)
+    alone = shape[0] == 1 and not worst.rhat_excess > 1
+    yield _one_chain() if alone else _rhat(*_judged_rhat(worst))
     yield _ess("bulk", worst.ess_bulk, worst.n_parameters, shape)
     yield _ess("tail", worst.ess_tail, worst.n_parameters, shape)
 
@@ -335,10 +339,21 @@ def _one_chain() -> Check:
     return Check("R-hat", "warn", np.nan, RHAT_WARN, _VEHTARI_2021, advice)
 
 
-def _rhat(worst: Extreme, excess: float) -> Check:
+def _judged_rhat(worst: Extremes) -> tuple[Extreme, float]:
+    """The R-hat that tells most, and what it may be: that farthest beyond chance, or far too large.
+
+    Where bulk and folded draws differ in which is the larger and which the farther beyond chance,
+    the limit is in the proportion of the latter.
+    """
+    if worst.rhat.value > RHAT_FAIL or not 0 < worst.rhat_excess < np.inf:
+        return worst.rhat, RHAT_WARN
+    farthest = worst.beyond_chance
+    return farthest, 1 + (farthest.value - 1) / worst.rhat_excess
+
+
+def _rhat(worst: Extreme, limit: float) -> Check:
     """Chains that disagree."""
     rhat, parameter = worst
-    limit = 1 + (rhat - 1) / excess if 0 < excess < np.inf else RHAT_WARN
     advice = (
         f"R-hat is {told_apart(rhat, limit, 4)} for {parameter} and should be at most "
         f"{limit:.4g}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
@@ -352,8 +367,8 @@ def _rhat(worst: Extreme, excess: float) -> Check:
         limit,
         f"{_VEHTARI_2021}; {_OURS}",
         advice,
-        warns=excess > 1,
-        fails=excess > 1 and rhat > RHAT_FAIL,
+        warns=rhat > limit,
+        fails=rhat > RHAT_FAIL,
     )
 
 

@@ -58,7 +58,7 @@ def find_extremes(draws: Draws, labels: Labels, enough_ess: float, n_threads: in
         return Extreme(float(values[at]), _name(blocks, at, labels))
 
     def scarce(ess: Floats) -> Scarce:  # argmin finds NaN first
-        return Scarce(*extreme(ess, int(np.argmin(ess))), int((ess < enough_ess).sum()))
+        return Scarce(*extreme(ess, int(np.argmin(ess))), int((~(ess >= enough_ess)).sum()))
 
     farthest = _largest(found.rhat_excess)
     return Extremes(

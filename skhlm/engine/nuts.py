@@ -16,12 +16,12 @@ from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
+from skhlm.numerics.convergence import RHAT_MATTERS
 
-# Draws in each chain:
-_FIRST = 400  # of the first round: that tells chains that disagree, and a map that does not do
-_WORTHWHILE = 50  # for which the program is started once more
-_MOST_GROWTH = 3.0  # of a run by one round, which rests on what the draws before were worth
-_MARGIN = 1.15  # bounds are aimed at with some room
+_FIRST = 400  # draws of each chain in the first round: enough to see chains that disagree
+_WORTHWHILE = 50  # draws of each chain for which the program is started once more
+_MOST_GROWTH = 3.0  # of a run by one round: how many are wanted is a guess from those there are
+_MARGIN = 1.15  # of draws wanted, for the same reason
 _HOPELESS = 2.0  # times the most draws of a run
 _MOST_LENGTHENED = 4  # times the most draws of a run, once no other map is better
 _LEAST_LENGTHENED = 1.5  # times the draws that were chosen
@@ -56,10 +56,14 @@ class _Run(_Sample):
         return min(self.diagnostics.min_ess_bulk, self.diagnostics.min_ess_tail)
 
     @property
+    def is_beyond_chance(self) -> bool:
+        """Whether chains disagree by more than so few draws explain."""
+        return self.diagnostics.rhat_excess > 1
+
+    @property
     def is_mixing(self) -> bool:
         """Whether chains are near enough to each other for more draws to help."""
-        found = self.diagnostics
-        return not (found.chains_disagree and found.max_rhat > RHAT_FAIL)
+        return not (self.is_beyond_chance and self.diagnostics.max_rhat > RHAT_FAIL)
 
 
 def run_nuts(
@@ -74,7 +78,7 @@ def run_nuts(
     A run goes on in rounds until every parameter has the effective draws it needs, or has the
     number of draws that was chosen. One that diverges, moves slowly or whose chains disagree is
     followed by a second one, with the map recalibrated from the first one's draws, and where that
-    diverged by a third. The best of them is lengthened if draws are all it lacks, and returned.
+    diverged by a third. The best of them is lengthened if more draws may help, and returned.
     """
     sampler = _Sampler(settings, diagnose, progress, count(settings.seed))
     run = sampler.run(target, start)
@@ -108,13 +112,14 @@ class _Sampler:
         return run
 
     def lengthened(self, run: _Run) -> _Run:
-        """The run with more draws, if these are all that it lacks."""
+        """The run with more draws, if it is short of them and they may help."""
         most = _MOST_LENGTHENED * self.settings.iter_sampling
         if self.settings.in_rounds:
-            while run.is_mixing and (length := self._next_length(run, most)) > run.n_draws:
+            while self._may_go_on(run) and (length := self._next_length(run, most)) > run.n_draws:
                 run = self._continued(run, length)
             return run
-        if not self._is_poor(run) or not run.is_mixing or run.diagnostics.n_divergent:
+        lacks_nothing_else = run.is_mixing and not run.diagnostics.n_divergent
+        if self._times_needed(run) <= 1 or not lacks_nothing_else:
             return run
         times = max(_MARGIN * self._times_needed(run), _LEAST_LENGTHENED)
         return self._continued(run, min(math.ceil(times * run.n_draws), most))
@@ -140,16 +145,20 @@ class _Sampler:
         within_reach = expected <= _HOPELESS * self.settings.iter_sampling
         return run.is_mixing and not run.diagnostics.n_divergent and within_reach
 
-    def _is_poor(self, run: _Run) -> bool:
-        """Whether a run lacks anything."""
-        return run.diagnostics.n_divergent > 0 or self._times_needed(run) > 1
+    def _may_go_on(self, run: _Run) -> bool:
+        """Whether the best run of all, divergences or not, may come to have enough draws."""
+        is_young = run.n_draws < self.settings.iter_sampling
+        is_near = not run.diagnostics.max_rhat > RHAT_FAIL
+        return run.is_mixing and (is_young or is_near or self._has_prospect(run))
 
     def _times_needed(self, run: _Run) -> float:
         """How many times its draws a run needs for its bounds; above 1 it is short of them.
 
-        ESS grows with the number of draws, and R-hat - 1 falls with it.
+        ESS grows with the number of draws, and R-hat - 1 falls with it, if chance is all there is.
         """
-        by_rhat = run.diagnostics.rhat_excess if run.diagnostics.chains_disagree else 0.0
+        by_rhat = 0.0
+        if run.is_beyond_chance:
+            by_rhat = (run.diagnostics.max_rhat - 1) / (RHAT_MATTERS - 1)
         by_ess = self._enough_ess(run) / run.min_ess if run.min_ess > 0 else math.inf
         return max(by_ess, by_rhat)
 

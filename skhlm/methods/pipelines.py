@@ -93,7 +93,7 @@ def response_curve(
     >>> import pandas as pd
     >>> import skhlm
     >>> X = pd.DataFrame({"spend": np.linspace(0.0, 3.0, 20), "country": ["A", "B"] * 10})
-    >>> model = skhlm.HLMRegressor("country", algorithm="map", random_state=0)
+    >>> model = skhlm.HLMRegressor("country", random_state=0)
     >>> curve = skhlm.response_curve(model.fit(X, X["spend"] ** 2), X[:2], "spend", [1.0, 2.0])
     >>> curve.columns.tolist()
     ['row', 'country', 'spend', 'mean', 'lower', 'upper', 'extrapolated']

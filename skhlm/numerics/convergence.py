@@ -65,7 +65,7 @@ def convergence(x: Floats, n_threads: int = 1, n_parameters: int | None = None) 
 
     Notes
     -----
-    About 0.5 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
+    About 0.7 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
     of a few times 2 MiB.
     """
     n_statistics = 2 * (math.prod(x.shape[2:]) if n_parameters is None else n_parameters)

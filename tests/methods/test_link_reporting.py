@@ -13,9 +13,6 @@ from skhlm import column_importance
 from skhlm.posterior import prediction
 from tests.link_models import SETTINGS, classifier, counts, shops
 
-# Whether they rest on too few of so few draws is chance.
-pytestmark = pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen")
-
 GRID = [0.0, 2.0, 4.0]
 
 
@@ -31,6 +28,8 @@ def moved(X):
     return X.loc[X.index.repeat(3)].assign(price=np.tile(GRID, len(X)))
 
 
+# Whether they rest on too few of so few draws is chance.
+@pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen")
 def test_a_curve_of_counts_is_what_is_predicted():
     model, X = counts(), rows(counts())
     for kind in ("mean", "outcome", "link"):

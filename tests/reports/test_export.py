@@ -10,7 +10,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from arviz_stats.base import array_stats
 from numpy.testing import assert_allclose
+from scipy.special import logsumexp
 from scipy.stats import kstest, norm
 from scipy.stats import t as student_t
 
@@ -107,12 +109,28 @@ def test_arviz_summarises_it(data, arviz):
     )
 
 
-def test_loo_agrees(data, fitted, arviz):
-    ours = fitted.loo()
-    theirs = arviz.loo(data, reff=ours.r_eff)
+def assert_loo_agrees(model, data, arviz):
+    """Exactly with the present smoothing of tails, whichever draws they are of.
+
+    ArviZ before 1.0 smooths them a little differently, by hundredths of elpd's standard error.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows with large k
+        ours = model.loo()
+        theirs = arviz.loo(data, reff=ours.r_eff)
     elpd = theirs["elpd_loo"] if hasattr(theirs, "elpd_loo") else theirs.elpd
-    assert_allclose(ours.elpd, elpd, atol=0.01 * ours.se)
-    assert_allclose(ours.se, theirs.se, rtol=1e-2)
+    assert_allclose(ours.elpd, elpd, atol=0.1 * ours.se)
+    log_likelihood = data["log_likelihood"]["y"].to_numpy()
+    rows = log_likelihood.reshape(-1, log_likelihood.shape[-1]).T
+    weights, k = array_stats.psislw(rows, r_eff=ours.r_eff)
+    pointwise = logsumexp(weights + rows, axis=-1)
+    assert_allclose(ours.elpd, pointwise.sum(), rtol=1e-7)
+    assert_allclose(ours.se, np.sqrt(len(rows) * pointwise.var()), rtol=1e-7)
+    assert_allclose(ours.pointwise["pareto_k"].max(), k.max(), rtol=1e-6)
+
+
+def test_loo_agrees(data, fitted, arviz):
+    assert_loo_agrees(fitted, data, arviz)
 
 
 def test_statistics_are_the_samplers(data, fitted):

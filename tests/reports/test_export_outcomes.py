@@ -16,6 +16,7 @@ from scipy.special import expit
 from skhlm import HLMClassifier, HLMRegressor
 from skhlm.posterior import prediction
 from tests.chance import SHIFT, largest
+from tests.reports.test_export import assert_loo_agrees
 
 HOW = {"varying": "intercept", "chains": 2, "iter_sampling": 200, "random_state": 0}
 N = 60
@@ -103,15 +104,9 @@ def test_likelihood_is_scipys_and_replications_have_its_mean(case, table):
 
 
 def test_loo_agrees(case, arviz):
-    """To what two ways of smoothing tails differ by: hundredths of elpd's standard error."""
+    """As `assert_loo_agrees` of other exports says."""
     _, model, _ = case
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rows with large k
-        ours, data = model.loo(), model.to_arviz(posterior_predictive=False)
-        theirs = arviz.loo(data, reff=ours.r_eff, pointwise=True)
-    elpd = theirs["elpd_loo"] if hasattr(theirs, "elpd_loo") else theirs.elpd
-    assert_allclose(ours.elpd, elpd, atol=0.01 * ours.se)
-    assert_allclose(ours.se, theirs.se, rtol=1e-2)
+    assert_loo_agrees(model, model.to_arviz(posterior_predictive=False), arviz)
 
 
 def test_what_stands_beside(case, table):

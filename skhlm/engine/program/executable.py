@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from traceback import walk_tb
 
+from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.exceptions import ProgramError, SamplingError
 
 PROGRAM = Path(__file__).parent / "bin" / "hlm"
@@ -54,10 +55,19 @@ def _copy(run_directory: Path) -> Path:
 
 
 def _check_starts(program: Path) -> None:
-    """Run the program's ``info``, the only question that needs no data."""
+    """Run the program's ``info``, the only question that needs no data.
+
+    It is given its environment: the process's own may move in memory while cmdstanpy, in another
+    thread that fits, sets a variable, and then no program starts from it ("Bad address").
+    """
     try:
         answer = subprocess.run(
-            [program, "info"], capture_output=True, text=True, errors="replace", check=False
+            [program, "info"],
+            env=CMDSTANPY_IS_QUIET.environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError as error:
         raise ProgramError(

@@ -57,6 +57,11 @@ class _Quiet:
             setattr(stancsv, _READER, read_rows)
             self._users += 1
 
+    def environment(self) -> dict[str, str]:
+        """The process's variables, none of which a thread that fits is just removing."""
+        with self._lock:
+            return dict(os.environ)
+
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +33,29 @@ def find(tmp_path):
 
 def test_runs_in_place(install, tmp_path):
     assert find(tmp_path) == install / "hlm"
+
+
+def test_starts_while_another_thread_sets_variables(monkeypatch):
+    """As cmdstanpy does in a thread that fits; unheeded, one start in ten is from a bad address."""
+    done = threading.Event()
+
+    def set_variables():
+        for n in itertools.cycle(range(200)):
+            if done.is_set():
+                return
+            os.environ[f"SKHLM_TEST_{n}"] = str(n)
+
+    for n in range(200):
+        monkeypatch.setenv(f"SKHLM_TEST_{n}", "")  # and unset in the end
+        monkeypatch.delenv(f"SKHLM_TEST_{n}")
+    thread = threading.Thread(target=set_variables)
+    thread.start()
+    try:
+        for _ in range(60):
+            executable.find_program(Path())
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_without_execute_bit_a_copy_beside_the_data_runs(install, tmp_path):
