@@ -189,8 +189,8 @@ def _targets(results: Sequence[Result]) -> Iterable[Sequence[str]]:
             yield f"{name}: converged or honestly warned", state, "yes"
         else:
             found = f"{run.max_rhat:.3f}, {run.n_divergent}"
-            reached = run.max_rhat < _MAX_RHAT and run.n_divergent == 0
-            yield f"{name}: R-hat < {_MAX_RHAT}, no divergences", found, verdict(reached)
+            reached = run.converged and run.n_divergent == 0
+            yield f"{name}: converged (R-hat), no divergences", found, verdict(reached)
         if name in _SECONDS:
             seconds, most = result.default_fit_seconds, _SECONDS[name]
             target = f"{name}: default fit <= {most} s"
@@ -205,7 +205,6 @@ _SECONDS = {"M/student_t": 15} | {
     for size, most in (("S", 3), ("M", 15))
     for family in (*_COUNTED, "gamma")
 }
-_MAX_RHAT = 1.01
 
 
 def verdict(reached: bool) -> str:

@@ -48,6 +48,9 @@ def convergence(models: Iterable[HLMClassifier | HLMRegressor]) -> str:
     """What the fits' diagnostics say, in a line; then their complaints, if any."""
     found = [model.diagnostics_ for model in models]
     passed = sum(diagnostics.verdict == "pass" for diagnostics in found)
-    rhat = max(diagnostics.max_rhat for diagnostics in found)
-    line = f"Convergence (diagnostics_): {passed} of {len(found)} fits pass, R-hat <= {rhat:.3f}."
+    ess = min(min(diagnostics.min_ess_bulk, diagnostics.min_ess_tail) for diagnostics in found)
+    line = (
+        f"Convergence (diagnostics_): {passed} of {len(found)} fits pass; every parameter has "
+        f"{ess:.0f} effective draws or more."
+    )
     return "\n".join([line, *(text for diagnostics in found for text in diagnostics.messages)])
