@@ -91,6 +91,16 @@ def test_links_lead_somewhere(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
+def test_troubleshooting_quotes_what_errors_say():
+    sources = [*ROOT.glob("skhlm/**/*.py"), ROOT / "stan" / "build.py"]
+    said = "".join(path.read_text("utf-8") for path in sources)
+    said = re.sub(r'"\s+f?"', "", said)  # literals side by side
+    cells = "".join(re.findall(r"^\| (.*?) \|", _text("docs/installation.md"), re.M))
+    quoted = re.findall(r'"([^"]+)"', re.sub("`.*?`", "", cells))
+    assert len(quoted) > 10
+    assert [words for words in quoted if words not in said] == []
+
+
 def test_the_reference_has_everything_public():
     listed = set(re.findall(r"^   (\w+)$", _text("docs/api.md"), re.M))
     public = {name for module in (skhlm, datasets, priors) for name in module.__all__}
