@@ -64,9 +64,10 @@ html_additional_pages = {"index": "redirect.html"}
 
 
 def _adapt_page(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Links to scripts of the gallery lead to their pages; examples end without a blank line."""
+    """Links to scripts and to names lead to their pages; examples end without a blank line."""
     source[0] = source[0].replace("(gallery/GALLERY_HEADER.rst)", "(_gallery/index.rst)")
     source[0] = re.sub(r"\(gallery/(\w+)\.py\)", r"(_gallery/\1.rst)", source[0])
+    source[0] = re.sub(r"\[`([^`]+)`\]\(api\.md#(skhlm\.[\w.]+)\)", r"{py:obj}`\1 <\2>`", source[0])
     source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.M)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 import re
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def test_the_reference_has_everything_public():
             if isinstance(thing, type) and thing.__module__ == module.__name__
         }
     assert listed == public - {"__version__", "Scorer"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_to_the_reference_name_what_it_has(page):
+    modules = re.split(r"currentmodule:: ([\w.]+)", _text("docs/api.md"))[1:]
+    listed = {
+        f"{module}.{name}"
+        for module, entries in zip(modules[::2], modules[1::2], strict=True)
+        for name in re.findall(r"^   ([\w.]+)$", entries, re.M)
+    }
+    for text, name in re.findall(r"\[([^\]]*)\]\(api\.md#(skhlm[\w.]*)\)", _text(page)):
+        assert re.fullmatch("`[^`]+`", text), f"one piece of code is a link, not {text}"
+        assert name in listed or name.rpartition(".")[0] in listed, name
+        assert pkgutil.resolve_name(name).__doc__, name
 
 
 def test_contributing_names_every_room():
