@@ -41,6 +41,14 @@ class SamplingError(SkhlmError, RuntimeError):
     """
 
 
+class NumericalError(SamplingError):
+    """The Stan program ran and found no way.
+
+    There was no starting point, no mode or no density where it looked. Another algorithm may find
+    one; ``fallback="nuts"`` tries it by itself, as it does after no other error.
+    """
+
+
 class ModelFileError(SkhlmError, ValueError):
     """A file cannot be loaded as a model.
 

@@ -16,7 +16,7 @@ from skhlm.datasets import load_gapminder
 from skhlm.engine import approximation
 from skhlm.engine.approximation import _resample, _weighed
 from skhlm.engine.program.runs import INITIAL_RADIUS, Approximation
-from skhlm.exceptions import SamplingError
+from skhlm.exceptions import NumericalError, SamplingError
 from skhlm.posterior import Posterior, at_zero
 from skhlm.preparation import prepare
 from skhlm.priors import Cauchy
@@ -171,18 +171,32 @@ def test_fallback_keeps_a_good_approximation():
 
 
 @pytest.fixture
-def failing(monkeypatch):
-    def fail(*_):
-        raise SamplingError("The Stan program failed: Line search failed.")
+def fail(monkeypatch):
+    def fail(error):
+        def run(*_):
+            raise error
 
-    monkeypatch.setitem(approximation._RUNS, "laplace", fail)
+        monkeypatch.setitem(approximation._RUNS, "laplace", run)
+
+    return fail
+
+
+@pytest.fixture
+def failing(fail):
+    fail(NumericalError("The Stan program failed: Line search failed."))
+
+
+def test_no_other_algorithm_helps_against_a_full_disk(fail):
+    fail(SamplingError("The disk is full."))
+    with pytest.raises(SamplingError, match=r"^The disk is full\.$"):
+        regressor(algorithm="laplace", fallback="nuts").fit(X, Y)
 
 
 @pytest.mark.usefixtures("failing")
 def test_failure_names_the_remedy_and_leaves_the_model_as_it_was():
     model = regressor(algorithm="map").fit(X, Y)
     before = model.predict(X)
-    with pytest.raises(SamplingError, match=r"Line search failed.* fallback='nuts'"):
+    with pytest.raises(NumericalError, match=r"Line search failed.* fallback='nuts'"):
         model.set_params(algorithm="laplace").fit(X, Y)
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.diagnostics_.algorithm == "map"
@@ -219,7 +233,7 @@ def test_draws_without_a_density_are_left_out(n_usable, reliable):
 
 def test_no_draw_with_a_density():
     nowhere = Approximation(np.zeros((3, 1)), np.full(3, -np.inf))
-    with pytest.raises(SamplingError, match=r"No draw .* Set fallback='nuts'"):
+    with pytest.raises(NumericalError, match=r"No draw .* Set fallback='nuts'"):
         _weighed(nowhere, seed=1)
 
 

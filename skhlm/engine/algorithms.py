@@ -10,7 +10,7 @@ from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
 from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
-from skhlm.exceptions import SamplingError
+from skhlm.exceptions import NumericalError
 from skhlm.numerics.importance import K_RELIABLE
 
 
@@ -32,7 +32,7 @@ def infer(
             return run_nuts(target, settings, diagnose, progress, start)
         try:
             approximate = run_approximation(target, settings, diagnose, progress)
-        except SamplingError:
+        except NumericalError:
             if settings.fallback is None:
                 raise
         else:

@@ -17,7 +17,7 @@ from skhlm.engine.inference import Algorithm, Diagnose, Inference, SamplerSettin
 from skhlm.engine.program.runs import Approximation, DataBlock, advi, laplace, pathfinder
 from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
-from skhlm.exceptions import SamplingError
+from skhlm.exceptions import NumericalError
 from skhlm.numerics.importance import K_RELIABLE, smooth
 
 _Method = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
@@ -37,14 +37,16 @@ def run_approximation(
 
     Raises
     ------
-    SamplingError
-        When there is no approximation: the run failed, or none of its draws lies where the
+    NumericalError
+        When there is no approximation: the run found none, or none of its draws lies where the
         posterior has a density.
+    SamplingError
+        When the run failed for another reason, such as a full disk.
     """
     try:
         found = _RUNS[settings.algorithm](target.data_block(), settings, progress)
-    except SamplingError as error:
-        raise SamplingError(f"{error} {_REMEDY}") from error
+    except NumericalError as error:
+        raise NumericalError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(found, settings.seed)
     draws = target.draws(columns[None], settings.parallel_chains)
     mode = None
@@ -61,7 +63,7 @@ def _weighed(found: Approximation, seed: int) -> tuple[Floats, ImportanceStatist
     """
     usable = np.isfinite(found.log_ratio) & np.isfinite(found.columns).all(axis=1)
     if not usable.any():
-        raise SamplingError(
+        raise NumericalError(
             f"No draw of the approximation lies where the posterior has a density. {_REMEDY}"
         )
     columns, weights = found.columns[usable], smooth(found.log_ratio[usable])

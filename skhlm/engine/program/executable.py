@@ -11,7 +11,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
-from skhlm.exceptions import ProgramError, SamplingError
+from skhlm.exceptions import NumericalError, ProgramError, SamplingError
 
 PROGRAM = Path(__file__).parent / "bin" / "hlm"
 _NUMERICAL, _CANNOT_WRITE = 70, 74  # exit codes of the program; all are in stan/main.cpp
@@ -85,7 +85,8 @@ def _check_starts(program: Path) -> None:
 
 def explain_failure(error: Exception, directory: Path) -> SamplingError:
     """The error to raise, from what cmdstanpy says and what the program left behind."""
-    return SamplingError(f"The Stan program failed: {_cause(error, directory)}.")
+    kind = NumericalError if is_numerical(error) else SamplingError
+    return kind(f"The Stan program failed: {_cause(error, directory)}.")
 
 
 def is_numerical(error: Exception) -> bool:
