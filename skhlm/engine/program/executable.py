@@ -7,10 +7,10 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from traceback import walk_tb
 
-from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.exceptions import NumericalError, ProgramError, SamplingError
 
 PROGRAM = Path(__file__).parent / "bin" / "hlm"
@@ -20,8 +20,8 @@ _LITTLE = 1 << 16  # bytes left on a disk that has refused to take more
 _REINSTALL = "Install skhlm again on this machine: pip install --force-reinstall --no-deps skhlm"
 
 
-def find_program(run_directory: Path) -> Path:
-    """Path of a program that runs, checked by running it once.
+def find_program(run_directory: Path, environment: Mapping[str, str]) -> Path:
+    """Path of a program that runs, checked by running it once in a copy of the environment.
 
     Some installers and archives drop the execute bit, and the package may lie where nothing may be
     written or executed; the program is then copied, with its library, beside the data of this run.
@@ -36,7 +36,7 @@ def find_program(run_directory: Path) -> Path:
     if not PROGRAM.is_file():
         raise ProgramError(f"The Stan program of skhlm is missing at {PROGRAM}. {_REINSTALL}.")
     program = PROGRAM if os.access(PROGRAM, os.X_OK) else _copy(run_directory)
-    _check_starts(program)
+    _check_starts(program, environment)
     return program
 
 
@@ -54,16 +54,16 @@ def _copy(run_directory: Path) -> Path:
     return copy
 
 
-def _check_starts(program: Path) -> None:
+def _check_starts(program: Path, environment: Mapping[str, str]) -> None:
     """Run the program's ``info``, the only question that needs no data.
 
-    It is given its environment: the process's own may move in memory while cmdstanpy, in another
-    thread that fits, sets a variable, and then no program starts from it ("Bad address").
+    It is given a copy of the environment: the process's own may move in memory while cmdstanpy, in
+    another thread that fits, sets a variable, and no program starts from it then ("Bad address").
     """
     try:
         answer = subprocess.run(
             [program, "info"],
-            env=CMDSTANPY_IS_QUIET.environment(),
+            env=environment,
             capture_output=True,
             text=True,
             errors="replace",

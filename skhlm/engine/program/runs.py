@@ -241,7 +241,7 @@ def _at_work(
 ) -> Iterator[_Program]:
     """The program beside its data, for as long as they are needed."""
     with run_directory() as directory, progress.run(iterations):
-        program = find_program(directory)
+        program = find_program(directory, CMDSTANPY_IS_QUIET.environment())
         with _explained(directory), CMDSTANPY_IS_QUIET:
             write_json(data, directory / "data.json")
             yield _Program(program, directory, settings.seed, progress)

@@ -28,7 +28,7 @@ def install(tmp_path, monkeypatch):
 def find(tmp_path):
     run_directory = tmp_path / "run"
     run_directory.mkdir()
-    return executable.find_program(run_directory)
+    return executable.find_program(run_directory, dict(os.environ))
 
 
 def test_runs_in_place(install, tmp_path):
@@ -52,7 +52,7 @@ def test_starts_while_another_thread_sets_variables(monkeypatch):
     thread.start()
     try:
         for _ in range(60):
-            executable.find_program(Path())
+            executable.find_program(Path(), dict(os.environ))
     finally:
         done.set()
         thread.join()
