@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +91,11 @@ def _alarms(rho: float, length: int, count: int, block: int) -> Floats:
     return alarms
 
 
-def rotation(rng: np.random.Generator, length: int, n: int) -> Floats:
+def rotation(rng: np.random.Generator, chains: int, length: int, n: int) -> Floats:
     """What NUTS makes of a normal target, x cos t + v sin t: their squares are correlated."""
-    x = rng.standard_normal((length, CHAINS, n))
+    x = rng.standard_normal((length, chains, n))
     for t in range(1, length):
-        angle = 0.5 + 2.5 * rng.random((CHAINS, n))
+        angle = 0.5 + 2.5 * rng.random((chains, n))
         x[t] = np.cos(angle) * x[t - 1] + np.sin(angle) * x[t]
     return x.swapaxes(0, 1)
 
@@ -109,7 +110,7 @@ def counted_alarms(length: int, count: int, n: int) -> Rate:
 
 
 def _count_of_block(length: int, count: int, block: int) -> int:
-    x = rotation(np.random.default_rng([length, count, block]), length, BLOCK)
+    x = rotation(np.random.default_rng([length, count, block]), CHAINS, length, BLOCK)
     return int((convergence(x, n_parameters=count).rhat_excess > 1).sum())
 
 
@@ -135,15 +136,14 @@ FAULTS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def power(fault: str, chains: int, length: int, count: int, n: int) -> tuple[float, float]:
-    """Shares of ``n`` faulty parameters among ``count`` that are found: by R-hat, and at all.
+def power(x: Floats, count: int) -> tuple[float, float]:
+    """Shares of faulty parameters, each among ``count``, that are found: by R-hat, and at all.
 
     At all is also by too few effective draws, for which a fit goes on.
     """
-    x = rotation(np.random.default_rng([length, chains]), length, n)[:chains]
-    found = convergence(FAULTS[fault](x), n_parameters=count)
+    found = convergence(x, n_parameters=count)
     disagree = found.rhat_excess > 1
-    short = np.minimum(found.ess_bulk, found.ess_tail) < _ENOUGH * chains
+    short = np.minimum(found.ess_bulk, found.ess_tail) < _ENOUGH * len(x)
     return float(disagree.mean()), float((disagree | short).mean())
 
 
@@ -183,21 +183,13 @@ def _page(n: int, n_faulty: int) -> str:
         )
         for length in LENGTHS[:2]
     ]
-    faulty = [
-        row(
-            fault,
-            f"{chains} x {length}",
-            [
-                "{:.3g} / {:.3g}".format(
-                    *(100 * share for share in power(fault, chains, length, count, n_faulty))
-                )
-                for count in COUNTS
-            ],
-        )
-        for fault in FAULTS
-        for chains in (CHAINS, 2)
-        for length in LENGTHS
-    ]
+    faulty = []
+    for chains, length in product((CHAINS, 2), LENGTHS):
+        x = rotation(np.random.default_rng([length, chains]), chains, length, n_faulty)
+        for name, fault in FAULTS.items():
+            shares = [power(fault(x), count) for count in COUNTS]
+            cells = [f"{100 * by_rhat:.3g} / {100 * at_all:.3g}" for by_rhat, at_all in shares]
+            faulty.append(row(name, f"{chains} x {length}", cells))
     return "\n".join(
         [
             "# Chains that agree, and chains that do not\n",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
+from benchmarks.agreement import FAULTS, rotation
 from skhlm._typing import Floats
 from skhlm.numerics.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
 from tests.chance import SHIFT
@@ -91,20 +92,11 @@ def test_ess_of_an_autoregression_is_known() -> None:
     assert abs(found.mean() / expected - 1) < 4 * found.std() / found.mean() / np.sqrt(200) + 0.02
 
 
-def rotation(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """What NUTS does to a normal target: x cos t + v sin t, whose squares are correlated."""
-    x = rng.normal(size=shape)
-    t = rng.uniform(0.5, 0.95 * np.pi, size=shape)
-    for i in range(1, shape[1]):
-        x[:, i] = np.cos(t[:, i]) * x[:, i - 1] + np.sin(t[:, i]) * x[:, i]
-    return x
-
-
 HEALTHY = {
     "independent": lambda shape, rng: rng.normal(size=shape),
     "autocorrelated": lambda shape, rng: autoregression(0.5, shape, rng),
     "antithetic": lambda shape, rng: autoregression(-0.3, shape, rng),
-    "rotated": rotation,
+    "rotated": lambda shape, rng: rotation(rng, *shape),
     "heavy tails": lambda shape, rng: rng.standard_cauchy(size=shape),
 }
 
@@ -123,19 +115,7 @@ def test_chains_that_agree_have_no_more_than_chance(kind: str) -> None:
     assert (found.rhat > 1.01).sum() > 80  # 160 to 9,000: what a limit without a size would say
 
 
-def _shifted(x: Floats) -> Floats:
-    return x + 0.5 * (np.arange(4) == 0)[:, None, None]
-
-
-def _elsewhere(x: Floats) -> Floats:
-    return x + 4 * (np.arange(4) == 1)[:, None, None]
-
-
-def _narrow(x: Floats) -> Floats:
-    return x * np.where(np.arange(4) == 2, 0.5, 1)[:, None, None]
-
-
-@pytest.mark.parametrize("fault", [_shifted, _elsewhere, _narrow])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("n_parameters", [10, 1000, 100_000])
 def test_a_chain_that_disagrees_is_beyond_chance(
     fault: Callable[[Floats], Floats], n_parameters: int
@@ -144,7 +124,7 @@ def test_a_chain_that_disagrees_is_beyond_chance(
 
     At least 99% are, and of 400 then fewer than 380 with a probability under 1e-7.
     """
-    x = fault(rotation((4, 600, 400), np.random.default_rng([6, SHIFT])))
+    x = fault(rotation(np.random.default_rng([6, SHIFT]), 4, 600, 400))
     assert (convergence(x, n_parameters=n_parameters).rhat_excess > 1).sum() >= 380
 
 
