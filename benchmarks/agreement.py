@@ -32,7 +32,7 @@ PAGE = ROOT / "benchmarks" / "results" / "agreement.md"
 CHAINS = 4
 COUNTS = (10, 100, 1_000, 10_000, 100_000)  # of parameters
 RHO = (0.0, 0.5, 0.6, -0.3)
-LENGTHS = (400, 600, 1200)  # of chains: a first round, two, and the longest run
+LENGTHS = (500, 600, 1200)  # of chains: a first round, two, and the longest run
 BLOCK = 4_000  # parameters at a time
 
 _ENOUGH = 100  # effective draws a chain, below which a fit goes on

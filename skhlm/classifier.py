@@ -72,7 +72,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
     iter_sampling : int or None, default=None
         Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
         parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond
-        chance, which is after 400 to 600 draws as a rule and 4800 at most; other algorithms make
+        chance, which is after 500 to 600 draws as a rule and 4800 at most; other algorithms make
         1200. A number is kept to, but for a run whose chains disagree or that has few effective
         draws for it, which is lengthened.
     adapt_delta : float or None, default=None

@@ -2,6 +2,7 @@
 #define HLM_HPP
 
 #include "families/families.hpp"
+#include "patience.hpp"
 #include "rows.hpp"
 #include "tree_map.hpp"
 
@@ -131,19 +132,22 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                             constants, rows, family, prior, gradient);
   };
   if constexpr (std::is_same<Real, double>::value) {
-    return evaluate(z_root, z_delta, precision, aux, nullptr);
+    return hlm::within_patience([&] { return evaluate(z_root, z_delta, precision, aux, nullptr); });
   } else {
     using stan::arena_t;
     arena_t<Eigen::MatrixXd> d_root(z_root.rows(), z_root.cols());
     arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
     arena_t<Eigen::VectorXd> d_aux(aux.size());
     hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, {}};
-    const double value
-        = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), value_of(aux), &d);
-    d_aux = Eigen::Map<const Eigen::VectorXd>(d.aux, aux.size());
-    if (!(d_root.allFinite() && d_delta.allFinite() && d_precision.allFinite()
-          && d_aux.allFinite()))
-      throw std::domain_error("hlm: gradient is not finite");
+    const double value = hlm::within_patience([&] {
+      const double density
+          = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), value_of(aux), &d);
+      d_aux = Eigen::Map<const Eigen::VectorXd>(d.aux, aux.size());
+      if (!(d_root.allFinite() && d_delta.allFinite() && d_precision.allFinite()
+            && d_aux.allFinite()))
+        throw std::domain_error("hlm: gradient is not finite");
+      return density;
+    });
     arena_t<Eigen::Matrix<Real, -1, -1>> roots = z_root;
     arena_t<Eigen::Matrix<Real, -1, 1>> deltas = z_delta, precisions = precision, scales = aux;
     return stan::math::make_callback_var(value, [=](auto& result) mutable {

@@ -18,7 +18,7 @@ from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 from skhlm.numerics.convergence import RHAT_MATTERS
 
-_FIRST = 400  # draws of each chain in the first round: enough to see chains that disagree
+_FIRST = 500  # draws of each chain in the first round: enough to see chains that disagree
 _WORTHWHILE = 50  # draws of each chain for which the program is started once more
 _MOST_GROWTH = 3.0  # of a run by one round: how many are wanted is a guess from those there are
 _MARGIN = 1.15  # of draws wanted, for the same reason

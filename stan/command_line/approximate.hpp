@@ -20,8 +20,10 @@
 
 namespace command_line {
 
-// A failure of the watch, or else a code that is not zero, ends the run.
-inline void check(int code, const Console& console, const Watch& watch) {
+// Runs an algorithm. A failure of the watch, what it throws or a code but zero ends the run.
+template <class Algorithm>
+void finish(const Console& console, const Watch& watch, Algorithm&& algorithm) {
+  const int code = or_fail(Exit::numerical, "the algorithm failed", algorithm);
   watch.rethrow();
   if (code != 0) throw Failure(Exit::numerical, console.complaint("the algorithm failed"));
 }
@@ -40,12 +42,13 @@ inline void optimize(const Arguments& arguments, Model& model, Console& console,
   const Start start = read_start(model, arguments.text("init"), id, false);
   stan::callbacks::writer nowhere;
   const Sentry sentry(watch);
-  const int code = stan::services::optimize::lbfgs<Model, true>(
-      model, *start.values, arguments.natural("random.seed"), id, start.radius,
-      arguments.integer("optimize.history_size"), search::init_alpha, search::objective,
-      search::relative_objective, search::gradient, search::relative_gradient, search::parameters,
-      iterations, false, arguments.integer("output.refresh"), watch, console, nowhere, *csv);
-  check(code, console, watch);
+  finish(console, watch, [&] {
+    return stan::services::optimize::lbfgs<Model, true>(
+        model, *start.values, arguments.natural("random.seed"), id, start.radius,
+        arguments.integer("optimize.history_size"), search::init_alpha, search::objective,
+        search::relative_objective, search::gradient, search::relative_gradient, search::parameters,
+        iterations, false, arguments.integer("output.refresh"), watch, console, nowhere, *csv);
+  });
 }
 
 // Independent normal distributions, with CmdStan's presets.
@@ -57,12 +60,13 @@ inline void variational(const Arguments& arguments, Model& model, Console& conso
   const Start start = read_start(model, arguments.text("init"), id, false);
   stan::callbacks::writer nowhere;
   const Sentry sentry(watch);
-  const int code = stan::services::experimental::advi::meanfield(
-      model, *start.values, arguments.natural("random.seed"), id, start.radius,
-      arguments.integer("variational.grad_samples"), elbo_samples, iterations, relative_objective,
-      eta, true, adapt_iterations, arguments.integer("variational.eval_elbo"),
-      arguments.integer("variational.output_samples"), watch, console, nowhere, *csv, nowhere);
-  check(code, console, watch);
+  finish(console, watch, [&] {
+    return stan::services::experimental::advi::meanfield(
+        model, *start.values, arguments.natural("random.seed"), id, start.radius,
+        arguments.integer("variational.grad_samples"), elbo_samples, iterations, relative_objective,
+        eta, true, adapt_iterations, arguments.integer("variational.eval_elbo"),
+        arguments.integer("variational.output_samples"), watch, console, nowhere, *csv, nowhere);
+  });
 }
 
 // All draws of all paths, not resampled.
@@ -76,14 +80,15 @@ inline void pathfinder(const Arguments& arguments, Model& model, Console& consol
   std::vector<stan::callbacks::writer> nowhere(paths);
   std::vector<stan::callbacks::structured_writer> no_record(paths);
   const Sentry sentry(watch);
-  const int code = stan::services::pathfinder::pathfinder_lbfgs_multi(
-      model, starts, arguments.natural("random.seed"), id, start.radius,
-      arguments.integer("pathfinder.history_size"), search::init_alpha, search::objective,
-      search::relative_objective, search::gradient, search::relative_gradient, search::parameters,
-      iterations, elbo_draws, arguments.integer("pathfinder.num_draws"), resampled, paths, false,
-      arguments.integer("output.refresh"), watch, console, nowhere, nowhere, no_record, *csv,
-      no_record[0], true, false);
-  check(code, console, watch);
+  finish(console, watch, [&] {
+    return stan::services::pathfinder::pathfinder_lbfgs_multi(
+        model, starts, arguments.natural("random.seed"), id, start.radius,
+        arguments.integer("pathfinder.history_size"), search::init_alpha, search::objective,
+        search::relative_objective, search::gradient, search::relative_gradient, search::parameters,
+        iterations, elbo_draws, arguments.integer("pathfinder.num_draws"), resampled, paths, false,
+        arguments.integer("output.refresh"), watch, console, nowhere, nowhere, no_record, *csv,
+        no_record[0], true, false);
+  });
 }
 
 // The log density and its gradient at given points, a row each.

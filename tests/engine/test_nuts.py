@@ -202,7 +202,7 @@ def lengths(calls):
 
 def test_independent_draws_are_enough_after_one_round(run):
     found, calls = run(sample(), settings=IN_ROUNDS)
-    assert lengths(calls) == [400]
+    assert lengths(calls) == [500]
     assert found.diagnostics.converged
 
 
@@ -212,7 +212,7 @@ def test_rounds_go_on_from_where_the_last_one_ended(run):
     assert len(calls) >= 2
     assert not calls[0].is_tuned and all(call.is_tuned for call in calls[1:])
     assert [call.settings.seed for call in calls] == [7, 8, 9][: len(calls)]
-    columns, _ = first(400)
+    columns, _ = first(500)
     np.testing.assert_array_equal(calls[1].start.inits, columns[:, -1])
     assert calls[1].start.step_size == pytest.approx(1.0)  # the geometric mean
     assert found.draws.shape == (CHAINS, sum(lengths(calls)))
@@ -229,20 +229,20 @@ def test_rounds_aim_at_what_is_missing(run):
 
 def test_a_run_without_prospect_ends_with_its_round(run):
     found, calls = run(sample(0.99), sample(), settings=IN_ROUNDS)
-    assert lengths(calls) == [400, 400]
+    assert lengths(calls) == [500, 500]
     assert [call.recalibrations for call in calls] == [0, 1]
-    assert found.draws.shape == (CHAINS, 400)
+    assert found.draws.shape == (CHAINS, 500)
 
 
 def test_a_divergence_ends_the_rounds_of_a_map(run):
     found, calls = run(sample(0.8, divergent=1), sample(seed=1), settings=IN_ROUNDS)
-    assert lengths(calls) == [400, 400]
+    assert lengths(calls) == [500, 500]
     assert (found.diagnostics.n_runs, found.diagnostics.n_divergent) == (2, 0)
 
 
 def test_draws_are_enough_even_where_every_map_diverged(run):
     found, calls = run(*(sample(0.8, divergent=1, seed=n) for n in range(20)), settings=IN_ROUNDS)
-    assert lengths(calls)[:3] == [400, 400, 400]
+    assert lengths(calls)[:3] == [500, 500, 500]
     assert len(calls) > 3
     assert found.diagnostics.n_runs == 3
     assert found.diagnostics.n_divergent > 0
@@ -257,5 +257,5 @@ def test_rounds_of_the_better_map_go_on_to_four_times_the_most_of_a_run(run):
 
 def test_rounds_of_a_chain_elsewhere_end(run):
     found, calls = run(*(sample(spread=2.0, seed=n) for n in range(20)), settings=IN_ROUNDS)
-    assert lengths(calls) == [400, 400]
+    assert lengths(calls) == [500, 500]
     assert not found.diagnostics.converged
