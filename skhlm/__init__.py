@@ -18,6 +18,7 @@ from skhlm.displays import (
     TraceDisplay,
 )
 from skhlm.files.persistence import load, save
+from skhlm.group_means import GroupMeans
 from skhlm.html_report import report
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior.leave_one_out import compare_loo
@@ -27,6 +28,7 @@ from skhlm.selection import column_importance
 __all__ = [
     "CoverageDisplay",
     "GroupEffectsDisplay",
+    "GroupMeans",
     "HLMClassifier",
     "HLMRegressor",
     "PooledClassifier",

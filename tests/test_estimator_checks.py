@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skhlm import (
+    GroupMeans,
     HLMClassifier,
     HLMRegressor,
     PooledClassifier,
@@ -132,6 +133,7 @@ ESTIMATORS = [
     UnpooledRegressor(),
     PooledClassifier(),
     UnpooledClassifier(),
+    GroupMeans(-1, 0),
 ]
 GROUPED = [
     *(GroupedRegressor(kind) for kind in ("nuts", "map", "pooled", "unpooled")),

@@ -12,8 +12,8 @@ import numpy as np
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.draws import Draws
 from skhlm.families import AUXILIARY, Family
-from skhlm.inputs.columns import Columns, as_list, by_meaning, listed, suggestion
-from skhlm.inputs.hierarchy import Hierarchy, find_factor
+from skhlm.inputs.columns import Columns, as_list, listed
+from skhlm.inputs.hierarchy import Hierarchy, by_factor
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 
 _LARGEST = 1e152
@@ -333,7 +333,7 @@ def parse_varying(
     """
     names = [factor for hierarchy in hierarchies for factor in hierarchy.factors]
     if isinstance(varying, Mapping):
-        choices = dict.fromkeys(names, "all") | _spread(varying, columns, hierarchies)
+        choices = dict.fromkeys(names, "all") | by_factor(varying, columns, hierarchies, "varying")
     else:
         _choice(varying, "varying", columns, coefficients)  # checked even where nothing can vary
         choices = dict.fromkeys(names, varying)
@@ -341,33 +341,6 @@ def parse_varying(
         _choice(choice, f"varying for {name!r}", columns, coefficients)
         for name, choice in choices.items()
     )
-
-
-def _spread(
-    varying: Mapping[object, object], columns: Columns, hierarchies: Sequence[Hierarchy]
-) -> dict[str, object]:
-    """Choice for each factor that a mapping reaches, by the factor's name."""
-    by_factor = by_meaning(varying, lambda key: _factor_named(key, columns, hierarchies), "varying")
-    chosen: dict[str, object] = {}
-    for hierarchy in hierarchies:
-        *_, finest = hierarchy.factors
-        if finest in by_factor:
-            chosen |= dict.fromkeys(hierarchy.factors, by_factor[finest])
-    whole = {hierarchy.factors[-1] for hierarchy in hierarchies}
-    return chosen | {factor: by_factor[factor] for factor in by_factor if factor not in whole}
-
-
-def _factor_named(key: object, columns: Columns, hierarchies: Sequence[Hierarchy]) -> str:
-    """The grouping factor that a key of ``varying`` names."""
-    factor = find_factor(key, columns, hierarchies, "varying")
-    if factor is None:
-        names = [name for hierarchy in hierarchies for name in hierarchy.factors]
-        known = f"The grouping factors are {listed(names)}." if names else "The model has none."
-        raise ValueError(
-            f"varying: there is no hierarchy or grouping factor {key!r}. {known}"
-            f"{suggestion(key, names)}"
-        )
-    return factor
 
 
 def _choice(choice: object, argument: str, columns: Columns, coefficients: Sequence[str]) -> Ints:

@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from skhlm._typing import Bools, Floats
+from skhlm.exceptions import stacklevel_of_user
 from skhlm.families import FAMILIES, Family
 from skhlm.families.links import LOG
 from skhlm.inputs.classes import Classes, check_labels
@@ -100,10 +101,7 @@ def check_fit_data(
     These are scikit-learn's checks with its messages; those of numbers see the predictors only. A
     ``family`` says which outcomes there can be; with ``has_classes`` they are labels.
     """
-    X = _check_table(estimator, X)
-    _warn_misaligned(X, y=y, sample_weight=sample_weight)
-    validate_data(estimator, X, y, skip_check_array=True)
-    columns = Columns(estimator.n_features_in_, _names(estimator))
+    X, columns = check_fit_table(estimator, X, y, sample_weight)
     hierarchies = parse_groups(groups, columns)
     position = None if exposure is None else _find_exposure(exposure, columns, hierarchies, family)
     kept = predictor_positions(hierarchies, columns, position)
@@ -118,7 +116,7 @@ def check_fit_data(
     if family is not None and classes is None:
         check_possible(family, outcome, y)
         check_tractable(family, outcome, weight, y)
-    group_columns = _read_group_columns(X, hierarchies, columns)
+    group_columns = read_group_columns(X, hierarchies, columns)
     return FitData(
         columns=columns,
         hierarchies=hierarchies,
@@ -143,11 +141,27 @@ def check_predict_data(
 
     Where a column is the exposure, its logarithm is behind the predictors, (n, p + 1).
     """
+    X = check_predict_table(estimator, X, hierarchies)
+    predictors = _read_predictors(estimator, X, columns, hierarchies, exposure)
+    return predictors, read_group_columns(X, hierarchies, columns)
+
+
+def check_fit_table(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Columns]:
+    """X as a frame or array, and its columns, which the estimator learns; y may be None."""
+    X = _check_table(estimator, X)
+    _warn_misaligned(X, y=y, sample_weight=sample_weight)
+    validate_data(estimator, X, y, skip_check_array=True)
+    return X, Columns(estimator.n_features_in_, _names(estimator))
+
+
+def check_predict_table(estimator: BaseEstimator, X: Any, hierarchies: Sequence[Hierarchy]) -> Any:
+    """X as a frame or array with the columns of fit."""
     X = _check_table(estimator, X)
     _check_has_names(X, hierarchies)
     validate_data(estimator, X, reset=False, skip_check_array=True)
-    predictors = _read_predictors(estimator, X, columns, hierarchies, exposure)
-    return predictors, _read_group_columns(X, hierarchies, columns)
+    return X
 
 
 def check_observed(y: Any, n_rows: int) -> Floats:
@@ -198,19 +212,36 @@ def _read_predictors(
     Groups alone are enough to fit, and so is an exposure.
     """
     kept = predictor_positions(hierarchies, columns, exposure)
-    with _naming_predictors(X, kept, columns):
-        predictors: Floats = check_array(
-            _select(X, kept),
+    min_features = 0 if hierarchies or exposure is not None else 1
+    predictors = read_numbers(
+        estimator, X, kept, columns, min_samples=min_samples, min_features=min_features
+    )
+    if exposure is None:
+        return predictors
+    return np.column_stack([predictors, np.log(_read_exposure(X, exposure, columns))])
+
+
+def read_numbers(
+    estimator: BaseEstimator,
+    X: Any,
+    positions: Sequence[int],
+    columns: Columns,
+    *,
+    min_samples: int = 1,
+    min_features: int = 1,
+) -> Floats:
+    """What scikit-learn makes of some columns, by increasing positions: finite numbers (n, p)."""
+    with _naming_predictors(X, positions, columns):
+        numbers: Floats = check_array(
+            _select(X, positions),
             input_name="X",
             dtype=np.float64,
             order="C",
             ensure_min_samples=min_samples,
-            ensure_min_features=0 if hierarchies or exposure is not None else 1,
+            ensure_min_features=min_features,
             estimator=estimator,
         )
-    if exposure is None:
-        return predictors
-    return np.column_stack([predictors, np.log(_read_exposure(X, exposure, columns))])
+    return numbers
 
 
 def _find_exposure(
@@ -389,9 +420,10 @@ def _is_wide(dtype: object) -> bool:
     return str(dtype).endswith("nt128")
 
 
-def _read_group_columns(
+def read_group_columns(
     X: Any, hierarchies: Sequence[Hierarchy], columns: Columns
 ) -> dict[int, GroupColumn]:
+    """The columns of all hierarchies, by position."""
     positions = sorted({position for h in hierarchies for position in h.columns})
     return {j: read_group_column(columns.group_name(j), column_at(X, j)) for j in positions}
 
@@ -581,7 +613,7 @@ def _warn_misaligned(X: Any, **others: Any) -> None:
                 f"position, as everywhere in scikit-learn; reindex {name} ({name}.loc[X.index]) if "
                 "labels should decide.",
                 UserWarning,
-                stacklevel=6,  # the caller of HLMRegressor.fit, which scikit-learn wraps
+                stacklevel=stacklevel_of_user(),
             )
 
 

@@ -13,7 +13,15 @@ import pandas as pd
 
 from skhlm._typing import Ints
 from skhlm.exceptions import stacklevel_of_user
-from skhlm.inputs.columns import Columns, GroupColumn, Label, kind, listed
+from skhlm.inputs.columns import (
+    Columns,
+    GroupColumn,
+    Label,
+    by_meaning,
+    kind,
+    listed,
+    suggestion,
+)
 from skhlm.inputs.spelling import spelling, twins
 
 _FORMS = (
@@ -77,6 +85,44 @@ def find_factor(
     if isinstance(key, str):
         return key if key in factors.values() else None
     return factors.get(find_path(key, columns, argument))
+
+
+def by_factor(
+    choices: Mapping[Any, object],
+    columns: Columns,
+    hierarchies: Sequence[Hierarchy],
+    argument: str,
+) -> dict[str, object]:
+    """What a mapping chooses for each grouping factor that it reaches, by the factor's name.
+
+    A key that names a hierarchy speaks for all its factors, one that names a coarser factor for
+    that factor alone.
+    """
+    named = by_meaning(
+        choices, lambda key: _factor_named(key, columns, hierarchies, argument), argument
+    )
+    chosen: dict[str, object] = {}
+    for hierarchy in hierarchies:
+        *_, finest = hierarchy.factors
+        if finest in named:
+            chosen |= dict.fromkeys(hierarchy.factors, named[finest])
+    whole = {hierarchy.factors[-1] for hierarchy in hierarchies}
+    return chosen | {factor: named[factor] for factor in named if factor not in whole}
+
+
+def _factor_named(
+    key: object, columns: Columns, hierarchies: Sequence[Hierarchy], argument: str
+) -> str:
+    """The grouping factor that a key of a mapping names."""
+    factor = find_factor(key, columns, hierarchies, argument)
+    if factor is None:
+        names = [name for hierarchy in hierarchies for name in hierarchy.factors]
+        known = f"The grouping factors are {listed(names)}." if names else "The model has none."
+        raise ValueError(
+            f"{argument}: there is no hierarchy or grouping factor {key!r}. {known}"
+            f"{suggestion(key, names)}"
+        )
+    return factor
 
 
 def _hierarchy(path: object, columns: Columns) -> Hierarchy:

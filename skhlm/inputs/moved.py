@@ -1,7 +1,8 @@
-"""Rows of X as the user gave them, with other values in one of the columns."""
+"""Rows of X as the user gave them, with other values in a column, or with further columns."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,26 @@ def moved_rows(X: Any, rows: Ints, position: int, values: Any) -> Any:
     array = _roomy(np.asarray(X), values)[rows]
     array[:, position] = values
     return array
+
+
+def widened(X: Any, names: Sequence[str], values: Floats) -> Any:
+    """A table with further columns, values (n, m), behind its own.
+
+    ``names`` are those of all columns; a frame of pandas whose own are no strings takes them.
+    """
+    first = X.shape[1]
+    added = dict(zip(names[first:], values.T, strict=True))
+    if hasattr(X, "iloc"):
+        frame = pd.concat([X, pd.DataFrame(added, index=X.index)], axis=1)
+        return frame if isinstance(X.columns[0], str) else frame.set_axis(list(names), axis=1)
+    if hasattr(X, "with_columns"):
+        kind = type(X.to_series(0))
+        return X.with_columns(*(kind(name, column.tolist()) for name, column in added.items()))
+    if hasattr(X, "append_column"):
+        for name, column in added.items():
+            X = X.append_column(name, [column.tolist()])
+        return X
+    return np.column_stack([_roomy(np.asarray(X), values), values])
 
 
 def numbers_in(X: Any, position: int) -> Floats | None:

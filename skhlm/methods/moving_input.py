@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.group_means import transform_moved
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.frames import as_table, columns_of
 from skhlm.inputs.learned import learned_categories, learned_range
@@ -101,7 +102,8 @@ class MovingInput:
         model, n, T = self.route.model, _num_samples(self.X), len(points)
         rows = np.repeat(np.arange(n), T)
         moved = moved_rows(self.X, rows, self.position, np.tile(points, n))
-        predictors, codes, columns = model._rows(self.route.features(moved))
+        features = transform_moved(self.route.features, self.X, moved, rows)
+        predictors, codes, columns = model._rows(features)
         for column in columns.values():
             by_row = column.codes.reshape(n, T)
             if (by_row != by_row[:, :1]).any():

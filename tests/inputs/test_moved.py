@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from skhlm.inputs.frames import column_at
-from skhlm.inputs.moved import moved_rows, numbers_in, possible_values, values_in
+from skhlm.inputs.moved import moved_rows, numbers_in, possible_values, values_in, widened
 
 ROWS = np.array([1, 1, 0])
 NUMBERS = np.array([-0.5, 1e300, 300.0])
@@ -85,3 +85,29 @@ def test_values_that_a_column_has_and_may_have():
         {"e": ["b"], "b": [True], "t": ["a"]}, schema_overrides={"e": pl.Enum(["b", "a"])}
     )
     assert [possible_values(frame, j) for j in range(3)] == [["b", "a"], [False, True], None]
+
+
+def test_further_columns_stand_behind_the_others():
+    frame = pd.DataFrame({"g": ["a", "b"], "x": [1, 2]}, index=[7, 7])
+    values = np.array([[0.5, 1e300], [-1.5, 2.0]])
+    tables = {
+        "pandas": frame,
+        "unnamed": frame.set_axis([0, 1], axis=1),
+        "polars": pl.DataFrame({"g": ["a", "b"], "x": [1, 2]}),
+        "pyarrow": pa.table({"g": ["a", "b"], "x": pa.array([1, 2], pa.uint8())}),
+        "objects": frame.to_numpy(),
+        "text": np.array([["a", "1"], ["b", "2"]]),
+        "numbers": np.array([[3, 1], [4, 2]], dtype="uint8"),
+        "large": np.array([[2**60 + 1, 1], [4, 2]]),
+    }
+    for name, table in tables.items():
+        before = repr(table)
+        found = widened(table, ["g", "x", "m", "n"], values)
+        assert type(found) is type(table)
+        assert found.shape == (2, 4)
+        assert [list(column_at(found, j)) for j in (2, 3)] == values.T.tolist()
+        assert list(column_at(found, 0)) == list(column_at(table, 0))
+        if not isinstance(table, np.ndarray):
+            names = list(getattr(found, "column_names", found.columns))
+            assert names == ["g", "x", "m", "n"]
+        assert repr(table) == before, name

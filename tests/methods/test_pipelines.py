@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from skhlm import HLMRegressor, response_curve
+from skhlm import GroupMeans, HLMRegressor, response_curve
 
 # The mode is all that these tests look at, whatever the Pareto k of the draws about it.
 pytestmark = pytest.mark.filterwarnings("ignore:algorithm='map' did not")
@@ -340,3 +340,58 @@ def test_transformed_targets_are_transformed_back(data):
     np.testing.assert_allclose(curve[["lower", "upper"]], np.exp(ends), rtol=1e-6)
     with pytest.raises(ValueError, match="slope: the model's y is transformed"):
         response_curve(pipeline, X.head(2), "spend", [1.0], slope=True)
+
+
+@pytest.fixture(scope="module")
+def within(data):
+    """Spend, its logarithm's means by country, in a pipeline that an outer one holds."""
+    X, y = data
+    steps = make_pipeline(Logarithm(), GroupMeans("country", "spend"), StandardScaled())
+    model = HLMRegressor(
+        "country", varying="intercept", family="normal", algorithm="map", random_state=0
+    )
+    return make_pipeline(steps, model).fit(X, y)
+
+
+class StandardScaled(TransformerMixin, BaseEstimator):
+    """A step behind that does not know which columns are means."""
+
+    def fit(self, X, _=None):
+        self.mean_ = X.mean(numeric_only=True)
+        return self
+
+    def transform(self, X):
+        return X.assign(**(X[self.mean_.index] - self.mean_))
+
+
+@pytest.mark.parametrize("unseen", ["rows", "parent"])
+def test_curves_move_within_the_group_and_hold_its_mean(within, data, unseen):
+    """Of known and new countries, and where it is missing, in whatever rows and over any grid."""
+    within[0][1].set_params(unseen=unseen)
+    X = data[0].head(6).assign(country=["a", "b", "new", "new", "other", None])
+    curve = response_curve(within, X, "spend", [1.0, 5.0, 20.0], slope=True)
+    rows = within[0].transform(X)
+    grid = np.log1p([1.0, 5.0, 20.0]) - within[0][2].mean_["spend"]
+    expected = within[-1].response_curve(rows, "spend", grid, slope=True)
+    numbers = ["mean", "lower", "upper"]
+    np.testing.assert_allclose(curve[numbers], expected[numbers], rtol=1e-9)
+    chain = expected["slope"] / (1 + curve["spend"])
+    np.testing.assert_allclose(curve["slope"], chain, rtol=1e-6)
+    for row in range(6):
+        here = response_curve(within, X, "spend", [X["spend"].iloc[row]])
+        assert here["mean"].iloc[row] == pytest.approx(within.predict(X)[row], rel=1e-9)
+
+
+def test_the_training_range_is_that_of_the_input_beside_its_mean(within, data):
+    X = data[0]
+    for rows in (X.head(1), X.head(2).assign(country="new")):
+        curve = response_curve(within, rows, "spend")
+        assert not curve["extrapolated"].any()
+        ends = curve["spend"].agg(["min", "max"])
+        np.testing.assert_allclose(ends, X["spend"].agg(["min", "max"]), rtol=1e-6)
+
+
+def test_means_need_the_values_that_rows_have(within, data):
+    X = data[0].head(2).assign(spend=[np.nan, 2.0])
+    with pytest.raises(ValueError, match="Columns: 'spend': 1 row"):
+        response_curve(within, X, "spend", [1.0])
