@@ -154,8 +154,9 @@ class GroupMeans(TransformerMixin, BaseEstimator):
     a mean over one row is that row. Curves of `response_curve` move x within the group and hold
     its mean, for new levels that of the rows as they were given.
 
-    A column that is constant within levels is its own mean, and the model warns that the two are
-    collinear: leave it out of ``columns``.
+    In the group the mean cannot be told from the group's effect: name the slopes that vary,
+    ``varying=["Intercept", "spend"]`` or "intercept". A column that is constant within levels is
+    its own mean, and the model warns that the two are collinear: leave it out of ``columns``.
 
     References
     ----------
@@ -186,6 +187,9 @@ class GroupMeans(TransformerMixin, BaseEstimator):
         "unseen": [StrOptions({"rows", "parent"})],
     }
 
+    groups: Any
+    columns: Any
+    unseen: str
     _learned: _Learned
 
     def __init__(self, groups: Any, columns: Any, *, unseen: str = "rows") -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skhlm.inputs.columns import Columns, read_group_column
-from skhlm.inputs.hierarchy import learn_groups, parse_groups
+from skhlm.inputs.hierarchy import by_factor, learn_groups, parse_groups
 
 FRAME = Columns(5, ("region", "country", "spend", "a/b", "industry"))
 ARRAY = Columns(4)
@@ -341,3 +341,26 @@ def test_values_of_groups_are_not_their_names():
     with pytest.raises(TypeError, match="groups: got a Series; the values") as caught:
         parse_groups(series, FRAME)
     assert "EMEA" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({}, {}),
+        ({"industry": 1}, {"industry": 1}),
+        ({"region/country": 1}, {"region": 1, "region/country": 1}),
+        ({"region": 2, (0, 1): 1}, {"region": 2, "region/country": 1}),
+        ({("region",): 2, 4: 3}, {"region": 2, "industry": 3}),
+    ],
+)
+def test_a_hierarchy_speaks_for_its_factors_and_a_factor_for_itself(choices, expected):
+    hierarchies = parse_groups(["region/country", "industry"], FRAME)
+    assert by_factor(choices, FRAME, hierarchies, "columns") == expected
+
+
+def test_factors_that_are_none_and_keys_that_say_the_same():
+    hierarchies = parse_groups(["region/country", "industry"], FRAME)
+    with pytest.raises(ValueError, match=r"columns: there is no .* 'regoin'.*'region'\?"):
+        by_factor({"regoin": 1}, FRAME, hierarchies, "columns")
+    with pytest.raises(ValueError, match="columns: 'region' and 0 name the same thing"):
+        by_factor({"region": 1, 0: 1}, FRAME, hierarchies, "columns")
