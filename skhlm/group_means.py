@@ -130,13 +130,13 @@ class GroupMeans(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     means_ : DataFrame
-        The training means: ``factor``, ``level`` (its path, a tuple), ``column`` and ``mean``.
+        The training means of all levels.
     groups_ : tuple of str
         Names of the grouping factors, coarse to fine within each hierarchy.
     n_features_in_ : int
-        Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where all are strings.
+        Number of columns of X, group columns included.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns of X, if it is a frame whose columns all have names.
 
     See Also
     --------
@@ -240,6 +240,14 @@ class GroupMeans(TransformerMixin, BaseEstimator):
         -------
         X_out : frame or array of shape (n_samples, n_features_out)
             Of the kind that X is, unless ``set_output`` asks for another.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            When X has not the columns of fit, values are missing or no numbers in one whose means
+            are added, or labels have changed their type.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -277,7 +285,7 @@ class GroupMeans(TransformerMixin, BaseEstimator):
 
     @property
     def means_(self) -> pd.DataFrame:
-        """The training means of all levels."""
+        """The training means: ``factor``, ``level`` (its path, a tuple), ``column``, ``mean``."""
         check_is_fitted(self)
         learned = self._learned
         parts = [
