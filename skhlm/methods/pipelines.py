@@ -84,6 +84,9 @@ def response_curve(
     polars) and those that reach an encoder of scikit-learn as they are, such as the months 1 to 12
     before a `OneHotEncoder`, which has learned the categories.
 
+    Means over groups that a `GroupMeans` among the steps adds stay what they are of the rows of X:
+    the curve is that within the group, of new levels, too.
+
     With a `TransformedTargetRegressor` numbers are on the scale of y, as its ``predict`` has them:
     means and ends of intervals of the model, transformed back.
 
