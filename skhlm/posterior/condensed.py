@@ -21,6 +21,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.families import LinkFamily
 from skhlm.numerics.blocks import blocks
+from skhlm.numerics.chebyshev import polynomials, roots, to_roots
 
 _NEGLIGIBLE = 1e-3  # coefficient of variation beside that of chance
 _TINY = float(np.finfo(np.float64).tiny)
@@ -83,7 +84,8 @@ class Components:
             effort = first.n_points + second.n_points + _OF_PRODUCT * n_points
             if not (n_points <= _MOST * len(self.eta) and effort <= _EFFORT * n_looks):
                 return self
-        weight = first.to_points @ _mean_products(first, second, len(self.eta)) @ second.to_points.T
+        products = _mean_products(first, second, len(self.eta))
+        weight = to_roots(int(first.n_points)) @ products @ to_roots(int(second.n_points)).T
         x, z = np.meshgrid(first.points, second.points, indexing="ij")
         auxiliary = {name: np.exp(z.ravel()) for name in self.auxiliary}  # one at most
         return Components(self.family, scale.to_eta(x.ravel()), auxiliary, weight.ravel())
@@ -146,20 +148,12 @@ class _Axis:
         """Of some values (c,): (n, c)."""
         values = self.values if self.values.size == 1 else self.values[some]
         values = np.broadcast_to(values, (some.stop - some.start,))
-        return _chebyshev((values - self.middle) / (self.half_width or 1.0), int(self.n_points))
-
-    @property
-    def to_points(self) -> Floats:
-        """Weights of the points from means of polynomials, (n, n)."""
-        n = int(self.n_points)
-        share = 2 * _chebyshev(_roots(n), n).T / n
-        share[:, 0] /= 2
-        return share
+        return polynomials((values - self.middle) / (self.half_width or 1.0), int(self.n_points))
 
     @property
     def points(self) -> Floats:
         """(n,)."""
-        return self.middle + self.half_width * _roots(int(self.n_points))
+        return self.middle + self.half_width * roots(int(self.n_points))
 
 
 def _mean_products(first: _Axis, second: _Axis, n_draws: int) -> Floats:
@@ -172,20 +166,3 @@ def _mean_products(first: _Axis, second: _Axis, n_draws: int) -> Floats:
         else:
             total += polynomials @ second.polynomials(some).T
     return total / n_draws
-
-
-def _roots(n: int) -> Floats:
-    """Of the n-th polynomial."""
-    return np.cos((np.arange(n) + 0.5) * np.pi / n)
-
-
-def _chebyshev(x: Floats, n: int) -> Floats:
-    """The first n polynomials at x (C,): (n, C), by T_(m + i) = 2 T_m T_i - T_(m - i)."""
-    value, m = np.ones((n, len(x))), 1
-    value[1:2] = x
-    while m < n - 1:
-        i = min(m, n - 1 - m)
-        following = np.multiply(2 * value[m], value[1 : 1 + i], out=value[m + 1 : m + 1 + i])
-        following -= value[m - i : m][::-1]
-        m += i
-    return value

@@ -99,7 +99,7 @@ class LinkMixture(Outcomes):
         """Probability of a success in a trial, or with sign -1 of none: (b,)."""
         chance, new, link = np.empty(len(self.eta)), self.has_new, self.family.link
         chance[~new] = link.average(sign * self.eta[~new])
-        chance[new] = link.average_over_normal(sign * self.eta[new], self.spread[new])
+        chance[new] = link.averaging_over_normal()(sign * self.eta[new], self.spread[new])
         return chance
 
     def variance(self) -> Floats:

@@ -23,6 +23,7 @@ from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, 
 _NEARLY_SURE = 0.999  # probability
 _ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
+_TOGETHER = 2**17  # numbers of one where rows are better worked out many at a time
 _PIECE = 2**10  # rows that one thread works out at a time
 
 Kind = Literal["outcome", "mean", "link"]
@@ -127,14 +128,16 @@ def _means_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
     known, new = np.flatnonzero(~is_new), np.flatnonzero(is_new)
     for rows, eta in _eta_of_sorted(posterior, Z[known], codes[known]):
         mean[known[rows]] = link.average(eta)
-    variance = VarianceOfNew(posterior)
-    for rows, eta in _eta_of_sorted(posterior, Z[new], codes[new]):
+    variance, average = VarianceOfNew(posterior), link.averaging_over_normal()
+    for rows, eta in _eta_of_sorted(posterior, Z[new], codes[new], _TOGETHER):
         at = new[rows]
-        mean[at] = link.average_over_normal(eta, variance(Z[at], codes[at]))
+        mean[at] = average(eta, variance(Z[at], codes[at]))
     return mean
 
 
-def _eta_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Iterator[tuple[slice, Floats]]:
+def _eta_of_sorted(
+    posterior: Posterior, Z: Floats, codes: Ints, numbers: int = _CACHED
+) -> Iterator[tuple[slice, Floats]]:
     """Draws of eta without new levels, (b, S); the next block of rows overwrites the last.
 
     The effects of the last factor, whose levels change most often, stay beside the sum of all other
@@ -148,7 +151,7 @@ def _eta_of_sorted(posterior: Posterior, Z: Floats, codes: Ints) -> Iterator[tup
         last, effects, levels = posterior.varying[-1], draws.delta[-1], codes[:, -1]
     both = np.empty((n_coefficients + len(last), posterior.n_draws))
     z, offsets = np.c_[Z[:, :n_coefficients], Z[:, last]], Z[:, n_coefficients:]
-    size = max(_CACHED // posterior.n_draws, 1)
+    size = max(numbers // posterior.n_draws, 1)
     eta = np.empty((size, posterior.n_draws))
     for rows in blocks(len(Z), size):
         of_rows = zip(cell[rows].tolist(), levels[rows].tolist(), strict=True)

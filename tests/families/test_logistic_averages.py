@@ -9,8 +9,8 @@ from skhlm.families.links import LOGIT
 
 
 def averages(eta, variance):
-    """What `average_over_normal` says, which overwrites what it is given."""
-    return LOGIT.average_over_normal(eta.copy(), variance.copy())
+    """What `averaging_over_normal` says, which may overwrite what it is given."""
+    return LOGIT.averaging_over_normal()(eta.copy(), variance.copy())
 
 
 @pytest.mark.parametrize("n_draws", [1, 200, 4800])
@@ -25,10 +25,20 @@ def test_averages_are_those_of_each_draw(n_draws, sd):
     np.testing.assert_allclose(averages(eta, variance), expected, rtol=0, atol=1e-8)
 
 
-def test_rare_events_keep_their_digits():
+def test_no_number_is_too_far_out():
+    eta = np.array([[1e200, -1e200], [-1e200, 1e5], [1.0, 2.0], [1e300, 1.0]]).repeat(500, axis=1)
+    variance = np.array([[0.0, 1.0], [4.0, 1e300], [np.inf, np.inf], [1e-300, 1e-3]])
+    variance = variance.repeat(500, axis=1)
+    expected = LOGIT.mean_over_normal(eta, variance).mean(axis=1)
+    np.testing.assert_allclose(averages(eta, variance), expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("eta", [-3.0, -8.0, -14.0, -25.0, -60.0])
+@pytest.mark.parametrize("spread", [0.02, 0.2])
+def test_rare_events_keep_their_digits(eta, spread):
     rng = np.random.default_rng(0)
-    eta, variance = rng.normal(-14, 1, (1, 4800)), rng.gamma(20, 0.02, (1, 4800))
-    expected = np.exp(eta + variance / 2).mean()  # but for squares of probabilities
+    eta, variance = rng.normal(eta, 1, (1, 4800)), rng.gamma(20, spread, (1, 4800))
+    expected = LOGIT.mean_over_normal(eta, variance).mean()
     assert averages(eta, variance)[0] == pytest.approx(expected, rel=1e-4)
 
 
