@@ -20,6 +20,7 @@ from skhlm.displays import (
 from skhlm.files.persistence import load, save
 from skhlm.group_means import GroupMeans
 from skhlm.html_report import report
+from skhlm.methods.averages import average_difference, average_prediction, average_slope
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
@@ -40,6 +41,9 @@ __all__ = [
     "UnpooledClassifier",
     "UnpooledRegressor",
     "__version__",
+    "average_difference",
+    "average_prediction",
+    "average_slope",
     "column_importance",
     "compare",
     "compare_loo",

@@ -98,10 +98,11 @@ class MovingInput:
         return points
 
     def see(self, points: Any) -> Seen:
-        """Each row of X at each of T points, after all steps."""
-        model, n, T = self.route.model, _num_samples(self.X), len(points)
+        """Each row of X at each of T points, or at each of its own, (n, T), after all steps."""
+        model, n, T = self.route.model, _num_samples(self.X), points.shape[-1]
         rows = np.repeat(np.arange(n), T)
-        moved = moved_rows(self.X, rows, self.position, np.tile(points, n))
+        at = np.broadcast_to(points, (n, T)).ravel()
+        moved = moved_rows(self.X, rows, self.position, at)
         features = transform_moved(self.route.features, self.X, moved, rows)
         predictors, codes, columns = model._rows(features)
         for column in columns.values():
@@ -117,7 +118,7 @@ class MovingInput:
         outside = np.any(model._spec.ranges.outside(predictors)[:, :, moves], axis=-1)
         if self.learned:
             known = self.categories.tolist()
-            outside |= [point not in known for point in points.tolist()]
+            outside |= np.reshape([point not in known for point in at.tolist()], (n, T))
         values = {name: value[::T] for name, value in values_of(columns).items()}
         return Seen(predictors, codes[::T], values, outside)
 
@@ -133,6 +134,16 @@ class MovingInput:
             return np.moveaxis(seen, 1, 0).reshape(len(points), -1)
 
         return curves.place_stencil(points, predictors, widths)
+
+    def rates(self, own: Floats) -> Floats:
+        """Rates of the predictors where each row has its own number, (n, p), by differences."""
+        widths = self.route.model._spec.ranges.widths
+
+        def predictors(points: Floats) -> Floats:
+            return self.see(points.reshape(len(own), -1)).flat
+
+        stencil = curves.place_stencil(own, predictors, widths)
+        return stencil.slopes(predictors(stencil.nodes).reshape(len(own), 3, -1))
 
     def _range(self) -> tuple[float, float]:
         """Where the input was at fit, as far as steps or the predictors of the first row tell."""

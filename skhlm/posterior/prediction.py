@@ -393,24 +393,40 @@ def joint_draws(
     """
     n_draws = posterior.n_draws
     picks = rng.choice(n_draws, n_samples, replace=n_samples > n_draws)
-    n_new = [
-        1 + int(new.max(initial=-1, where=code == NEW))
-        for new, code in zip(new_levels.T, codes.T, strict=True)
-    ]
-    n_levels = np.asarray(posterior.n_levels, dtype=np.int64)
-    codes = np.where(codes == NEW, n_levels + new_levels, codes)
     Z = posterior.units.centred(X)
     result = np.empty((len(X), n_samples))
-    for block in blocks(n_samples, JOINT_BYTES // (8 * _joint_size(posterior, len(X), n_new))):
-        pick = picks[block]
-        coefficients = _coefficients_of_new_levels(posterior, pick, n_new, rng)
-        result[:, block] = coefficients.expected_value(Z, codes)
-        some = {name: values[pick] for name, values in posterior.auxiliary.items()}
+    for block, levels, coefficients in joint_coefficients(posterior, codes, new_levels, picks, rng):
+        result[:, block] = coefficients.expected_value(Z, levels)
+        some = {name: values[picks[block]] for name, values in posterior.auxiliary.items()}
         if kind == "outcome":
             result[:, block] = posterior.family.draw(result[:, block], some, rng)
         elif kind == "mean":
             result[:, block] = posterior.family.mean(result[:, block], some)
     return result
+
+
+def joint_coefficients(
+    posterior: Posterior, codes: Ints, new_levels: Ints, picks: Ints, rng: np.random.Generator
+) -> Iterator[tuple[slice, Ints, Coefficients]]:
+    """Draws of the coefficients of all rows together, effects of their new levels among them.
+
+    Yields
+    ------
+    block : slice
+        Which of the picks; so many that a number for each row and draw may be kept.
+    levels : ndarray of shape (n, G)
+        Levels of the rows in the coefficients, where new ones have numbers behind the seen ones.
+    coefficients : Coefficients
+    """
+    n_new = [
+        1 + int(new.max(initial=-1, where=code == NEW))
+        for new, code in zip(new_levels.T, codes.T, strict=True)
+    ]
+    n_levels = np.asarray(posterior.n_levels, dtype=np.int64)
+    levels = np.where(codes == NEW, n_levels + new_levels, codes)
+    size = _joint_size(posterior, len(codes), n_new)
+    for block in blocks(len(picks), JOINT_BYTES // (8 * size)):
+        yield block, levels, _coefficients_of_new_levels(posterior, picks[block], n_new, rng)
 
 
 def _joint_size(posterior: Posterior, n_rows: int, n_new: Sequence[int]) -> int:

@@ -278,6 +278,19 @@ def slopes_at(
     return result
 
 
+def mean_slopes(posterior: Posterior, points: Points, rates: Points, kind: Kind = "mean") -> Floats:
+    """The means of `slopes_at` alone, (n, T)."""
+    n, T, _ = rates.Z.shape
+    result, same = np.empty((n, T)), np.zeros(rates.codes.shape, dtype=np.bool_)
+    for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * T)):
+        if _is_straight(posterior, kind):
+            result[rows] = rates.expected_value(posterior.mean, rows)[..., 0]
+        else:
+            pairs = _pairs(Slopes, posterior.averaged, points, rates, same, rows)
+            result[rows] = pairs.mean().reshape(-1, T)
+    return result
+
+
 def compare_points(
     posterior: Posterior,
     points: Points,

@@ -1,0 +1,294 @@
+"""Averages over rows, or over groups of them, of expected values, slopes and differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import validate_params
+
+from skhlm._typing import Floats, Ints
+from skhlm.inputs.columns import as_list
+from skhlm.inputs.frames import as_table, check_weight, column_at, columns_of
+from skhlm.methods.arguments import COVERAGE, SCALE
+from skhlm.methods.fitted import Fitted, find_hierarchical
+from skhlm.methods.own_points import find_own_input
+from skhlm.methods.paths import check_no_name
+from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
+from skhlm.reports.curves import Derive, Scale
+from skhlm.reports.frames import free_names
+from skhlm.wrappers import Route
+
+_COMMON = {"coverage": COVERAGE, "kind": SCALE}
+_DERIVE = {"derive": [callable, None]}
+
+
+@validate_params(_COMMON, prefer_skip_nested_validation=True)
+def average_prediction(
+    estimator: Any,
+    X: Any,
+    *,
+    by: Any = None,
+    sample_weight: Any = None,
+    coverage: float = 0.9,
+    kind: Scale = "mean",
+) -> pd.DataFrame:
+    """Mean of the expected values of rows, over all of them or by group.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines and searches.
+    X : frame or array-like of shape (n_samples, n_features)
+        Rows as the estimator takes them: those to average over.
+    by : str, int or list of these, default=None
+        Columns of X: a mean for each combination of their values. None is one mean of all rows.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in their mean; rows of weight 0 are left out.
+    coverage : float in (0, 1), default=0.9
+        Posterior probability of the central interval.
+    kind : {"mean", "link"}, default="mean"
+        Of the expected value, of a classifier the probability of the second class; or of eta = x'
+        beta, log odds or a logarithm.
+
+    Returns
+    -------
+    averages : DataFrame
+        One row for each group: the columns of ``by``, ``n_rows``, ``mean`` (that of `predict`),
+        ``lower`` and ``upper``; with several groups also ``probability_best``, that of all it has
+        the largest mean, and ``expected_rank``, 1 being the largest.
+
+    Raises
+    ------
+    NotFittedError
+        When the estimator is not fitted.
+    TypeError
+        When there is no `HLMRegressor` in it.
+    ValueError
+        When X has no such column; when y is transformed inside the estimator.
+
+    See Also
+    --------
+    average_slope : What one more unit brings.
+    average_difference : What a change of an input brings.
+
+    Notes
+    -----
+    Bands and probabilities come from the joint posterior: all rows have the same coefficients in a
+    draw, and rows of one new level the same effects. They are those of the mean over these very
+    rows, as if there were no others.
+
+    Examples
+    --------
+    >>> from skhlm import HLMRegressor, average_prediction
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = HLMRegressor("subject", random_state=0).fit(X, y)
+    >>> average_prediction(model, X, by="subject").columns.tolist()
+    ['subject', 'n_rows', 'mean', 'lower', 'upper', 'probability_best', 'expected_rank']
+    """
+    route = _route(estimator, X)
+    rows = _Rows.read(route.model, X, route.features(as_table(X)))
+    estimand = Prediction(rows.predictors, rows.codes, kind)
+    return rows.averages(estimand, "mean", by, sample_weight, coverage)
+
+
+@validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
+def average_slope(
+    estimator: Any,
+    X: Any,
+    feature: Any = None,
+    *,
+    by: Any = None,
+    sample_weight: Any = None,
+    coverage: float = 0.9,
+    kind: Scale = "mean",
+    derive: Derive | None = None,
+) -> pd.DataFrame:
+    """Mean over rows of what one more unit of an input brings to each: of marginal returns.
+
+    Parameters
+    ----------
+    estimator, X, by, sample_weight, coverage, kind
+        As in `average_prediction`.
+    feature : str or int
+        The column of X in which slopes are taken, each where the row is.
+    derive : callable, default=None
+        Without a pipeline: from values of the feature, which is then a column of X beside or in
+        the place of predictors, to a mapping of the predictors derived from it, as in
+        `HLMRegressor.response_curve`.
+
+    Returns
+    -------
+    averages : DataFrame
+        As that of `average_prediction`, with ``slope`` for ``mean``, and ``probability``, that it
+        is above zero.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As `average_prediction`; and ValueError where a row has no number to move from, or the
+        feature is a group column of the model.
+
+    See Also
+    --------
+    average_difference : For changes that are no small ones, and for inputs that are no numbers.
+
+    Notes
+    -----
+    Slopes of predictors themselves are exact, those through a pipeline or ``derive`` differences,
+    as in `response_curve`.
+
+    Examples
+    --------
+    >>> from skhlm import HLMRegressor, average_slope
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = HLMRegressor("subject", random_state=0).fit(X, y)
+    >>> bool(average_slope(model, X, "days")["slope"].between(9, 12).all())
+    True
+    """
+    route = _route(estimator, X)
+    moving = find_own_input(route, X, feature, derive)
+    rows = _Rows.read(route.model, X, moving.rows)
+    here = moving.here(rows.predictors)
+    estimand = Slope(here, moving.rates(here), rows.codes, kind)
+    return rows.averages(estimand, "slope", by, sample_weight, coverage)
+
+
+@validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
+def average_difference(
+    estimator: Any,
+    X: Any,
+    feature: Any = None,
+    *,
+    end: Any,
+    start: Any = None,
+    by: Any = None,
+    sample_weight: Any = None,
+    coverage: float = 0.9,
+    kind: Scale = "mean",
+    derive: Derive | None = None,
+) -> pd.DataFrame:
+    """Mean over rows of what a change of an input brings to each.
+
+    Parameters
+    ----------
+    estimator, X, by, sample_weight, coverage, kind
+        As in `average_prediction`.
+    feature : str or int
+        The column of X that changes.
+    end, start : value, array-like of shape (n_samples,) or callable
+        Where it goes and where it comes from: a value for all rows, one for each, or a function of
+        the values that the rows have, such as ``lambda spend: 2 * spend``. No start is what each
+        row has.
+    derive : callable, default=None
+        As in `average_slope`.
+
+    Returns
+    -------
+    averages : DataFrame
+        As that of `average_prediction`, with ``difference`` for ``mean``, that at the end less that
+        at the start, and ``probability``, that it is above zero.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As `average_slope`; and ValueError for values that are none, or none for each row.
+
+    Examples
+    --------
+    >>> from skhlm import HLMRegressor, average_difference
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = HLMRegressor("subject", random_state=0).fit(X, y)
+    >>> found = average_difference(model, X, "days", start=0, end=9)
+    >>> bool(found["difference"].between(80, 110).all())
+    True
+    """
+    route = _route(estimator, X)
+    moving = find_own_input(route, X, feature, derive)
+    rows = _Rows.read(route.model, X, moving.rows)
+    here = moving.here(rows.predictors)
+    first = here if start is None else moving.moved(here, start, "start")
+    last = moving.moved(here, end, "end")
+    both = (Prediction(predictors, rows.codes, kind) for predictors in (last, first))
+    return rows.averages(Difference(*both), "difference", by, sample_weight, coverage)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to average over.
+
+    ==============  ======  ======================================================
+    ``model``               what predicts in the end
+    ``X``                   the rows as they were given
+    ``predictors``  (n, p)  what the model sees
+    ``codes``       (n, G)  levels
+    ``new_levels``  (n, G)  which of the new ones, as in `prediction.joint_draws`
+    ==============  ======  ======================================================
+    """
+
+    model: Fitted
+    X: Any
+    predictors: Floats
+    codes: Ints
+    new_levels: Ints
+
+    @classmethod
+    def read(cls, model: Fitted, X: Any, seen: Any) -> _Rows:
+        """Rows of X, which reach the model as ``seen``."""
+        predictors, codes, columns = model._rows(seen)
+        return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
+
+    def averages(
+        self, estimand: Estimand, name: str, by: Any, sample_weight: Any, coverage: float
+    ) -> pd.DataFrame:
+        """Frame of averages of an estimand of these rows."""
+        weight = check_weight(sample_weight, self.predictors)
+        used = np.flatnonzero(weight > 0)
+        groups, numbers = _groups(self.X, by, used)
+        sets = Sets.of(used, numbers, weight[used])
+        averages = Averages.of(estimand, self.model._posterior, self.codes, self.new_levels, sets)
+        columns: dict[str, Any] = {"n_rows": np.bincount(numbers), name: averages.mean}
+        columns["lower"], columns["upper"] = averages.interval(coverage).T
+        if name != "mean":
+            columns["probability"] = averages.above_zero()
+        if by is not None:
+            columns["probability_best"], columns["expected_rank"] = averages.ranks()
+        names = free_names(map(str, groups.columns), columns)
+        return pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(columns)], axis=1)
+
+
+def _route(estimator: Any, X: Any) -> Route:
+    """The way to the model, whose outcomes must be those of the estimator."""
+    check_no_name(X)
+    route = find_hierarchical(estimator)
+    if route.targets:
+        raise ValueError(
+            "y is transformed inside the estimator, and a mean transformed back is not the mean of "
+            "what is transformed back. Ask for averages of its regressor_, in units of the "
+            "transformed y."
+        )
+    return route
+
+
+def _groups(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
+    """The values of columns of X in some rows, each combination once, and which each row has."""
+    if by is None:
+        return pd.DataFrame(index=[0]), np.zeros(len(used), dtype=np.int64)
+    X = as_table(X)
+    columns = columns_of(X)
+    wanted = [by] if (several := as_list(by)) is None else several
+    positions = [columns.position(one, "by") for one in wanted]
+    names = [columns.group_name(position) for position in positions]
+    values = [pd.Series(column_at(X, position)).iloc[used] for position in positions]
+    frame = pd.concat([value.reset_index(drop=True) for value in values], axis=1)
+    grouped = frame.set_axis(range(len(names)), axis=1)
+    numbers = grouped.groupby(list(grouped), dropna=False, observed=True, sort=True).ngroup()
+    first = np.unique(numbers, return_index=True)[1]
+    return frame.iloc[first].set_axis(names, axis=1).reset_index(drop=True), np.asarray(
+        numbers, np.int64
+    )
