@@ -20,6 +20,7 @@ from skhlm.displays import (
 from skhlm.files.persistence import load, save
 from skhlm.group_means import GroupMeans
 from skhlm.html_report import report
+from skhlm.methods.allocation import Allocation, optimize_allocation
 from skhlm.methods.averages import average_difference, average_prediction, average_slope
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior.leave_one_out import compare_loo
@@ -27,6 +28,7 @@ from skhlm.regressor import HLMRegressor
 from skhlm.selection import column_importance
 
 __all__ = [
+    "Allocation",
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "GroupMeans",
@@ -48,6 +50,7 @@ __all__ = [
     "compare",
     "compare_loo",
     "load",
+    "optimize_allocation",
     "report",
     "response_curve",
     "save",

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
-from skhlm._typing import Floats, Ints
-from skhlm.inputs.columns import as_list
-from skhlm.inputs.frames import as_table, check_weight, column_at, columns_of
+from skhlm.inputs.frames import as_table, check_weight
 from skhlm.methods.arguments import COVERAGE, SCALE
-from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.own_points import find_own_input
-from skhlm.methods.paths import check_no_name
+from skhlm.methods.rows_together import Rows, group_rows, route_of
 from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
 from skhlm.reports.curves import Derive, Scale
 from skhlm.reports.frames import free_names
-from skhlm.wrappers import Route
 
 _COMMON = {"coverage": COVERAGE, "kind": SCALE}
 _DERIVE = {"derive": [callable, None]}
@@ -89,10 +84,10 @@ def average_prediction(
     >>> average_prediction(model, X, by="subject").columns.tolist()
     ['subject', 'n_rows', 'mean', 'lower', 'upper', 'probability_best', 'expected_rank']
     """
-    route = _route(estimator, X)
-    rows = _Rows.read(route.model, X, route.features(as_table(X)))
+    route = route_of(estimator, X)
+    rows = Rows.read(route.model, X, route.features(as_table(X)))
     estimand = Prediction(rows.predictors, rows.codes, kind)
-    return rows.averages(estimand, "mean", by, sample_weight, coverage)
+    return _frame(rows, estimand, "mean", by, sample_weight, coverage)
 
 
 @validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
@@ -150,12 +145,12 @@ def average_slope(
     >>> bool(average_slope(model, X, "days")["slope"].between(9, 12).all())
     True
     """
-    route = _route(estimator, X)
+    route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
-    rows = _Rows.read(route.model, X, moving.rows)
+    rows = Rows.read(route.model, X, moving.rows)
     here = moving.here(rows.predictors)
-    estimand = Slope(here, moving.rates(here), rows.codes, kind)
-    return rows.averages(estimand, "slope", by, sample_weight, coverage)
+    estimand = Slope(here, moving.rates(here, moving.own), rows.codes, kind)
+    return _frame(rows, estimand, "slope", by, sample_weight, coverage)
 
 
 @validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
@@ -208,87 +203,30 @@ def average_difference(
     >>> bool(found["difference"].between(80, 110).all())
     True
     """
-    route = _route(estimator, X)
+    route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
-    rows = _Rows.read(route.model, X, moving.rows)
+    rows = Rows.read(route.model, X, moving.rows)
     here = moving.here(rows.predictors)
     first = here if start is None else moving.moved(here, start, "start")
     last = moving.moved(here, end, "end")
     both = (Prediction(predictors, rows.codes, kind) for predictors in (last, first))
-    return rows.averages(Difference(*both), "difference", by, sample_weight, coverage)
+    return _frame(rows, Difference(*both), "difference", by, sample_weight, coverage)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows to average over.
-
-    ==============  ======  ======================================================
-    ``model``               what predicts in the end
-    ``X``                   the rows as they were given
-    ``predictors``  (n, p)  what the model sees
-    ``codes``       (n, G)  levels
-    ``new_levels``  (n, G)  which of the new ones, as in `prediction.joint_draws`
-    ==============  ======  ======================================================
-    """
-
-    model: Fitted
-    X: Any
-    predictors: Floats
-    codes: Ints
-    new_levels: Ints
-
-    @classmethod
-    def read(cls, model: Fitted, X: Any, seen: Any) -> _Rows:
-        """Rows of X, which reach the model as ``seen``."""
-        predictors, codes, columns = model._rows(seen)
-        return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
-
-    def averages(
-        self, estimand: Estimand, name: str, by: Any, sample_weight: Any, coverage: float
-    ) -> pd.DataFrame:
-        """Frame of averages of an estimand of these rows."""
-        weight = check_weight(sample_weight, self.predictors)
-        used = np.flatnonzero(weight > 0)
-        groups, numbers = _groups(self.X, by, used)
-        sets = Sets.of(used, numbers, weight[used])
-        averages = Averages.of(estimand, self.model._posterior, self.codes, self.new_levels, sets)
-        columns: dict[str, Any] = {"n_rows": np.bincount(numbers), name: averages.mean}
-        columns["lower"], columns["upper"] = averages.interval(coverage).T
-        if name != "mean":
-            columns["probability"] = averages.above_zero()
-        if by is not None:
-            columns["probability_best"], columns["expected_rank"] = averages.ranks()
-        names = free_names(map(str, groups.columns), columns)
-        return pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(columns)], axis=1)
-
-
-def _route(estimator: Any, X: Any) -> Route:
-    """The way to the model, whose outcomes must be those of the estimator."""
-    check_no_name(X)
-    route = find_hierarchical(estimator)
-    if route.targets:
-        raise ValueError(
-            "y is transformed inside the estimator, and a mean transformed back is not the mean of "
-            "what is transformed back. Ask for averages of its regressor_, in units of the "
-            "transformed y."
-        )
-    return route
-
-
-def _groups(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
-    """The values of columns of X in some rows, each combination once, and which each row has."""
-    if by is None:
-        return pd.DataFrame(index=[0]), np.zeros(len(used), dtype=np.int64)
-    X = as_table(X)
-    columns = columns_of(X)
-    wanted = [by] if (several := as_list(by)) is None else several
-    positions = [columns.position(one, "by") for one in wanted]
-    names = [columns.group_name(position) for position in positions]
-    values = [pd.Series(column_at(X, position)).iloc[used] for position in positions]
-    frame = pd.concat([value.reset_index(drop=True) for value in values], axis=1)
-    grouped = frame.set_axis(range(len(names)), axis=1)
-    numbers = grouped.groupby(list(grouped), dropna=False, observed=True, sort=True).ngroup()
-    first = np.unique(numbers, return_index=True)[1]
-    return frame.iloc[first].set_axis(names, axis=1).reset_index(drop=True), np.asarray(
-        numbers, np.int64
-    )
+def _frame(
+    rows: Rows, estimand: Estimand, name: str, by: Any, sample_weight: Any, coverage: float
+) -> pd.DataFrame:
+    """Averages of an estimand of rows, a row for each group."""
+    weight = check_weight(sample_weight, rows.predictors)
+    used = np.flatnonzero(weight > 0)
+    groups, numbers = group_rows(rows.X, by, used)
+    sets = Sets.of(used, numbers, weight[used])
+    averages = Averages.of(estimand, rows.model._posterior, rows.codes, rows.new_levels, sets)
+    columns: dict[str, Any] = {"n_rows": np.bincount(numbers), name: averages.mean}
+    columns["lower"], columns["upper"] = averages.interval(coverage).T
+    if name != "mean":
+        columns["probability"] = averages.above_zero()
+    if by is not None:
+        columns["probability_best"], columns["expected_rank"] = averages.ranks()
+    names = free_names(map(str, groups.columns), columns)
+    return pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(columns)], axis=1)

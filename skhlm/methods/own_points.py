@@ -37,8 +37,8 @@ class OwnInput(ABC):
         return predictors
 
     @abstractmethod
-    def rates(self, predictors: Floats) -> Floats:
-        """Rates of the predictors where the rows are, as they are there (n, p)."""
+    def rates(self, predictors: Floats, at: Floats) -> Floats:
+        """Rates of the predictors (n, p) where it is at a number for each row."""
 
     def moved(self, predictors: Floats, to: Any, name: str) -> Floats:
         """Predictors (n, p) where it goes: a value, one for each row, or a function of its own."""
@@ -102,9 +102,9 @@ class _OfModel(OwnInput):
         """With what is derived, which X may lack."""
         return predictors if self.derive is None else self._at(predictors, self.own, "")
 
-    def rates(self, predictors: Floats) -> Floats:
+    def rates(self, predictors: Floats, at: Floats) -> Floats:
         """One of a predictor, or those of what is derived."""
-        path = self._path(self.own)[1]
+        path = self._path(at)[1]
         rates = np.zeros_like(predictors)
         rates[:, path.columns] = path.slopes
         return rates
@@ -139,15 +139,15 @@ class _OfPipeline(OwnInput):
         """X after all steps."""
         return self.moving.route.features(self.moving.X)
 
-    def rates(self, predictors: Floats) -> Floats:
-        """By differences about where the rows are."""
+    def rates(self, predictors: Floats, at: Floats) -> Floats:
+        """By differences."""
         del predictors
         if self.moving.categories is not None:
             raise ValueError(
                 f"feature: {self.moving.name!r} has categories, {listed(self.moving.categories)}, "
                 "and no slopes between them. average_difference compares two of them."
             )
-        return self.moving.rates(self.own)
+        return self.moving.rates(at)
 
     def _at(self, predictors: Floats, values: Any, name: str) -> Floats:
         del predictors

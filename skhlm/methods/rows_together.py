@@ -1,0 +1,74 @@
+"""Rows that are looked at together: as the model sees them, and in groups by columns of X."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats, Ints
+from skhlm.inputs.columns import as_list
+from skhlm.inputs.frames import as_table, column_at, columns_of
+from skhlm.methods.fitted import Fitted, find_hierarchical
+from skhlm.methods.paths import check_no_name
+from skhlm.wrappers import Route
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of which joint draws are wanted.
+
+    ==============  ======  ======================================================
+    ``model``               what predicts in the end
+    ``X``                   the rows as they were given
+    ``predictors``  (n, p)  what the model sees
+    ``codes``       (n, G)  levels
+    ``new_levels``  (n, G)  which of the new ones, as in `prediction.joint_draws`
+    ==============  ======  ======================================================
+    """
+
+    model: Fitted
+    X: Any
+    predictors: Floats
+    codes: Ints
+    new_levels: Ints
+
+    @classmethod
+    def read(cls, model: Fitted, X: Any, seen: Any) -> Rows:
+        """Rows of X, which reach the model as ``seen``."""
+        predictors, codes, columns = model._rows(seen)
+        return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
+
+
+def route_of(estimator: Any, X: Any) -> Route:
+    """The way to the model, whose outcomes must be those of the estimator."""
+    check_no_name(X)
+    route = find_hierarchical(estimator)
+    if route.targets:
+        raise ValueError(
+            "y is transformed inside the estimator, and a mean transformed back is not the mean of "
+            "what is transformed back. Ask for averages of its regressor_, in units of the "
+            "transformed y."
+        )
+    return route
+
+
+def group_rows(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
+    """The values of columns of X in some rows, each combination once, and which each row has."""
+    if by is None:
+        return pd.DataFrame(index=[0]), np.zeros(len(used), dtype=np.int64)
+    X = as_table(X)
+    columns = columns_of(X)
+    wanted = [by] if (several := as_list(by)) is None else several
+    positions = [columns.position(one, "by") for one in wanted]
+    names = [columns.group_name(position) for position in positions]
+    values = [pd.Series(column_at(X, position)).iloc[used] for position in positions]
+    frame = pd.concat([value.reset_index(drop=True) for value in values], axis=1)
+    grouped = frame.set_axis(range(len(names)), axis=1)
+    numbers = grouped.groupby(list(grouped), dropna=False, observed=True, sort=True).ngroup()
+    first = np.unique(numbers, return_index=True)[1]
+    return frame.iloc[first].set_axis(names, axis=1).reset_index(drop=True), np.asarray(
+        numbers, np.int64
+    )

@@ -1,0 +1,234 @@
+"""Allocations against closed forms, brute force and the sums that they are the best of."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats.mstats import hdquantiles
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skhlm import HLMRegressor, average_difference, average_slope, optimize_allocation
+from skhlm.reports.allocation import Returns
+
+# Whatever the Pareto k of the draws about a mode.
+pytestmark = pytest.mark.filterwarnings("ignore:algorithm='laplace' did not")
+
+SLOPES = {"a": 1.0, "b": 2.0, "c": 3.0}
+DERIVED = {
+    "log": lambda spend: {"use": np.log(spend)},
+    "root": lambda spend: {"use": np.sqrt(spend)},
+    "hill": lambda spend: {"use": spend / (spend + 3)},
+    "line": lambda spend: {"use": 2 * spend},
+    "square": lambda spend: {"use": spend**2},
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"shop": np.repeat(list(SLOPES), [10, 30, 20]), "spend": rng.gamma(4, 1, 60)})
+    return X, rng.normal(0, 0.3, 60)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    """Function from the name of a shape to a model of what is derived, and how it is."""
+    X, noise = data
+
+    @cache
+    def fit(name):
+        use = pd.Series(DERIVED[name](X["spend"])["use"], X.index)
+        model = HLMRegressor("shop", family="normal", algorithm="laplace", random_state=0)
+        model.fit(X[["shop"]].assign(use=use), X["shop"].map(SLOPES) * use + noise)
+        return model, DERIVED[name]
+
+    return fit
+
+
+def slopes(model):
+    """Of shops in what is derived."""
+    found = model.coefficients()
+    return found.loc[found["coefficient"] == "use", "mean"].to_numpy()
+
+
+def test_a_logarithm_s_amounts_are_proportional_to_slopes(fitted, data):
+    model, derive = fitted("log")
+    X, sizes = data[0], np.array([10, 30, 20])
+    found = optimize_allocation(model, X, "spend", 100.0, by="shop", derive=derive)
+    expected = 100 * slopes(model) / (sizes @ slopes(model))
+    np.testing.assert_allclose(found.units["end"], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.units["marginal"], slopes(model) / expected, rtol=1e-5)
+    assert found.units["n_rows"].tolist() == sizes.tolist()
+    assert found.units["bound"].tolist() == ["", "", ""]
+    by_row = optimize_allocation(model, X, "spend", 100.0, derive=derive)
+    np.testing.assert_allclose(by_row.units["end"], np.repeat(expected, sizes), rtol=1e-4)
+
+
+def test_a_power_s_amounts_are_proportional_to_powers_of_slopes(fitted, data):
+    """Of the square root to squares, as b / (2 sqrt x) is equal in all."""
+    model, derive = fitted("root")
+    found = optimize_allocation(model, data[0], "spend", by="shop", derive=derive)
+    square = slopes(model) ** 2
+    ratio = found.units["end"] / found.units["end"].iloc[-1]
+    np.testing.assert_allclose(ratio, square / square[-1], rtol=1e-4)
+    assert found.total == pytest.approx(data[0]["spend"].sum())
+
+
+@pytest.mark.parametrize("objective", ["expected", 0.1])
+@pytest.mark.parametrize("name", ["hill", "root"])
+def test_nothing_on_a_grid_is_better(fitted, data, name, objective):
+    """All allocations in steps of a hundredth, of expected outcomes and of a low quantile."""
+    model, derive = fitted(name)
+    X = data[0].drop_duplicates("shop").reset_index(drop=True)
+    found = optimize_allocation(model, X, "spend", 9.0, objective=objective, derive=derive)
+    draws = model.sample_y(X[["shop"]].assign(use=1.0), model._posterior.n_draws, kind="mean")
+    draws -= (base := model.sample_y(X[["shop"]].assign(use=0.0), len(draws[0]), kind="mean"))
+    share = np.linspace(0, 9, 101)
+    first, second = (at.ravel() for at in np.meshgrid(share, share))
+    amounts = np.stack([first, second, np.maximum(9 - first - second, 0)])[:, first + second <= 9]
+    amounts = np.column_stack([found.units["end"], amounts])
+    sums = draws.T @ derive(amounts)["use"] + base.sum(axis=0)[:, None]
+    if objective == "expected":
+        best = slopes(model) @ derive(amounts)["use"]
+    else:
+        best = np.array([float(hdquantiles(column, [objective])[0]) for column in sums.T])
+    tolerance = 1e-9 if objective == "expected" else 0.002
+    assert best[0] >= best.max() - tolerance * np.abs(best.max())
+
+
+def test_derivatives_are_small_differences(fitted, data):
+    model, derive = fitted("hill")
+    X, h = data[0].drop_duplicates("shop"), 1e-6
+    returns = []
+
+    def keep(*args, **kwargs):
+        returns.append(Returns(*args, **kwargs))
+        return returns[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skhlm.methods.allocation.allocation.Returns", keep)
+        optimize_allocation(model, X, "spend", derive=derive)
+    x = np.array([1.0, 2.0, 4.0])
+    for objective in (returns[0].expected, returns[0].quantile(0.2)):
+        _, rates = objective(x)
+        for i, step in enumerate(h * np.eye(3)):
+            change = objective(x + step)[0] - objective(x - step)[0]
+            assert rates[i] == pytest.approx(change / (2 * h), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["log", "hill"])
+def test_the_gain_is_the_difference_of_all_rows(fitted, data, name):
+    model, derive = fitted(name)
+    X = data[0]
+    found = optimize_allocation(model, X, "spend", by="shop", coverage=0.8, derive=derive)
+    end = X["shop"].map(found.units.set_index("shop")["end"])
+    one = average_difference(model, X, "spend", end=end, coverage=0.8, derive=derive).iloc[0]
+    expected = one[["difference", "lower", "upper"]].to_numpy(dtype=float) * len(X)
+    np.testing.assert_allclose([found.gain, found.lower, found.upper], expected, rtol=1e-9)
+    assert found.probability == one["probability"]
+    spent = X.assign(spend=end)
+    marginal = average_slope(model, spent, "spend", by="shop", coverage=0.8, derive=derive)
+    columns = found.units[["marginal", "marginal_lower", "marginal_upper"]]
+    np.testing.assert_allclose(columns, marginal[["slope", "lower", "upper"]], rtol=1e-6)
+    assert str(found).startswith("Allocation of ")
+
+
+def test_amounts_stay_within_their_bounds(fitted, data):
+    model, derive = fitted("log")
+    X, limits = data[0], {"a": 10.0, "b": 3.0, "c": 4.0}
+    total = X["spend"].sum()
+    found = optimize_allocation(
+        model, X, "spend", by="shop", bounds=(2.0, limits), derive=derive
+    ).units
+    assert found["end"].between(2.0, found["shop"].map(limits)).all()
+    assert (found["end"] @ found["n_rows"]) == pytest.approx(total)
+    assert found["bound"].tolist() == ["", "upper", "upper"]
+    inside, *at_most = found["marginal"]
+    assert all(marginal > inside for marginal in at_most)
+
+
+def test_straight_lines_need_bounds_and_fill_the_best_first(fitted, data):
+    model, derive = fitted("line")
+    X = data[0]
+    with pytest.raises(ValueError, match=r"is a straight line .* Give an upper bound"):
+        optimize_allocation(model, X, "spend", by="shop", derive=derive)
+    found = optimize_allocation(
+        model, X, "spend", 200.0, by="shop", bounds=(1.0, [5.0, 5.0, 5.0]), derive=derive
+    )
+    np.testing.assert_allclose(found.units["end"], [1.0, 3.0, 5.0], atol=1e-6)
+    assert found.units["bound"].tolist() == ["lower", "", "upper"]
+
+
+def test_returns_that_rise_faster_are_warned_of(fitted, data):
+    model, derive = fitted("square")
+    with pytest.warns(UserWarning, match="Returns of 3 of 3 units rise faster and faster"):
+        optimize_allocation(model, data[0], "spend", by="shop", derive=derive)
+
+
+def test_a_pipeline_says_the_same_and_new_shops_may_be_among_the_rows(fitted, data):
+    model, derive = fitted("log")
+    X = data[0].copy()
+    X.loc[X.index[:5], "shop"] = "new"
+
+    def to_use(X):
+        return X[["shop"]].assign(use=np.log(X["spend"]))
+
+    pipeline = make_pipeline(FunctionTransformer(to_use), model)
+    with np.errstate(divide="ignore"):
+        through = optimize_allocation(pipeline, X, "spend", by="shop")
+    alone = optimize_allocation(model, X, "spend", by="shop", derive=derive)
+    pd.testing.assert_frame_equal(through.units, alone.units, rtol=1e-4)
+    assert through.units["shop"].tolist() == ["a", "b", "c", "new"]
+    assert through.units["marginal"].std() < 1e-4
+
+
+def test_counts_are_spent_on_by_the_expected_count(data):
+    X, _ = data
+    rng = np.random.default_rng(1)
+    power = X["shop"].map({"a": 0.3, "b": 0.5, "c": 0.6})
+    counts = rng.poisson(5 * X["spend"] ** power)
+    model = HLMRegressor("shop", family="poisson", algorithm="laplace", random_state=0)
+    model.fit(X[["shop"]].assign(use=np.log(X["spend"])), counts)
+    found = optimize_allocation(model, X, "spend", by="shop", derive=DERIVED["log"])
+    np.testing.assert_allclose(found.units["marginal"], found.units["marginal"].mean(), rtol=1e-3)
+    assert found.gain > 0
+
+
+ERRORS = {
+    "group": ({"feature": "shop"}, "must hold numbers"),
+    "total": ({"total": 0}, "'total' parameter"),
+    "little": ({"total": 10.0, "bounds": (5, 9)}, "total: 10 is less than .* 300 in all"),
+    "much": ({"bounds": (0, 1)}, "is more than the upper bounds, 60 in all"),
+    "crossed": ({"bounds": (5, 4)}, "of shop 'a' the lower bound is 5 and the upper one 4"),
+    "pair": ({"bounds": (1, 2, 3)}, "bounds must be a pair"),
+    "length": ({"bounds": ([1, 2], None)}, "low must be a number .* of the 3 units"),
+    "missing": ({"bounds": (None, {"a": 3})}, "high has nothing for 'b', 'c'"),
+    "negative": ({"bounds": (-1, None)}, "low must be a number that is not negative"),
+    "objective": ({"objective": 1.5}, "'objective' parameter"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_what_cannot_be_is_said(fitted, data, case):
+    model, derive = fitted("log")
+    arguments, message = ERRORS[case]
+    with pytest.raises(ValueError, match=message):
+        optimize_allocation(
+            model, data[0], **{"feature": "spend", "by": "shop", "derive": derive, **arguments}
+        )
+
+
+def test_amounts_are_not_negative_and_not_too_many(fitted, data):
+    model, derive = fitted("hill")
+    X = data[0]
+    with pytest.raises(ValueError, match=r"cannot be negative, and is -1.0 in row 3\. If"):
+        below = X.assign(spend=X["spend"].where(X.index != 3, -1.0))
+        optimize_allocation(model, below, "spend", derive=derive)
+    with pytest.raises(ValueError, match="no row has any amount"):
+        optimize_allocation(model, X.assign(spend=0.0), "spend", derive=derive)
+    with pytest.raises(ValueError, match="1200 amounts to decide, and at most 1000"):
+        optimize_allocation(model, pd.concat([X] * 20), "spend", derive=derive)
