@@ -10,6 +10,7 @@ from skhlm.baselines import (
 from skhlm.classifier import HLMClassifier
 from skhlm.comparison import compare
 from skhlm.displays import (
+    AllocationDisplay,
     CoverageDisplay,
     GroupEffectsDisplay,
     PosteriorPredictiveDisplay,
@@ -29,6 +30,7 @@ from skhlm.selection import column_importance
 
 __all__ = [
     "Allocation",
+    "AllocationDisplay",
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "GroupMeans",

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skhlm
-from skhlm import GroupEffectsDisplay, HLMRegressor, ResponseCurveDisplay
+from skhlm import AllocationDisplay, GroupEffectsDisplay, HLMRegressor, ResponseCurveDisplay
 from skhlm.datasets import make_campaigns
 
 simulated, returns, truth = make_campaigns(
@@ -80,6 +80,34 @@ for ax, curve in zip(display.axes_, display.panels_, strict=True):
 marginal = skhlm.response_curve(pipeline, rows, "spend", grid=[10], slope=True)
 columns = ["country", "vertical", "slope", "slope_lower", "slope_upper"]
 print(marginal[columns].round(2).to_string(index=False))
+
+# %%
+# Moving the budget
+# -----------------
+# Which country should have more? Every campaign of a country gets the same, and all of them
+# together what they have now. At the best allocation another euro brings the same everywhere;
+# until then it is better spent where it brings more. As returns are those of a logarithm, each
+# country's amount is in proportion to its slope.
+
+allocation = skhlm.optimize_allocation(pipeline, X, "spend", by="country")
+display = AllocationDisplay.from_allocation(allocation, feature="spend (kEUR)")
+
+# %%
+# The truth is known here: what this allocation really brings, and what the best one would bring.
+
+true_slope = 5 * truth.beta["spend_1"] / 0.8
+by_country = true_slope.groupby(X["country"]).mean()
+found = allocation.units.set_index("country")["end"]
+best = by_country * X["spend"].sum() / (by_country * X["country"].value_counts()).sum()
+
+
+def true_gain(amounts):
+    """Of all campaigns over what they have now, in kEUR of sales."""
+    return float((true_slope * np.log(X["country"].map(amounts) / X["spend"])).sum())
+
+
+print(f"expected {allocation.gain:.0f} ({allocation.lower:.0f} to {allocation.upper:.0f})")
+print(f"in truth {true_gain(found):.0f}, at best {true_gain(best):.0f}")
 
 # %%
 # Are the bands right?

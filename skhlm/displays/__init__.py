@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skhlm.displays.allocation import AllocationDisplay
 from skhlm.displays.coverage import CoverageDisplay
 from skhlm.displays.group_effects import GroupEffectsDisplay
 from skhlm.displays.predictive import PosteriorPredictiveDisplay
@@ -10,6 +11,7 @@ from skhlm.displays.shrinkage import ShrinkageDisplay
 from skhlm.displays.trace import TraceDisplay
 
 __all__ = [
+    "AllocationDisplay",
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "PosteriorPredictiveDisplay",

@@ -16,6 +16,7 @@ from skhlm.inputs.columns import listed
 from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL
 from skhlm.methods.own_points import OwnInput, find_own_input
 from skhlm.methods.rows_together import Rows, group_rows, route_of
+from skhlm.numerics.digits import significant
 from skhlm.reports import allocation
 from skhlm.reports.curves import Derive
 from skhlm.reports.frames import free_names
@@ -46,6 +47,10 @@ class Allocation:
         Of a gain above zero.
     total : float
         What is spent.
+    feature : str
+        Of what, the column of X.
+    coverage : float
+        Of the intervals.
     """
 
     units: pd.DataFrame
@@ -54,12 +59,15 @@ class Allocation:
     upper: float
     probability: float
     total: float
+    feature: str
+    coverage: float
 
     def __str__(self) -> str:
         """The gain and the units."""
+        gain, lower, upper = map(significant, (self.gain, self.lower, self.upper))
         return (
-            f"Allocation of {self.total:.6g} over {len(self.units)} units\n"
-            f"  gain {self.gain:.4g} (from {self.lower:.4g} to {self.upper:.4g}), above zero with "
+            f"Allocation of {significant(self.total, 6)} over {len(self.units)} units\n"
+            f"  gain {gain}, {self.coverage:.0%} interval {lower} to {upper}, above zero with "
             f"probability {self.probability:.3f}\n{self.units.to_string(index=False)}"
         )
 
@@ -207,8 +215,16 @@ def optimize_allocation(
     numbers["extrapolated"] = np.bincount(units, outside) > 0
     names = free_names(map(str, groups.columns), numbers)
     frame = pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(numbers)], axis=1)
-    chance = float(gain.above_zero()[0])
-    return Allocation(frame, float(gain.mean[0]), float(lower), float(upper), chance, total)
+    return Allocation(
+        units=frame,
+        gain=float(gain.mean[0]),
+        lower=float(lower),
+        upper=float(upper),
+        probability=float(gain.above_zero()[0]),
+        total=total,
+        feature=moving.name,
+        coverage=coverage,
+    )
 
 
 def _amounts(moving: OwnInput) -> Floats:

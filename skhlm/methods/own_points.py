@@ -24,6 +24,11 @@ class OwnInput(ABC):
 
     @property
     @abstractmethod
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    @abstractmethod
     def own(self) -> Any:
         """The values that the rows have, (n,)."""
 
@@ -81,11 +86,16 @@ class _OfModel(OwnInput):
     derive: curves.Derive | None
 
     @property
+    def name(self) -> str:
+        """Of the predictor, or of what predictors are derived from."""
+        if self.derive is not None:
+            return str(self.feature)
+        return find_path(self.spec, self.feature, [0.0], None)[0]
+
+    @property
     def own(self) -> Floats:
         """Numbers of a column of X, which may be no predictor if some are derived from it."""
-        feature = self.feature
-        if self.derive is None:
-            feature, _ = find_path(self.spec, feature, [0.0], None)
+        feature = self.feature if self.derive else self.name
         numbers = numbers_in(self.X, columns_of(self.X).position(feature, "feature"))
         if numbers is None:
             raise ValueError(f"feature: {feature!r} must hold numbers, to move from.")
@@ -124,6 +134,11 @@ class _OfPipeline(OwnInput):
     """A column of what a pipeline is given."""
 
     moving: MovingInput
+
+    @property
+    def name(self) -> str:
+        """Of the column."""
+        return self.moving.name
 
     @property
     def own(self) -> Any:

@@ -18,3 +18,15 @@ def told_apart(value: float, bound: float, digits: int, style: str = "f") -> str
     """
     enough = (d for d in range(digits, _MOST) if f"{value:.{d}{style}}" != f"{bound:.{d}{style}}")
     return f"{value:.{next(enough, digits)}{style}}"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """A number with so many significant digits, and thousands apart.
+
+    Examples
+    --------
+    >>> from skhlm.numerics.digits import significant
+    >>> significant(123456.7), significant(0.0012345)
+    ('123,500', '0.001234')
+    """
+    return f"{float(f'{value:.{digits}g}'):,.12g}"

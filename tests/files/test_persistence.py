@@ -194,7 +194,6 @@ OUTCOMES = {  # of any number
 }
 
 
-@pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen rest on a few")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_of_each_family_comes_back(family, tmp_path):
     X, y = simulated({"g": "abcdef"})

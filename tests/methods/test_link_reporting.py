@@ -28,8 +28,6 @@ def moved(X):
     return X.loc[X.index.repeat(3)].assign(price=np.tile(GRID, len(X)))
 
 
-# Whether they rest on too few of so few draws is chance.
-@pytest.mark.filterwarnings("ignore:Expected values of levels that fit has not seen")
 def test_a_curve_of_counts_is_what_is_predicted():
     model, X = counts(), rows(counts())
     for kind in ("mean", "outcome", "link"):
