@@ -13,19 +13,20 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 import skhlm
-from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy
+from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
 
 HERE = Path(__file__).parent
 SINCE = "decades since 1980"
 
 
 def main() -> None:
-    """Fit four models and draw each display once with few and once with many groups."""
+    """Fit five models and draw each display once with few and once with many groups."""
     plt.switch_backend("agg")
     _classrooms()
     _sleepstudy()
     _gapminder()
     _radon()
+    _advertisers()
 
 
 def _classrooms() -> None:
@@ -87,6 +88,22 @@ def _radon() -> None:
     _write(skhlm.ShrinkageDisplay.from_estimator(model, "state", **radon), "shrinkage")
     _write(skhlm.ShrinkageDisplay.from_estimator(model, **radon), "shrinkage_many")
     _write(skhlm.GroupEffectsDisplay.from_estimator(model, **radon), "group_effects_many")
+
+
+def _advertisers() -> None:
+    """The simulated campaigns of ``docs/allocation.md``."""
+    X, y, _ = make_campaigns(1000, n_predictors=1, n_regions=6, n_countries=12, random_state=28)
+    groups = ["region/country", "industry/vertical"]
+    model = skhlm.HLMRegressor(groups, random_state=0).fit(X, y)
+    campaigns = X.assign(spend=np.exp(2 + 0.8 * X["spend_1"])).drop(columns="spend_1")
+    found = skhlm.optimize_allocation(
+        model,
+        campaigns,
+        "spend",
+        by="country",
+        derive=lambda spend: {"spend_1": (np.log(spend) - 2) / 0.8},
+    )
+    _write(skhlm.AllocationDisplay.from_allocation(found), "allocation")
 
 
 def _write(display: Any, name: str) -> None:
