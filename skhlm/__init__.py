@@ -24,6 +24,7 @@ from skhlm.html_report import report
 from skhlm.methods.allocation import Allocation, optimize_allocation
 from skhlm.methods.averages import average_difference, average_prediction, average_slope
 from skhlm.methods.pipelines import response_curve
+from skhlm.methods.wrapped import predict_interval, predict_quantiles, sample_y
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
 from skhlm.selection import column_importance
@@ -53,7 +54,10 @@ __all__ = [
     "compare_loo",
     "load",
     "optimize_allocation",
+    "predict_interval",
+    "predict_quantiles",
     "report",
     "response_curve",
+    "sample_y",
     "save",
 ]
