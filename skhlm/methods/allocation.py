@@ -12,24 +12,24 @@ import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skhlm._typing import Floats, Ints
-from skhlm.inputs.columns import listed
+from skhlm.exceptions import stacklevel_of_user
 from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL
-from skhlm.methods.own_points import OwnInput, find_own_input
-from skhlm.methods.rows_together import Rows, group_rows, route_of
+from skhlm.methods.bounds import read_bounds
+from skhlm.methods.own_points import OwnInput, find_own_input, outside
+from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.numerics.digits import significant
 from skhlm.reports import allocation
 from skhlm.reports.curves import Derive
-from skhlm.reports.frames import free_names
 
 _MOST_UNITS = 1000
-_NEARLY_NONE = 1e-6  # of the mean amount, where none has no predictors
+_LITTLE = 0.01  # of the mean amount
+_EQUAL, _NEARLY_EQUAL = 1e-4, 0.02  # marginal returns: expected ones, and those of few draws
 _MARGINAL = ("marginal", "marginal_lower", "marginal_upper")
-_ROUNDING = 1e-12
 _OBJECTIVE = [StrOptions({"expected"}), UNIT_INTERVAL]
 _TOTAL = [Interval(Real, 0, None, closed="neither"), None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Allocation:
     """How a total is spread, and what that brings.
 
@@ -39,12 +39,16 @@ class Allocation:
         One row for each row of X, or for each group: the columns of ``by`` or ``row``, ``n_rows``,
         ``start`` and ``end`` (amounts of each row, before and after), ``marginal`` (what one more
         brings at the end) with ``marginal_lower`` and ``marginal_upper``, ``bound`` ("lower",
-        "upper" or "", where marginals are equal for "expected") and ``extrapolated``, whether a
+        "upper" or "", where marginals are equal for "expected"; the whole total is an upper bound,
+        too) and ``extrapolated``, whether a
         predictor is then outside its training range.
     gain, lower, upper : float
         What the end brings beyond the start in all rows together: posterior mean and interval.
     probability : float
         Of a gain above zero.
+    gain_between : float
+        What of the gain is not from giving rows of a group the same: that over each row having the
+        mean of its group.
     total : float
         What is spent.
     feature : str
@@ -58,6 +62,7 @@ class Allocation:
     lower: float
     upper: float
     probability: float
+    gain_between: float
     total: float
     feature: str
     coverage: float
@@ -110,8 +115,10 @@ def optimize_allocation(
         Columns of X: rows of a group get the same amount each. None decides row by row. At most
         1000 amounts are decided.
     bounds : (low, high), default=None
-        Of each row's amount: numbers, None for 0 or no bound, or, one for each unit, an array in
-        the order of the units or, with a single column ``by``, a mapping from its values.
+        Of each row's amount: a number; one for each unit, an array in the order of the units or,
+        with a single column ``by``, a mapping from its values; or None. No upper bound is the
+        whole total. No lower bound is 0, or where 0 has no predictors, as of a logarithm, the
+        smallest amount in X, or a hundredth of the mean amount if that is less.
     objective : "expected" or float in (0, 1), default="expected"
         What is as large as can be: the expected sum of all outcomes, or, to be on the safe side,
         a quantile of that sum over the posterior, such as 0.1.
@@ -128,16 +135,18 @@ def optimize_allocation(
     Raises
     ------
     ValueError
-        When returns are straight lines and there is no upper bound, so that all of the total
-        belongs in one place; when the total is not within the bounds; when a row has no amount.
+        When expected returns are straight lines and no upper bound is below the total, so that all
+        of it belongs in one place; when the total is not within the bounds; when a row has no
+        amount or a negative one.
     RuntimeError
-        When the solver does not converge.
+        When the solver finds no allocation at which marginal returns are equal.
 
     Warns
     -----
     UserWarning
-        When returns rise faster and faster somewhere between the bounds: what is found is then
-        the best nearby, and there may be a better one elsewhere.
+        When slopes rise somewhere between the bounds: what is found is then the best nearby, and
+        there may be a better one elsewhere. As `HLMRegressor.predict`, if expected values of new
+        levels rest on few draws of tau.
 
     See Also
     --------
@@ -178,68 +187,74 @@ def optimize_allocation(
     """
     route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
-    own = _amounts(moving)
-    rows = Rows.read(route.model, X, moving.rows)
+    own = _amounts(moving, total)
+    rows = moving.rows
+    rows.warn_of_few_draws("mean")
     groups, units = _units(rows, by)
     returns = allocation.Returns(
         rows.model._posterior,
         rows.codes,
         rows.new_levels,
         units,
-        lambda at: moving.moved(rows.predictors, at, "the amount"),
-        lambda at: moving.rates(moving.here(rows.predictors), at),
+        lambda at: moving.at(rows, at, "the amount"),
+        lambda at: moving.rates(rows, at),
     )
-    total = float(own.sum()) if total is None else float(total)
-    low, high, is_bounded = _bounds(bounds, groups, returns, total)
-    _check_room(returns.sizes, total, low, high)
-    _check_shape(returns, low, high, is_bounded=is_bounded)
-    present = np.bincount(units, own) / returns.sizes
-    best = allocation.best_amounts(
-        returns.expected if objective == "expected" else returns.quantile(float(objective)),
-        allocation.within(present, returns.sizes, total, low, high),
+    total, m = float(own.sum() if total is None else total), len(groups)
+    problem = read_bounds(
+        bounds,
+        groups,
         returns.sizes,
         total,
-        low,
-        high,
+        _least(returns, own, total),
+        by_one=by is not None and groups.shape[1] == 1,
+    )
+    is_expected = objective == "expected"
+    _check_shape(returns, problem, is_free=is_expected and m > 1)
+    present = np.bincount(units, own) / returns.sizes
+    best = problem.solve(
+        returns.expected if is_expected else returns.quantile(float(objective)),
+        problem.within(present),
+        _EQUAL if is_expected else _NEARLY_EQUAL,
     )
     gain, marginal = returns.gain(best, own), returns.marginal(best)
-    (lower, upper), band = gain.interval(coverage)[0], marginal.interval(coverage)
+    (lower, upper), band = gain.interval(coverage)[0], marginal.interval(coverage).T
     numbers: dict[str, Any] = {"n_rows": returns.sizes, "start": present, "end": best}
-    numbers |= {
-        "marginal": marginal.mean,
-        "marginal_lower": band[:, 0],
-        "marginal_upper": band[:, 1],
-    }
-    numbers["bound"] = allocation.bound_of(best, low, high)
-    outside = np.any(route.model._spec.ranges.outside(returns.predictors(best[units])), axis=1)
-    numbers["extrapolated"] = np.bincount(units, outside) > 0
-    names = free_names(map(str, groups.columns), numbers)
-    frame = pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(numbers)], axis=1)
+    numbers |= zip(_MARGINAL, (marginal.mean, *band), strict=True)
+    numbers["bound"] = problem.bound_of(best)
+    far = outside(route.model._spec, rows.predictors, returns.predictors(best[units]))
+    numbers["extrapolated"] = np.bincount(units, far) > 0
     return Allocation(
-        units=frame,
+        units=frame_of_groups(groups, numbers),
         gain=float(gain.mean[0]),
         lower=float(lower),
         upper=float(upper),
         probability=float(gain.above_zero()[0]),
+        gain_between=float(returns.gain(best, present[units]).mean[0]),
         total=total,
         feature=moving.name,
         coverage=coverage,
     )
 
 
-def _amounts(moving: OwnInput) -> Floats:
+def _amounts(moving: OwnInput, total: float | None) -> Floats:
     """What rows have, (n,): numbers, none of them below zero."""
     own: Floats = moving.own
     if own.dtype != np.float64:
-        raise ValueError("feature: what has categories cannot be spent; it must be a number.")
+        raise ValueError(
+            f"feature: {moving.name!r} has categories, which cannot be spent; give a column of "
+            "amounts."
+        )
     if (negative := np.flatnonzero(own < 0)).size:
         raise ValueError(
-            f"feature: an amount cannot be negative, and is {own[negative[0]]} in row "
-            f"{negative[0]}. If it is a logarithm or standardised, give what it was made of, with "
-            "derive or a pipeline."
+            f"feature: an amount of {moving.name!r} cannot be negative, and is {own[negative[0]]} "
+            f"in row {negative[0]}. If it is a logarithm or standardised, give what it was made "
+            "of, with derive or a pipeline."
         )
-    if not own.any():
-        raise ValueError("feature: no row has any amount. Give X with what is spent now.")
+    if total is None and not own.any():
+        raise ValueError(
+            f"total: no row has any amount of {moving.name!r}, so that there is nothing to spread. "
+            "Give a total."
+        )
     return own
 
 
@@ -255,78 +270,23 @@ def _units(rows: Rows, by: Any) -> tuple[pd.DataFrame, Ints]:
     return groups, units
 
 
-def _bounds(
-    bounds: Any, groups: pd.DataFrame, returns: allocation.Returns, total: float
-) -> tuple[Floats, Floats, bool]:
-    """Lower and upper bounds of units, (m,) both, and whether the upper ones were given."""
-    if bounds is not None and len(bounds) != 2:
-        raise ValueError(f"bounds must be a pair, (low, high), got {bounds!r}.")
-    given_low, given_high = bounds or (None, None)
-    low, high = np.zeros(len(groups)), total / returns.sizes
-    if given_low is not None:
-        low = _bound(given_low, groups, "low")
-    elif not _is_possible(returns, low):
-        low += _NEARLY_NONE * total / len(returns.units)
-    if given_high is not None:
-        given_high = _bound(given_high, groups, "high")
-        if wrong := np.flatnonzero(low > given_high).tolist():
-            raise ValueError(
-                f"bounds: of {_name(groups, wrong[0])} the lower bound is {low[wrong[0]]:.6g} and "
-                f"the upper one {given_high[wrong[0]]:.6g}."
-            )
-        high = np.minimum(given_high, high)
-    return low, high, given_high is not None
-
-
-def _is_possible(returns: allocation.Returns, x: Floats) -> bool:
-    """Whether amounts have predictors, which a logarithm of 0 is not."""
+def _least(returns: allocation.Returns, own: Floats, total: float) -> float:
+    """The lower bound where none is given: 0, or where that has no predictors what was spent."""
     try:
         with np.errstate(all="ignore"):
-            returns.predictors(x[returns.units])
+            returns.predictors(np.zeros(len(own)))
     except ValueError:
-        return False
-    return True
-
-
-def _name(groups: pd.DataFrame, i: int) -> str:
-    """What a unit is called."""
-    return ", ".join(f"{key} {value!r}" for key, value in groups.iloc[i].items())
-
-
-def _bound(given: Any, groups: pd.DataFrame, name: str) -> Floats:
-    """A bound of each unit, (m,)."""
-    if isinstance(given, (dict, pd.Series)):
-        keys = groups.iloc[:, 0].tolist()
-        if missing := [key for key in keys if key not in given]:
-            raise ValueError(f"bounds: {name} has nothing for {listed(missing)}.")
-        given = [given[key] for key in keys]
-    try:
-        bound = np.broadcast_to(np.asarray(given, dtype=np.float64), (len(groups),))
-    except (TypeError, ValueError):
-        bound = np.array([np.nan])
-    if np.isnan(bound).any() or (bound < 0).any():
-        raise ValueError(
-            f"bounds: {name} must be a number that is not negative, or one for each of the "
-            f"{len(groups)} units, got {given!r}."
-        )
-    return bound.copy()
-
-
-def _check_room(sizes: Ints, total: float, low: Floats, high: Floats) -> None:
-    """Raise where bounds leave no allocation of this total."""
-    least, most = float(sizes @ low), float(sizes @ high)
-    if total < least * (1 - _ROUNDING):
-        raise ValueError(f"total: {total:.6g} is less than the lower bounds, {least:.6g} in all.")
-    if total > most * (1 + _ROUNDING):
-        raise ValueError(f"total: {total:.6g} is more than the upper bounds, {most:.6g} in all.")
+        return float(min(own[own > 0].min(initial=np.inf), _LITTLE * total / len(own)))
+    return 0.0
 
 
 def _check_shape(
-    returns: allocation.Returns, low: Floats, high: Floats, *, is_bounded: bool
+    returns: allocation.Returns, problem: allocation.Problem, *, is_free: bool
 ) -> None:
-    """Raise for straight lines without bounds; warn where returns do not diminish."""
-    shape = allocation.shape_of(returns, low, high)
-    if shape.is_straight.all() and not is_bounded:
+    """Raise for straight lines that no bound stops; warn where returns do not diminish."""
+    shape = allocation.shape_of(returns, problem.low, problem.high)
+    is_stopped = (problem.high * returns.sizes < problem.total * (1 - _EQUAL)).any()
+    if shape.is_straight.all() and is_free and not is_stopped:
         raise ValueError(
             "The expected outcome is a straight line in the feature: the more the better, and all "
             "of the total belongs where the slope is largest. Give an upper bound, such as "
@@ -335,9 +295,10 @@ def _check_shape(
         )
     if not shape.is_concave.all():
         warnings.warn(
-            f"Returns of {int((~shape.is_concave).sum())} of {len(low)} units rise faster and "
-            "faster somewhere between the bounds: this allocation is the best of those nearby, and "
-            "there may be a better one elsewhere. Give narrower bounds.",
+            f"Slopes of {int((~shape.is_concave).sum())} of {len(problem.low)} units rise with the "
+            "amount somewhere between the bounds, as where returns grow ever faster, or fall ever "
+            "slower: this allocation is the best of those nearby, and there may be a better one "
+            "elsewhere. Give narrower bounds.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=stacklevel_of_user(),
         )

@@ -11,10 +11,9 @@ from sklearn.utils._param_validation import validate_params
 from skhlm.inputs.frames import as_table, check_weight
 from skhlm.methods.arguments import COVERAGE, SCALE
 from skhlm.methods.own_points import find_own_input
-from skhlm.methods.rows_together import Rows, group_rows, route_of
+from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
 from skhlm.reports.curves import Derive, Scale
-from skhlm.reports.frames import free_names
 
 _COMMON = {"coverage": COVERAGE, "kind": SCALE}
 _DERIVE = {"derive": [callable, None]}
@@ -51,9 +50,10 @@ def average_prediction(
     Returns
     -------
     averages : DataFrame
-        One row for each group: the columns of ``by``, ``n_rows``, ``mean`` (that of `predict`),
-        ``lower`` and ``upper``; with several groups also ``probability_best``, that of all it has
-        the largest mean, and ``expected_rank``, 1 being the largest.
+        One row for each group: the columns of ``by``, ``n_rows``, ``mean`` (that of `predict`, of a
+        classifier of `predict_proba`), ``lower`` and ``upper``; with ``by`` also
+        ``probability_best``, that of all groups it has the largest mean, and ``expected_rank``, 1
+        being the largest. Groups that are the same in a draw share their ranks.
 
     Raises
     ------
@@ -63,6 +63,11 @@ def average_prediction(
         When there is no `HLMRegressor` in it.
     ValueError
         When X has no such column; when y is transformed inside the estimator.
+
+    Warns
+    -----
+    UserWarning
+        As `HLMRegressor.predict`, if expected values of new levels rest on few draws of tau.
 
     See Also
     --------
@@ -87,6 +92,7 @@ def average_prediction(
     route = route_of(estimator, X)
     rows = Rows.read(route.model, X, route.features(as_table(X)))
     estimand = Prediction(rows.predictors, rows.codes, kind)
+    rows.warn_of_few_draws(kind)
     return _frame(rows, estimand, "mean", by, sample_weight, coverage)
 
 
@@ -147,9 +153,10 @@ def average_slope(
     """
     route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
-    rows = Rows.read(route.model, X, moving.rows)
-    here = moving.here(rows.predictors)
-    estimand = Slope(here, moving.rates(here, moving.own), rows.codes, kind)
+    rows = moving.rows
+    rates = moving.rates(rows, moving.own)
+    estimand = Slope(rows.predictors, rates, rows.codes, kind)
+    rows.warn_of_few_draws(kind)
     return _frame(rows, estimand, "slope", by, sample_weight, coverage)
 
 
@@ -205,11 +212,11 @@ def average_difference(
     """
     route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
-    rows = Rows.read(route.model, X, moving.rows)
-    here = moving.here(rows.predictors)
-    first = here if start is None else moving.moved(here, start, "start")
-    last = moving.moved(here, end, "end")
+    rows = moving.rows
+    first = rows.predictors if start is None else moving.moved(rows, start, "start")
+    last = moving.moved(rows, end, "end")
     both = (Prediction(predictors, rows.codes, kind) for predictors in (last, first))
+    rows.moved(last).warn_of_few_draws(kind)
     return _frame(rows, Difference(*both), "difference", by, sample_weight, coverage)
 
 
@@ -220,13 +227,13 @@ def _frame(
     weight = check_weight(sample_weight, rows.predictors)
     used = np.flatnonzero(weight > 0)
     groups, numbers = group_rows(rows.X, by, used)
-    sets = Sets.of(used, numbers, weight[used])
-    averages = Averages.of(estimand, rows.model._posterior, rows.codes, rows.new_levels, sets)
+    rows, sets = rows.some(used), Sets.of(np.arange(len(used)), numbers, weight[used])
+    posterior, estimand = rows.model._posterior, estimand.some(used)
+    averages = Averages.of(estimand, posterior, rows.codes, rows.new_levels, sets)
     columns: dict[str, Any] = {"n_rows": np.bincount(numbers), name: averages.mean}
     columns["lower"], columns["upper"] = averages.interval(coverage).T
     if name != "mean":
         columns["probability"] = averages.above_zero()
     if by is not None:
         columns["probability_best"], columns["expected_rank"] = averages.ranks()
-    names = free_names(map(str, groups.columns), columns)
-    return pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(columns)], axis=1)
+    return frame_of_groups(groups, columns)

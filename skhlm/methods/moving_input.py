@@ -79,15 +79,15 @@ class MovingInput:
     categories: Any
     learned: bool
 
-    def check_grid(self, grid: Any) -> Any:
-        """Points of the grid, (T,): numbers as float64, or categories."""
+    def check_grid(self, grid: Any, name: str = "grid") -> Any:
+        """Points of the grid, (T,): numbers as float64, or categories; ``name`` is who asked."""
         if grid is None and self.categories is None:
             return np.linspace(*self._range(), curves.N_POINTS)
         if grid is None:
             return self._all_categories()
         if self.categories is None or self.categories.dtype == np.float64:
-            return curves.check_grid(grid)
-        return self._check_categories(grid)
+            return curves.check_grid(grid, name)
+        return self._check_categories(grid, name)
 
     def with_others(self, points: Any) -> Any:
         """Points, and more where these do not show which predictors move."""
@@ -176,16 +176,16 @@ class MovingInput:
             )
         return self.categories
 
-    def _check_categories(self, grid: Any) -> Any:
+    def _check_categories(self, grid: Any, name: str) -> Any:
         """Points that are no numbers, of which a type with categories admits its own alone."""
         points = [grid] if isinstance(grid, str) or not hasattr(grid, "__iter__") else list(grid)
         if not points or pd.isna(points).any():
-            raise ValueError(f"grid must be a list of values of {self.name!r}, got {grid!r}.")
+            raise ValueError(f"{name} must be a list of values of {self.name!r}, got {grid!r}.")
         possible = possible_values(self.X, self.position)
         if possible is not None:
             if unknown := [point for point in points if point not in possible]:
                 raise ValueError(
-                    f"grid: {unknown[0]!r} is no category of {self.name!r}. Its categories are "
+                    f"{name}: {unknown[0]!r} is no category of {self.name!r}. Its categories are "
                     f"{listed(possible)}.{suggestion(unknown[0], possible)}"
                 )
             points = [possible[possible.index(point)] for point in points]

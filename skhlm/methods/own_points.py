@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from reprlib import repr as repr_short
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from skhlm._typing import Floats
-from skhlm.inputs.columns import listed
+from skhlm._typing import Bools, Floats
+from skhlm.inputs.columns import is_frame, labels_of, listed
 from skhlm.inputs.frames import as_table, column_at, columns_of
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.moving_input import MovingInput, find_input
 from skhlm.methods.paths import completed, find_path
+from skhlm.methods.rows_together import Rows
 from skhlm.preparation import ModelSpec
 from skhlm.reports import curves
 from skhlm.wrappers import Route
@@ -34,99 +37,132 @@ class OwnInput(ABC):
 
     @property
     @abstractmethod
-    def rows(self) -> Any:
-        """The rows as the model takes them."""
-
-    def here(self, predictors: Floats) -> Floats:
-        """Predictors where it is, (n, p), of the rows as the model saw them."""
-        return predictors
+    def rows(self) -> Rows:
+        """The rows as the model takes them, where the input is."""
 
     @abstractmethod
-    def rates(self, predictors: Floats, at: Floats) -> Floats:
+    def rates(self, rows: Rows, at: Floats) -> Floats:
         """Rates of the predictors (n, p) where it is at a number for each row."""
 
-    def moved(self, predictors: Floats, to: Any, name: str) -> Floats:
-        """Predictors (n, p) where it goes: a value, one for each row, or a function of its own."""
+    @abstractmethod
+    def at(self, rows: Rows, values: Any, name: str) -> Floats:
+        """Predictors (n, p) where it has such values, one for each row; ``name`` is who asked."""
+
+    def moved(self, rows: Rows, to: Any, name: str) -> Floats:
+        """Predictors where it goes: a value, one for each row, or a function of its own."""
         values = to(self.own) if callable(to) else to
-        n = len(predictors)
+        n = len(rows.predictors)
         if isinstance(values, str) or np.ndim(values) == 0:
             values = [values] * n
-        if len(values) != n:
+        if np.ndim(values) != 1 or len(values) != n:
             raise ValueError(
-                f"{name} has {len(values)} values, and X has {n} rows: give one value, one for "
-                "each row, or a function of those that the rows have."
+                f"{name} has values of shape {np.shape(values)}, and X has {n} rows: give one "
+                "value, one for each row, or a function of those that the rows have."
             )
-        return self._at(predictors, values, name)
-
-    @abstractmethod
-    def _at(self, predictors: Floats, values: Any, name: str) -> Floats:
-        """Predictors where it has such values, one for each row."""
+        return self.at(rows, values, name)
 
 
 def find_own_input(
     route: Route, X: Any, feature: Any, derive: curves.Derive | None = None
 ) -> OwnInput:
     """The input of rows of X that a feature is, by name or position."""
-    if not route.direct:
-        if derive is not None:
-            raise ValueError(
-                "derive: in a pipeline the steps say what predictors an input means. Leave it out."
-            )
-        return _OfPipeline(find_input(route, X, feature))
-    return _OfModel(route.model._spec, as_table(X), feature, derive)
+    X = as_table(X)
+    if route.direct:
+        return _OfModel.find(route, X, feature, derive)
+    if derive is not None:
+        raise ValueError(
+            "derive: in a pipeline the steps say what predictors an input means. Leave it out."
+        )
+    if feature is None:
+        raise ValueError(f"feature: name a column of X, one of {listed(labels_of(X))}.")
+    return _OfPipeline(find_input(route, X, feature))
+
+
+def outside(spec: ModelSpec, before: Floats, after: Floats) -> Bools:
+    """Of which rows a predictor that moves is outside its training range, (n,)."""
+    moves = (before != after).any(axis=0)
+    return np.asarray(spec.ranges.outside(after)[:, moves].any(axis=1))
 
 
 @dataclass(frozen=True)
 class _OfModel(OwnInput):
     """A predictor, or what predictors are derived from."""
 
-    spec: ModelSpec
+    route: Route
     X: Any
-    feature: Any
+    position: int
+    column: str
     derive: curves.Derive | None
+
+    @classmethod
+    def find(cls, route: Route, X: Any, feature: Any, derive: curves.Derive | None) -> _OfModel:
+        """The column of X, which is none of the model's where all is derived from it."""
+        spec, columns = route.model._spec, columns_of(X)
+        if derive is None:
+            name, _ = find_path(spec, feature, [0.0], None)
+            position = spec.predictor_positions[_names(spec).index(name)]
+            if columns.names is not None and spec.columns.names is not None:
+                position = columns.position(name, "feature")
+            return cls(route, X, position, name, None)
+        if is_frame(X) and not isinstance(X, pd.DataFrame):
+            labels = labels_of(X)
+            X = pd.DataFrame({label: column_at(X, i) for i, label in enumerate(labels)})
+        position = columns.position(feature, "feature")
+        return cls(route, X, position, columns.group_name(position), derive)
 
     @property
     def name(self) -> str:
-        """Of the predictor, or of what predictors are derived from."""
-        if self.derive is not None:
-            return str(self.feature)
-        return find_path(self.spec, self.feature, [0.0], None)[0]
+        """Of the column."""
+        return self.column
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model was fitted to."""
+        spec: ModelSpec = self.route.model._spec
+        return spec
 
     @property
     def own(self) -> Floats:
-        """Numbers of a column of X, which may be no predictor if some are derived from it."""
-        feature = self.feature if self.derive else self.name
-        numbers = numbers_in(self.X, columns_of(self.X).position(feature, "feature"))
+        """Numbers; those of a yes or no, too, as the model takes it."""
+        column = column_at(self.X, self.position)
+        is_bool = str(getattr(column, "dtype", "")).lower().startswith("bool")
+        numbers = np.asarray(column, np.float64) if is_bool else numbers_in(self.X, self.position)
         if numbers is None:
-            raise ValueError(f"feature: {feature!r} must hold numbers, to move from.")
-        return _finite(numbers, f"feature {feature!r}")
+            raise ValueError(f"feature: {self.name!r} must hold numbers, to move from.")
+        return _finite(numbers, f"feature {self.name!r}")
 
     @property
-    def rows(self) -> Any:
-        """X, with predictors that are derived."""
+    def rows(self) -> Rows:
+        """Of X, with predictors that are derived."""
         if self.derive is None:
-            return self.X
-        return completed(self.spec, self.X, *self._path(self.own))
+            return Rows.read(self.route.model, self.X, self.X)
+        path = curves.Path(*self._derived(self.own), np.ones((1, 1)))
+        rows = Rows.read(self.route.model, self.X, completed(self.spec, self.X, self.name, path))
+        return rows.moved(self.at(rows, self.own, "feature"))
 
-    def here(self, predictors: Floats) -> Floats:
-        """With what is derived, which X may lack."""
-        return predictors if self.derive is None else self._at(predictors, self.own, "")
-
-    def rates(self, predictors: Floats, at: Floats) -> Floats:
+    def rates(self, rows: Rows, at: Floats) -> Floats:
         """One of a predictor, or those of what is derived."""
-        path = self._path(at)[1]
-        rates = np.zeros_like(predictors)
-        rates[:, path.columns] = path.slopes
+        rates = np.zeros_like(rows.predictors)
+        names = _names(self.spec)
+        if self.derive is None:
+            rates[:, names.index(self.name)] = 1
+        else:
+            path = curves.derived_path(at, self.derive, names, self.spec.ranges)
+            rates[:, path.columns] = path.slopes
         return rates
 
-    def _at(self, predictors: Floats, values: Any, name: str) -> Floats:
-        path = self._path(_finite(values, name))[1]
-        predictors = predictors.copy()
-        predictors[:, path.columns] = path.values
+    def at(self, rows: Rows, values: Any, name: str) -> Floats:
+        _, columns, moved = self._derived(_finite(values, name))
+        predictors = rows.predictors.copy()
+        predictors[:, columns] = moved
         return predictors
 
-    def _path(self, values: Floats) -> tuple[str, curves.Path]:
-        return find_path(self.spec, self.feature, values, self.derive)
+    def _derived(self, values: Floats) -> tuple[Floats, Any, Floats]:
+        """Values, the predictors that they move, and where these go."""
+        names = _names(self.spec)
+        if self.derive is None:
+            return values, np.array([names.index(self.name)]), values[:, None]
+        return values, *curves.derived_values(values, self.derive, names)
 
 
 @dataclass(frozen=True)
@@ -147,34 +183,45 @@ class _OfPipeline(OwnInput):
         numbers = numbers_in(X, position) if self.moving.categories is None else None
         if numbers is None:
             return np.asarray(column_at(X, position), dtype=object)
-        return _finite(numbers, f"feature {self.moving.name!r}")
+        return _finite(numbers, f"feature {self.name!r}")
 
     @property
-    def rows(self) -> Any:
-        """X after all steps."""
-        return self.moving.route.features(self.moving.X)
+    def rows(self) -> Rows:
+        """Of X after all steps."""
+        route, X = self.moving.route, self.moving.X
+        return Rows.read(route.model, X, route.features(X))
 
-    def rates(self, predictors: Floats, at: Floats) -> Floats:
+    def rates(self, rows: Rows, at: Floats) -> Floats:
         """By differences."""
-        del predictors
+        del rows
         if self.moving.categories is not None:
             raise ValueError(
-                f"feature: {self.moving.name!r} has categories, {listed(self.moving.categories)}, "
-                "and no slopes between them. average_difference compares two of them."
+                f"feature: {self.name!r} has categories, {listed(self.moving.categories)}, and no "
+                "slopes between them. average_difference compares two of them."
             )
         return self.moving.rates(at)
 
-    def _at(self, predictors: Floats, values: Any, name: str) -> Floats:
-        del predictors
+    def at(self, rows: Rows, values: Any, name: str) -> Floats:
         if self.moving.categories is None:
             points = _finite(values, name)
         else:
             distinct = dict.fromkeys(values)
-            checked = dict(zip(distinct, self.moving.check_grid(list(distinct)), strict=True))
-            points = np.array([checked[value] for value in values], dtype=object)
-            if self.moving.categories.dtype == np.float64:
-                points = points.astype(np.float64)
-        return self.moving.see(points[:, None]).flat
+            checked = self.moving.check_grid(list(distinct), name)
+            of_value = dict(zip(distinct, checked, strict=True))
+            points = np.array([of_value[value] for value in values], dtype=checked.dtype)
+        seen = self.moving.see(points[:, None])
+        if (seen.codes != rows.codes).any():
+            raise ValueError(
+                f"feature: {self.name!r} decides of which group a row is, and a row of another "
+                "group is another row. Give rows of both groups to average_prediction, by="
+                f"{self.name!r}, or to HLMRegressor.compare_curves."
+            )
+        return seen.flat
+
+
+def _names(spec: ModelSpec) -> list[str]:
+    """Of the predictors."""
+    return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def _finite(values: Any, name: str) -> Floats:
@@ -182,7 +229,9 @@ def _finite(values: Any, name: str) -> Floats:
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number in each row, got {values!r}.") from None
+        raise ValueError(
+            f"{name} must be a number in each row, got {repr_short(list(values))}."
+        ) from None
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong):
         raise ValueError(f"{name} must be finite, and is {numbers[wrong[0]]} in row {wrong[0]}.")

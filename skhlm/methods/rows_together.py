@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from skhlm.inputs.columns import as_list
 from skhlm.inputs.frames import as_table, column_at, columns_of
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.paths import check_no_name
+from skhlm.posterior import prediction
+from skhlm.reports.frames import free_names
 from skhlm.wrappers import Route
 
 
@@ -41,6 +44,25 @@ class Rows:
         predictors, codes, columns = model._rows(seen)
         return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
 
+    def some(self, rows: Ints) -> Rows:
+        """Some of them, as if there were no others; X stays."""
+        new_levels = self.new_levels[rows]
+        for of_factor in new_levels.T:
+            new = of_factor >= 0
+            of_factor[new] = np.unique(of_factor[new], return_inverse=True)[1]
+        return replace(
+            self, predictors=self.predictors[rows], codes=self.codes[rows], new_levels=new_levels
+        )
+
+    def warn_of_few_draws(self, kind: str) -> None:
+        """Warn where expected values of their new levels rest on few draws."""
+        if kind == "mean":
+            prediction.warn_of_few_draws(self.model._posterior, self.predictors, self.codes)
+
+    def moved(self, predictors: Floats) -> Rows:
+        """With other predictors."""
+        return replace(self, predictors=predictors)
+
 
 def route_of(estimator: Any, X: Any) -> Route:
     """The way to the model, whose outcomes must be those of the estimator."""
@@ -62,7 +84,9 @@ def group_rows(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
     X = as_table(X)
     columns = columns_of(X)
     wanted = [by] if (several := as_list(by)) is None else several
-    positions = [columns.position(one, "by") for one in wanted]
+    positions = list(dict.fromkeys(columns.position(one, "by") for one in wanted))
+    if not positions:
+        raise ValueError("by: name a column of X, or leave it out for all rows together.")
     names = [columns.group_name(position) for position in positions]
     values = [pd.Series(column_at(X, position)).iloc[used] for position in positions]
     frame = pd.concat([value.reset_index(drop=True) for value in values], axis=1)
@@ -72,3 +96,9 @@ def group_rows(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
     return frame.iloc[first].set_axis(names, axis=1).reset_index(drop=True), np.asarray(
         numbers, np.int64
     )
+
+
+def frame_of_groups(groups: pd.DataFrame, numbers: Mapping[str, Any]) -> pd.DataFrame:
+    """The values of columns of X beside numbers, whose names they give way to."""
+    names = free_names(map(str, groups.columns), numbers)
+    return pd.concat([groups.set_axis(names, axis=1), pd.DataFrame(dict(numbers))], axis=1)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.exceptions import stacklevel_of_user
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
@@ -77,7 +78,7 @@ def warn_of_few_draws(posterior: Posterior, X: Floats, codes: Ints) -> None:
                 "predict(kind='typical'), or predict_quantiles; or give tau a prior with less "
                 "weight on large values.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=stacklevel_of_user(),
             )
             return
 

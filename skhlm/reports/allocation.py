@@ -12,12 +12,21 @@ from scipy.special import betainc
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.posterior.posterior import Posterior
-from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
+from skhlm.reports.averages import (
+    Averages,
+    Difference,
+    Estimand,
+    Prediction,
+    Sets,
+    Slope,
+    draws_of_means,
+)
 
 _MOST_DRAWS = 400  # as which draws count in the weights of a quantile: with more it has corners
 _LOOKS = 9  # amounts at which it is seen whether returns diminish
+_NEAR = 1e-3  # of the way: where the first is
 _STRAIGHT = 1e-7  # of a slope: how little that of a straight line changes
-_TOLERANCE, _MOST_STEPS = 1e-12, 500  # of the solver
+_TOLERANCE, _MOST_STEPS, _MOST_RUNS = 1e-12, 200, 12  # of the solver
 _AT_BOUND = 1e-5  # of the mean amount
 
 Objective = Callable[[Floats], tuple[float, Floats]]  # value and derivatives by x (m,)
@@ -65,17 +74,17 @@ class Returns:
         weights = np.diff(betainc((n + 1) * q, (n + 1) * (1 - q), edges))
 
         def objective(x: Floats) -> tuple[float, Floats]:
-            values = self._sum(self._prediction(x)).draws[0]
-            rates = self.marginal(x).draws * self.sizes[:, None]
-            order = np.argsort(values)
-            return float(values[order] @ weights), rates[:, order] @ weights
+            values = self._draws(self._prediction(x), self._by_unit()) * self.sizes[:, None]
+            rates = self._draws(self._slope(x), self._by_unit()) * self.sizes[:, None]
+            total = values.sum(axis=0)
+            order = np.argsort(total)
+            return float(total[order] @ weights), rates[:, order] @ weights
 
         return objective
 
     def marginal(self, x: Floats) -> Averages:
         """What one more of the total brings in each unit, where its rows share it: (m,)."""
-        n = np.arange(len(self.units))
-        return self._averages(self._slope(x), Sets.of(n, self.units, np.ones(len(n))))
+        return self._averages(self._slope(x), self._by_unit())
 
     def gain(self, x: Floats, start: Floats) -> Averages:
         """What amounts bring beyond those of rows at the start (n,), in all: one set."""
@@ -89,6 +98,10 @@ class Returns:
         at = x[self.units]
         return Slope(self.predictors(at), self.rates(at), self.codes, "mean")
 
+    def _by_unit(self) -> Sets:
+        n = len(self.units)
+        return Sets.of(np.arange(n), self.units, np.ones(n))
+
     def _sum(self, estimand: Estimand) -> Averages:
         """Of all rows."""
         n = len(self.units)
@@ -97,6 +110,9 @@ class Returns:
 
     def _averages(self, estimand: Estimand, sets: Sets) -> Averages:
         return Averages.of(estimand, self.posterior, self.codes, self.new_levels, sets)
+
+    def _draws(self, estimand: Estimand, sets: Sets) -> Floats:
+        return draws_of_means(estimand, self.posterior, self.codes, self.new_levels, sets)
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ class Shape:
 def shape_of(returns: Returns, low: Floats, high: Floats) -> Shape:
     """Whether slopes are the same from bound to bound, and whether they never rise."""
     looks = np.linspace(0, 1, _LOOKS)
+    looks[0] = _NEAR  # where all are 0 slopes may have no end
     slopes = np.array([returns.expected(low + t * (high - low))[1] for t in looks])
     size = np.abs(slopes).max(axis=0)
     change = np.diff(slopes, axis=0)
@@ -118,53 +135,83 @@ def shape_of(returns: Returns, low: Floats, high: Floats) -> Shape:
     )
 
 
-def best_amounts(
-    objective: Objective, start: Floats, sizes: Ints, total: float, low: Floats, high: Floats
-) -> Floats:
-    """Amounts of units between bounds, (m,), with the largest objective of all of this total.
+@dataclass(frozen=True)
+class Problem:
+    """Amounts of m units, of so many rows each, that have a total and lie between bounds."""
 
-    By sequential quadratic programming, from a start within the bounds. Raises RuntimeError where
-    that does not converge.
-    """
-    scale = total / sizes.sum()
-    value, rates = objective(start)
-    height = max(float(np.abs(rates).max() * scale), np.finfo(float).tiny)
+    sizes: Ints
+    total: float
+    low: Floats
+    high: Floats
 
-    def loss(u: Floats) -> tuple[float, Floats]:
-        found, slopes = objective(np.clip(u * scale, low, high))
-        return (value - found) / height, -slopes * scale / height
+    def solve(self, objective: Objective, start: Floats, tolerance: float) -> Floats:
+        """Amounts with the largest objective, (m,), from some within the bounds.
 
-    shares = sizes / sizes.sum()
-    whole: Any = {"type": "eq", "fun": lambda u: shares @ u - 1, "jac": lambda _: shares}
-    solve: Any = minimize
-    found = solve(
-        loss,
-        start / scale,
-        jac=True,
-        method="SLSQP",
-        bounds=list(zip(low / scale, high / scale, strict=True)),
-        constraints=whole,
-        options={"maxiter": _MOST_STEPS, "ftol": _TOLERANCE},
-    )
-    if not found.success:
-        raise RuntimeError(f"no allocation was found: {found.message}")
-    amounts: Floats = np.clip(found.x * scale, low, high)
-    return amounts
+        By scipy's sequential quadratic programming, again from where it ends, as long as what one
+        more of the total brings differs between units by more than the tolerance. Raises
+        RuntimeError where that does not end.
+        """
+        x = start
+        for _ in range(_MOST_RUNS):
+            x = self._climbed(objective, x)
+            if self.gap(x, objective(x)[1]) <= tolerance:
+                return x
+        raise RuntimeError(
+            "No allocation was found: what one more of the total brings still differs between "
+            f"units by {self.gap(x, objective(x)[1]):.1%}. Give narrower bounds, or decide for "
+            "fewer groups."
+        )
 
+    def gap(self, x: Floats, rates: Floats) -> float:
+        """How much more the total would bring, at most, where it is not, by what it brings there.
 
-def within(start: Floats, sizes: Ints, total: float, low: Floats, high: Floats) -> Floats:
-    """The start with this total within the bounds: what is free of it stretched or shrunk."""
-    amounts = np.clip(start, low, high)
-    missing = total - float(sizes @ amounts)
-    room = high - amounts if missing > 0 else amounts - low
-    capacity = float(sizes @ room)
-    if capacity > 0:
-        amounts = amounts + room * (missing / capacity)
-    return np.clip(amounts, low, high)
+        Of the largest rate at which a unit may get more, and the smallest at which one may get
+        less: their difference, in sizes of the one in the middle.
+        """
+        marginal = rates / self.sizes
+        near = _AT_BOUND * self.total / self.sizes.sum()
+        more, less = marginal[x < self.high - near], marginal[x > self.low + near]
+        if not len(more) or not len(less):
+            return 0.0
+        size = max(float(np.median(np.abs(less))), np.finfo(float).tiny)
+        return max(float(more.max() - less.min()) / size, 0.0)
 
+    def _climbed(self, objective: Objective, start: Floats) -> Floats:
+        """Amounts at which one run of the solver ends."""
+        scale = self.total / self.sizes.sum()
+        value, rates = objective(start)
+        height = max(float(np.median(np.abs(rates)) * scale), np.finfo(float).tiny)
 
-def bound_of(x: Floats, low: Floats, high: Floats) -> list[str]:
-    """Which bound each amount is at: "lower", "upper" or ""."""
-    near = _AT_BOUND * max(float(x.mean()), np.finfo(float).tiny)
-    at = np.where(x <= low + near, "lower", np.where(x >= high - near, "upper", ""))
-    return [str(one) for one in at]
+        def loss(u: Floats) -> tuple[float, Floats]:
+            found, slopes = objective(np.clip(u * scale, self.low, self.high))
+            return (value - found) / height, -slopes * scale / height
+
+        shares = self.sizes / self.sizes.sum()
+        whole: Any = {"type": "eq", "fun": lambda u: shares @ u - 1, "jac": lambda _: shares}
+        run: Any = minimize
+        found = run(
+            loss,
+            start / scale,
+            jac=True,
+            method="SLSQP",
+            bounds=list(zip(self.low / scale, self.high / scale, strict=True)),
+            constraints=whole,
+            options={"maxiter": _MOST_STEPS, "ftol": _TOLERANCE},
+        )
+        return self.within(found.x * scale)
+
+    def within(self, start: Floats) -> Floats:
+        """The start with this total within the bounds: what is free of it stretched or shrunk."""
+        amounts = np.clip(start, self.low, self.high)
+        missing = self.total - float(self.sizes @ amounts)
+        room = self.high - amounts if missing > 0 else amounts - self.low
+        capacity = float(self.sizes @ room)
+        if capacity > 0:
+            amounts = amounts + room * (missing / capacity)
+        return np.clip(amounts, self.low, self.high)
+
+    def bound_of(self, x: Floats) -> list[str]:
+        """Which bound each amount is at: "lower", "upper" or ""."""
+        near = _AT_BOUND * self.total / self.sizes.sum()
+        at = np.where(x <= self.low + near, "lower", np.where(x >= self.high - near, "upper", ""))
+        return [str(one) for one in at]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from skhlm._typing import Floats, Ints
 from skhlm.numerics.quantiles import central
@@ -14,6 +15,8 @@ from skhlm.posterior.mixtures import Mixture
 from skhlm.posterior.posterior import Coefficients, Posterior
 from skhlm.reports import curves
 from skhlm.reports.curves import Scale
+
+_SAME = 1e-9  # of the largest: difference that rounding makes
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class Estimand(ABC):
     """What of each row is averaged."""
 
     @abstractmethod
+    def some(self, rows: Ints) -> Estimand:
+        """That of some rows."""
+
+    @abstractmethod
     def mean(self, posterior: Posterior) -> Floats:
         """Its posterior mean, effects of new levels integrated out: (n,)."""
 
@@ -65,6 +72,10 @@ class Prediction(Estimand):
     X: Floats
     codes: Ints
     kind: Scale
+
+    def some(self, rows: Ints) -> Prediction:
+        """Of these predictors and levels."""
+        return Prediction(self.X[rows], self.codes[rows], self.kind)
 
     def mean(self, posterior: Posterior) -> Floats:
         """What `predict` says."""
@@ -85,6 +96,10 @@ class Difference(Estimand):
     end: Prediction
     start: Prediction
 
+    def some(self, rows: Ints) -> Difference:
+        """Of both."""
+        return Difference(self.end.some(rows), self.start.some(rows))
+
     def mean(self, posterior: Posterior) -> Floats:
         """That of one less that of the other."""
         return self.end.mean(posterior) - self.start.mean(posterior)
@@ -104,6 +119,10 @@ class Slope(Estimand):
     rates: Floats
     codes: Ints
     kind: Scale
+
+    def some(self, rows: Ints) -> Slope:
+        """Of these predictors, rates and levels."""
+        return Slope(self.X[rows], self.rates[rows], self.codes[rows], self.kind)
 
     def mean(self, posterior: Posterior) -> Floats:
         """By the chain rule in each draw; exactly linear in the mean coefficients where it is."""
@@ -140,13 +159,8 @@ class Averages:
     def of(
         cls, estimand: Estimand, posterior: Posterior, codes: Ints, new_levels: Ints, sets: Sets
     ) -> Averages:
-        """Over rows whose new levels are theirs together, as in `prediction.joint_draws`."""
-        rng, every = np.random.default_rng(0), np.arange(posterior.n_draws)
-        draws = np.empty((len(sets.starts), posterior.n_draws))
-        for block, levels, coefficients in prediction.joint_coefficients(
-            posterior, codes, new_levels, every, rng
-        ):
-            draws[:, block] = sets.means(estimand.draws(posterior, coefficients, levels))
+        """Over rows of these levels, where rows of one new level share its effects."""
+        draws = draws_of_means(estimand, posterior, codes, new_levels, sets)
         return cls(sets.means(estimand.mean(posterior)), draws)
 
     def interval(self, coverage: float) -> Floats:
@@ -159,7 +173,25 @@ class Averages:
         return share
 
     def ranks(self) -> tuple[Floats, Floats]:
-        """Probability that each is the largest, and its expected rank, 1 being that: (m,) both."""
-        order = np.argsort(-self.draws, axis=0, kind="stable")
-        ranks = np.argsort(order, axis=0, kind="stable") + 1
-        return (ranks == 1).mean(axis=1), ranks.mean(axis=1)
+        """Probability that each is the largest, and its expected rank, 1 being that: (m,) both.
+
+        Those that are the same but for rounding share their ranks, and their being the largest.
+        """
+        size = float(np.abs(self.draws).max()) or 1.0
+        lead = np.round((self.draws - self.draws[0]) / (_SAME * size))
+        ranks = rankdata(-lead, axis=0)
+        best = lead == lead.max(axis=0)
+        return (best / best.sum(axis=0)).mean(axis=1), ranks.mean(axis=1)
+
+
+def draws_of_means(
+    estimand: Estimand, posterior: Posterior, codes: Ints, new_levels: Ints, sets: Sets
+) -> Floats:
+    """Joint draws of means over sets of rows, (m, S), as `prediction.joint_draws` has them."""
+    rng, every = np.random.default_rng(0), np.arange(posterior.n_draws)
+    draws = np.empty((len(sets.starts), posterior.n_draws))
+    for block, levels, coefficients in prediction.joint_coefficients(
+        posterior, codes, new_levels, every, rng
+    ):
+        draws[:, block] = sets.means(estimand.draws(posterior, coefficients, levels))
+    return draws

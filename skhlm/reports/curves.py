@@ -51,17 +51,17 @@ class Path:
         return outside
 
 
-def check_grid(grid: Any) -> Floats:
-    """Values of the input, (T,): finite numbers."""
+def check_grid(grid: Any, name: str = "grid") -> Floats:
+    """Values of the input, (T,): finite numbers; ``name`` is who asked."""
     try:
         points = np.asarray(grid, dtype=np.float64)
     except (TypeError, ValueError):
         points = np.empty(0)
     if points.ndim != 1 or not points.size or not np.isfinite(points).all():
         raise ValueError(
-            f"grid must be a list of finite numbers, the values of the feature, got {grid!r}: for "
-            "n points from a to b give np.linspace(a, b, n), for a single one [a], and None for "
-            f"{N_POINTS} over the training range."
+            f"{name} must be a list of finite numbers, the values of the feature, got {grid!r}: "
+            "for n points from a to b give np.linspace(a, b, n), for a single one [a], and None "
+            f"for {N_POINTS} over the training range."
         )
     return points
 
@@ -84,16 +84,24 @@ def derived_path(grid: Floats, derive: Derive, predictors: Sequence[str], ranges
     ranges : Ranges
         Where these were seen.
     """
-    moved = list(_derived(grid, derive, predictors))
+    columns, values = derived_values(grid, derive, predictors)
 
-    def values(points: Floats) -> Floats:
-        found = _derived(points, derive, predictors)
-        return np.column_stack([found[name] for name in moved])
+    def near(points: Floats) -> Floats:
+        return derived_values(points, derive, predictors)[1]
 
-    columns = np.array([predictors.index(name) for name in moved])
-    stencil = place_stencil(grid, values, ranges.widths[columns])
-    at_nodes = values(stencil.nodes.ravel()).reshape(len(grid), 3, -1)
-    return Path(grid, columns, values(grid), stencil.slopes(at_nodes))
+    stencil = place_stencil(grid, near, ranges.widths[columns])
+    at_nodes = near(stencil.nodes.ravel()).reshape(len(grid), 3, -1)
+    return Path(grid, columns, values, stencil.slopes(at_nodes))
+
+
+def derived_values(
+    points: Floats, derive: Derive, predictors: Sequence[str]
+) -> tuple[Ints, Floats]:
+    """Which predictors are derived, (m,), and what they are at values of the input, (N, m)."""
+    found = _derived(points, derive, predictors)
+    columns = np.array([predictors.index(name) for name in found])
+    order = np.argsort(columns)
+    return columns[order], np.column_stack(list(found.values()))[:, order]
 
 
 @dataclass(frozen=True)
@@ -411,10 +419,17 @@ def _derived(grid: Floats, derive: Derive, predictors: Sequence[str]) -> dict[st
     if not values:
         raise ValueError("derive: the mapping is empty; it must hold at least one predictor.")
     for name, value in values.items():
-        if value.shape != grid.shape or not np.isfinite(value).all():
+        if value.shape != grid.shape:
             raise ValueError(
-                f"derive: predictor {name!r} must have one finite number for each of the "
-                f"{len(grid)} values that were passed. Choose a grid on which it has."
+                f"derive: predictor {name!r} must have one number for each of the {len(grid)} "
+                f"values that were passed, and has shape {value.shape}."
+            )
+        wrong = np.flatnonzero(~np.isfinite(value))
+        if len(wrong):
+            raise ValueError(
+                f"derive: predictor {name!r} must have one finite number at each value of the "
+                f"input, and is {value[wrong[0]]} at {grid[wrong[0]]:.6g}. Choose values at which "
+                "it has one: a logarithm has none at 0, log1p has."
             )
     return values
 

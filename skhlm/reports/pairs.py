@@ -108,8 +108,10 @@ class Slopes(Pairs):
         The derivative of a mean over a normal distribution by its variance is half the second one
         by its mean.
         """
-        first, second = self.link.slopes_over_normal(self.first, self.first_var)
-        rate: Floats = (first * self.second + second * self.covariance).mean(axis=1)
+        rate, new = np.empty(len(self.first)), self.first_var.any(axis=1)
+        rate[~new] = (self.link.derivative(self.first[~new]) * self.second[~new]).mean(axis=1)
+        first, second = self.link.slopes_over_normal(self.first[new], self.first_var[new])
+        rate[new] = (first * self.second[new] + second * self.covariance[new]).mean(axis=1)
         return rate
 
 

@@ -14,7 +14,7 @@ def allocation(m=5):
     numbers = {"n_rows": 1, "start": start, "end": end, "marginal": marginal}
     ends = {"marginal_lower": 0.5 * marginal, "marginal_upper": 2 * marginal}
     frame = pd.DataFrame({**units, **numbers, **ends, "bound": "", "extrapolated": False})
-    return Allocation(frame, 12.3, 4.5, 20.1, 0.99, end.sum(), "spend", 0.9)
+    return Allocation(frame, 12.3, 4.5, 20.1, 0.99, 6.0, end.sum(), "spend", 0.9)
 
 
 def test_artists_hold_the_amounts_in_order_of_what_changes():

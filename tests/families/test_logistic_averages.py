@@ -16,7 +16,7 @@ def averages(eta, variance):
 @pytest.mark.parametrize("n_draws", [1, 200, 4800])
 @pytest.mark.parametrize("sd", [0.0, 0.2, 0.49, 0.9, 1.2, 1.4, 1.9, 2.4, 2.9, 3.8, 5.7, 7.0, 20.0])
 def test_averages_are_those_of_each_draw(n_draws, sd):
-    """Every rule, near and far, in double precision and in single precision."""
+    """Near and far, narrow and wide, few draws and many."""
     rng = np.random.default_rng(n_draws)
     eta = np.array([-200.0, -100, -20, -5, -1, 0, 2, 8, 30, 100])[:, None]
     eta = eta + rng.normal(size=(10, n_draws))
@@ -44,7 +44,7 @@ def test_rare_events_keep_their_digits(eta, spread):
 
 @pytest.mark.parametrize("n_draws", [300, 1500, 9000])
 def test_no_row_depends_on_the_others(n_draws):
-    """Whose widest draws ask for other rules, or for none."""
+    """Whose draws ask for other polynomials, or for none."""
     rng = np.random.default_rng(1)
     eta = rng.normal(0, 2, (12, n_draws))
     sd = rng.choice([0.1, 0.9, 1.4, 5.0, 9.0], (12, 1))

@@ -11,7 +11,13 @@ from scipy.stats.mstats import hdquantiles
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skhlm import HLMRegressor, average_difference, average_slope, optimize_allocation
+from skhlm import (
+    HLMClassifier,
+    HLMRegressor,
+    average_difference,
+    average_slope,
+    optimize_allocation,
+)
 from skhlm.reports.allocation import Returns
 
 # Whatever the Pareto k of the draws about a mode.
@@ -137,6 +143,14 @@ def test_the_gain_is_the_difference_of_all_rows(fitted, data, name):
     assert str(found).startswith("Allocation of ")
 
 
+def test_a_lower_bound_of_0_is_the_least_that_has_predictors(fitted, data):
+    model, derive = fitted("log")
+    arguments = {"feature": "spend", "by": "shop", "derive": derive}
+    found = optimize_allocation(model, data[0], bounds=(0, 20), **arguments)
+    expected = optimize_allocation(model, data[0], bounds=(None, 20), **arguments)
+    pd.testing.assert_frame_equal(found.units, expected.units)
+
+
 def test_amounts_stay_within_their_bounds(fitted, data):
     model, derive = fitted("log")
     X, limits = data[0], {"a": 10.0, "b": 3.0, "c": 4.0}
@@ -154,8 +168,15 @@ def test_amounts_stay_within_their_bounds(fitted, data):
 def test_straight_lines_need_bounds_and_fill_the_best_first(fitted, data):
     model, derive = fitted("line")
     X = data[0]
-    with pytest.raises(ValueError, match=r"is a straight line .* Give an upper bound"):
-        optimize_allocation(model, X, "spend", by="shop", derive=derive)
+    for bounds in (None, (0.0, np.inf)):
+        with pytest.raises(ValueError, match=r"is a straight line .* Give an upper bound"):
+            optimize_allocation(model, X, "spend", by="shop", bounds=bounds, derive=derive)
+    careful = optimize_allocation(
+        model, X, "spend", by="shop", objective=0.05, bounds=(0, 10), derive=derive
+    )
+    assert careful.gain > 0
+    alone = optimize_allocation(model, X[X["shop"] == "a"], "spend", by="shop", derive=derive)
+    assert alone.units["end"].item() == pytest.approx(alone.units["start"].item())
     found = optimize_allocation(
         model, X, "spend", 200.0, by="shop", bounds=(1.0, [5.0, 5.0, 5.0]), derive=derive
     )
@@ -165,8 +186,80 @@ def test_straight_lines_need_bounds_and_fill_the_best_first(fitted, data):
 
 def test_returns_that_rise_faster_are_warned_of(fitted, data):
     model, derive = fitted("square")
-    with pytest.warns(UserWarning, match="Returns of 3 of 3 units rise faster and faster"):
+    with pytest.warns(UserWarning, match="Slopes of 3 of 3 units rise with the amount"):
         optimize_allocation(model, data[0], "spend", by="shop", derive=derive)
+
+
+@pytest.mark.parametrize("slopes", [[-0.13, 1, 2], [-0.5, 1, 2], list(np.linspace(-0.5, 3, 12))])
+def test_who_falls_gets_the_least_and_the_others_are_equal(slopes):
+    """Of a logarithm the least is the smallest amount there is, or a hundredth of the mean one."""
+    rng, n = np.random.default_rng(0), 20
+    X = pd.DataFrame({"shop": np.repeat(np.arange(len(slopes)), n)})
+    X["spend"] = rng.gamma(4, 1, len(X))
+    use = np.log(X["spend"])
+    y = np.repeat(slopes, n) * use + rng.normal(0, 0.3, len(X))
+    model = HLMRegressor("shop", family="normal", algorithm="laplace", random_state=0)
+    model.fit(X[["shop"]].assign(use=use), y)
+    with pytest.warns(UserWarning, match="or fall ever slower"):
+        found = optimize_allocation(model, X, "spend", by="shop", derive=DERIVED["log"])
+    units, least = found.units, min(X["spend"].min(), X["spend"].mean() / 100)
+    falls = units["marginal"] < 0
+    assert falls.any() and (units["bound"] == np.where(falls, "lower", "")).all()
+    np.testing.assert_allclose(units.loc[falls, "end"], least)
+    marginal = units.loc[~falls, "marginal"]
+    np.testing.assert_allclose(marginal, marginal.mean(), rtol=1e-3)
+
+
+def test_bounds_of_rows_are_in_their_order(fitted, data):
+    model, derive = fitted("log")
+    X = data[0].sample(frac=1, random_state=0)
+    most = pd.Series(np.linspace(1, 9, len(X)), X.index)
+    found = [
+        optimize_allocation(model, X, "spend", bounds=(None, high), derive=derive).units
+        for high in (most, most.to_numpy(), most.tolist())
+    ]
+    assert (found[0]["end"] <= most.to_numpy() + 1e-9).all()
+    for other in found[1:]:
+        pd.testing.assert_frame_equal(found[0], other)
+
+
+def test_what_does_not_move_is_no_extrapolation(data):
+    X, noise = data
+    given = X[["shop"]].assign(use=np.log(X["spend"]), size=np.tile([1.0, 2.0], 30))
+    model = HLMRegressor("shop", algorithm="laplace", random_state=0).fit(
+        given, given["use"] + noise
+    )
+    spend = X.assign(size=9.0)[["shop", "spend", "size"]]
+    found = optimize_allocation(model, spend, "spend", by="shop", derive=DERIVED["log"])
+    assert not found.units["extrapolated"].any()
+    more = optimize_allocation(model, spend, "spend", 1e6, by="shop", derive=DERIVED["log"])
+    assert more.units["extrapolated"].all()
+
+
+def test_without_differences_within_groups_all_of_the_gain_is_between(fitted, data):
+    model, derive = fitted("hill")
+    X = data[0]
+    found = optimize_allocation(model, X, "spend", by="shop", derive=derive)
+    assert 0 < found.gain_between < found.gain
+    even = X.assign(spend=X.groupby("shop")["spend"].transform("mean"))
+    again = optimize_allocation(model, even, "spend", by="shop", derive=derive)
+    assert again.gain_between == pytest.approx(again.gain)
+    assert again.gain == pytest.approx(found.gain_between, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Slopes of")  # of small probabilities
+def test_probabilities_are_spent_on_by_compact_models_too(data):
+    X, noise = data
+    given = X[["shop"]].assign(use=np.log(X["spend"]))
+    classifier = HLMClassifier("shop", algorithm="laplace", random_state=0)
+    classifier.fit(given, X["shop"].map(SLOPES) * given["use"] + 4 * noise > 0)
+    for model in (classifier, classifier.compact(50)):
+        found = optimize_allocation(
+            model, X.assign(spend=4.0), "spend", by="shop", bounds=(1, 9), derive=DERIVED["log"]
+        )
+        assert found.gain > 0
+        inside = found.units.loc[found.units["bound"] == "", "marginal"]
+        assert inside.std(ddof=0) < 1e-3 * inside.mean()
 
 
 def test_a_pipeline_says_the_same_and_new_shops_may_be_among_the_rows(fitted, data):
@@ -201,17 +294,21 @@ def test_counts_are_spent_on_by_the_expected_count(data):
 ERRORS = {
     "group": ({"feature": "shop"}, "must hold numbers"),
     "total": ({"total": 0}, "'total' parameter"),
-    "little": ({"total": 10.0, "bounds": (5, 9)}, "total: 10 is less than .* 300 in all"),
-    "much": ({"bounds": (0, 1)}, "is more than the upper bounds, 60 in all"),
+    "little": ({"total": 10.0, "bounds": (5, 9)}, "total: 10 is less than .* are 300 in all"),
+    "much": ({"bounds": (0, 1)}, "is more than the upper bounds, which are 60"),
     "crossed": ({"bounds": (5, 4)}, "of shop 'a' the lower bound is 5 and the upper one 4"),
     "pair": ({"bounds": (1, 2, 3)}, "bounds must be a pair"),
     "length": ({"bounds": ([1, 2], None)}, "low must be a number .* of the 3 units"),
+    "unknown": ({"bounds": (None, {"a": 9, "b": 9, "c": 9, "d": 9})}, "has 'd', which no row is"),
+    "two columns": ({"by": ["shop", "shop "], "bounds": ({"a": 1}, None)}, "no column 'shop '"),
+    "rows": ({"by": None, "bounds": ({"a": 1}, None)}, "needs a single column in by"),
     "missing": ({"bounds": (None, {"a": 3})}, "high has nothing for 'b', 'c'"),
     "negative": ({"bounds": (-1, None)}, "low must be a number that is not negative"),
     "objective": ({"objective": 1.5}, "'objective' parameter"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.parametrize("case", ERRORS)
 def test_what_cannot_be_is_said(fitted, data, case):
     model, derive = fitted("log")
@@ -228,7 +325,9 @@ def test_amounts_are_not_negative_and_not_too_many(fitted, data):
     with pytest.raises(ValueError, match=r"cannot be negative, and is -1.0 in row 3\. If"):
         below = X.assign(spend=X["spend"].where(X.index != 3, -1.0))
         optimize_allocation(model, below, "spend", derive=derive)
-    with pytest.raises(ValueError, match="no row has any amount"):
+    with pytest.raises(ValueError, match="total: no row has any amount of"):
         optimize_allocation(model, X.assign(spend=0.0), "spend", derive=derive)
+    from_nothing = optimize_allocation(model, X.assign(spend=0.0), "spend", 60.0, derive=derive)
+    assert from_nothing.gain > 0
     with pytest.raises(ValueError, match="1200 amounts to decide, and at most 1000"):
         optimize_allocation(model, pd.concat([X] * 20), "spend", derive=derive)

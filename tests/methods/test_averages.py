@@ -96,13 +96,29 @@ def test_averages_of_groups_are_those_of_their_rows_alone(either, data):
 
 def test_ranks_are_those_of_draws(either, data):
     X = data[0]
-    found = average_slope(either, X, "log_spend", by="region")
-    assert found["probability_best"].sum() == pytest.approx(1)
-    assert found["expected_rank"].sum() == pytest.approx(6)
-    both = average_slope(either, X[X["region"] != 1], "log_spend", by="region")
-    draws = both["probability_best"]
-    np.testing.assert_allclose(both["expected_rank"], 2 - draws, atol=1e-12)
-    assert found.loc[found["slope"].idxmax(), "expected_rank"] == found["expected_rank"].min()
+    found = average_prediction(either, X, by="region")
+    draws = draws_of(either, X)
+    means = np.array([draws[X["region"] == region].mean(axis=0) for region in range(3)])
+    ranks = stats.rankdata(-means, axis=0)
+    np.testing.assert_allclose(found["expected_rank"], ranks.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found["probability_best"], (ranks == 1).mean(axis=1), rtol=1e-12)
+    best = found.loc[found["mean"].idxmax()]
+    assert best["expected_rank"] == found["expected_rank"].min()
+
+
+def test_groups_that_are_the_same_share_their_ranks(data):
+    """Slopes that do not vary, of groups of different sizes, and changes that are none."""
+    X, y, _ = data
+    X = X[["country", "log_spend"]]
+    model = HLMRegressor("country", varying="intercept", algorithm="laplace", random_state=0)
+    model.fit(X, y)
+    some = X[X.groupby("country").cumcount() < X["country"].str[1:].astype(int) + 1]
+    for found in (
+        average_slope(model, some, "log_spend", by="country"),
+        average_difference(model, some, "log_spend", end=lambda x: x, by="country"),
+    ):
+        np.testing.assert_allclose(found["probability_best"], 1 / 12)
+        np.testing.assert_allclose(found["expected_rank"], 6.5)
 
 
 def test_the_average_slope_of_a_line_is_that_of_its_coefficients(model, data):
@@ -217,6 +233,9 @@ def test_categories_of_a_pipeline_have_differences(data):
     assert found["difference"].item() == pytest.approx(expected.mean())
     with pytest.raises(ValueError, match="has categories, 'Mo', 'Sa', and no slopes"):
         average_slope(pipeline, X, "day")
+    typed = X.assign(day=X["day"].astype("category"))
+    with pytest.raises(ValueError, match="end: 'Fr' is no category of 'day'"):
+        average_difference(pipeline, typed, "day", end="Fr")
 
 
 def test_classes_have_probabilities(data):
@@ -233,11 +252,73 @@ def test_classes_have_probabilities(data):
     assert 0 < slope["slope"].item() < 0.5
 
 
-def test_rows_without_weight_are_left_out(model, data):
+def test_rows_without_weight_are_left_out(of_counts, data):
+    """As if they were not there, of new levels, too."""
+    X = data[0].copy()
+    X["country"] = np.where(X["region"] == 1, "new " + X["country"], X["country"])
+    some = (X["region"] != 2) & (X["country"] != "new c01")
+    weight = 2.0 * some
+    for function, change in (
+        (average_prediction, {}),
+        (average_slope, {"feature": "log_spend"}),
+        (average_difference, {"feature": "log_spend", "end": 1.0}),
+    ):
+        found = function(of_counts, X, by="country", sample_weight=weight, **change)
+        alone = function(of_counts, X[some], by="country", **change)
+        pd.testing.assert_frame_equal(found, alone)
+
+
+def test_columns_have_positions_where_they_have_no_names(data):
+    X, y, _ = data
+    numbers = X[["region", "log_spend"]].astype(float)
+    frame = HLMRegressor("region", algorithm="laplace", random_state=0).fit(numbers, y)
+    array = HLMRegressor([0], algorithm="laplace", random_state=0).fit(numbers.to_numpy(), y)
+    for feature, position in (("log_spend", 1), (None, None)):
+        for function, change in ((average_slope, {}), (average_difference, {"end": 1.0})):
+            named = function(frame, numbers, feature, by="region", **change)
+            found = function(array, numbers.to_numpy(), position, by=0, **change)
+            np.testing.assert_allclose(found.to_numpy(), named.to_numpy())
+            again = function(frame, numbers, position, by=0, **change)
+            pd.testing.assert_frame_equal(again, named)
+
+
+def test_yes_and_no_are_numbers_to_a_model(model, data):
     X = data[0]
-    some = X["region"] != 2
-    found = average_slope(model, X, "log_spend", by="region", sample_weight=2.0 * some)
-    pd.testing.assert_frame_equal(found, average_slope(model, X[some], "log_spend", by="region"))
+    slope = average_slope(model, X, "weekend")["slope"].item()
+    difference = average_difference(model, X, "weekend", start=False, end=True)
+    assert difference["difference"].item() == pytest.approx(slope)
+
+
+def test_derived_inputs_need_be_defined_only_where_they_go(data):
+    """A square root at 0; tables of other packages; a column by position."""
+    X, y, _ = data
+    X = X[["country"]].assign(spend=np.exp(X["log_spend"]))
+    model = HLMRegressor("country", algorithm="laplace", random_state=0)
+    model.fit(X[["country"]].assign(root=np.sqrt(X["spend"])), y)
+    arguments = {"start": 0.0, "end": 4.0, "derive": lambda spend: {"root": np.sqrt(spend)}}
+    found = average_difference(model, X, "spend", by="country", **arguments)
+    own = model.coefficients()
+    twice = 2 * own.loc[own["coefficient"] == "root", "mean"]
+    np.testing.assert_allclose(found["difference"], twice)
+    again = average_difference(model, pl.from_pandas(X), 1, by="country", **arguments)
+    pd.testing.assert_frame_equal(again, found, check_dtype=False)
+    message = r"'root' must have .* and is nan at -1\. Choose values"
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):
+        average_difference(model, X, "spend", **{**arguments, "start": -1.0})
+
+
+def test_few_draws_are_warned_of(of_counts, data, monkeypatch):
+    X = data[0].assign(country="new")
+    monkeypatch.setattr(prediction, "k_threshold", lambda _: -np.inf)
+    for function, change in (
+        (average_prediction, {}),
+        (average_slope, {"feature": "log_spend"}),
+        (average_difference, {"feature": "log_spend", "end": 1.0}),
+    ):
+        with pytest.warns(UserWarning, match="rest on a few draws") as caught:
+            function(of_counts, X, **change)
+        assert caught[0].filename == __file__
+        function(of_counts, X, kind="link", **change)
 
 
 def test_draws_in_blocks_are_the_same(model, data, monkeypatch):
@@ -257,9 +338,15 @@ def test_averages_of_many_draws_have_the_errors_of_draws(model, data):
 ERRORS = {
     "by": (average_prediction, {"by": "nation"}, "by: .*'nation'"),
     "group": (average_slope, {"feature": "country"}, "'country' is a group column"),
+    "level": (average_difference, {"feature": "country", "end": "c01"}, "'country' is a group"),
+    "no columns": (average_prediction, {"by": []}, "by: name a column"),
     "feature": (average_slope, {"feature": "spend"}, "'spend'"),
     "missing feature": (average_slope, {}, "feature: name one of"),
-    "length": (average_difference, {"feature": "log_spend", "end": [1.0]}, "end has 1 values"),
+    "length": (
+        average_difference,
+        {"feature": "log_spend", "end": [1.0]},
+        r"end has values of shape \(1,\), and X has 180 rows",
+    ),
     "number": (average_difference, {"feature": "log_spend", "end": "much"}, "end must be a number"),
     "infinite": (
         average_difference,
@@ -292,6 +379,10 @@ def test_other_estimators_are_refused(model, data):
     step = make_pipeline(FunctionTransformer(), model)
     with pytest.raises(ValueError, match="derive: in a pipeline"):
         average_slope(step, X, "log_spend", derive=lambda x: {"log_spend": x})
+    with pytest.raises(ValueError, match="feature: name a column of X, one of 'country'"):
+        average_slope(step, X)
+    with pytest.raises(ValueError, match="'country' decides of which group a row is"):
+        average_difference(step, X, "country", end="c01")
     with pytest.raises(TypeError, match="X must hold rows"):
         average_slope(model, "log_spend")
 
