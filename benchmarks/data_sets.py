@@ -171,12 +171,13 @@ def load_separated_rows() -> XY:
 SMALL_PLAIN = {"binomial": PlainRun(2, 1000, 250)}
 SHORT_PLAIN = PlainRun(2, 400, 100)
 CUT_OFF = PlainRun(2, 300, 100)
+SHORTEST = PlainRun(2, 100, 50)
 MEDIUM_PLAIN = {"binomial": CUT_OFF}
 LINK_FAMILIES = ("binomial", "poisson", "negative_binomial", "gamma")
 
 
 def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
-    """S and M with outcomes that are yes or no, counts, or amounts; plain on M for yes or no."""
+    """S and M with outcomes that are yes or no, counts, or amounts."""
     small = partial(load_campaigns_of, n=2_000, n_predictors=2, seed=1, levels={})
     medium = partial(load_campaigns_of, n=20_000, n_predictors=3, seed=2, levels=LEVELS)
     return (
@@ -184,7 +185,10 @@ def campaigns_of(families: Sequence[str]) -> tuple[DataSet, ...]:
             DataSet("S", f, CAMPAIGNS, partial(small, f), SMALL_PLAIN.get(f, SHORT_PLAIN))
             for f in families
         ),
-        *(DataSet("M", f, CAMPAIGNS, partial(medium, f), MEDIUM_PLAIN.get(f)) for f in families),
+        *(
+            DataSet("M", f, CAMPAIGNS, partial(medium, f), MEDIUM_PLAIN.get(f, SHORTEST))
+            for f in families
+        ),
     )
 
 
