@@ -24,7 +24,7 @@ _ANY = 0.0, 1.0, 0.0, 1.0  # ends, of no use
 _ERROR, _POLE = 18.5, 2.0  # minus the logarithm of what x leaves out; how far its poles are
 _FEWEST, _MORE = 5.0, 28.0  # polynomials of y: so many, and for a unit of half a width
 _LEAST = 1e-3  # mean over the largest value, whose errors it has
-_DRAWS = 2**9  # at a time: these stay near the processor, and BLAS has no threads for them
+_DRAWS = 2**10  # at a time: these stay near the processor, and BLAS has no threads for them
 
 
 class AverageOfLogistic:
@@ -100,10 +100,9 @@ def _n_polynomials(ends: Floats) -> tuple[Ints, Ints]:
 
 def _to_unit(values: Floats, ends: Floats, step: float) -> Floats:
     """Where in [-1, 1] from end to end each value lies; these are overwritten."""
-    middle, half = ends.mean(axis=1), 0.5 * (ends[:, 1] - ends[:, 0])
-    values /= step
-    values -= middle[:, None]
-    values /= half[:, None]
+    width = (ends[:, 1] - ends[:, 0])[:, None]
+    values *= 2 / (step * width)
+    values -= (ends[:, 0] + ends[:, 1])[:, None] / width
     return values
 
 
