@@ -75,9 +75,9 @@ class Predicting(Fitted):
         -----
         With a curved mean (log or logit link) every draw counts, so that a row costs some
         microseconds for 1000 draws, rows that are equal once; with new levels under a logit link
-        20 to 80, the more the wider these vary. Rows are worked out on all processors, unless
-        joblib runs several things at once or is told otherwise (``joblib.parallel_config``). With
-        ``algorithm="map"`` it is the value at the mode.
+        some 50. Rows are worked out on all processors, unless joblib runs several things at once or
+        is told otherwise (``joblib.parallel_config``). With ``algorithm="map"`` it is the value at
+        the mode.
         """
         predictors, codes, _ = self._rows(X)
         mean = _POINTS[kind](self._posterior, predictors, codes)

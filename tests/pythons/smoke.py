@@ -67,6 +67,7 @@ def predictions(model: skhlm.HLMRegressor) -> dict[str, list]:
         "shrinkage": model.shrinkage_factors().select_dtypes("number").to_numpy().tolist(),
         "summary": model.summary()["mean"].tolist(),
         "curve": model.response_curve(X.head(3), feature="days")["mean"].tolist(),
+        "slopes": skhlm.average_slope(model, X, "days", by="half")["slope"].tolist(),
     }
 
 
@@ -81,6 +82,9 @@ def write(directory: Path) -> None:
         (directory / f"{name}.json").write_text(text)
         assert json.dumps(predictions(skhlm.load(directory / f"{name}.skhlm"))) == text
     model.report(directory / "report.html")
+    assert skhlm.optimize_allocation(model, X, "days", by="subject", bounds=(1, 8)).gain > 0
+    classifier = skhlm.HLMClassifier(groups, algorithm="laplace", random_state=0).fit(X, y > 300)
+    assert np.isfinite(classifier.predict_log_proba(new_rows())).all()
     pipeline = make_pipeline(FunctionTransformer(), skhlm.HLMRegressor("subject", algorithm="map"))
     assert cross_val_score(pipeline, X[["subject", "days"]], y, cv=2, n_jobs=2).mean() > -1
     command_line(X, y, directory)
