@@ -52,6 +52,7 @@ def probabilities(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     nearly = one > _NEARLY_SURE
     if nearly.any():
         zero[nearly] = _mean_over_draws(posterior, X[nearly], codes[nearly], sign=-1.0)
+        one[nearly] = 1 - zero[nearly]
     return np.column_stack([zero, one])
 
 
