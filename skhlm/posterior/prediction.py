@@ -52,7 +52,8 @@ def probabilities(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     nearly = one > _NEARLY_SURE
     if nearly.any():
         zero[nearly] = _mean_over_draws(posterior, X[nearly], codes[nearly], sign=-1.0)
-        one[nearly] = 1 - zero[nearly]
+        new = nearly & (codes == NEW).any(axis=1)  # where polynomials have an error, if a small one
+        one[new] = 1 - zero[new]
     return np.column_stack([zero, one])
 
 
