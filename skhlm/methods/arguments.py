@@ -42,6 +42,15 @@ def check_has_interval(kind: str, *, has_classes: bool) -> None:
         )
 
 
+def check_has_eta(kind: str | None, *, has_targets: bool) -> None:
+    """Raise for eta where the y of the model is transformed."""
+    if kind == "link" and has_targets:
+        raise ValueError(
+            "kind='link': the model's y is transformed, and what is transformed back is not eta. "
+            "Ask for that of its regressor_."
+        )
+
+
 def checked(
     constraints: Mapping[str, list[Any]], otherwise: str = ""
 ) -> Callable[[_Method], _Method]:

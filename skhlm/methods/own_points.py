@@ -15,7 +15,7 @@ from skhlm.inputs.columns import is_frame, labels_of, listed
 from skhlm.inputs.frames import as_table, column_at, columns_of
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.moving_input import MovingInput, find_input
-from skhlm.methods.paths import completed, find_path
+from skhlm.methods.paths import completed, find_path, predictor_names
 from skhlm.methods.rows_together import Rows
 from skhlm.preparation import ModelSpec
 from skhlm.reports import curves
@@ -100,7 +100,7 @@ class _OfModel(OwnInput):
         spec, columns = route.model._spec, columns_of(X)
         if derive is None:
             name, _ = find_path(spec, feature, [0.0], None)
-            position = spec.predictor_positions[_names(spec).index(name)]
+            position = spec.predictor_positions[predictor_names(spec).index(name)]
             if columns.names is not None and spec.columns.names is not None:
                 position = columns.position(name, "feature")
             return cls(route, X, position, name, None)
@@ -143,7 +143,7 @@ class _OfModel(OwnInput):
     def rates(self, rows: Rows, at: Floats) -> Floats:
         """One of a predictor, or those of what is derived."""
         rates = np.zeros_like(rows.predictors)
-        names = _names(self.spec)
+        names = predictor_names(self.spec)
         if self.derive is None:
             rates[:, names.index(self.name)] = 1
         else:
@@ -159,7 +159,7 @@ class _OfModel(OwnInput):
 
     def _derived(self, values: Floats) -> tuple[Floats, Any, Floats]:
         """Values, the predictors that they move, and where these go."""
-        names = _names(self.spec)
+        names = predictor_names(self.spec)
         if self.derive is None:
             return values, np.array([names.index(self.name)]), values[:, None]
         return values, *curves.derived_values(values, self.derive, names)
@@ -217,11 +217,6 @@ class _OfPipeline(OwnInput):
                 f"{self.name!r}, or to HLMRegressor.compare_curves."
             )
         return seen.flat
-
-
-def _names(spec: ModelSpec) -> list[str]:
-    """Of the predictors."""
-    return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def _finite(values: Any, name: str) -> Floats:

@@ -32,7 +32,7 @@ def find_path(
     spec: ModelSpec, feature: Any, grid: Any, derive: curves.Derive | None
 ) -> tuple[str, curves.Path]:
     """Name of the input and the path it takes."""
-    predictors = _predictor_names(spec)
+    predictors = predictor_names(spec)
     if derive is not None and feature not in predictors:
         if grid is None:
             raise ValueError(
@@ -60,7 +60,7 @@ def completed(spec: ModelSpec, X: Any, name: str, path: curves.Path) -> Any:
     known = spec.columns.names
     if known is None or not isinstance(X, pd.DataFrame):
         return X
-    values = {_predictor_names(spec)[column]: 0.0 for column in path.columns}
+    values = {predictor_names(spec)[column]: 0.0 for column in path.columns}
     if spec.exposure is not None:
         values[known[spec.exposure]] = float(np.exp(spec.ranges.mean[-1]))
     missing = {column: value for column, value in values.items() if column not in X}
@@ -124,14 +124,14 @@ def values_of(columns: Mapping[int, GroupColumn]) -> dict[str, list[object]]:
     return {column.name: _objects(column).tolist() for column in columns.values()}
 
 
-def _predictor_names(spec: ModelSpec) -> list[str]:
+def predictor_names(spec: ModelSpec) -> list[str]:
     """Names of the predictors, in the order of X."""
     return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def _predictor(spec: ModelSpec, feature: Any) -> int:
     """Which of the predictors a feature is."""
-    names = _predictor_names(spec)
+    names = predictor_names(spec)
     if feature is None and len(names) == 1:
         return 0
     if feature is None:

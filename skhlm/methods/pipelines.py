@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
 from skhlm._typing import Floats
-from skhlm.methods.arguments import COVERAGE, KIND, check_has_interval
+from skhlm.methods.arguments import COVERAGE, KIND, check_has_eta, check_has_interval
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import MovingInput, Seen, find_input
 from skhlm.posterior import Kind, prediction
@@ -107,11 +107,7 @@ def response_curve(
         alone: pd.DataFrame = model.response_curve(X, feature, grid, coverage, kind, slope)
         return alone
     check_has_interval(kind, has_classes=model._spec.classes is not None)
-    if kind == "link" and route.targets:
-        raise ValueError(
-            "kind='link': the model's y is transformed, and what is transformed back is not eta. "
-            "Ask for that of its regressor_."
-        )
+    check_has_eta(kind, has_targets=bool(route.targets))
     moving = find_input(route, X, feature)
     points = moving.check_grid(grid)
     seen = moving.see(moving.with_others(points)).first(len(points))

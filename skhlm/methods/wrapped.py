@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.methods.arguments import check_quantiles
+from skhlm.methods.arguments import check_has_eta, check_quantiles
 from skhlm.methods.paths import check_no_name
 from skhlm.posterior import Kind
 from skhlm.wrappers import Route, find_model
@@ -142,11 +142,7 @@ def _route(estimator: Any, X: Any, kind: Kind | None) -> Route:
     """The way to the model, whose eta is none of a transformed target."""
     check_no_name(X)
     route = find_model(estimator)
-    if kind == "link" and route.targets:
-        raise ValueError(
-            "kind='link': the model's y is transformed, and what is transformed back is not eta. "
-            "Ask for that of its regressor_."
-        )
+    check_has_eta(kind, has_targets=bool(route.targets))
     return route
 
 
