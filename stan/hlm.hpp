@@ -125,11 +125,18 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                        outcome.data(),
                        outcome_weight.data()};
   const hlm::KappaPrior prior{kappa_df.data(), kappa_loc.data(), kappa_scale.data()};
+  static thread_local std::vector<double> no_delta, no_d_delta;  // where these are left out
+  const bool collapsed = z_delta.size() == 0;
+  if (collapsed) {
+    no_delta.assign(forest.n_effects(), 0.0);
+    no_d_delta.resize(forest.n_effects());
+  }
   const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,
                             const Eigen::VectorXd& P, const Eigen::VectorXd& auxiliary,
                             hlm::Gradient* gradient) {
-    return hlm::log_density(root.data(), delta.data(), P.data(), auxiliary.data(), log_c, forest,
-                            constants, rows, family, prior, gradient);
+    return hlm::log_density(root.data(), collapsed ? no_delta.data() : delta.data(), P.data(),
+                            auxiliary.data(), log_c, forest, constants, rows, family, prior,
+                            gradient);
   };
   if constexpr (std::is_same<Real, double>::value) {
     return hlm::within_patience([&] { return evaluate(z_root, z_delta, precision, aux, nullptr); });
@@ -138,7 +145,8 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
     arena_t<Eigen::MatrixXd> d_root(z_root.rows(), z_root.cols());
     arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
     arena_t<Eigen::VectorXd> d_aux(aux.size());
-    hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, {}};
+    hlm::Gradient d{{d_root.data(), collapsed ? no_d_delta.data() : d_delta.data(),
+                     d_precision.data(), 0}, {}};
     const double value = hlm::within_patience([&] {
       const double density
           = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), value_of(aux), &d);

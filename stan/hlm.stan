@@ -39,6 +39,9 @@
  *               + sum_{t>=2} log MVN(q_t | ...)  - sum over levels and roots log|R|     [C++]
  *               + log priors of the scales and correlations with their Jacobians        [below]
  *
+ * One tree and normal residuals: all of it is quadratic in the effects, the map exact, z_delta N(0, I)
+ * and independent of the rest. Collapsed, the density is that of the rest alone.
+ *
  * Rows may be replaced by fewer ones with the same likelihood but for a constant. Normal family: by
  * ones with the same squares plus rss.
  * The draws are those of z; kappa and delta follow from them by the same map.
@@ -124,6 +127,7 @@ data {
   int<lower=0> family; // its number in families/families.hpp
   int<lower=0> n_aux; // its auxiliary parameters
   int<lower=0, upper=1> full; // covariance: 1 full, 0 diagonal
+  int<lower=0, upper=1> collapsed; // 1: z_delta is left out, being N(0, I) whatever the rest is
   real<lower=0> n_obs; // sum of the weights
   real<lower=0> rss; // normal family: squares already integrated out of the rows
   int<lower=0> n_outcomes; // what the family's constants are sums over: negative_binomial the
@@ -190,7 +194,7 @@ parameters {
   vector[n_aux] z_aux;
   vector[sum(n_omega)] z_omega; // factor by factor, strict lower triangle row by row
   matrix[K, max(T, 1)] z_root;
-  vector[n_delta] z_delta; // factor by factor, level by level, coefficient fastest
+  vector[collapsed ? 0 : n_delta] z_delta; // factor by factor, level by level, coefficient fastest
 }
 model {
   vector[sum(n_varying)] tau = exp(bend(z_tau, log_tau[1]', log_tau[2]', log_tau[3]'));

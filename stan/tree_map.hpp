@@ -5,6 +5,7 @@
 #include "log_product.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -37,6 +38,11 @@ struct Forest {
   const std::vector<int>& tree;       // G: from 1
   const std::vector<int>& is_leaf;    // G: whether the factor is the last of its tree
   const std::vector<int>& parent;     // sum J_g: level above, from 1, or 0 for the root
+
+  /** sum J_g K_g */
+  int n_effects() const {
+    return std::inner_product(n_levels.begin(), n_levels.end(), n_varying.begin(), 0);
+  }
 };
 
 /** Constants of the map; they decide how fast it samples, never what. Column-major. */

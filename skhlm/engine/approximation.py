@@ -48,10 +48,10 @@ def run_approximation(
     except NumericalError as error:
         raise NumericalError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(found, settings.seed)
-    draws = target.draws(columns[None], settings.parallel_chains)
+    draws = target.draws(columns[None], settings.seed, settings.parallel_chains)
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
-        mode = target.draws(found.mode[None, None])
+        mode = target.draws(found.mode[None, None], seed=None)
     return Inference(draws, diagnose(draws, statistics, algorithm=settings.algorithm), mode)
 
 

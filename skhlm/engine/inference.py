@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
-from skhlm.engine.problem import Problem
+from skhlm.engine.problem import Problem, may_collapse
+from skhlm.numerics.forest import learn_forest
 from skhlm.numerics.threads import n_workers
 
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
@@ -127,6 +128,7 @@ def _adapt_delta(problem: Problem) -> float:
     correlations near 1 are narrow places, where such steps diverge; and in few dimensions they are
     so long that the tails of sigma and nu are missed, while careful ones cost little.
     """
+    forest = learn_forest(problem.codes, problem.n_levels)
     n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
-    few = problem.n_coefficients + n_effects < _FEW
+    few = may_collapse(problem, forest) or problem.n_coefficients + n_effects < _FEW
     return _CAREFUL if few or problem.covariance == "full" else _BOLD

@@ -190,7 +190,8 @@ class _Sampler:
         """So many draws of the Stan program a chain, mapped to the model's parameters."""
         settings = replace(self.settings, iter_sampling=n_draws, seed=next(self.seeds))
         columns, statistics = sample(target.data_block(), settings, self.progress, start)
-        return _Sample(columns, target.draws(columns, settings.parallel_chains), statistics)
+        draws = target.draws(columns, settings.seed, settings.parallel_chains)
+        return _Sample(columns, draws, statistics)
 
     def _diagnosed(self, drawn: _Sample, target: Target) -> _Run:
         """The same with its diagnosis."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from skhlm._typing import Ints
 from skhlm.families import Evidence, Family
+from skhlm.numerics.forest import Forest
 from skhlm.priors import Priors
 
 Covariance = Literal["diagonal", "full"]
@@ -47,3 +48,8 @@ class Problem:
     def cuts(self) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
         return self.family.cuts(self.evidence)
+
+
+def may_collapse(problem: Problem, forest: Forest) -> bool:
+    """Whether group effects are normal given the rest: one hierarchy, a quadratic likelihood."""
+    return problem.family.is_gaussian and len(forest.chains) == 1

@@ -19,6 +19,7 @@ from skhlm.engine.program.stan_blocks import (
 from skhlm.engine.quick_fit.calibration import calibrate
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.backward import to_coordinates
+from skhlm.engine.tree_map.collapse import can_collapse, with_effects
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
 from skhlm.numerics.forest import Forest, learn_forest
 
@@ -30,14 +31,20 @@ class Target:
     problem: Problem
     forest: Forest
     constants: MapConstants
+    is_collapsed: bool = False  # the program leaves out the effects
 
     def data_block(self) -> Block:
         """What the Stan program reads."""
-        return build_data_block(self.problem, self.forest, self.constants)
+        return build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
 
-    def draws(self, columns: Floats, n_threads: int = 1) -> Draws:
-        """Draws of the model's own parameters, from the program's columns (chains, draws, P)."""
+    def draws(self, columns: Floats, seed: int | None, n_threads: int = 1) -> Draws:
+        """Draws of the model's own parameters, from the program's columns (chains, draws, P).
+
+        Effects that the program leaves out are drawn from the seed; without, they are at the mode.
+        """
         z = self._coordinates(columns)
+        if self.is_collapsed:
+            z = with_effects(z, self.problem, seed)
         return to_draws(z, self.problem, self.forest, self.constants, n_threads)
 
     def start(self, last: Draws, step_size: float | None) -> Start:
@@ -50,6 +57,8 @@ class Target:
         with np.errstate(all="ignore"):
             z = to_coordinates(last, self.problem, self.forest, self.constants)
         near = {name: _drawn_in(at) for name, at in vars(z).items()}
+        if self.is_collapsed:
+            near["z_delta"] = near["z_delta"][..., :0]
         return Start(initial_values(Coordinates(**near)), step_size)
 
     def inits(self, columns: Floats) -> tuple[Inits, ...]:
@@ -59,12 +68,15 @@ class Target:
     def recalibrated(self, columns: Floats, draws: Draws) -> Target:
         """The same problem, its map learned from draws and the columns they were mapped from."""
         z = self._coordinates(columns)
-        constants = recalibrate(self.problem, self.forest, self.constants, z, draws)
+        constants = recalibrate(
+            self.problem, self.forest, self.constants, z, draws, scales_alone=self.is_collapsed
+        )
         return replace(self, constants=constants)
 
     def _coordinates(self, columns: Floats) -> Coordinates:
         """Coordinates from the columns of the program's output."""
-        return read_coordinates(columns, self.problem, n_roots=max(len(self.forest.chains), 1))
+        n_roots = max(len(self.forest.chains), 1)
+        return read_coordinates(columns, self.problem, n_roots, self.is_collapsed)
 
 
 def _drawn_in(z: Floats) -> Floats:
@@ -75,4 +87,5 @@ def _drawn_in(z: Floats) -> Floats:
 def build_target(problem: Problem) -> Target:
     """The problem with a map from a quick fit."""
     forest = learn_forest(problem.codes, problem.n_levels)
-    return Target(problem, forest, calibrate(problem, forest))
+    constants = calibrate(problem, forest)
+    return Target(problem, forest, constants, can_collapse(problem, forest, constants))

@@ -11,7 +11,7 @@ from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 
 _NEGLIGIBLE = 1e-6  # of the outcome's spread
 _LOST = 1e-8  # of the outcome itself: squared, what double precision loses
-_RIDGE = 1e-12  # of information: what rounding takes from it stays a small share of that
+RIDGE = 1e-12  # of information: what rounding takes from it stays a small share of that
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Evidence:
         """
         information = sum_products(self.X, precision, self.cell, self.n_cells)
         for j in range(len(information)):
-            information[j, j] *= 1 + _RIDGE
+            information[j, j] *= 1 + RIDGE
         return information
 
     def cell_score(self, psi: Floats) -> Floats:

@@ -22,10 +22,13 @@ from skhlm.priors import Gamma, LocationScale
 Block = dict[str, Any]  # its variables by their names
 
 
-def build_data_block(problem: Problem, forest: Forest, constants: MapConstants) -> Block:
+def build_data_block(
+    problem: Problem, forest: Forest, constants: MapConstants, is_collapsed: bool = False
+) -> Block:
     """Everything the Stan program reads, under the names of its data block."""
     return {
         **_sizes(problem, forest),
+        "collapsed": int(is_collapsed),
         **_structure(problem, forest),
         **_rows(problem.evidence),
         **_information(problem, forest, constants),
@@ -185,7 +188,9 @@ def initial_values(coordinates: Coordinates) -> tuple[dict[str, Floats], ...]:
     )
 
 
-def read_coordinates(columns: Floats, problem: Problem, n_roots: int) -> Coordinates:
+def read_coordinates(
+    columns: Floats, problem: Problem, n_roots: int, is_collapsed: bool = False
+) -> Coordinates:
     """Split the parameters' columns (chains, draws, P) in the order of the program's parameters."""
     K = problem.n_coefficients
     n_varying = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
@@ -194,7 +199,7 @@ def read_coordinates(columns: Floats, problem: Problem, n_roots: int) -> Coordin
         "z_aux": len(problem.family.auxiliary),
         "z_omega": int((n_varying * (n_varying - 1) // 2).sum()) * (problem.covariance == "full"),
         "z_root": K * n_roots,
-        "z_delta": int((n_varying * problem.n_levels).sum()),
+        "z_delta": 0 if is_collapsed else int((n_varying * problem.n_levels).sum()),
     }
     ends = np.cumsum(list(sizes.values()))
     if ends[-1] != columns.shape[-1]:

@@ -40,14 +40,16 @@ def recalibrate(
     constants: MapConstants,
     coordinates: Coordinates,
     draws: Draws,
+    scales_alone: bool = False,
 ) -> MapConstants:
     """The map's constants at the draws of a run that used ``constants``, which stay if that fails.
 
-    Draws of a chain that went far astray may have no numbers to offer.
+    Draws of a chain that went far astray may have no numbers to offer. Scales alone are learned
+    where information and score are exact.
     """
     try:
         with np.errstate(all="ignore"):  # the outcome tells
-            found = _learned(problem, forest, constants, coordinates, draws)
+            found = _learned(problem, forest, constants, coordinates, draws, scales_alone)
     except np.linalg.LinAlgError:
         return constants
     return found if found.is_finite else constants
@@ -59,6 +61,7 @@ def _learned(
     constants: MapConstants,
     coordinates: Coordinates,
     draws: Draws,
+    scales_alone: bool,
 ) -> MapConstants:
     """The constants, finite or not."""
     scales = _scale_maps(problem, constants, draws)
@@ -69,8 +72,10 @@ def _learned(
         expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
         return to_rooted_constants(trees, [expansion], kappa, prior, scales)
     delta = [_mean(d) for d in draws.delta]
-    z = _leaf_coordinates(coordinates, problem, forest)
     old = _old_expansions(constants, growth, trees, delta, kappa)
+    if scales_alone:
+        return to_constants(trees, old, kappa, prior, scales)
+    z = _leaf_coordinates(coordinates, problem, forest)
     expansions = []
     for t, chain in enumerate(forest.chains):
         leaf = chain[-1]
