@@ -45,7 +45,20 @@ struct AllVary {
   static constexpr int rest(int i) { return i; }
 };
 
-/** Any subset varies, known at run time: its columns and the other ones, from 0. */
+/** M of K coefficients vary, which ones known at run time: their columns and the others, from 0. */
+template <int K, int M>
+struct FewVary {
+  static constexpr int size = K;
+  const int *varying_, *rest_;
+
+  static constexpr int n_all() { return K; }
+  static constexpr int n_varying() { return M; }
+  static constexpr int n_rest() { return K - M; }
+  int varying(int i) const { return varying_[i]; }
+  int rest(int i) const { return rest_[i]; }
+};
+
+/** Any subset of any number varies, known at run time. */
 struct SomeVary {
   static constexpr int size = unknown;
   int n_all_, n_varying_;

@@ -169,19 +169,25 @@ class TreeMap {
     columns_.insert(columns_.end(), rest.begin(), rest.end());
   }
 
-  /** Calls visit(A) for a selection of m columns, of known size where all of a few vary. */
+  /** Calls visit(A) for a selection of m columns, of known size where it is one of few. */
   template <class Visit>
   void with_subset(int columns, int m, Visit visit) {
-    switch (m == k_ ? m : unknown) {
-      case 1: return visit(AllVary<1>());
-      case 2: return visit(AllVary<2>());
-      case 3: return visit(AllVary<3>());
-      case 4: return visit(AllVary<4>());
-      case 5: return visit(AllVary<5>());
-      case 6: return visit(AllVary<6>());
+    const int *varying = columns_.data() + columns, *rest = varying + m;
+    switch (10 * std::min(k_, 9) + std::min(m, 9)) {
+      case 11: return visit(AllVary<1>());
+      case 22: return visit(AllVary<2>());
+      case 33: return visit(AllVary<3>());
+      case 44: return visit(AllVary<4>());
+      case 55: return visit(AllVary<5>());
+      case 66: return visit(AllVary<6>());
+      case 21: return visit(FewVary<2, 1>{varying, rest});
+      case 31: return visit(FewVary<3, 1>{varying, rest});
+      case 41: return visit(FewVary<4, 1>{varying, rest});
+      case 51: return visit(FewVary<5, 1>{varying, rest});
+      case 32: return visit(FewVary<3, 2>{varying, rest});
+      case 42: return visit(FewVary<4, 2>{varying, rest});
     }
-    const int* varying = columns_.data() + columns;
-    visit(SomeVary{k_, m, varying, varying + m});
+    visit(SomeVary{k_, m, varying, rest});
   }
   template <class Visit>
   void with_factor(const Factor& f, Visit visit) {

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
-from skhlm.engine.problem import Problem, may_collapse
+from skhlm.engine.problem import Problem, may_be_exact
 from skhlm.numerics.forest import learn_forest
 from skhlm.numerics.threads import n_workers
 
@@ -130,5 +130,5 @@ def _adapt_delta(problem: Problem) -> float:
     """
     forest = learn_forest(problem.codes, problem.n_levels)
     n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
-    few = may_collapse(problem, forest) or problem.n_coefficients + n_effects < _FEW
+    few = may_be_exact(problem, forest) or problem.n_coefficients + n_effects < _FEW
     return _CAREFUL if few or problem.covariance == "full" else _BOLD

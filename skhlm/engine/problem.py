@@ -50,6 +50,6 @@ class Problem:
         return self.family.cuts(self.evidence)
 
 
-def may_collapse(problem: Problem, forest: Forest) -> bool:
-    """Whether group effects are normal given the rest: one hierarchy, a quadratic likelihood."""
+def may_be_exact(problem: Problem, forest: Forest) -> bool:
+    """Whether group effects are normal given the rest: one tree, a quadratic likelihood."""
     return problem.family.is_gaussian and len(forest.chains) == 1

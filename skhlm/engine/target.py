@@ -16,11 +16,10 @@ from skhlm.engine.program.stan_blocks import (
     initial_values,
     read_coordinates,
 )
-from skhlm.engine.quick_fit.calibration import calibrate
+from skhlm.engine.quick_fit.calibration import calibrate, is_exact
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.backward import to_coordinates
-from skhlm.engine.tree_map.collapse import can_collapse, with_effects
-from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws, with_effects
 from skhlm.numerics.forest import Forest, learn_forest
 
 
@@ -88,4 +87,4 @@ def build_target(problem: Problem) -> Target:
     """The problem with a map from a quick fit."""
     forest = learn_forest(problem.codes, problem.n_levels)
     constants = calibrate(problem, forest)
-    return Target(problem, forest, constants, can_collapse(problem, forest, constants))
+    return Target(problem, forest, constants, is_collapsed=is_exact(problem, forest, constants))

@@ -46,7 +46,7 @@ class Target:
     def data_block(self):
         return self.recalibrations
 
-    def draws(self, columns, _n_threads):
+    def draws(self, columns, _seed, _n_threads):
         return Draws(columns[..., :1], (), (), (), auxiliary(np.exp(columns[..., 1])))
 
     def inits(self, columns):

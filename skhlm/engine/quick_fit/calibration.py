@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.engine.problem import Problem
+from skhlm.engine.problem import Problem, may_be_exact
 from skhlm.engine.quick_fit.estimate import Estimate, find_eta
 from skhlm.engine.quick_fit.sparse_scales import SparseScales, is_sparse
 from skhlm.engine.quick_fit.sweeps import empirical_bayes, fit_auxiliary, update_auxiliary
 from skhlm.engine.quick_fit.tau_marginals import marginal_scales
 from skhlm.engine.tree_map.forward import MapConstants
+from skhlm.families.evidence import RIDGE
 from skhlm.families.family import AuxiliaryFit
 from skhlm.numerics.elimination import Message, diagonal_precision, upward
 from skhlm.numerics.forest import Forest, Tree, build_trees, leaf_effects, leaf_sums
@@ -29,6 +30,7 @@ from skhlm.priors import LocationScale
 _TAU_GRID, _AUX_GRID = 25, 25
 _PASSES = 2  # where auxiliary parameters move with the scales
 _SMALLEST_EIGENVALUE = 1e-8  # of a tree's total information, its diagonal scaled to one
+_NEGLIGIBLE = 1e-3  # of the precision of effects a priori
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,25 @@ def _conditioned(expansion: Expansion, fallback: Floats) -> Expansion:
     smallest = np.linalg.eigvalsh(total / np.sqrt(np.outer(size, size))).min(initial=1.0)
     lift = max(0.0, _SMALLEST_EIGENVALUE - smallest) / len(expansion.information)
     return replace(expansion, information=expansion.information + lift * np.diag(size))
+
+
+def is_exact(problem: Problem, forest: Forest, constants: MapConstants) -> bool:
+    """Whether the map's conditionals of effects are the posterior's own, whatever the scales are.
+
+    They are with one tree of factors and a likelihood that is quadratic in the effects, unless what
+    was added to information, against collinear columns and rounding, tells of the effects.
+    """
+    if not may_be_exact(problem, forest):
+        return False
+    (information,) = constants.leaf_information
+    total = information.sum(axis=0)
+    size = np.sqrt(np.diag(total))
+    if not size.all():
+        return False
+    smallest = np.linalg.eigvalsh(total / np.outer(size, size)).min()
+    ridge = RIDGE * np.einsum("lii->li", information).max()
+    widest = max(np.exp(a + 2 * b).max(initial=0.0) for a, b, _ in constants.log_tau)
+    return bool(smallest > 2 * _SMALLEST_EIGENVALUE and ridge * widest**2 < _NEGLIGIBLE)
 
 
 def _contrasts(expansion: Expansion, precision: Floats) -> tuple[Floats, Floats, Floats]:

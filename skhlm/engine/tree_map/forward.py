@@ -13,7 +13,7 @@ Whatever the constants, the map is a change of variables of the same posterior: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -115,6 +115,15 @@ class _Scales:
     L: tuple[Floats, ...]  # (K_g, K_g, D) of each factor, Omega = L L'
     aux: Floats  # (n_aux, D)
     c: Floats  # (D,) information of a row against the centre's
+
+
+def with_effects(z: Coordinates, problem: Problem, seed: int | None) -> Coordinates:
+    """The coordinates with z_delta drawn from N(0, I); without seed it is zero, its mode."""
+    n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
+    shape = (*z.z_aux.shape[:2], n_effects)
+    if seed is None:
+        return replace(z, z_delta=np.zeros(shape))
+    return replace(z, z_delta=np.random.default_rng(seed).standard_normal(shape))
 
 
 def to_draws(
