@@ -2,9 +2,7 @@
 #define HLM_LEVEL_HPP
 
 #include "log_product.hpp"
-
-#include <cmath>
-#include <stdexcept>
+#include "products.hpp"
 
 /*
  * One level of the tree map: what it sends up, what it receives from above, and the adjoints.
@@ -31,8 +29,6 @@
  * density by X; those of symmetric matrices are kept symmetric.
  */
 namespace hlm {
-
-constexpr int unknown = -1;
 
 /** All K coefficients vary, K known to the compiler: loops unroll and the rest of them is empty. */
 template <int K>
@@ -95,23 +91,14 @@ using LocalVector = Local<Subset::size>;
 template <class Subset>
 using LocalMatrix = Local<Subset::size == unknown ? unknown : Subset::size * Subset::size>;
 
-/** Column-major matrix in someone else's memory. */
-template <class Number>
-struct View {
-  Number* values;
-  int n_rows;
-  Number& operator()(int i, int j) const { return values[i + n_rows * j]; }
-};
-using Matrix = View<double>;
-using ConstMatrix = View<const double>;
-
-/** sum of term(i) for first <= i < last. */
-template <class Term>
-inline double sum(int first, int last, Term term) {
-  if (first >= last) return 0;
-  double total = term(first);
-  for (int i = first + 1; i < last; ++i) total += term(i);
-  return total;
+/** The rows of F (K x K) that belong to varying coefficients: F itself where all of them do. */
+template <class Subset>
+HLM_INLINE ConstMatrix varying_rows(const Subset& A, const double* F, double* memory) {
+  const int k = A.n_all(), m = A.n_varying();
+  if (m == k) return {F, k};
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < m; ++i) memory[i + m * j] = F[A.varying(i) + k * j];
+  return {memory, m};
 }
 
 /** What the passes leave in a level for each other. */
@@ -129,31 +116,12 @@ struct Level {
 
 /** Q = R^-1 and V = Q'Q for S = R R' (m x m); R's diagonal goes into `determinant`. */
 template <class Subset>
-void invert(const Subset& A, const double* S_, double* Q_, double* V_, Scratch scratch,
+void invert(const Subset& A, const double* S, double* Q, double* V, Scratch scratch,
             LogProduct& determinant) {
   const int m = A.n_varying();
-  const ConstMatrix S{S_, m};
-  const Matrix Q{Q_, m}, V{V_, m};
-  LocalMatrix<Subset> R_(scratch, m * m);
-  const Matrix R{R_, m};
-  for (int j = 0; j < m; ++j) {
-    const double pivot = S(j, j) - sum(0, j, [&](int p) { return R(j, p) * R(j, p); });
-    if (!(pivot > 0 && pivot <= 1e300))
-      throw std::domain_error("hlm: information is not positive definite");
-    R(j, j) = std::sqrt(pivot);
-    determinant.times(R(j, j));
-    Q(j, j) = 1 / R(j, j);
-    for (int i = j + 1; i < m; ++i)
-      R(i, j) = (S(i, j) - sum(0, j, [&](int p) { return R(i, p) * R(j, p); })) * Q(j, j);
-  }
-  for (int j = 0; j < m; ++j)
-    for (int i = 0; i < m; ++i) {
-      if (i < j) Q(i, j) = 0;
-      if (i > j) Q(i, j) = -Q(i, i) * sum(j, i, [&](int p) { return R(i, p) * Q(p, j); });
-    }
-  for (int j = 0; j < m; ++j)
-    for (int i = j; i < m; ++i)
-      V(i, j) = V(j, i) = sum(i, m, [&](int p) { return Q(p, i) * Q(p, j); });
+  LocalMatrix<Subset> R(scratch, m * m);
+  for (int i = 0; i < m * m; ++i) R[i] = S[i];
+  invert<Subset::size>(Matrix{R, m}, m, Matrix{Q, m}, Matrix{V, m}, determinant);
 }
 
 /** Q and V of a level whose F is complete; R's diagonal goes into `determinant`. */
@@ -167,41 +135,45 @@ void condition(const Subset& A, const double* P_, const Level& level, Scratch sc
   const Matrix S{S_, m};
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i) S(i, j) = F(A.varying(i), A.varying(j)) + P(i, j);
-  invert(A, S_, level.Q, level.V, scratch, determinant);
+  invert<Subset::size>(S, m, Matrix{level.Q, m}, Matrix{level.V, m}, determinant);
 }
 
 /** T of a level, and its message: adds M F (symmetrised) and M s to its parent's F and s. */
 template <class Subset>
 void send_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
                   Scratch scratch) {
-  const int k = A.n_all(), m = A.n_varying();
-  const ConstMatrix P{P_, m};
-  const Matrix F{level.F, k}, V{level.V, m}, T{level.T, m}, F_parent{parent.F, k};
-  LocalMatrix<Subset> MF_(scratch, k * k);
+  constexpr int size = Subset::size;
+  const int k = A.n_all(), m = A.n_varying(), n_rest = A.n_rest();
+  const ConstMatrix P{P_, m}, V{level.V, m}, F{level.F, k};
+  const Matrix T{level.T, m}, F_parent{parent.F, k};
+  LocalMatrix<Subset> FA_(scratch, m * k), PT_(scratch, m * k);
   LocalVector<Subset> v(scratch, m);
-  const Matrix MF{MF_, k};
-  for (int j = 0; j < k; ++j)
+  const ConstMatrix FA = varying_rows(A, level.F, FA_);
+  const Matrix PT{PT_, m};
+  product<size>(V, FA, m, m, k, T);
+  product<size>(P, constant(T), m, m, k, PT);
+  for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i)
-      T(i, j) = sum(0, m, [&](int p) { return V(i, p) * F(A.varying(p), j); });
-  for (int j = 0; j < k; ++j)
-    for (int i = 0; i < m; ++i)
-      MF(A.varying(i), j) = sum(0, m, [&](int p) { return P(i, p) * T(p, j); });
-  for (int j = 0; j < A.n_rest(); ++j) {
+      F_parent(A.varying(i), A.varying(j)) += 0.5 * (PT(i, A.varying(j)) + PT(j, A.varying(i)));
+  for (int j = 0; j < n_rest; ++j) {
     const int b = A.rest(j);
-    for (int i = 0; i < m; ++i) MF(b, A.varying(i)) = MF(A.varying(i), b);
-    for (int i = 0; i < A.n_rest(); ++i)
-      MF(A.rest(i), b) = F(A.rest(i), b)
-                         - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * T(p, b); });
+    for (int i = 0; i < m; ++i) {
+      F_parent(A.varying(i), b) += PT(i, b);
+      F_parent(b, A.varying(i)) += PT(i, b);
+    }
+    for (int i = 0; i < n_rest; ++i) {
+      const int a = A.rest(i);
+      const double both = sum(0, m, [&](int p) { return FA(p, a) * T(p, b) + FA(p, b) * T(p, a); });
+      F_parent(a, b) += F(a, b) - 0.5 * both;
+    }
   }
-  for (int j = 0; j < k; ++j)
-    for (int i = 0; i < k; ++i) F_parent(i, j) += 0.5 * (MF(i, j) + MF(j, i));
   for (int i = 0; i < m; ++i)
     v[i] = sum(0, m, [&](int p) { return V(i, p) * level.s[A.varying(p)]; });
   for (int i = 0; i < m; ++i)
     parent.s[A.varying(i)] += sum(0, m, [&](int p) { return P(i, p) * v[p]; });
-  for (int i = 0; i < A.n_rest(); ++i)
-    parent.s[A.rest(i)] += level.s[A.rest(i)]
-                           - sum(0, m, [&](int p) { return F(A.varying(p), A.rest(i)) * v[p]; });
+  for (int i = 0; i < n_rest; ++i)
+    parent.s[A.rest(i)]
+        += level.s[A.rest(i)] - sum(0, m, [&](int p) { return FA(p, A.rest(i)) * v[p]; });
 }
 
 /** w, d of a level and its total B, from z and the parent's total; returns d'P d. */
@@ -252,9 +224,9 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
   const ConstMatrix P{P_, m};
   const Matrix F{level.F, k}, Q{level.Q, m}, gF{level.gF, k}, gP{gP_, m};
   const double *w = level.w, *d = level.d;
-  LocalMatrix<Subset> N_(scratch, m * m), NQ_(scratch, m * m);
+  LocalMatrix<Subset> N_(scratch, m * m), NQ_(scratch, m * m), gS_(scratch, m * m);
   LocalVector<Subset> gd(scratch, m), x(scratch, m);
-  const Matrix N{N_, m}, NQ{NQ_, m};
+  const Matrix N{N_, m}, NQ{NQ_, m}, gS{gS_, m};
   for (int i = 0; i < m; ++i)
     gd[i] = gB[A.varying(i)] - sum(0, m, [&](int p) { return P(i, p) * d[p]; });
   for (int i = 0; i < m; ++i) gz[i] = sum(0, i + 1, [&](int p) { return Q(i, p) * gd[p]; });
@@ -267,19 +239,15 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
     for (int i = j + 1; i < m; ++i)
       N(i, j) = N(j, i) = -0.5 * (z[i] * gz[j] + gz[i] * w[j] + w[i] * gz[j]);
   }
-  for (int j = 0; j < m; ++j) {
-    for (int i = 0; i < m; ++i) NQ(i, j) = N(i, j) * Q(j, j);
-    for (int p = j + 1; p < m; ++p)
-      for (int i = 0; i < m; ++i) NQ(i, j) += N(i, p) * Q(p, j);
-  }
+  product<Subset::size>(constant(N), constant(Q), m, m, m, NQ);
+  product_of_transpose<Subset::size>(constant(Q), constant(NQ), m, m, m, gS);
   for (int j = 0; j < k; ++j) level.gs[j] = 0;
   for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
   for (int j = 0; j < m; ++j)
     for (int i = j; i < m; ++i) {
-      const double gS = sum(0, m, [&](int p) { return Q(p, i) * NQ(p, j); });
       const int a = A.varying(i), b = A.varying(j);
-      gF(a, b) = gF(b, a) = gS - 0.5 * (x[i] * B_parent[b] + x[j] * B_parent[a]);
-      const double both = gS - 0.5 * d[i] * d[j];
+      gF(a, b) = gF(b, a) = gS(i, j) - 0.5 * (x[i] * B_parent[b] + x[j] * B_parent[a]);
+      const double both = gS(i, j) - 0.5 * d[i] * d[j];
       gP(i, j) += both;
       if (i != j) gP(j, i) += both;
     }
@@ -302,17 +270,18 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
 template <class Subset>
 void reverse_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
                      double* gP_, Scratch scratch) {
-  const int k = A.n_all(), m = A.n_varying();
-  const ConstMatrix P{P_, m};
-  const Matrix V{level.V, m}, T{level.T, m}, gF{level.gF, k}, G{parent.gF, k}, gP{gP_, m};
+  constexpr int size = Subset::size;
+  const int k = A.n_all(), m = A.n_varying(), n_rest = A.n_rest();
+  const ConstMatrix P{P_, m}, V{level.V, m}, T{level.T, m}, G{parent.gF, k};
+  const Matrix gF{level.gF, k}, gP{gP_, m};
   const double* g = parent.gs;
-  LocalMatrix<Subset> Z_(scratch, m * k), H_(scratch, m * k);
+  LocalMatrix<Subset> Z_(scratch, m * k), H_(scratch, m * k), D_(scratch, m * m);
   LocalVector<Subset> v(scratch, m), x(scratch, m), y(scratch, m);
-  const Matrix Z{Z_, m}, H{H_, m};
+  const Matrix Z{Z_, m}, H{H_, m}, D{D_, m};
+  product<size>(V, P, m, m, m, D);
   for (int i = 0; i < m; ++i) {
-    for (int j = 0; j < m; ++j)
-      Z(i, A.varying(j)) = sum(0, m, [&](int p) { return V(i, p) * P(p, j); });
-    for (int j = 0; j < A.n_rest(); ++j) Z(i, A.rest(j)) = -T(i, A.rest(j));
+    for (int j = 0; j < m; ++j) Z(i, A.varying(j)) = D(i, j);
+    for (int j = 0; j < n_rest; ++j) Z(i, A.rest(j)) = -T(i, A.rest(j));
   }
   for (int i = 0; i < m; ++i) {
     v[i] = sum(0, m, [&](int p) { return V(i, p) * level.s[A.varying(p)]; });
@@ -320,30 +289,27 @@ void reverse_message(const Subset& A, const double* P_, const Level& level, cons
     y[i] = sum(0, k, [&](int j) { return T(i, j) * g[j]; });
   }
   for (int i = 0; i < m; ++i) level.gs[A.varying(i)] += x[i];
-  for (int i = 0; i < A.n_rest(); ++i) level.gs[A.rest(i)] += g[A.rest(i)];
+  for (int i = 0; i < n_rest; ++i) level.gs[A.rest(i)] += g[A.rest(i)];
 
-  for (int j = 0; j < k; ++j)
-    for (int i = 0; i < m; ++i) H(i, j) = sum(0, k, [&](int p) { return Z(i, p) * G(p, j); });
+  product<size>(constant(Z), G, m, k, k, H);
+  product_with_transpose<size>(constant(H), constant(Z), m, k, m, D);
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i)
-      gF(A.varying(i), A.varying(j)) += sum(0, k, [&](int p) { return H(i, p) * Z(j, p); })
-                                        - 0.5 * (x[i] * v[j] + v[i] * x[j]);
-  for (int j = 0; j < A.n_rest(); ++j) {
+      gF(A.varying(i), A.varying(j)) += D(i, j) - 0.5 * (x[i] * v[j] + v[i] * x[j]);
+  for (int j = 0; j < n_rest; ++j) {
     const int b = A.rest(j);
     for (int i = 0; i < m; ++i) {
       const double both = H(i, b) - 0.5 * v[i] * g[b];
       gF(A.varying(i), b) += both;
       gF(b, A.varying(i)) += both;
     }
-    for (int i = 0; i < A.n_rest(); ++i) gF(A.rest(i), b) += G(A.rest(i), b);
+    for (int i = 0; i < n_rest; ++i) gF(A.rest(i), b) += G(A.rest(i), b);
   }
 
-  for (int j = 0; j < k; ++j)
-    for (int i = 0; i < m; ++i) H(i, j) = sum(0, k, [&](int p) { return T(i, p) * G(p, j); });
+  product<size>(T, G, m, k, k, H);
+  product_with_transpose<size>(constant(H), T, m, k, m, D);
   for (int j = 0; j < m; ++j)
-    for (int i = 0; i < m; ++i)
-      gP(i, j) += sum(0, k, [&](int p) { return H(i, p) * T(j, p); })
-                  + 0.5 * (y[i] * v[j] + v[i] * y[j]);
+    for (int i = 0; i < m; ++i) gP(i, j) += D(i, j) + 0.5 * (y[i] * v[j] + v[i] * y[j]);
 }
 
 }  // namespace hlm

@@ -184,6 +184,7 @@ class TreeMap {
       case 31: return visit(FewVary<3, 1>{varying, rest});
       case 41: return visit(FewVary<4, 1>{varying, rest});
       case 51: return visit(FewVary<5, 1>{varying, rest});
+      case 61: return visit(FewVary<6, 1>{varying, rest});
       case 32: return visit(FewVary<3, 2>{varying, rest});
       case 42: return visit(FewVary<4, 2>{varying, rest});
     }

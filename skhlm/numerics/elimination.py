@@ -90,6 +90,27 @@ def integrate(conditional: Conditional) -> Message:
     return Message(_sum_children(symmetric(MF), parents), _sum_children(Ms, parents))
 
 
+def raised(conditional: Conditional, k: int, by: Floats) -> tuple[Floats, Message]:
+    """`log_integral` and `integrate` with more prior precision of the k-th effect: by (D,) >= 0.
+
+    With u = V e_k, w = F A'u and gain = by / (1 + by u_k) of each level: V - gain u u' is the
+    covariance, M F + gain w w' and M s + gain w (u'A s) go to the parents. Nothing cancels, and
+    the levels' matrices are inverted once, not for each of D precisions.
+    """
+    F, s = conditional.below.F[conditional.layer.varying], conditional.below.s
+    u = conditional.V[:, k]
+    told = (u * s[conditional.layer.varying]).sum(axis=0)  # (J, 1)
+    w = np.einsum("mij,mj->ij", F[..., 0], u[..., 0])[..., None]
+    gain = by / (1 + by * u[k])
+    lost = 0.5 * (np.log1p(by * u[k]) + gain * told**2).sum(axis=0)
+    message, parents = integrate(conditional), conditional.layer.parents
+    more = Message(
+        message.F + _sum_children(gain * w[:, None] * w, parents),
+        message.s + _sum_children(gain * w * told, parents),
+    )
+    return log_integral(conditional) - lost, more
+
+
 def condition_root(message: Message, precision: Floats, score: Floats) -> Conditional:
     """Posterior of a root, a level without a parent, from its tree's message and a prior (K,)."""
     K = len(precision)

@@ -88,6 +88,11 @@ CASES = (
     Case("coarser_subset", 3, (Factor(1, 3, (2,)), Factor(1, 6, ALL3), Factor(2, 4, (1, 3)))),
     Case("finer_subset", 3, (Factor(1, 3, ALL3), Factor(1, 6, (1, 3)), Factor(2, 5, (2,)))),
     Case("disjoint_subsets", 4, (Factor(1, 3, (1, 2)), Factor(1, 5, (3, 4)), Factor(2, 4, (4,)))),
+    *(
+        Case(f"one_of_{K}_varies", K, (Factor(1, 3, (K,)), Factor(1, 6, (1,)), Factor(2, 4, (2,))))
+        for K in range(2, 7)
+    ),
+    Case("three_of_four_vary", 4, (Factor(1, 5, (1, 3, 4)), Factor(2, 4, (2,)))),
     Case("nothing_varies", 2, (Factor(1, 3, ()), Factor(2, 4, ALL2))),
     Case("full_covariance", 3, (Factor(1, 4, ALL3), Factor(2, 3, (1, 3))), full=True),
     Case("full_covariance_of_four", 4, (Factor(1, 6, (1, 2, 3, 4)),), full=True, tau_df=INFINITE),

@@ -17,6 +17,7 @@ from skhlm.numerics.elimination import (
     diagonal_precision,
     integrate,
     log_integral,
+    raised,
 )
 from skhlm.numerics.forest import Tree
 from skhlm.numerics.grids import tails
@@ -71,12 +72,14 @@ def _factor_scales(collapsed: Collapsed, guess: Floats, n: int) -> Floats:
 
 def log_marginal(log_tau_k: Floats, k: int, collapsed: Collapsed) -> Floats:
     """Log density (D,) of one log tau at the points (D,), up to a constant."""
-    log_tau = np.repeat(collapsed.log_tau[:, None], len(log_tau_k), axis=1)
-    log_tau[k] = log_tau_k
+    log_tau, widest = collapsed.log_tau.copy(), log_tau_k.max()
+    log_tau[k] = widest
     conditional = condition(collapsed.layer, collapsed.below, diagonal_precision(log_tau))
-    density = log_integral(conditional) - len(collapsed.layer.parents) * log_tau_k
+    density, message = raised(conditional, k, np.exp(-2 * log_tau_k) - np.exp(-2 * widest))
+    density = density - len(collapsed.layer.parents) * log_tau_k
     for layer, precision in collapsed.above:
-        conditional = condition(layer, integrate(conditional), precision)
+        conditional = condition(layer, message, precision)
+        message = integrate(conditional)
         density = density + log_integral(conditional)
-    root = condition_root(integrate(conditional), *collapsed.root)
+    root = condition_root(message, *collapsed.root)
     return density + log_integral(root) + collapsed.prior.log_density_of_log(log_tau_k, k)
