@@ -213,8 +213,7 @@ double place_effect(const Subset& A, const double* P_, const double* z, const Le
  *     d(-log|R|) = -tr L(E),   gd' d(Q'z) = -<L(E), z gz'>,   gd' dV A (s - F B_parent) = -gz' E w
  *     gS = Q' N Q,   N = sym-from-lower[ -(z gz' + I)/2 ] - (gz w' + w gz')/2
  *
- * where sym-from-lower mirrors the lower triangle. The sums for gS run over Q's zeros as well: of
- * known length, they unroll.
+ * where sym-from-lower mirrors the lower triangle.
  */
 template <class Subset>
 void reverse_effect(const Subset& A, const double* P_, const double* z, const Level& level,

@@ -369,6 +369,7 @@ def prepare(case: Case, build_program: Callable[[str], Path], directory: Path) -
         "n_outcomes": len(kept.outcome),
         "outcome": kept.outcome,
         "outcome_weight": kept.count,
+        "collapsed": 0,
         **shared,
         **constants(case, forest, rng),
     }
