@@ -59,11 +59,17 @@ def test_chains_at_a_time(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n_levels", "covariance", "expected"),
-    [(20, "diagonal", 0.6), (10, "diagonal", 0.8), (20, "full", 0.8)],
+    ("n_levels", "case", "expected"),
+    [
+        (20, {}, 0.6),
+        (10, {}, 0.8),
+        (20, {"covariance": "full"}, 0.8),
+        (20, {"family": "normal"}, 0.8),  # the effects are left out
+    ],
 )
-def test_steps_are_careful_where_long_ones_diverge(n_levels, covariance, expected):
+def test_steps_are_careful_where_long_ones_diverge(n_levels, case, expected):
     level = np.arange(40) % n_levels
-    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], covariance=covariance)
+    case = {"family": "student_t", **case}
+    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], **case)
     assert settings_for(problem).adapt_delta == expected
     assert settings_for(problem, adapt_delta=0.9).adapt_delta == 0.9
