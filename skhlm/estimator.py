@@ -55,7 +55,7 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
         "covariance": [StrOptions({"diagonal", "full"})],
         "fit_intercept": ["boolean"],
         "autoscale": ["boolean"],
-        "priors": [None, Mapping],
+        "priors": [None, Mapping, str],  # fit says more
         "algorithm": [StrOptions(set(get_args(Algorithm)))],
         "fallback": [None, StrOptions({"nuts"})],
         "chains": [Interval(Integral, 1, None, closed="left")],
@@ -82,7 +82,7 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
         covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,
-        priors: Mapping[str, Any] | None = None,
+        priors: Mapping[str, Any] | str | None = None,
         algorithm: Algorithm = "nuts",
         fallback: Algorithm | None = None,
         chains: int = 4,

@@ -14,7 +14,7 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
 from skhlm.families.counts import Recursion
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors, Flaw
+from skhlm.families.family import Aux, CoefficientPriors, Flaw
 from skhlm.priors import Normal
 
 _HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
@@ -97,7 +97,7 @@ class LinkFamily(ConcaveFamily):
 class LogFamily(LinkFamily):
     """A positive mean exp(eta), exposure x rate."""
 
-    priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
+    priors = CoefficientPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
     more_events: ClassVar[float] = _HALF_AN_EVENT  # than were seen, for the centre
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:

@@ -38,7 +38,7 @@ _TYPES: Mapping[str, Any] = {
     "n_chains": int,
     "fingerprint": str,
     "outcome_name": str | None,
-    "priors": dict[str, Any] | None,
+    "priors": dict[str, Any] | str | None,
     "family": str,
     "exposure": int | None,
     "classes": tuple[str | tuple[Any, ...], ...] | None,
