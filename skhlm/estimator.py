@@ -36,6 +36,7 @@ from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior, at_zero
+from skhlm.posterior.moments import count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
@@ -181,6 +182,9 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
             problem.family,
             mode=found.mode,
             n_chains=found.n_chains,
+            moments=count_moments(
+                problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
+            ),
         )
         fit = Fit(
             spec=spec,

@@ -119,6 +119,12 @@ class LocationFamily(Family):
     priors = CoefficientPriors(kappa=Normal(0, 10), tau=Cauchy(0, 2.5))
     scales_outcome = True
     support = "numbers"
+
+    def power_of_scale(self, y: Floats, weight: Floats) -> float:
+        """Each density is in proportion to 1 / sigma."""
+        del y
+        return float(weight.sum())
+
     exact_steps = True
 
     @abstractmethod

@@ -51,8 +51,12 @@ class Reporting(Fitted):
         or the expected outcome, where all predictors are 0. It is the posterior median: medians
         and quantiles of a ratio are exp of those of its logarithm, means are not.
 
-        "phi" is 1 / overdispersion², as other packages have it. Its mean and sd are infinite where
-        counts may be Poisson, so that they are NaN: read its median, ``q50``.
+        ``sd`` is infinite where the posterior has no finite one: then read the quantiles, which
+        are as sound as ever, or give a prior with lighter tails. That is so of the standard
+        deviation tau of a factor with a single level under a half-Cauchy prior, for instance, and
+        of "phi", 1 / overdispersion² as other packages have it, since counts may be Poisson.
+        ``mean``, where it is not finite either, is infinite of positive parameters and NaN of
+        kappa. In `group_effects` and `coefficients` it is the same.
 
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
