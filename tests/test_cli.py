@@ -108,7 +108,10 @@ def test_curve(folder, capsys):
     assert curves["extrapolated"].sum() == 18  # days end at 9
 
 
-@pytest.mark.parametrize("of", ["summary", "group_effects", "coefficients", "shrinkage_factors"])
+TABLES = ["summary", "group_effects", "coefficients", "shrinkage_factors", "prior_summary"]
+
+
+@pytest.mark.parametrize("of", TABLES)
 def test_summary(folder, capsys, of):
     assert run("summary", folder / "m.skhlm", "--of", of, "-o", folder / "s.csv") == 0
     expected = getattr(skhlm.load(folder / "m.skhlm"), of)()

@@ -250,7 +250,9 @@ def _add_summary(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument(
         "--of",
-        **_one_of(["summary", "group_effects", "coefficients", "shrinkage_factors"]),
+        **_one_of(
+            ["summary", "group_effects", "coefficients", "shrinkage_factors", "prior_summary"]
+        ),
         default="summary",
         help="which table (default: %(default)s)",
     )
