@@ -32,6 +32,7 @@ from skhlm.methods.arguments import UNIT_INTERVAL
 from skhlm.methods.checking import Checking
 from skhlm.methods.constructors import NamedConstructor
 from skhlm.methods.continuation import continue_from
+from skhlm.methods.explaining import Explaining
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
@@ -44,7 +45,9 @@ from skhlm.reports.pooling import learn_level_data
 _Self = TypeVar("_Self", bound="HierarchicalModel")
 
 
-class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseEstimator, ABC):
+class HierarchicalModel(
+    Predicting, Reporting, Explaining, Checking, NamedConstructor, BaseEstimator, ABC
+):
     """A hierarchical model of an outcome, whose distribution `HLMRegressor` or `HLMClassifier` say.
 
     Its parameters are those of both.

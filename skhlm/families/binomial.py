@@ -89,6 +89,11 @@ class Binomial(LinkFamily):
         del aux
         return self.link.slopes_over_normal(eta, variance)[0]
 
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """Of the standard logistic distribution, pi^2 / 3."""
+        del aux
+        return np.full(np.shape(mean), np.pi**2 / 3)
+
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """1 - mu below one."""
         del aux

@@ -241,6 +241,15 @@ class Family(ABC):
         """Variance of the outcome given eta; infinite where there is none."""
 
     @abstractmethod
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """Variance of the outcome about its mean, on the scale of eta.
+
+        Of logarithms that of a log-normal distribution of the same mean and variance, log(1 + Var /
+        mean^2), of log odds that of the logistic distribution which is above zero where the outcome
+        is one: Nakagawa, Johnson and Schielzeth (2017), doi:10.1098/rsif.2017.0213.
+        """
+
+    @abstractmethod
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """Probability of an outcome of at most y."""
 

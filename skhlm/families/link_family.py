@@ -105,6 +105,12 @@ class LogFamily(LinkFamily):
         events = np.log(weight @ y + self.more_events)
         return float(events - logsumexp(offset, b=weight))
 
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """log(1 + Var / mean^2)."""
+        mean = np.clip(mean, _RAREST, 1 / _RAREST)
+        own: Floats = np.log1p(self.variance(np.log(mean), aux) / np.square(mean))
+        return own
+
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
         """As if half an event more were known, at the mean."""
         more = _HALF_AN_EVENT / np.maximum(mean, _RAREST)

@@ -120,6 +120,10 @@ class LocationFamily(Family):
     scales_outcome = True
     support = "numbers"
 
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """That of the residuals."""
+        return self.variance(mean, aux)
+
     def power_of_scale(self, y: Floats, weight: Floats) -> float:
         """Each density is in proportion to 1 / sigma."""
         del y
