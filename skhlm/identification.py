@@ -314,7 +314,8 @@ def _few_levels(data: _Data) -> Check:
     sizes = data.problem.n_levels
     few = [g for g, J in enumerate(sizes) if J < LEVELS_NOTE]
     named = ", ".join(f"{data.factor(g)} ({sizes[g]})" for g in few)
-    wide = any(_is_wide(data.problem.priors.tau[g]) for g in few) and not data.units.are_users
+    in_own_units = data.is_scaled and data.units.are_users
+    wide = any(_is_wide(data.problem.priors.tau[g]) for g in few) and not in_own_units
     light = "priors='weakly_informative', whose tau is half-normal(1), or "
     advice = (
         f"These grouping factors have fewer than {LEVELS_NOTE} levels: {named}. So few say little "

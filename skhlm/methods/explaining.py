@@ -116,9 +116,9 @@ class Explaining(Fitted):
         -----
         The name is that of R's performance package. V_g is of levels as there may be, whereas
         `bayes_r2` is about the levels that fit has seen. Where a Student-t residual has no finite
-        variance (nu <= 2) R² is 0. The logarithm of an exposure is not part of V_kappa. The
-        numbers of a log-normal distribution are exact for its variance, and an approximation for
-        counts: of small ones they differ by what zeros have no logarithm for.
+        variance (nu <= 2) R² is 0. The logarithm of an exposure is not part of V_kappa. For counts
+        the variance of a log-normal distribution of the same mean and variance is a stand-in, a
+        rough one where the expected count is below about 1.
 
         References
         ----------
@@ -162,9 +162,9 @@ class Explaining(Fitted):
             ICC_g = V_g / (sum_h V_h + V_own)
 
         in each draw, with the variances of `r2_nakagawa`: averaged over rows, or at the predictors
-        of each. It is the correlation, given the predictors, of two outcomes that share the level
-        of g and no other; of two that share several levels, as all those of one path "country" in
-        "region", it is the sum of these. Behind a link all is on its scale, log odds or logarithms.
+        of each. It is the correlation, given predictors, of two outcomes that share the level of g
+        and no other; of two that share more levels, as rows of one country share its region, that
+        is the sum of their shares. Behind a link all is on its scale, log odds or logarithms.
 
         Parameters
         ----------

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 import skhlm
 from skhlm import HLMClassifier, HLMRegressor
 from skhlm.families import FAMILIES
+from skhlm.posterior.variance_shares import variance_over_rows
 from tests.chance import SHIFT
 
 PARTS = ["factor", "factor", "all factors", "residual"]
@@ -110,6 +111,15 @@ def test_shares_at_the_predictors_of_a_row(model):
             model.icc(**({"X": X, "by_row": True} | wrong))
 
 
+def test_r2_is_near_the_score(fitted, campaigns):
+    result = fitted.bayes_r2()
+    assert abs(result.mean - fitted.score(*campaigns)) < 0.05
+    assert result.lower < result.mean < result.upper
+    np.testing.assert_array_equal(fitted.bayes_r2(*campaigns).draws, result.draws)
+    with pytest.raises(ValueError, match="coverage"):
+        fitted.bayes_r2(coverage=1.5)
+
+
 def test_marginal_r2_is_that_of_predictors(model):
     whole, marginal = model.bayes_r2(), model.bayes_r2(conditional=False)
     assert 0 < marginal.mean < whole.mean
@@ -125,9 +135,14 @@ def test_exposure_is_nobody_s_part(model):
         pytest.skip("none")
     X = columns_of(model)
     longer = X.assign(days=X["days"] * np.where(X["x"] > 0, 1e6, 1e5))
-    parts, theirs = model.icc(longer, adjusted=False), model.icc(X, adjusted=False)
-    odds = [frame["mean"][0] / frame["mean"][3] for frame in (parts, theirs)]
-    assert abs(odds[0] - odds[1]) < 0.05 * odds[1]
+    of_rows, of_longer = (
+        variance_over_rows(model._posterior, model._rows(rows)[0], np.ones(len(X)))
+        for rows in (X, longer)
+    )
+    np.testing.assert_array_equal(of_rows.population, of_longer.population)
+    np.testing.assert_array_equal(of_rows.factors, of_longer.factors)
+    counts = model._family.is_discrete
+    assert (of_longer.own < of_rows.own).all() if counts else (of_longer.own == of_rows.own).all()
 
 
 def test_truth_is_where_the_posterior_is():
