@@ -52,10 +52,12 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         Centre and scale the predictors to unit standard deviation before sampling, so that priors
         are in units of log odds and log odds per sd(x). What is reported is in your units. With
         False, give priors in the units of the data.
-    priors : dict or None, default=None
-        Priors by parameter, from `skhlm.priors`; what is left out keeps its default: ``"kappa"``
-        Normal(0, 2.5), ``"tau"`` Normal(0, 2.5) cut at zero. Values of both may be mappings by
-        coefficient, those of "tau" also by factor.
+    priors : None, "default", "weakly_informative" or dict, default=None
+        One word for all priors, or priors by parameter, from `skhlm.priors`; what is left out is
+        the default, or what ``"rest"`` says, one of the words. The default is ``"kappa"``
+        Normal(0, 2.5), ``"tau"`` Normal(0, 2.5) cut at zero; "weakly_informative", for factors of
+        few levels, has "tau" Normal(0, 1) and needs ``autoscale``. Values of both may be mappings
+        by coefficient, those of "tau" also by factor.
     algorithm : {"nuts", "pathfinder", "laplace", "advi", "map"}, default="nuts"
         How to draw from the posterior. "nuts" samples it; the others approximate it, and say how
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode

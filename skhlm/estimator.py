@@ -32,10 +32,12 @@ from skhlm.methods.arguments import UNIT_INTERVAL
 from skhlm.methods.checking import Checking
 from skhlm.methods.constructors import NamedConstructor
 from skhlm.methods.continuation import continue_from
+from skhlm.methods.explaining import Explaining
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior, at_zero
+from skhlm.posterior.moments import count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
@@ -43,7 +45,9 @@ from skhlm.reports.pooling import learn_level_data
 _Self = TypeVar("_Self", bound="HierarchicalModel")
 
 
-class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseEstimator, ABC):
+class HierarchicalModel(
+    Predicting, Reporting, Explaining, Checking, NamedConstructor, BaseEstimator, ABC
+):
     """A hierarchical model of an outcome, whose distribution `HLMRegressor` or `HLMClassifier` say.
 
     Its parameters are those of both.
@@ -55,7 +59,7 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
         "covariance": [StrOptions({"diagonal", "full"})],
         "fit_intercept": ["boolean"],
         "autoscale": ["boolean"],
-        "priors": [None, Mapping],
+        "priors": [None, Mapping, str],  # fit says more
         "algorithm": [StrOptions(set(get_args(Algorithm)))],
         "fallback": [None, StrOptions({"nuts"})],
         "chains": [Interval(Integral, 1, None, closed="left")],
@@ -82,7 +86,7 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
         covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,
-        priors: Mapping[str, Any] | None = None,
+        priors: Mapping[str, Any] | str | None = None,
         algorithm: Algorithm = "nuts",
         fallback: Algorithm | None = None,
         chains: int = 4,
@@ -181,6 +185,9 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
             problem.family,
             mode=found.mode,
             n_chains=found.n_chains,
+            moments=count_moments(
+                problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
+            ),
         )
         fit = Fit(
             spec=spec,

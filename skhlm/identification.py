@@ -312,14 +312,23 @@ def _about_factors(data: _Data) -> Iterator[Check]:
 
 def _few_levels(data: _Data) -> Check:
     sizes = data.problem.n_levels
-    few = [f"{data.factor(g)} ({J})" for g, J in enumerate(sizes) if J < LEVELS_NOTE]
+    few = [g for g, J in enumerate(sizes) if J < LEVELS_NOTE]
+    named = ", ".join(f"{data.factor(g)} ({sizes[g]})" for g in few)
+    in_own_units = data.is_scaled and data.units.are_users
+    wide = any(_is_wide(data.problem.priors.tau[g]) for g in few) and not in_own_units
+    light = "priors='weakly_informative', whose tau is half-normal(1), or "
     advice = (
-        f"These grouping factors have fewer than {LEVELS_NOTE} levels: {', '.join(few)}. So few "
-        "say little about tau, and its prior matters: try others, priors={'tau': ...}, or make the "
-        "columns predictors by one-hot encoding."
+        f"These grouping factors have fewer than {LEVELS_NOTE} levels: {named}. So few say little "
+        f"about tau, and its prior matters: try {light * wide}others, priors={{'tau': ...}}, or "
+        "make the columns predictors by one-hot encoding."
     )
     smallest = min(sizes, default=np.nan)
     return judge("levels", smallest, LEVELS_NOTE, _GELMAN, advice, notes=bool(few))
+
+
+def _is_wide(tau: LocationScale) -> bool:
+    """Whether priors of a factor's scales go farther than the weakly informative ones."""
+    return bool((np.isfinite(tau.df) | (_reach(tau) > 1)).any())
 
 
 def _single_level(data: _Data) -> Check:

@@ -37,7 +37,7 @@ from skhlm.inputs.frames import (
 from skhlm.inputs.hierarchy import Groups, learn_groups
 from skhlm.inputs.labels import Labels
 from skhlm.inputs.outcomes import name_of_outcome
-from skhlm.inputs.priors import build_priors
+from skhlm.inputs.priors import ChosenPriors, check_units, choose_priors
 from skhlm.priors import Priors
 
 
@@ -79,7 +79,11 @@ class ModelSpec:
 
     def build_priors(self, family: Family) -> Priors:
         """The priors of the fit, in the model's units, gaps filled in."""
-        return build_priors(
+        return self.choose_priors(family).numbers()
+
+    def choose_priors(self, family: Family) -> ChosenPriors:
+        """The same as they were given, and who gave them."""
+        return choose_priors(
             self.priors,
             columns=self.columns,
             hierarchies=self.groups.hierarchies,
@@ -183,14 +187,15 @@ def prepare(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Problem, Mo
     varying = parse_varying(model.varying, data.columns, data.hierarchies, names)
     groups = learn_groups(data.hierarchies, data.groups)
     groups.warn_of_twins(data.groups)
-    priors = build_priors(
+    check_units(model.priors, autoscale=model.autoscale)
+    priors = choose_priors(
         model.priors,
         columns=data.columns,
         hierarchies=data.hierarchies,
         coefficients=names,
         varying=varying,
         family=family,
-    )
+    ).numbers()
     codes = groups.codes(data.groups, len(data.y))
     rows = canonical_rows(data.predictors, data.y, data.weight, codes)
     units = _units(rows, data, model, family)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 
@@ -155,6 +156,7 @@ class Gamma:
 
 Location = Normal | StudentT | Cauchy
 Prior = Location | Gamma
+PriorSet = Literal["default", "weakly_informative"]  # priors of all parameters, by one word
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,17 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         False, give priors in the units of the data. Of families that model log odds or a logarithm
         y is never scaled: priors are in units of these and of 1/sd(x), and that of the intercept
         is about the logarithm of the mean outcome per exposure, or log odds of 0.
-    priors : dict or None, default=None
-        Priors by parameter, from `skhlm.priors`; what is left out keeps its default. For
-        "student_t" and "normal": ``"nu"`` Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5)
-        cut at zero, ``"kappa"`` Normal(0, 10). For the others ``"kappa"`` Normal(0, 2.5) and, cut
-        at zero, ``"tau"`` Normal(0, 2.5) for log odds and Normal(0, 1) for logarithms,
-        ``"overdispersion"`` and ``"cv"`` Normal(0, 1). Values of "kappa" and "tau" may be mappings
-        by coefficient, those of "tau" also by factor. A prior of what the family has not is an
-        error, but for nu of "normal" and the overdispersion of "poisson", which are limits.
+    priors : None, "default", "weakly_informative" or dict, default=None
+        One word for all priors, or priors by parameter, from `skhlm.priors`; what is left out is
+        the default, or what ``"rest"`` says, one of the words. The default for "student_t" and
+        "normal" is ``"nu"`` Gamma(2, 0.1), ``"sigma"`` and ``"tau"`` Cauchy(0, 2.5) cut at zero,
+        ``"kappa"`` Normal(0, 10); for the others ``"kappa"`` Normal(0, 2.5) and, cut at zero,
+        ``"tau"`` Normal(0, 2.5) for log odds and Normal(0, 1) for logarithms, ``"overdispersion"``
+        and ``"cv"`` Normal(0, 1). "weakly_informative", for factors of few levels: of every family
+        "kappa" Normal(0, 2.5) and "tau" Normal(0, 1), "sigma" StudentT(3, 0, 1); it needs
+        ``autoscale``. Values of "kappa" and "tau" may be mappings by coefficient, those of "tau"
+        also by factor. A prior of what the family has not is an error, but for nu of "normal" and
+        the overdispersion of "poisson", which are limits.
     algorithm : {"nuts", "pathfinder", "laplace", "advi", "map"}, default="nuts"
         How to draw from the posterior. "nuts" samples it; the others approximate it, and say how
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
@@ -208,7 +211,7 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         covariance: Covariance = "diagonal",
         fit_intercept: bool = True,
         autoscale: bool = True,
-        priors: Mapping[str, Any] | None = None,
+        priors: Mapping[str, Any] | str | None = None,
         algorithm: Algorithm = "nuts",
         fallback: Algorithm | None = None,
         chains: int = 4,

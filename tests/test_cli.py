@@ -19,6 +19,7 @@ import pytest
 import skhlm
 from skhlm import HLMRegressor
 from skhlm.cli import main
+from skhlm.cli.remedies import in_options
 from skhlm.cli.tables import read_table, write_table
 from skhlm.datasets import load_sleepstudy
 from skhlm.priors import Cauchy, Gamma, Normal
@@ -107,7 +108,10 @@ def test_curve(folder, capsys):
     assert curves["extrapolated"].sum() == 18  # days end at 9
 
 
-@pytest.mark.parametrize("of", ["summary", "group_effects", "coefficients", "shrinkage_factors"])
+TABLES = ["summary", "group_effects", "coefficients", "shrinkage_factors", "prior_summary"]
+
+
+@pytest.mark.parametrize("of", TABLES)
 def test_summary(folder, capsys, of):
     assert run("summary", folder / "m.skhlm", "--of", of, "-o", folder / "s.csv") == 0
     expected = getattr(skhlm.load(folder / "m.skhlm"), of)()
@@ -147,6 +151,8 @@ def test_what_checks_find_is_told_and_explained(folder, table, capsys):
     assert status == {"pass": 0, "warn": 3, "fail": 4}[diagnostics.verdict]
     assert fitted == {"pass": 0, "warn": 0, "fail": 4}[diagnostics.verdict]
     note = next(check.advice for check in diagnostics.checks if check.name == "levels")
+    note = in_options(note)
+    assert "try --priors weakly_informative, whose tau is half-normal(1)" in note
     assert f"Note: {note}\n" in capsys.readouterr().out
     assert run("summary", folder / "two.skhlm") == 0
     assert f"Note: {note}\n" in capsys.readouterr().out
@@ -211,6 +217,28 @@ def test_priors(folder):
         "tau": {"days": Normal(0, 0.5), "subject": {"Intercept": Cauchy(0, 2)}},
         "nu": Gamma(4, 0.1),
     }
+
+
+def test_a_set_of_priors_alone_and_for_the_rest(folder):
+    short = ("--algorithm", "map", "--iter-sampling", 100, "-o", folder / "p.skhlm")
+    word, some = ("--priors", "weakly_informative"), ("--prior", "nu=Gamma(4, 0.1)")
+    for given, rest in [(word, {}), ((*word, *some), {"nu": Gamma(4, 0.1)})]:
+        run("fit", folder / "data.csv", *FIT, *short, *given)
+        found = skhlm.load(folder / "p.skhlm").get_params()["priors"]
+        assert found == {"rest": "weakly_informative", **rest}
+
+
+def test_a_set_that_is_none_is_told_those_there_are(folder, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("fit", folder / "data.csv", *FIT, "--priors", "weak", "-o", folder / "x.skhlm")
+    assert stopped.value.code == 2
+    assert "no 'weak'. Choose from 'default', 'weakly_informative'" in capsys.readouterr().err
+
+
+def test_a_set_without_scaling_names_the_option(folder, capsys):
+    given = ("--priors", "weakly_informative", "--no-autoscale", "-o", folder / "x.skhlm")
+    assert run("fit", folder / "data.csv", *FIT, *given) == 1
+    assert "leave --no-autoscale out" in one_line(capsys)
 
 
 @pytest.mark.parametrize(

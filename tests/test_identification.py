@@ -179,6 +179,23 @@ def test_few_levels(rows, levels, verdict):
     assert worst_verdict(list(found.values())) == ("warn" if levels == 1 else "pass")
     if verdict == "note":
         assert f"group ({levels})" in found["levels"].advice
+        assert "try priors='weakly_informative', whose tau" in found["levels"].advice
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"priors": "weakly_informative"},
+        {"priors": {"tau": Normal(0, 0.5)}},
+        {"autoscale": False},
+        {"family": "poisson"},
+    ],
+)
+def test_lighter_priors_are_no_remedy_where_they_are_there(rows, parameters):
+    """Nor where nothing is scaled; of logarithms the default is as light."""
+    X, y = rows
+    found = checks(X.assign(group=np.arange(60) % 3), np.floor(y**2), groups="group", **parameters)
+    assert "matters: try others, priors={'tau': ...}" in found["levels"].advice
 
 
 def test_one_row_in_every_level(rows):

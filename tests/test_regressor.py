@@ -10,6 +10,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skhlm import HLMRegressor, load, save
+from skhlm import HLMClassifier, HLMRegressor, load, save
 from skhlm.exceptions import IdentificationWarning
-from skhlm.priors import Gamma, Normal
+from skhlm.families import AUXILIARY, FAMILIES, parameters_of
+from skhlm.priors import Gamma, Normal, StudentT
 from tests.chance import assert_near
 
 GROUPS = ["region/country", "industry/vertical"]
@@ -670,3 +672,54 @@ def test_a_search_over_families(visits):
         search = GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, y)
     assert search.best_params_["family"] != "normal"
     assert (search.cv_results_["mean_test_score"] > 0.3).all()
+
+
+# --- priors in one word ---------------------------------------------------------------------------
+
+
+def three_regions(name: str):
+    """Rows of three regions with outcomes of a family."""
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame({"region": np.arange(60) % 3, "x": rng.normal(size=60)})
+    eta = 0.3 * X["x"] + np.array([-0.5, 0.0, 0.6])[X["region"]]
+    aux = {parameter.name: np.full(1, 0.7) for parameter in AUXILIARY.values()} | {"nu": 5.0}
+    return X, FAMILIES[name].draw(eta.to_numpy(), aux, rng)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of so few draws
+def test_weakly_informative_is_the_model_of_these_priors(name):
+    X, y = three_regions(name)
+    family, short = FAMILIES[name], {"iter_sampling": 20, "chains": 1, "random_state": 0}
+    own = {"sigma": StudentT(3, 0, 1)} if "sigma" in parameters_of(family) else {}
+    said = {"kappa": Normal(0, 2.5), "tau": Normal(0, 1), **own}
+    doors = [partial(HLMRegressor, family=name), *[HLMClassifier] * family.is_binary]
+    for door in doors:
+        word, same = (
+            door("region", priors=priors, **short).fit(X, y)
+            for priors in ("weakly_informative", said)
+        )
+        np.testing.assert_array_equal(word._posterior.draws.kappa, same._posterior.draws.kappa)
+        assert clone(word).priors == "weakly_informative"
+        again = word.prior_predictive(X, n_samples=3)
+        np.testing.assert_array_equal(again, same.prior_predictive(X, n_samples=3))
+
+
+def test_priors_in_one_word_are_a_parameter_to_search_over():
+    X, y = three_regions("normal")
+    words = ["default", "weakly_informative"]
+    model = HLMRegressor("region", family="normal", algorithm="map", random_state=0)
+    search = GridSearchCV(model, {"priors": [None, *words]}, cv=2, error_score="raise").fit(X, y)
+    none, default, weak = search.cv_results_["mean_test_score"]
+    assert none == default != weak
+
+
+@pytest.mark.parametrize("autoscale", [True, False])
+def test_a_word_that_is_none_says_which_there_are(autoscale):
+    X, y = three_regions("normal")
+    model = HLMRegressor("region", autoscale=autoscale).set_params(priors="weak")
+    with pytest.raises(ValueError, match=r"no 'weak'. In one word it is 'default' or 'weakly_inf"):
+        model.fit(X, y)
+    if not autoscale:
+        with pytest.raises(ValueError, match="in units of sd"):
+            model.set_params(priors="weakly_informative").fit(X, y)

@@ -216,8 +216,9 @@ def _parameters(options: Namespace, estimator: type[HierarchicalModel]) -> dict[
     given = {name: value for name, value in vars(options).items() if name in names}
     if given.get("varying") in (["all"], ["intercept"]):
         (given["varying"],) = given["varying"]
-    if "priors" in given:
-        given["priors"] = combine_priors(given["priors"])
+    terms, prior_set = given.get("priors", ()), getattr(options, "prior_set", None)
+    if terms or prior_set:
+        given["priors"] = combine_priors(terms, prior_set)
     return given
 
 

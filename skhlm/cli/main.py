@@ -6,7 +6,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from skhlm import __version__
 from skhlm.cli import commands
@@ -17,6 +17,7 @@ from skhlm.exceptions import SkhlmError
 from skhlm.families import AUXILIARY, FAMILIES
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import named_family
+from skhlm.priors import PriorSet
 
 _CODES = """\
 exit codes:
@@ -187,6 +188,13 @@ def _add_what(model: argparse._ArgumentGroup) -> None:
         help="such as 'tau=Normal(0, 1)', 'kappa[days]=StudentT(4, 0, 2)' or "
         f"'tau[region][days]=Cauchy(0, 1)', of kappa, tau, {', '.join(AUXILIARY)}; once for each",
     )
+    model.add_argument(
+        "--priors",
+        dest="prior_set",
+        **_one_of(get_args(PriorSet)),
+        help="all priors that no --prior gives (default: default); weakly_informative is tighter, "
+        "for factors of few levels",
+    )
     model.add_argument("--no-intercept", dest="fit_intercept", action="store_false")
     model.add_argument("--no-autoscale", dest="autoscale", action="store_false")
 
@@ -242,7 +250,9 @@ def _add_summary(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument(
         "--of",
-        **_one_of(["summary", "group_effects", "coefficients", "shrinkage_factors"]),
+        **_one_of(
+            ["summary", "group_effects", "coefficients", "shrinkage_factors", "prior_summary"]
+        ),
         default="summary",
         help="which table (default: %(default)s)",
     )

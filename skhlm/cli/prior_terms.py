@@ -10,6 +10,7 @@ from typing import Any
 
 from skhlm import priors
 from skhlm.inputs.columns import listed, suggestion
+from skhlm.priors import PriorSet
 
 _PRIORS = {name: getattr(priors, name) for name in priors.__all__}
 _TERM = re.compile(r"\s*(\w+)\s*((?:\[[^\[\]]+\])*)\s*=\s*(\w+)\s*\(([^()]*)\)\s*")
@@ -59,9 +60,12 @@ def read_prior(text: str) -> PriorTerm:
     return PriorTerm((parameter, *re.findall(r"\[([^\[\]]+)\]", places)), prior)
 
 
-def combine_priors(terms: Iterable[PriorTerm]) -> dict[str, Any]:
-    """The estimator's ``priors``: mappings by factor and coefficient where terms have such keys."""
-    combined: dict[str, Any] = {}
+def combine_priors(terms: Iterable[PriorTerm], rest: PriorSet | None = None) -> dict[str, Any]:
+    """The estimator's ``priors``: mappings by factor and coefficient where terms have such keys.
+
+    What is left out is that of the set of priors ``rest``, if there is one.
+    """
+    combined: dict[str, Any] = {} if rest is None else {"rest": rest}
     for term in terms:
         *outer, last = term.keys
         place = combined

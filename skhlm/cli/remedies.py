@@ -6,13 +6,16 @@ import re
 
 _VALUE = r"(?:'(?P<word>\w+)'|(?P<number>-?\d[\d.]*\d|\d))"
 _PARAMETERS = (
-    *("family", "covariance", "algorithm", "fallback", "unseen"),
+    *("family", "priors", "covariance", "algorithm", "fallback", "unseen"),
     *("chains", "iter_warmup", "iter_sampling", "adapt_delta", "max_treedepth", "random_state"),
 )
 _OUTCOME = re.compile(r"\by: (?=column ['\"])|\bInput y contains [^.]*\. y: ")
 _GIVEN = re.compile(rf"\b(?P<name>{'|'.join(_PARAMETERS)})={_VALUE}")
 _WRITTEN_OUT = (
     ("exposure=None", "no --exposure"),
+    ("priors={'tau': ...}", "--prior 'tau=...'"),
+    ("autoscale=False", "--no-autoscale"),
+    ("leave autoscale=True", "leave --no-autoscale out"),
     ("Set no --exposure, which", "Leave --exposure out, which"),
     ("out of `groups`", "out of --groups"),
     (

@@ -8,7 +8,7 @@ from scipy.special import betaln, expit, log_expit
 from skhlm._typing import Floats, Ints
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
-from skhlm.families.family import Aux, DefaultPriors, Flaw
+from skhlm.families.family import Aux, CoefficientPriors, Flaw
 from skhlm.families.link_family import LinkFamily, alike, flaw_of_many, flaw_where, group_sum
 from skhlm.families.links import LOGIT
 from skhlm.priors import Normal
@@ -29,7 +29,7 @@ class Binomial(LinkFamily):
     name = "binomial"
     code = 2
     link = LOGIT
-    priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 2.5))
+    priors = CoefficientPriors(kappa=Normal(0, 2.5), tau=Normal(0, 2.5))
     elsewhere = ("bernoulli", "logistic")
     noun = "binomial outcomes"
     formula = "binomial(trials, inv_logit(eta))"
@@ -88,6 +88,11 @@ class Binomial(LinkFamily):
         """Mean of the slope mu (1 - mu)."""
         del aux
         return self.link.slopes_over_normal(eta, variance)[0]
+
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """Of the standard logistic distribution, pi^2 / 3."""
+        del aux
+        return np.full(np.shape(mean), np.pi**2 / 3)
 
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:
         """1 - mu below one."""

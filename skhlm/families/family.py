@@ -15,7 +15,7 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.evidence import Evidence
 from skhlm.families.excess import Excess
 from skhlm.families.links import IDENTITY, Link
-from skhlm.priors import Gamma, Location, LocationScale, Prior
+from skhlm.priors import Gamma, Location, LocationScale, Normal, Prior, PriorSet
 
 PriorNumbers = LocationScale | Gamma  # of one parameter
 Aux = Mapping[str, Floats]  # auxiliary parameters by name, draws along the last axis
@@ -32,6 +32,7 @@ class Auxiliary:
     sampler's coordinate, another a straight one that leans on the parameters after it. ``absent``
     is what stands for it in families without.
     ``inverse_square`` is what books call 1 / its square, where tables are to tell that, too.
+    ``prior`` is the default, ``weakly_informative`` that of the set of this name if it is another.
     """
 
     name: str
@@ -43,17 +44,31 @@ class Auxiliary:
     skewed: bool = False
     absent: float = nan
     inverse_square: str | None = None
+    weakly_informative: Prior | None = None
+
+    def prior_in(self, prior_set: PriorSet) -> Prior:
+        """Its prior in a set of priors."""
+        if prior_set == "weakly_informative" and self.weakly_informative is not None:
+            return self.weakly_informative
+        return self.prior
+
+    def check(self, given: object) -> Prior:
+        """The prior that a user gave, or an error that says which are possible."""
+        if not isinstance(self.prior, Gamma):
+            return check_location(given, self.name)
+        if not isinstance(given, Gamma):
+            raise TypeError(
+                f"priors: the prior of {self.name} is Gamma(shape, rate) from skhlm.priors, "
+                f"got {repr_short(given)}."
+            )
+        return given
 
     def numbers(self, given: object) -> PriorNumbers:
-        """Numbers of the prior that a user gave, or an error that says which are possible."""
-        if isinstance(self.prior, Gamma):
-            if not isinstance(given, Gamma):
-                raise TypeError(
-                    f"priors: the prior of {self.name} is Gamma(shape, rate) from skhlm.priors, "
-                    f"got {repr_short(given)}."
-                )
-            return Gamma(float(given.shape), float(given.rate))
-        return LocationScale.of([check_location(given, self.name)])
+        """Numbers of such a prior."""
+        prior = self.check(given)
+        if isinstance(prior, Gamma):
+            return Gamma(float(prior.shape), float(prior.rate))
+        return LocationScale.of([prior])
 
 
 def check_location(prior: object, argument: str) -> Location:
@@ -113,11 +128,14 @@ class AuxiliaryFit(Protocol):
 
 
 @dataclass(frozen=True)
-class DefaultPriors:
+class CoefficientPriors:
     """Priors of what every family has, in the model's units."""
 
     kappa: Location
     tau: Location
+
+
+_WEAKLY_INFORMATIVE = CoefficientPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
 
 
 class Family(ABC):
@@ -127,7 +145,7 @@ class Family(ABC):
     code: ClassVar[int]  # its case in stan/families/families.hpp
     link: ClassVar[Link] = IDENTITY
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = ()
-    priors: ClassVar[DefaultPriors]
+    priors: ClassVar[CoefficientPriors]  # the default
 
     # words
     elsewhere: ClassVar[tuple[str, ...]] = ()  # what other packages call it
@@ -155,6 +173,10 @@ class Family(ABC):
     def __hash__(self) -> int:
         """Of the class."""
         return hash(type(self))
+
+    def priors_in(self, prior_set: PriorSet) -> CoefficientPriors:
+        """Those of coefficients in a set of priors."""
+        return self.priors if prior_set == "default" else _WEAKLY_INFORMATIVE
 
     # -- what y may be ---------------------------------------------------------------------------
 
@@ -197,6 +219,11 @@ class Family(ABC):
         Zero for a family whose information differs from row to row.
         """
 
+    def power_of_scale(self, y: Floats, weight: Floats) -> float:
+        """With minus this power the likelihood of rows falls far out in a scale of the family."""
+        del y, weight
+        return 0.0
+
     # -- the outcome -----------------------------------------------------------------------------
 
     @property
@@ -212,6 +239,15 @@ class Family(ABC):
     @abstractmethod
     def variance(self, eta: Floats, aux: Aux) -> Floats:
         """Variance of the outcome given eta; infinite where there is none."""
+
+    @abstractmethod
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """Variance of the outcome about its mean, on the scale of eta.
+
+        Of logarithms that of a log-normal distribution of the same mean and variance, log(1 + Var /
+        mean^2), of log odds that of the logistic distribution which is above zero where the outcome
+        is one: Nakagawa, Johnson and Schielzeth (2017), doi:10.1098/rsif.2017.0213.
+        """
 
     @abstractmethod
     def cdf(self, y: Floats, eta: Floats, aux: Aux) -> Floats:

@@ -139,6 +139,16 @@ class Gamma(LogFamily):
         outcomes: Floats = np.maximum(drawn, _TINY)
         return outcomes
 
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """log(1 + cv^2), whatever the mean."""
+        own: Floats = np.log1p(np.square(aux["cv"])) + np.zeros_like(mean)
+        return own
+
+    def power_of_scale(self, y: Floats, weight: Floats) -> float:
+        """The density is about shape / y where the shape is small."""
+        del y
+        return 2 * float(weight.sum())
+
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
         """A little of the mean, as outcomes near 0 tell nothing of theirs."""
         del weight

@@ -14,7 +14,7 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.families.concave import ConcaveFamily
 from skhlm.families.counts import Recursion
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, DefaultPriors, Flaw
+from skhlm.families.family import Aux, CoefficientPriors, Flaw
 from skhlm.priors import Normal
 
 _HALF_AN_EVENT = 0.5  # so that no event at all is a rate above zero
@@ -97,13 +97,19 @@ class LinkFamily(ConcaveFamily):
 class LogFamily(LinkFamily):
     """A positive mean exp(eta), exposure x rate."""
 
-    priors = DefaultPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
+    priors = CoefficientPriors(kappa=Normal(0, 2.5), tau=Normal(0, 1))
     more_events: ClassVar[float] = _HALF_AN_EVENT  # than were seen, for the centre
 
     def centre(self, y: Floats, weight: Floats, offset: Floats) -> float:
         """Log of the events, and half of one, over the exposure."""
         events = np.log(weight @ y + self.more_events)
         return float(events - logsumexp(offset, b=weight))
+
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """log(1 + Var / mean^2)."""
+        mean = np.clip(mean, _RAREST, 1 / _RAREST)
+        own: Floats = np.log1p(self.variance(np.log(mean), aux) / np.square(mean))
+        return own
 
     def own_mean(self, y: Floats, weight: Floats, mean: Floats) -> Floats:
         """As if half an event more were known, at the mean."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.families.evidence import Evidence
-from skhlm.families.family import Aux, Auxiliary, DefaultPriors, Family, Swept
+from skhlm.families.family import Aux, Auxiliary, CoefficientPriors, Family, Swept
 from skhlm.families.residuals import Residuals
 from skhlm.numerics.grids import Interval
 from skhlm.numerics.scale_maps import match_quantiles
-from skhlm.priors import Cauchy, LocationScale, Normal
+from skhlm.priors import Cauchy, LocationScale, Normal, StudentT
 
 _SETTLED = 0.01  # of log sigma
 
@@ -25,6 +25,7 @@ SIGMA = Auxiliary(
     prior=Cauchy(0, 2.5),
     cut=1e-8,
     units_of_outcome=True,
+    weakly_informative=StudentT(3, 0, 1),
 )
 
 
@@ -115,9 +116,19 @@ class LocationFamily(Family):
     In the quick fit outcomes are Gaussian ones, whose precisions EM gives: no step overshoots.
     """
 
-    priors = DefaultPriors(kappa=Normal(0, 10), tau=Cauchy(0, 2.5))
+    priors = CoefficientPriors(kappa=Normal(0, 10), tau=Cauchy(0, 2.5))
     scales_outcome = True
     support = "numbers"
+
+    def own_variance(self, mean: Floats, aux: Aux) -> Floats:
+        """That of the residuals."""
+        return self.variance(mean, aux)
+
+    def power_of_scale(self, y: Floats, weight: Floats) -> float:
+        """Each density is in proportion to 1 / sigma."""
+        del y
+        return float(weight.sum())
+
     exact_steps = True
 
     @abstractmethod

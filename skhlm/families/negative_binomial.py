@@ -166,6 +166,10 @@ class NegativeBinomial(LogFamily):
         """Of negative binomial counts."""
         return zeros_beyond(y, self.log_density(np.zeros(()), eta, aux))
 
+    def power_of_scale(self, y: Floats, weight: Floats) -> float:
+        """P(y) is about phi / y for y > 0 where phi is small; zeros become sure."""
+        return 2 * float(weight[y > 0].sum())
+
     def tally(self, rows: Evidence) -> tuple[Floats, Floats]:
         """The distinct counts, and the weight of each."""
         counts, which = np.unique(rows.y, return_inverse=True)

@@ -36,6 +36,7 @@ from skhlm.files.restoration import (
 from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
 from skhlm.posterior import NEW, Posterior
+from skhlm.posterior.moments import BOTH
 from skhlm.posterior.parameters import list_parameters
 from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
@@ -229,6 +230,10 @@ def _common_arrays(model: HierarchicalModel) -> dict[str, Array]:
         "combinations": spec.combinations,
         "mean": posterior.mean.kappa[:, 0],
     }
+    moments = posterior.finite_moments
+    found["moments"] = moments.kappa
+    own = [moments.auxiliary.get(a.name, BOTH) for a in posterior.family.auxiliary]
+    found["moments_of_family"] = np.array(own, dtype=np.int64)
     if (sample := posterior.outcome.sample) is not None:
         found["noise"] = sample
     if posterior.mode is not None:
@@ -248,6 +253,8 @@ def _factor_arrays(model: HierarchicalModel, g: int) -> dict[str, Array]:
         "weight": spec.level_weights[g],
         "new": posterior.draws.delta[g][NEW],
         "mean": posterior.mean.delta[g][:-2, :, 0],
+        "moments": posterior.finite_moments.delta[g],
+        "moments_of_tau": posterior.finite_moments.tau[g],
     }
     if posterior.mode is not None:
         found["mode_tau"] = posterior.mode.tau[g][:, 0]

@@ -23,6 +23,7 @@ from skhlm.inputs.frames import predictor_positions
 from skhlm.inputs.hierarchy import Factor, Groups, Hierarchy
 from skhlm.inputs.labels import Labels
 from skhlm.posterior import NEW, NO_EFFECT, Coefficients, Posterior
+from skhlm.posterior.moments import BOTH, Moments
 from skhlm.preparation import ModelSpec, name_parameters
 from skhlm.reports.pooling import LevelData
 
@@ -38,7 +39,7 @@ _TYPES: Mapping[str, Any] = {
     "n_chains": int,
     "fingerprint": str,
     "outcome_name": str | None,
-    "priors": dict[str, Any] | None,
+    "priors": dict[str, Any] | str | None,
     "family": str,
     "exposure": int | None,
     "classes": tuple[str | tuple[Any, ...], ...] | None,
@@ -248,9 +249,27 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         units=spec.units,
         n_chains=n_chains,
         sample=contents.floats("noise", -1, S) if "noise" in contents.arrays else None,
+        moments=_moments(contents, family, len(kappa), sizes)
+        if "moments" in contents.arrays
+        else None,
     )
     return replace(
         posterior, mode=_mode(contents, posterior) if "mode" in contents.arrays else None
+    )
+
+
+def _moments(
+    contents: Contents, family: Family, n_coefficients: int, sizes: Sequence[tuple[int, int, int]]
+) -> Moments:
+    """Which means and sds are finite; each factor has a number, levels and coefficients."""
+    most = [BOTH + 1]
+    own = contents.ints("moments_of_family", len(family.auxiliary), below=most)
+    names = [parameter.name for parameter in family.auxiliary]
+    return Moments(
+        kappa=contents.ints("moments", n_coefficients, below=most),
+        tau=tuple(contents.ints(f"factor{g}.moments_of_tau", K, below=most) for g, _, K in sizes),
+        delta=tuple(contents.ints(f"factor{g}.moments", J, K, below=most) for g, J, K in sizes),
+        auxiliary=dict(zip(names, own.tolist(), strict=True)),
     )
 
 

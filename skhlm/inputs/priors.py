@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from reprlib import repr as repr_short
+from typing import Literal, cast, get_args
 
 from skhlm._typing import Ints
 from skhlm.families import AUXILIARY, FAMILIES, Family, parameters_of
 from skhlm.families.family import check_location
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
 from skhlm.inputs.hierarchy import Hierarchy, find_factor
-from skhlm.priors import Location, LocationScale, Priors
+from skhlm.priors import Location, LocationScale, Prior, Priors, PriorSet
+
+Source = Literal["user"] | PriorSet
 
 _LKJ_SHAPE = 2.0
 _OTHER_NAMES = {  # of parameters whose inverse squares others have
@@ -24,6 +27,8 @@ _IN_A_SEARCH = (
     " In a search over families give each kind a grid of its own, with the priors that suit it."
 )
 _PARAMETERS = (*reversed([*AUXILIARY]), "tau", "kappa")
+_REST = "rest"  # key of the set that is left out's
+_SETS = " or ".join(map(repr, get_args(PriorSet)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,40 @@ class _Terms:
         return self.columns.predictor_name(self.columns.position(key, argument))
 
 
-def build_priors(
+@dataclass(frozen=True)
+class Chosen:
+    """A prior and who chose it: the user, or a set of priors."""
+
+    prior: Prior
+    source: Source
+
+
+@dataclass(frozen=True)
+class ChosenPriors:
+    """The prior of every parameter, as it was given; numbers are in the units of the problem.
+
+    ``kappa`` has K, ``tau`` K_g for each factor, ``auxiliary`` those of the family by name.
+    """
+
+    kappa: tuple[Chosen, ...]
+    tau: tuple[tuple[Chosen, ...], ...]
+    auxiliary: Mapping[str, Chosen]
+    lkj: float = _LKJ_SHAPE
+
+    def numbers(self) -> Priors:
+        """What the engine sees of them."""
+        return Priors(
+            kappa=_numbers(self.kappa),
+            tau=tuple(map(_numbers, self.tau)),
+            auxiliary={
+                name: AUXILIARY[name].numbers(chosen.prior)
+                for name, chosen in self.auxiliary.items()
+            },
+            lkj=self.lkj,
+        )
+
+
+def choose_priors(
     priors: object,
     *,
     columns: Columns,
@@ -77,54 +115,86 @@ def build_priors(
     coefficients: Sequence[str],
     varying: Sequence[Ints],
     family: Family,
-) -> Priors:
-    """Numbers of the priors a user gave; what is left out keeps its default.
+) -> ChosenPriors:
+    """The priors a user gave; what is left out is that of a set, by default the default.
 
     ``varying`` says which of the K ``coefficients`` vary by each factor of the ``hierarchies``. A
     prior of something that the model knows but does not use, such as nu of a normal family or tau
     of a coefficient that does not vary, is checked and not used: searches over models need it. One
     of a parameter that neither the family nor a wider one has is a mistake.
     """
-    given = _check_mapping(priors)
+    given, rest = _check_given(priors)
     _check_has_them(family, given)
     terms = _Terms(columns, hierarchies, coefficients)
     kappa = _per_coefficient(given.get("kappa", {}), "kappa", terms)
     by_factor, everywhere = _split_tau(given.get("tau", {}), terms)
+    of_rest = family.priors_in(rest)
+
+    def choose(own: Prior | None, other: Prior) -> Chosen:
+        return Chosen(other, rest) if own is None else Chosen(own, "user")
+
     tau = []
     for factor, chosen in zip(terms.factors, varying, strict=True):
-        names = [coefficients[k] for k in chosen]
-        own = _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", terms)
-        tau.append(
-            LocationScale.of([own.get(k, everywhere.get(k, family.priors.tau)) for k in names])
-        )
+        own = everywhere | _per_coefficient(by_factor.get(factor, {}), f"tau[{factor!r}]", terms)
+        tau.append(tuple(choose(own.get(coefficients[k]), of_rest.tau) for k in chosen))
     auxiliary = {
-        name: parameter.numbers(given.get(name, parameter.prior))
+        name: choose(
+            parameter.check(given[name]) if name in given else None, parameter.prior_in(rest)
+        )
         for name, parameter in AUXILIARY.items()
     }
-    return Priors(
-        kappa=LocationScale.of([kappa.get(name, family.priors.kappa) for name in coefficients]),
+    return ChosenPriors(
+        kappa=tuple(choose(kappa.get(name), of_rest.kappa) for name in coefficients),
         tau=tuple(tau),
         auxiliary={parameter.name: auxiliary[parameter.name] for parameter in family.auxiliary},
-        lkj=_LKJ_SHAPE,
     )
 
 
-def _check_mapping(priors: object) -> Mapping[str, object]:
-    """The user's ``priors`` with known keys only."""
+def check_units(priors: object, *, autoscale: bool) -> None:
+    """Raise for a set of priors that is none in the units of the data."""
+    _, rest = _check_given(priors)
+    if rest != "default" and not autoscale:
+        raise ValueError(
+            f"priors={rest!r} is in units of sd(y) and sd(x), to which autoscale=False does not "
+            "scale: leave autoscale=True, or give priors in the units of the data."
+        )
+
+
+def _numbers(chosen: Sequence[Chosen]) -> LocationScale:
+    """Of priors of locations or scales."""
+    return LocationScale.of([check_location(each.prior, "a coefficient") for each in chosen])
+
+
+def _check_given(priors: object) -> tuple[Mapping[str, object], PriorSet]:
+    """The user's priors by parameter, known ones only, and the set that the rest are from."""
     if priors is None:
-        return {}
+        return {}, "default"
+    if isinstance(priors, str):
+        return {}, _check_set(priors, "priors")
     if not isinstance(priors, Mapping):
         raise TypeError(
-            f"priors: got {repr_short(priors)}; it is a mapping such as "
-            f"{{'sigma': Normal(0, 1)}} with any of the keys {listed(_PARAMETERS)}."
+            f"priors: got {repr_short(priors)}; it is {_SETS}, or a mapping such as "
+            f"{{'sigma': Normal(0, 1)}} with any of the keys {listed(_PARAMETERS)}, {_REST!r}."
         )
     for key in priors:
-        if key not in _PARAMETERS:
+        if key not in (*_PARAMETERS, _REST):
             raise ValueError(
                 f"priors: there is no parameter {key!r}. The parameters are "
                 f"{listed(_PARAMETERS)}.{_OTHER_NAMES.get(key) or suggestion(key, _PARAMETERS)}"
             )
-    return priors
+    given = {key: value for key, value in priors.items() if key != _REST}
+    return given, _check_set(priors.get(_REST, "default"), f"priors[{_REST!r}]")
+
+
+def _check_set(word: object, argument: str) -> PriorSet:
+    """The set of priors that a word means."""
+    known = get_args(PriorSet)
+    if word not in known:
+        raise ValueError(
+            f"{argument}: there is no {repr_short(word)}. In one word it is "
+            f"{_SETS}.{suggestion(word, known)}"
+        )
+    return cast(PriorSet, word)
 
 
 def _check_has_them(family: Family, given: Mapping[str, object]) -> None:

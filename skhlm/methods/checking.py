@@ -17,7 +17,6 @@ from skhlm.methods.arguments import COVERAGE, KIND, POSITIVE, checked
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import fitted_rows, rows_to_check, table_of
 from skhlm.posterior import Kind
-from skhlm.posterior.explained_variance import BayesR2, bayes_r2
 from skhlm.posterior.leave_one_out import LeaveOneOut, leave_one_out
 from skhlm.posterior.predictive_checks import parse_statistics, predictive_check
 from skhlm.posterior.prior_draws import draw_priors, prior_predictive
@@ -100,43 +99,6 @@ class Checking(Fitted):
         rows = fitted_rows(self, X, y, sample_weight)
         converged = self._fit.diagnostics.converged
         return leave_one_out(self._posterior, rows, table_of(self._spec, rows), converged=converged)
-
-    @checked({"coverage": COVERAGE})
-    def bayes_r2(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None, *, coverage: float = 0.9
-    ) -> BayesR2:
-        """Posterior of the share of variance that the model explains in the rows of fit.
-
-            R2^s = Var_i(mu_i^s) / (Var_i(mu_i^s) + what is left)    for each draw s
-
-        with mu_i^s = E[y_i | s]. What is left is Var_i(y_i - mu_i^s) for families with residuals,
-        else mean_i Var(y_i | s), of one trial for yes or no.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as at fit, default=None
-            The rows that were fitted. None is those that the model remembers.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the interval.
-
-        Returns
-        -------
-        result : BayesR2
-            ``mean``, ``sd``, ``lower``, ``upper`` and the ``draws``.
-
-        Notes
-        -----
-        As in [1]_, the variance of residuals is that of the rows', not the model's: sigma^2 nu /
-        (nu - 2) is infinite for nu <= 2, and so these families can be compared. `score` is
-        the usual R^2 of predictions and may be negative.
-
-        References
-        ----------
-        .. [1] Gelman, Goodrich, Gabry and Vehtari (2019). R-squared for Bayesian regression models.
-           The American Statistician 73(3). doi:10.1080/00031305.2018.1549100
-        """
-        rows = fitted_rows(self, X, y, sample_weight)
-        return bayes_r2(self._posterior, rows, coverage)
 
     @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "kind": KIND})
     def prior_predictive(

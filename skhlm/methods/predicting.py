@@ -63,7 +63,8 @@ class Predicting(Fitted):
         std : ndarray of shape (n_samples,)
             Only with ``return_std``. Infinite, in all rows, where a Student-t residual has no
             finite variance for half of the posterior (nu <= 2): `predict_interval` is finite
-            there, and ``family="normal"`` has a standard deviation always.
+            there, and ``family="normal"`` has a standard deviation. Infinite for levels that fit
+            has not seen where tau has none, as of a factor with one level under its default prior.
 
         Warns
         -----

@@ -22,7 +22,7 @@ from skhlm.methods.paths import (
 )
 from skhlm.posterior import NEW, Kind, prediction
 from skhlm.random_state import seed_of
-from skhlm.reports import curves, export, parameters, pooling
+from skhlm.reports import curves, export, parameters, pooling, priors
 from skhlm.reports.budget import shares_of, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
 
@@ -51,14 +51,65 @@ class Reporting(Fitted):
         or the expected outcome, where all predictors are 0. It is the posterior median: medians
         and quantiles of a ratio are exp of those of its logarithm, means are not.
 
-        "phi" is 1 / overdispersion², as other packages have it. Its mean and sd are infinite where
-        counts may be Poisson, so that they are NaN: read its median, ``q50``.
+        ``sd`` is infinite where the posterior has no finite one: then read the quantiles, which
+        are as sound as ever, or give a prior with lighter tails. That is so of the standard
+        deviation tau of a factor with a single level under a half-Cauchy prior, for instance, and
+        of "phi", 1 / overdispersion² as other packages have it, since counts may be Poisson.
+        ``mean``, where it is not finite either, is infinite of positive parameters and NaN of
+        kappa. In `group_effects` and `coefficients` it is the same.
 
         Effective sample sizes and R-hat are those of the numbers beside them. ``diagnostics_``
         judges intercepts where the model was fitted, at the predictors' means.
         """
         check_is_fitted(self)
         return parameters.summary(self._posterior, self._spec.labels)
+
+    def prior_summary(self) -> pd.DataFrame:
+        """The prior of every parameter as it was used, in the user's units.
+
+        Returns
+        -------
+        priors : DataFrame
+            One row for each parameter: ``parameter``, ``factor``, ``coefficient`` as in `summary`;
+            ``distribution`` ("normal", "student_t", "cauchy", "gamma", "lkj") and its numbers
+            ``df``, ``loc``, ``scale``, ``shape``, ``rate``, NaN where it has no such; ``lower``,
+            where it is cut; ``source`` ("user", "default" or "weakly_informative"); ``given``, the
+            prior as the model has it, in its own units; and ``unit``, how many of yours one of
+            those is: sd(y) or sd(y)/sd(x) with ``autoscale``. Correlations of all coefficients of
+            a factor have one row.
+
+        See Also
+        --------
+        HLMRegressor.prior_predictive : Outcomes that the priors think possible.
+
+        Notes
+        -----
+        The intercept is "Intercept at the means", where the model is fitted and the prior holds,
+        about the mean of y; at x = 0, to which `summary` refers, it has that of this one less the
+        slopes times the predictors' means. rstanarm's and brms' ``prior_summary`` tell the same.
+
+        The priors are those of the fit, whatever parameters were set since.
+
+        Examples
+        --------
+        >>> from skhlm import HLMRegressor
+        >>> from skhlm.datasets import load_sleepstudy
+        >>> X, y = load_sleepstudy(return_X_y=True)
+        >>> model = HLMRegressor("subject", priors="weakly_informative", random_state=0).fit(X, y)
+        >>> priors = model.prior_summary()
+        >>> priors[["parameter", "coefficient", "distribution", "loc", "scale"]].round(1)
+          parameter             coefficient distribution    loc  scale
+        0     kappa  Intercept at the means       normal  298.5  140.4
+        1     kappa                    days       normal    0.0   48.9
+        2       tau  Intercept at the means       normal    0.0   56.2
+        3       tau                    days       normal    0.0   19.6
+        4     sigma                            student_t    0.0   56.2
+        5        nu                                gamma    NaN    NaN
+        """
+        check_is_fitted(self)
+        spec, posterior = self._spec, self._posterior
+        chosen = spec.choose_priors(posterior.family)
+        return priors.prior_summary(chosen, spec.labels, spec.units, posterior.structure)
 
     @checked({"factor": [str, None], "coverage": COVERAGE})
     def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:

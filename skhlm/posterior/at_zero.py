@@ -14,6 +14,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Units
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.quantiles import describe
+from skhlm.posterior.moments import BOTH, mark
 from skhlm.posterior.posterior import Coefficients, Posterior
 
 
@@ -63,12 +64,40 @@ def omega(posterior: Posterior, g: int) -> Floats:
     return covariance(posterior, g) / (scales[:, None] * scales)
 
 
+def moments_of_effects(posterior: Posterior, g: int) -> Ints:
+    """Moments of the effects of factor g that are finite, (J_g, K_g), see `Moments`."""
+    return _least(posterior.finite_moments.delta[g], posterior.varying[g], posterior.units)
+
+
+def moments_of_tau(posterior: Posterior, g: int) -> Ints:
+    """The same of their standard deviations, (K_g,)."""
+    return _least(posterior.finite_moments.tau[g], posterior.varying[g], posterior.units)
+
+
+def moments_of_kappa(posterior: Posterior) -> Ints:
+    """The same of population-level coefficients, (K,)."""
+    found = posterior.finite_moments.kappa
+    return _least(found, np.arange(len(found)), posterior.units)
+
+
+def moments_of_coefficients(posterior: Posterior, codes: Ints) -> Ints:
+    """The same of beta for each row of codes, (n, K)."""
+    found = posterior.finite_moments
+    beta = np.repeat(found.kappa[None], len(codes), axis=0)
+    for g, columns in enumerate(posterior.varying):
+        nothing = np.full((1, len(columns)), BOTH)
+        effects = np.vstack([found.delta[g], nothing, found.tau[g][None]])
+        beta[:, columns] = np.minimum(beta[:, columns], effects[codes[:, g]])
+    return _least(beta, np.arange(beta.shape[1]), posterior.units)
+
+
 def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float]) -> Floats:
     """`describe` of the effects of factor g, (J_g, K_g, 2 + q)."""
     shape = (posterior.n_levels[g], len(posterior.varying[g]), 2 + len(probabilities))
     result = np.empty(shape)
     for levels in blocks(shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))):
         result[levels] = describe(delta(posterior, g, levels), probabilities)
+    mark(result, moments_of_effects(posterior, g))
     return result
 
 
@@ -81,6 +110,18 @@ def describe_coefficients(
     for rows in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * (K + 1))):
         result[rows] = describe(coefficients(posterior, codes[rows]), probabilities)
         result[rows, :, 0] = coefficients(posterior, codes[rows], posterior.mean)[:, :, 0]
+    mark(result, moments_of_coefficients(posterior, codes))
+    return result
+
+
+def _least(moments: Ints, columns: Ints, units: Units) -> Ints:
+    """Moments (..., K_g) of what `_moved` makes: an intercept has those of all its terms."""
+    result = moments.copy()
+    if units.fit_intercept and 0 in columns:
+        others = [j for j, k in enumerate(columns) if k and units.x_center[k - 1]]
+        result[..., 0] = np.minimum(
+            moments[..., 0], moments[..., others].min(axis=-1, initial=BOTH)
+        )
     return result
 
 

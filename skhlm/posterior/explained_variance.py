@@ -10,7 +10,7 @@ from skhlm._typing import Floats
 from skhlm.inputs.design import Rows
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.posterior import prediction
-from skhlm.posterior.posterior import Posterior
+from skhlm.posterior.posterior import NEW, Posterior, without_new
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,25 +43,33 @@ class BayesR2:
         )
 
 
-def bayes_r2(posterior: Posterior, rows: Rows, coverage: float) -> BayesR2:
+def bayes_r2(
+    posterior: Posterior, rows: Rows, coverage: float, *, marginal: bool = False
+) -> BayesR2:
     """Posterior of R^2 over weighted rows; see `BayesR2`."""
-    draws = r2_draws(posterior, rows)
+    draws = r2_draws(posterior, rows, marginal=marginal)
     lower, upper = quantiles_of(draws, central(coverage)).tolist()
     return BayesR2(float(draws.mean()), float(draws.std()), lower, upper, coverage, draws)
 
 
-def r2_draws(posterior: Posterior, rows: Rows) -> Floats:
+def r2_draws(posterior: Posterior, rows: Rows, *, marginal: bool = False) -> Floats:
     """Var_i(mu_i^s) / (Var_i(mu_i^s) + what is left) for each draw s, mu_i^s = E[y_i | s]: (S,).
 
     What is left is Var_i(y_i - mu_i^s) for families with residuals, mean_i Var(y_i | s) for
-    others. Zero where both are.
+    others. Zero where both are. The marginal one is that of rows whose levels are all new.
     """
+    codes = rows.codes[rows.cell]
+    codes = np.full_like(codes, NEW) if marginal else codes
+
     center = np.average(rows.y, weights=rows.weight)
     share = rows.weight / rows.weight.sum()
     moments = np.zeros((4, posterior.n_draws))  # sums of fit and residual, and of their squares
-    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, rows.codes[rows.cell], width=3):
-        fit, w = posterior.family.mean(eta, posterior.auxiliary) - center, share[chosen]
-        residual, square = posterior.outcome.unexplained(rows.y[chosen] - center, fit, eta)
+    for chosen, eta in prediction.draws_of_eta(posterior, rows.X, without_new(codes), width=3):
+        Z = posterior.units.centred(rows.X[chosen])
+        spread = prediction.variance_of_new(posterior, Z, codes[chosen])
+        mean, w = posterior.outcome.mean_over_new(eta, spread), share[chosen]
+        fit, y = mean - center, rows.y[chosen] - center
+        residual, square = posterior.outcome.unexplained(y, fit, eta, spread)
         moments += [w @ fit, w @ residual, w @ fit**2, w @ square]
     explained, left = np.maximum(moments[2:] - moments[:2] ** 2, 0)
     total = explained + left

@@ -50,10 +50,16 @@ class Outcome(ABC):
         """Expected values of rows."""
 
     @abstractmethod
-    def unexplained(self, y: Floats, fit: Floats, eta: Floats) -> tuple[Floats, Floats]:
+    def mean_over_new(self, eta: Floats, variance: Floats) -> Floats:
+        """Expected value at eta (b, S) and new effects of this variance (b, S)."""
+
+    @abstractmethod
+    def unexplained(
+        self, y: Floats, fit: Floats, eta: Floats, variance: Floats
+    ) -> tuple[Floats, Floats]:
         """What is left of y (b,) beside its fit, and the square of that: (b, S) each.
 
-        Y and the fit, the expected value at eta, are less some number.
+        Y and the fit, which is `mean_over_new`, are less some number.
         """
 
     @abstractmethod
@@ -123,9 +129,16 @@ class ResidualOutcome(Outcome):
         """Mixtures without."""
         return Mixture(eta, variance, None)
 
-    def unexplained(self, y: Floats, fit: Floats, eta: Floats) -> tuple[Floats, Floats]:
+    def mean_over_new(self, eta: Floats, variance: Floats) -> Floats:
+        """Eta: new effects have mean zero."""
+        del variance
+        return eta
+
+    def unexplained(
+        self, y: Floats, fit: Floats, eta: Floats, variance: Floats
+    ) -> tuple[Floats, Floats]:
         """Residuals, and their squares."""
-        del eta
+        del eta, variance
         residual = y[:, None] - fit
         return residual, residual**2
 
@@ -210,11 +223,23 @@ class LinkOutcome(Outcome):
         """The inverse of the link at mixtures of eta."""
         return Transformed(self.family.link, Mixture(eta, variance, None))
 
-    def unexplained(self, y: Floats, fit: Floats, eta: Floats) -> tuple[Floats, Floats]:
+    def mean_over_new(self, eta: Floats, variance: Floats) -> Floats:
+        """The mean of the inverse of the link."""
+        if not variance.any():
+            return self.family.mean(eta, self.auxiliary)
+        return self.family.link.mean_over_normal(eta, variance)
+
+    def unexplained(
+        self, y: Floats, fit: Floats, eta: Floats, variance: Floats
+    ) -> tuple[Floats, Floats]:
         """Nothing on average, the variance that the model says as the square."""
         del y, fit
-        variance = np.broadcast_to(self.family.variance(eta, self.auxiliary), eta.shape)
-        return np.zeros(eta.shape), variance
+        if variance.any():
+            square = self.family.variance_over_normal(eta, variance, self.auxiliary)
+            square = square + self.family.link.variance_over_normal(eta, variance)
+        else:
+            square = self.family.variance(eta, self.auxiliary)
+        return np.zeros(eta.shape), np.broadcast_to(square, eta.shape)
 
     def log_constant(self, y: Floats, weight: Floats) -> Floats:
         """The ways in which trials have so many successes."""

@@ -9,10 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from skhlm._typing import Floats
+import numpy as np
+
+from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws
 from skhlm.inputs.labels import Labels, pairs, paths
 from skhlm.posterior import at_zero
+from skhlm.posterior.moments import BOTH
 from skhlm.posterior.posterior import Posterior
 
 
@@ -87,6 +90,10 @@ class Block(ABC):
     def reported(self, posterior: Posterior) -> Floats:
         """Draws in the user's units, intercepts at x = 0, (..., S)."""
 
+    @abstractmethod
+    def moments(self, posterior: Posterior) -> Ints:
+        """How many of their mean and sd are finite, (P,), see `Moments`."""
+
 
 class _Kappa(Block):
     """Population-level coefficients, K."""
@@ -104,6 +111,9 @@ class _Kappa(Block):
 
     def reported(self, posterior: Posterior) -> Floats:
         return at_zero.kappa(posterior)
+
+    def moments(self, posterior: Posterior) -> Ints:
+        return at_zero.moments_of_kappa(posterior)
 
 
 class _Auxiliary(Block):
@@ -123,6 +133,9 @@ class _Auxiliary(Block):
 
     def reported(self, posterior: Posterior) -> Floats:
         return self.kept(posterior)
+
+    def moments(self, posterior: Posterior) -> Ints:
+        return np.array([posterior.finite_moments.auxiliary.get(self.kind, BOTH)])
 
 
 class _OfFactor(Block):
@@ -157,6 +170,9 @@ class _Tau(_OfFactor):
     def reported(self, posterior: Posterior) -> Floats:
         return at_zero.tau(posterior, self.g)
 
+    def moments(self, posterior: Posterior) -> Ints:
+        return at_zero.moments_of_tau(posterior, self.g)
+
 
 class _Omega(_OfFactor):
     """Correlations of a factor's effects, one for each pair of coefficients."""
@@ -178,6 +194,9 @@ class _Omega(_OfFactor):
         omega = at_zero.omega(posterior, self.g)
         return omega[pairs(len(omega))]
 
+    def moments(self, posterior: Posterior) -> Ints:
+        return np.full(len(pairs(len(posterior.tau[self.g]))[0]), BOTH)
+
 
 class _Delta(_OfFactor):
     """Effects of a factor's levels, (J_g, K_g)."""
@@ -196,3 +215,6 @@ class _Delta(_OfFactor):
 
     def reported(self, posterior: Posterior) -> Floats:
         return at_zero.delta(posterior, self.g)
+
+    def moments(self, posterior: Posterior) -> Ints:
+        return at_zero.moments_of_effects(posterior, self.g).reshape(-1)

@@ -23,6 +23,7 @@ from skhlm.families import Family
 from skhlm.inputs.design import Units
 from skhlm.numerics.small_matrices import root
 from skhlm.numerics.strata import stratified
+from skhlm.posterior.moments import Moments
 from skhlm.posterior.outcomes import Outcome, outcome_of
 
 NEW, NO_EFFECT = -1, -2
@@ -129,6 +130,8 @@ class Posterior:
         The mode as a posterior of one draw, where it stands for the posterior mean.
     sample : ndarray of shape (M, S) or None
         The sample of errors of a stored model, see `Outcome.sample`; None lets one be worked out.
+    moments : Moments or None
+        Which means and standard deviations are finite; None is all, as far as is known.
     """
 
     draws: Coefficients
@@ -141,6 +144,7 @@ class Posterior:
     n_chains: int
     mode: Posterior | None = None
     sample: Floats | None = None
+    moments: Moments | None = None
 
     @classmethod
     def from_draws(
@@ -152,6 +156,7 @@ class Posterior:
         *,
         mode: Draws | None = None,
         n_chains: int | None = None,
+        moments: Moments | None = None,
     ) -> Posterior:
         """Posterior in the user's units from draws of the model that was fitted in ``units``.
 
@@ -165,6 +170,8 @@ class Posterior:
             One draw to take for the posterior mean.
         n_chains : int or None, default=None
             Number of Markov chains that the draws are; None if the draws' first axis says.
+        moments : Moments or None, default=None
+            Which means and standard deviations are finite.
         """
         flat, coefficients = _in_user_units(draws, varying, units)
         alone = None if mode is None else cls.from_draws(mode, varying, units, family)
@@ -178,6 +185,7 @@ class Posterior:
             units=units,
             n_chains=draws.shape[0] if n_chains is None else n_chains,
             mode=alone,
+            moments=moments,
         )
 
     def thinned(self, n_draws: int) -> Posterior:
@@ -226,6 +234,13 @@ class Posterior:
     def varying(self) -> tuple[Ints, ...]:
         """For each factor the coefficients that vary by it."""
         return self.draws.varying
+
+    @property
+    def finite_moments(self) -> Moments:
+        """Which means and standard deviations are finite, all where nothing is known."""
+        if self.moments is not None:
+            return self.moments
+        return Moments.all_finite(len(self.draws.kappa), self.varying, self.n_levels)
 
     @property
     def averaged(self) -> Posterior:

@@ -19,6 +19,7 @@ from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
 from skhlm.numerics.threads import in_threads, n_workers
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
+from skhlm.posterior.moments import BOTH
 from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
 
 _NEARLY_SURE = 0.999  # probability
@@ -357,12 +358,17 @@ def _variance_of_eta(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
 
 
 def mean_variance_of_new(posterior: Posterior, Z: Floats, codes: Ints) -> Floats:
-    """E[z' Sigma_g z] where the level of factor g is new, else 0: (n, G), for rows Z (n, K)."""
+    """E[z' Sigma_g z] where the level of factor g is new, else 0: (n, G), for rows Z (n, K).
+
+    Infinite where tau^2 has no mean.
+    """
     variance = np.zeros(codes.shape)
     for g, columns in enumerate(posterior.varying):
         new = codes[:, g] == NEW
         mean = posterior.covariance(g).mean(axis=-1, keepdims=True)
-        variance[new, g] = _quadratic_form(Z[new][:, columns], mean[..., 0])
+        of_new = Z[new][:, columns]
+        infinite = (of_new[:, posterior.finite_moments.tau[g] < BOTH] != 0).any(axis=1)
+        variance[new, g] = np.where(infinite, np.inf, _quadratic_form(of_new, mean[..., 0]))
     return variance
 
 

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skhlm._typing import Bools, Floats, Ints
+from skhlm._typing import Floats, Ints
 from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
 from skhlm.numerics.convergence import convergence
 from skhlm.numerics.quantiles import TAILS, central, describe
 from skhlm.posterior import at_zero
+from skhlm.posterior.moments import mark
 from skhlm.posterior.parameters import list_population
 from skhlm.posterior.posterior import NO_EFFECT, Posterior
 from skhlm.reports.frames import free_names
@@ -126,12 +127,12 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         reports; ESS and R-hat are of the same numbers. Those of draws that are independent, as of
         an approximation, are NaN. Correlations come with ``covariance="full"`` only. Behind a link
         also exp of q50, q05 and q95 of kappa, in the columns of `ratio_columns`. Beside
-        "overdispersion" there is "phi" = 1 / overdispersion², by its quantiles: where counts may be
-        Poisson its mean and sd are infinite, and NaN here.
+        "overdispersion" there is "phi" = 1 / overdispersion², by its quantiles: as counts may be
+        Poisson its mean and sd are infinite.
     """
-    names, draws, has_mean = _population(posterior, labels)
+    names, draws, moments = _population(posterior, labels)
     numbers = describe(draws, TAILS)
-    numbers[~has_mean, :2] = np.nan
+    mark(numbers, moments, positive=(names["parameter"] != "kappa").to_numpy())
     frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
     if not posterior.n_chains:
         frame = frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
@@ -168,8 +169,8 @@ def where_in_words(labels: Labels, family: Family | None = None) -> str:
     )
 
 
-def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Floats, Bools]:
-    """Names, draws (P, S) and which have a mean, (P,), of the rows of `summary`."""
+def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Floats, Ints]:
+    """Names, draws (P, S) and finite moments (P,) of the rows of `summary`."""
     blocks = list_population(posterior)
     rows = [
         (name.kind, name.factor or "", name.coefficient or "")
@@ -177,13 +178,13 @@ def _population(posterior: Posterior, labels: Labels) -> tuple[pd.DataFrame, Flo
         for name in block.names(labels)
     ]
     draws = [block.reported(posterior) for block in blocks]
-    has_mean = [True] * len(rows)
+    moments = [block.moments(posterior) for block in blocks]
     for name, values in inverse_squares(posterior).items():
         rows.append((name, "", ""))
         draws.append(values)
-        has_mean.append(False)
+        moments.append(np.zeros(1, dtype=np.int64))
     names = pd.DataFrame(rows, columns=["parameter", "factor", "coefficient"])
-    return names, np.vstack(draws), np.array(has_mean)
+    return names, np.vstack(draws), np.concatenate([np.empty(0, dtype=np.int64), *moments])
 
 
 def inverse_squares(posterior: Posterior) -> dict[str, Floats]:
@@ -243,7 +244,8 @@ def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: flo
     if not part.kappa:
         of = (posterior.draws, posterior.mean)
         draws, mean = (replace(x, kappa=np.zeros_like(x.kappa)) for x in of)
-        posterior = replace(posterior, draws=draws, mean=mean)
+        moments = posterior.finite_moments.without_kappa()
+        posterior = replace(posterior, draws=draws, mean=mean, moments=moments)
     return at_zero.describe_coefficients(posterior, masked, _probabilities(posterior, coverage))
 
 

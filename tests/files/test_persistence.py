@@ -138,6 +138,10 @@ def models(fitted, campaigns):
             plain,
         ),
         "no groups": (small_fit(plain, y, priors=priors, autoscale=False, chains=1), plain),
+        "a set of priors": (
+            small_fit(plain, y, 1, priors="weakly_informative", algorithm="map"),
+            plain,
+        ),
         "only groups": (
             small_fit(plain[:, [1]], y, 0, random_state=np.random.RandomState(0)),
             plain[:, [1]],
@@ -163,6 +167,7 @@ def models(fitted, campaigns):
         "labels of every kind",
         "full, normal, positions",
         "no groups",
+        "a set of priors",
         "only groups",
         "mode, no intercept",
     ],
@@ -746,6 +751,7 @@ def _odd_manifests(members):
     yield "odd fingerprint", content(fingerprint="\x1b[31m")
     yield "odd name of y", content(outcome_name=3)
     yield "odd priors", content(priors=3)
+    yield "no set of priors", content(priors="weak")
     yield "priors that are no priors", content(priors={"mapping": [["sigma", 1.0]]})
     yield "priors of nothing", content(priors={"mapping": [["Sigma", {"mapping": []}]]})
     yield "a list", forged(members, lambda m: [m])

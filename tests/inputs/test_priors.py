@@ -6,13 +6,14 @@ from math import inf
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.model_selection import GridSearchCV
 
 from skhlm import HLMRegressor
 from skhlm.families import AUXILIARY, FAMILIES, find_family, parameters_of
 from skhlm.inputs.columns import Columns
 from skhlm.inputs.hierarchy import parse_groups
-from skhlm.inputs.priors import build_priors
+from skhlm.inputs.priors import check_units, choose_priors
 from skhlm.priors import Cauchy, Gamma, Normal, StudentT
 
 COEFFICIENTS = ("Intercept", "price", "spend")
@@ -22,14 +23,14 @@ VARYING = (np.array([0, 1, 2]), np.array([0, 2]))
 
 
 def build(priors, family="student_t"):
-    return build_priors(
+    return choose_priors(
         priors,
         columns=COLUMNS,
         hierarchies=HIERARCHIES,
         coefficients=COEFFICIENTS,
         varying=VARYING,
         family=find_family(family),
-    )
+    ).numbers()
 
 
 def rows(numbers):
@@ -117,15 +118,72 @@ def test_kappa_by_coefficient(spend):
 
 def test_without_groups_or_coefficients_there_are_no_numbers():
     nothing = {"columns": Columns(0), "hierarchies": (), "coefficients": (), "varying": ()}
-    built = build_priors(None, **nothing, family=find_family("normal"))
+    built = choose_priors(None, **nothing, family=find_family("normal")).numbers()
     assert built.tau == ()
     assert built.kappa.df.shape == (0,)
+
+
+WEAK = (inf, 0, 2.5)
+CALM = (3, 0, 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weakly_informative_is_the_same_of_coefficients_in_every_family(family):
+    built = build("weakly_informative", family)
+    assert rows(built.kappa) == [WEAK] * 3
+    assert [rows(tau) for tau in built.tau] == [[P1] * 3, [P1] * 2]
+    default = build("default", family).auxiliary
+    assert built.auxiliary.keys() == default.keys()
+    for name, prior in built.auxiliary.items():
+        known = {"sigma": [CALM], "overdispersion": [P1], "cv": [P1]}
+        assert prior == default[name] if name == "nu" else rows(prior) == known[name]
+
+
+def test_a_half_t_of_sigma_is_about_exponential():
+    """Quantiles of the half-t(3, 0, 1) are those of the exponential(1) to within a third."""
+    p = np.array([0.25, 0.5, 0.75, 0.9, 0.95, 0.99])
+    ratio = stats.t(CALM[0]).ppf((1 + p) / 2) * CALM[2] / stats.expon.ppf(p)
+    assert (np.abs(np.log(ratio)) < np.log(4 / 3)).all()
+
+
+def test_one_word_is_a_set_and_none_is_the_default():
+    for word in ("default", {}, {"rest": "default"}):
+        same = build(word)
+        assert rows(same.kappa) == [FLAT] * 3
+        assert rows(same.auxiliary["sigma"]) == [HALF_CAUCHY]
+
+
+def test_the_rest_is_of_a_set_where_some_are_given():
+    given = {"rest": "weakly_informative", "kappa": {"spend": TWO}, "tau": {"region": TWO}}
+    built = build(given)
+    assert rows(built.kappa) == [WEAK, WEAK, P2]
+    assert [rows(tau) for tau in built.tau] == [[P2] * 3, [P1] * 2]
+    assert rows(built.auxiliary["sigma"]) == [CALM]
+
+
+def test_a_set_is_in_scaled_units():
+    with pytest.raises(ValueError, match=r"units of sd\(y\) and sd\(x\).*leave autoscale=True"):
+        check_units("weakly_informative", autoscale=False)
+    with pytest.raises(ValueError, match="autoscale"):
+        check_units({"rest": "weakly_informative"}, autoscale=False)
+    check_units("weakly_informative", autoscale=True)
+    for own in (None, "default", {"tau": ONE}):
+        check_units(own, autoscale=False)
 
 
 @pytest.mark.parametrize(
     ("priors", "error", "message"),
     [
-        (Normal(0, 1), TypeError, r"priors: got Normal\(loc=0, scale=1\); it is a mapping"),
+        (Normal(0, 1), TypeError, r"priors: got Normal\(loc=0, scale=1\); it is .*a mapping"),
+        (
+            "weakly",
+            ValueError,
+            r"priors: there is no 'weakly'. In one word it is 'default' or 'weakly_informative'",
+        ),
+        ("weakly_informativ", ValueError, r"Did you mean 'weakly_informative'\?"),
+        ("", ValueError, "priors: there is no ''"),
+        ({"rest": "flat"}, ValueError, r"priors\['rest'\]: there is no 'flat'. In one word"),
+        ({"rest": ONE}, ValueError, r"priors\['rest'\]: there is no Normal"),
         ({"sgima": ONE}, ValueError, r"no parameter 'sgima'.*'kappa'. Did you mean 'sigma'\?"),
         ({1: ONE}, ValueError, "no parameter 1"),
         ({"phi": ONE}, ValueError, r"'kappa'\. 'overdispersion' is 1 / sqrt\(phi\)\.$"),

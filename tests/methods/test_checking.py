@@ -36,15 +36,6 @@ def test_loo_of_remembered_rows_is_that_of_the_same_rows_given(fitted, campaigns
     assert (merged["_merge"] == "both").all()
 
 
-def test_r2_is_near_the_score(fitted, campaigns):
-    result = fitted.bayes_r2()
-    assert abs(result.mean - fitted.score(*campaigns)) < 0.05
-    assert result.lower < result.mean < result.upper
-    np.testing.assert_array_equal(fitted.bayes_r2(*campaigns).draws, result.draws)
-    with pytest.raises(ValueError, match="coverage"):
-        fitted.bayes_r2(coverage=1.5)
-
-
 @pytest.mark.parametrize("method", ["loo", "bayes_r2"])
 def test_rows_must_be_those_of_fit(fitted, campaigns, method):
     X, y = campaigns
