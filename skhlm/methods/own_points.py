@@ -8,11 +8,10 @@ from reprlib import repr as repr_short
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skhlm._typing import Bools, Floats
-from skhlm.inputs.columns import is_frame, labels_of, listed
-from skhlm.inputs.frames import as_table, column_at, columns_of
+from skhlm.inputs.columns import labels_of, listed
+from skhlm.inputs.frames import as_pandas, as_table, column_at, columns_of
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.moving_input import MovingInput, find_input
 from skhlm.methods.paths import completed, find_path, predictor_names
@@ -104,11 +103,8 @@ class _OfModel(OwnInput):
             if columns.names is not None and spec.columns.names is not None:
                 position = columns.position(name, "feature")
             return cls(route, X, position, name, None)
-        if is_frame(X) and not isinstance(X, pd.DataFrame):
-            labels = labels_of(X)
-            X = pd.DataFrame({label: column_at(X, i) for i, label in enumerate(labels)})
         position = columns.position(feature, "feature")
-        return cls(route, X, position, columns.group_name(position), derive)
+        return cls(route, as_pandas(X), position, columns.group_name(position), derive)
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from skhlm.inputs.frames import as_table, column_at, columns_of
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.paths import check_no_name
 from skhlm.posterior import prediction
+from skhlm.posterior.posterior import from_zero
 from skhlm.reports.frames import free_names
 from skhlm.wrappers import Route
 
@@ -46,12 +47,11 @@ class Rows:
 
     def some(self, rows: Ints) -> Rows:
         """Some of them, as if there were no others; X stays."""
-        new_levels = self.new_levels[rows]
-        for of_factor in new_levels.T:
-            new = of_factor >= 0
-            of_factor[new] = np.unique(of_factor[new], return_inverse=True)[1]
         return replace(
-            self, predictors=self.predictors[rows], codes=self.codes[rows], new_levels=new_levels
+            self,
+            predictors=self.predictors[rows],
+            codes=self.codes[rows],
+            new_levels=from_zero(self.new_levels[rows]),
         )
 
     def warn_of_few_draws(self, kind: str) -> None:
