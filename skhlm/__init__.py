@@ -24,6 +24,7 @@ from skhlm.html_report import report
 from skhlm.methods.allocation import Allocation, optimize_allocation
 from skhlm.methods.averages import average_difference, average_prediction, average_slope
 from skhlm.methods.contributions import contributions
+from skhlm.methods.differences import compare_points
 from skhlm.methods.pipelines import response_curve
 from skhlm.methods.wrapped import predict_interval, predict_quantiles, sample_y
 from skhlm.posterior.leave_one_out import compare_loo
@@ -53,6 +54,7 @@ __all__ = [
     "column_importance",
     "compare",
     "compare_loo",
+    "compare_points",
     "contributions",
     "load",
     "optimize_allocation",

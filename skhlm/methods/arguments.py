@@ -20,6 +20,7 @@ KIND = [StrOptions({"outcome", "mean", "link"})]
 SCALE = [StrOptions({"mean", "link"})]
 POINT = [StrOptions({"mean", "typical", "link"})]
 EXPECTED = [StrOptions({"mean", "typical"})]
+FACTOR = [Interval(Real, None, None, closed="neither"), None]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])

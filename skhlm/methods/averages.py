@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
 from skhlm.inputs.frames import as_table, check_weight
-from skhlm.methods.arguments import COVERAGE, SCALE
+from skhlm.methods.arguments import COVERAGE, FACTOR, SCALE
 from skhlm.methods.own_points import find_own_input
 from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
@@ -17,6 +17,7 @@ from skhlm.reports.curves import Derive, Scale
 
 _COMMON = {"coverage": COVERAGE, "kind": SCALE}
 _DERIVE = {"derive": [callable, None]}
+_FACTOR = {"factor": FACTOR}
 
 
 @validate_params(_COMMON, prefer_skip_nested_validation=True)
@@ -160,14 +161,15 @@ def average_slope(
     return _frame(rows, estimand, "slope", by, sample_weight, coverage)
 
 
-@validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
+@validate_params(_COMMON | _DERIVE | _FACTOR, prefer_skip_nested_validation=True)
 def average_difference(
     estimator: Any,
     X: Any,
     feature: Any = None,
     *,
-    end: Any,
+    end: Any = None,
     start: Any = None,
+    factor: float | None = None,
     by: Any = None,
     sample_weight: Any = None,
     coverage: float = 0.9,
@@ -184,7 +186,10 @@ def average_difference(
         The column of X that changes.
     end, start : value, array-like of shape (n_samples,) or callable
         Where it goes and where it comes from: a value for all rows, one for each, or a function of
-        the values that the rows have, such as ``lambda spend: 2 * spend``. No start is what each
+        the values that the rows have, such as ``lambda spend: spend + 10``. No start is what each
+        row has.
+    factor : float, default=None
+        In the place of an end: it goes to so many times where it comes from. 2 doubles what each
         row has.
     derive : callable, default=None
         As in `average_slope`.
@@ -198,7 +203,12 @@ def average_difference(
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As `average_slope`; and ValueError for values that are none, or none for each row.
+        As `average_slope`; and ValueError for values that are none, or none for each row, for an
+        end and a factor both, or for neither, and for a factor of what is no number.
+
+    See Also
+    --------
+    compare_points : Row by row.
 
     Examples
     --------
@@ -213,10 +223,9 @@ def average_difference(
     route = route_of(estimator, X)
     moving = find_own_input(route, X, feature, derive)
     rows = moving.rows
-    first = rows.predictors if start is None else moving.moved(rows, start, "start")
-    last = moving.moved(rows, end, "end")
-    both = (Prediction(predictors, rows.codes, kind) for predictors in (last, first))
-    rows.moved(last).warn_of_few_draws(kind)
+    change = moving.change(rows, start, end, factor)
+    both = (Prediction(X, rows.codes, kind) for X in (change.after, change.before))
+    rows.moved(change.after).warn_of_few_draws(kind)
     return _frame(rows, Difference(*both), "difference", by, sample_weight, coverage)
 
 

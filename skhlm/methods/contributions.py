@@ -13,9 +13,8 @@ from skhlm._typing import Floats
 from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import COVERAGE, SCALE
 from skhlm.methods.made_of import find_inputs
-from skhlm.methods.paths import values_of
 from skhlm.methods.references import read_reference
-from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
+from skhlm.methods.rows_together import frame_of_groups, group_rows, route_of
 from skhlm.reports.averages import Sets
 from skhlm.reports.contributions import Contrast, parts_of_means
 from skhlm.reports.curves import Derive, Scale
@@ -145,26 +144,24 @@ def contributions(
     True
     """
     inputs = find_inputs(route_of(estimator, X), X, derive)
-    model, (predictors, codes, columns) = inputs.route.model, inputs.read(inputs.X)
-    new_levels = model._spec.groups.new_levels(columns, codes)
-    rows = Rows(model, inputs.X, predictors, codes, new_levels)
-    base = read_reference(inputs, reference, len(predictors))
+    rows, model = inputs.rows, inputs.route.model
+    base = read_reference(inputs, reference, len(rows.predictors))
     names, owners = inputs.parts()
     rows.warn_of_few_draws(kind)
-    weight = check_weight(sample_weight, predictors)
+    weight = check_weight(sample_weight, rows.predictors)
     used = np.flatnonzero(weight > 0)
     groups, numbers = (None, np.arange(len(used))) if by is None else group_rows(rows.X, by, used)
     found = parts_of_means(
         model._posterior,
-        Contrast(predictors, codes, *base, owners),
-        new_levels,
+        Contrast(rows.predictors, rows.codes, *base, owners),
+        rows.new_levels,
         Sets.of(used, numbers, weight[used]),
         coverage,
         kind,
     )
     parts = _named_parts(names, model._spec.labels.factors, found)
     if groups is None:
-        own = {name: [values[row] for row in used] for name, values in values_of(columns).items()}
+        own = {name: [values[row] for row in used] for name, values in rows.values.items()}
         frame = repeated_frame(own, len(used), found.shape[1], parts)
         return frame.assign(row=used[frame["row"]])
     parts = {"n_rows": np.bincount(numbers).repeat(found.shape[1]), **parts}

@@ -13,12 +13,12 @@ from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.group_means import transform_moved
-from skhlm.inputs.columns import GroupColumn
 from skhlm.inputs.frames import as_pandas, as_table, columns_of
 from skhlm.inputs.learned import learned_range
 from skhlm.inputs.moved import moved_rows, numbers_in
 from skhlm.methods.moving_input import MovingInput, find_input
 from skhlm.methods.paths import predictor_names
+from skhlm.methods.rows_together import Rows
 from skhlm.preparation import ModelSpec
 from skhlm.reports.curves import N_POINTS, Derive, derived_values
 from skhlm.wrappers import Route
@@ -46,15 +46,18 @@ class Inputs:
     made_of: tuple[frozenset[int], ...]
     groups: Mapping[int, int]
 
-    def read(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:
-        """Predictors (n, p), levels (n, G) and group columns of rows."""
-        found: tuple[Floats, Ints, Mapping[int, GroupColumn]] = self.route.model._rows(
-            self.route.features(X)
-        )
-        return found
+    @property
+    def rows(self) -> Rows:
+        """X as the model takes it."""
+        return Rows.read(self.route.model, self.X, self.route.features(self.X))
+
+    def read(self, X: Any) -> tuple[Floats, Ints]:
+        """Predictors (n, p) and levels (n, G) of other rows."""
+        predictors, codes, _ = self.route.model._rows(self.route.features(X))
+        return predictors, codes
 
     def read_with(self, values: Mapping[int, Any]) -> tuple[Floats, Ints]:
-        """The first two where the rows have other values, one for all of them, in some columns."""
+        """The same of X with other values in some columns, one for all rows."""
         rows, moved = np.arange(_num_samples(self.X)), self.X
         for position, value in values.items():
             moved = moved_rows(moved, rows, position, _repeated(value, len(rows)))

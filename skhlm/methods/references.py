@@ -29,7 +29,7 @@ def read_reference(inputs: Inputs, reference: Any, n: int) -> tuple[Floats, Ints
         base = np.tile(spec.ranges.mean, (n, 1))
         levels = np.full((n, len(spec.groups.factors)), NO_EFFECT)
         return _with_values(inputs, reference, base, levels) if reference else (base, levels)
-    predictors, codes, _ = inputs.read(as_table(reference))
+    predictors, codes = inputs.read(as_table(reference))
     if len(predictors) not in (1, n):
         raise ValueError(
             f"reference has {len(predictors)} rows and X has {n}: give one row of reference, or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm.methods.arguments import COVERAGE, KIND, SCALE, check_has_interval, checked
+from skhlm.methods.arguments import (
+    COVERAGE,
+    FACTOR,
+    KIND,
+    SCALE,
+    check_has_interval,
+    checked,
+)
+from skhlm.methods.differences import DIFFERENCE, differences
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import rows_to_export
 from skhlm.methods.paths import (
@@ -25,6 +34,7 @@ from skhlm.random_state import seed_of
 from skhlm.reports import curves, export, parameters, pooling
 from skhlm.reports.budget import shares_of, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
+from skhlm.wrappers import Route
 
 _DERIVE = [callable, None]
 
@@ -332,20 +342,21 @@ class Reporting(Fitted):
             coverage,
             kind,
         )
-        numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
+        numbers = dict(zip(DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
         numbers["extrapolated"] = np.broadcast_to(path.outside(spec.ranges), found.shape[:2])
         names = free_names((f"{key}_reference" for key in other.values), given.values)
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
-    @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
+    @checked({"coverage": COVERAGE, "factor": FACTOR, "kind": SCALE, "derive": _DERIVE})
     def compare_points(
         self,
         X: Any = None,
         feature: Any = None,
         *,
-        start: float,
-        end: float,
+        start: Any = None,
+        end: Any = None,
+        factor: float | None = None,
         coverage: float = 0.9,
         derive: curves.Derive | None = None,
         kind: curves.Scale = "mean",
@@ -356,8 +367,12 @@ class Reporting(Fitted):
         ----------
         X, feature, derive
             As in `response_curve`.
-        start, end : float
-            Values of the feature: what changes when it goes from one to the other.
+        start, end : value, array-like of shape (n_samples,) or callable
+            What the feature comes from, and where it goes: a value for all rows, one for each, or
+            a function of the values that the rows have. No start is what each row has. Without X
+            both are numbers.
+        factor : float, default=None
+            In the place of an end: so many times the start. 2 doubles what each row has.
         coverage : float in (0, 1), default=0.9
             Posterior probability of the central interval.
         kind : {"mean", "link"}, default="mean"
@@ -370,9 +385,24 @@ class Reporting(Fitted):
             One row for each row of X: ``row``, the group columns, ``start``, ``end``,
             ``difference`` (of the expected values, at the end less at the start), ``lower``,
             ``upper``, ``probability`` (that it is above zero) and ``extrapolated``.
+
+        See Also
+        --------
+        skhlm.compare_points : The same through pipelines.
+        skhlm.average_difference : Means over rows or groups.
         """
         check_no_name(X)
         check_is_fitted(self)
+        if isinstance(start, Real) and factor is not None and end is None:
+            end, factor = factor * float(start), None
+        if X is not None and not (isinstance(start, Real) and isinstance(end, Real)):
+            route = Route(self)
+            return differences(route, X, feature, start, end, factor, coverage, derive, kind)
+        if factor is not None or not (isinstance(start, Real) and isinstance(end, Real)):
+            raise ValueError(
+                "Give start and end, or start and factor: without X there are no rows whose own "
+                "values could be a start."
+            )
         name, path = find_path(self._spec, feature, [start, end], derive)
         given = read_given(self, completed(self._spec, X, name, path))
         units = self._posterior.units
@@ -388,7 +418,7 @@ class Reporting(Fitted):
         n = len(given.codes)
         start_and_end = np.tile(path.grid, (n, 1)).T
         numbers: dict[str, Any] = dict(zip(("start", "end"), start_and_end, strict=True))
-        numbers |= zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True)
+        numbers |= zip(DIFFERENCE, np.moveaxis(found, -1, 0), strict=True)
         numbers["extrapolated"] = np.full(n, path.outside(self._spec.ranges).any())
         return repeated_frame(given.values, n, 1, numbers)
 
@@ -559,4 +589,3 @@ _POOLING = [
     *("factor", "level", "coefficient", "n", "B"),
     *(f"{estimate}{end}" for estimate in _ESTIMATES for end in _ENDS),
 ]
-_DIFFERENCE = ("difference", "lower", "upper", "probability")

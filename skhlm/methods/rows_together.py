@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats, Ints
-from skhlm.inputs.columns import as_list
+from skhlm.inputs.columns import GroupColumn, as_list
 from skhlm.inputs.frames import as_table, column_at, columns_of
 from skhlm.methods.fitted import Fitted, find_hierarchical
-from skhlm.methods.paths import check_no_name
+from skhlm.methods.paths import check_no_name, values_of
 from skhlm.posterior import prediction
 from skhlm.posterior.posterior import from_zero
 from skhlm.reports.frames import free_names
@@ -30,6 +30,7 @@ class Rows:
     ``predictors``  (n, p)  what the model sees
     ``codes``       (n, G)  levels
     ``new_levels``  (n, G)  which of the new ones, as in `prediction.joint_draws`
+    ``columns``             what the model's group columns hold, as they were given
     ==============  ======  ======================================================
     """
 
@@ -38,15 +39,22 @@ class Rows:
     predictors: Floats
     codes: Ints
     new_levels: Ints
+    columns: Mapping[int, GroupColumn]
 
     @classmethod
     def read(cls, model: Fitted, X: Any, seen: Any) -> Rows:
         """Rows of X, which reach the model as ``seen``."""
         predictors, codes, columns = model._rows(seen)
-        return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
+        new_levels = model._spec.groups.new_levels(columns, codes)
+        return cls(model, X, predictors, codes, new_levels, columns)
+
+    @property
+    def values(self) -> dict[str, list[object]]:
+        """Of the model's group columns, (n,) each."""
+        return values_of(self.columns)
 
     def some(self, rows: Ints) -> Rows:
-        """Some of them, as if there were no others; X stays."""
+        """Some of them, as if there were no others; X stays, and so do columns."""
         return replace(
             self,
             predictors=self.predictors[rows],
