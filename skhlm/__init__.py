@@ -26,7 +26,12 @@ from skhlm.methods.averages import average_difference, average_prediction, avera
 from skhlm.methods.contributions import contributions
 from skhlm.methods.differences import compare_points
 from skhlm.methods.pipelines import response_curve
-from skhlm.methods.wrapped import predict_interval, predict_quantiles, sample_y
+from skhlm.methods.wrapped import (
+    predict_interval,
+    predict_mean,
+    predict_quantiles,
+    sample_y,
+)
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
 from skhlm.selection import column_importance
@@ -59,6 +64,7 @@ __all__ = [
     "load",
     "optimize_allocation",
     "predict_interval",
+    "predict_mean",
     "predict_quantiles",
     "report",
     "response_curve",

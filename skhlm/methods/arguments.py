@@ -16,7 +16,9 @@ from skhlm._typing import Floats
 
 UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 COVERAGE = [UNIT_INTERVAL]
+COVERAGES = ["array-like", UNIT_INTERVAL]
 KIND = [StrOptions({"outcome", "mean", "link"})]
+KIND_OF_Y = [StrOptions({"outcome", "mean", "median", "link"}), None]
 SCALE = [StrOptions({"mean", "link"})]
 POINT = [StrOptions({"mean", "typical", "link"})]
 EXPECTED = [StrOptions({"mean", "typical"})]

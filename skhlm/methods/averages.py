@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skhlm.inputs.frames import as_table, check_weight
 from skhlm.methods.arguments import COVERAGE, FACTOR, SCALE
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.own_points import find_own_input
 from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
@@ -20,6 +21,7 @@ _DERIVE = {"derive": [callable, None]}
 _FACTOR = {"factor": FACTOR}
 
 
+@several_coverages
 @validate_params(_COMMON, prefer_skip_nested_validation=True)
 def average_prediction(
     estimator: Any,
@@ -27,7 +29,7 @@ def average_prediction(
     *,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
 ) -> pd.DataFrame:
     """Mean of the expected values of rows, over all of them or by group.
@@ -35,15 +37,17 @@ def average_prediction(
     Parameters
     ----------
     estimator : estimator
-        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines and searches.
+        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines, searches and targets
+        that are logarithms.
     X : frame or array-like of shape (n_samples, n_features)
         Rows as the estimator takes them: those to average over.
     by : str, int or list of these, default=None
         Columns of X: a mean for each combination of their values. None is one mean of all rows.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in their mean; rows of weight 0 are left out.
-    coverage : float in (0, 1), default=0.9
-        Posterior probability of the central interval.
+    coverage : float in (0, 1) or list of these, default=0.9
+        Posterior probability of the central interval. Several give columns such as ``lower_50`` and
+        ``upper_50`` for each.
     kind : {"mean", "link"}, default="mean"
         Of the expected value, of a classifier the probability of the second class; or of eta = x'
         beta, log odds or a logarithm.
@@ -63,7 +67,8 @@ def average_prediction(
     TypeError
         When there is no `HLMRegressor` in it.
     ValueError
-        When X has no such column; when y is transformed inside the estimator.
+        When X has no such column; when y is transformed inside the estimator, unless by a
+        logarithm and with normal residuals, so that expected values of y are known.
 
     Warns
     -----
@@ -90,13 +95,14 @@ def average_prediction(
     >>> average_prediction(model, X, by="subject").columns.tolist()
     ['subject', 'n_rows', 'mean', 'lower', 'upper', 'probability_best', 'expected_rank']
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     rows = Rows.read(route.model, X, route.features(as_table(X)))
     estimand = Prediction(rows.predictors, rows.codes, kind)
     rows.warn_of_few_draws(kind)
     return _frame(rows, estimand, "mean", by, sample_weight, coverage)
 
 
+@several_coverages
 @validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
 def average_slope(
     estimator: Any,
@@ -105,7 +111,7 @@ def average_slope(
     *,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
     derive: Derive | None = None,
 ) -> pd.DataFrame:
@@ -152,7 +158,7 @@ def average_slope(
     >>> bool(average_slope(model, X, "days")["slope"].between(9, 12).all())
     True
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     moving = find_own_input(route, X, feature, derive)
     rows = moving.rows
     rates = moving.rates(rows, moving.own)
@@ -161,6 +167,7 @@ def average_slope(
     return _frame(rows, estimand, "slope", by, sample_weight, coverage)
 
 
+@several_coverages
 @validate_params(_COMMON | _DERIVE | _FACTOR, prefer_skip_nested_validation=True)
 def average_difference(
     estimator: Any,
@@ -172,7 +179,7 @@ def average_difference(
     factor: float | None = None,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
     derive: Derive | None = None,
 ) -> pd.DataFrame:
@@ -220,7 +227,7 @@ def average_difference(
     >>> bool(found["difference"].between(80, 110).all())
     True
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     moving = find_own_input(route, X, feature, derive)
     rows = moving.rows
     change = moving.change(rows, start, end, factor)

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import validate_params
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import COVERAGE, SCALE
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.made_of import find_inputs
 from skhlm.methods.references import read_reference
 from skhlm.methods.rows_together import frame_of_groups, group_rows, route_of
@@ -24,6 +25,7 @@ _SOURCES = ("reference", "input", "factor")
 _NUMBERS = ("mean", "lower", "upper")
 
 
+@several_coverages
 @validate_params(
     {"coverage": COVERAGE, "kind": SCALE, "derive": [Mapping, None]},
     prefer_skip_nested_validation=True,
@@ -35,7 +37,7 @@ def contributions(
     *,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
     derive: Mapping[str, Derive] | None = None,
 ) -> pd.DataFrame:
@@ -66,8 +68,9 @@ def contributions(
         Columns of X: parts of the mean of each combination of their values. None is row by row.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in their means; rows of weight 0 are left out.
-    coverage : float in (0, 1), default=0.9
-        Posterior probability of the central intervals.
+    coverage : float in (0, 1) or list of these, default=0.9
+        Posterior probability of the central intervals. Several give columns such as ``lower_50``
+        and ``upper_50`` for each.
     kind : {"mean", "link"}, default="mean"
         Parts of the expected value, of a classifier of the probability of the second class; or of
         eta = x' beta, log odds or a logarithm.
@@ -92,7 +95,7 @@ def contributions(
         When there is no `HLMRegressor` in it.
     ValueError
         When X has no such column; when the reference lacks a value that it needs, or has one that
-        cannot be; when y is transformed inside the estimator.
+        cannot be; when y is transformed inside the estimator, as for `average_prediction`.
 
     Warns
     -----
@@ -143,7 +146,7 @@ def contributions(
     >>> bool(abs(parts["mean"].sum() - model.predict(X.tail(1))[0]) < 1e-9)
     True
     """
-    inputs = find_inputs(route_of(estimator, X), X, derive)
+    inputs = find_inputs(route_of(estimator, X, kind), X, derive)
     rows, model = inputs.rows, inputs.route.model
     base = read_reference(inputs, reference, len(rows.predictors))
     names, owners = inputs.parts()

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
 from skhlm.methods.arguments import COVERAGE, FACTOR, SCALE
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.own_points import find_own_input, outside
 from skhlm.methods.rows_together import route_of
 from skhlm.reports import curves
@@ -18,6 +19,7 @@ from skhlm.wrappers import Route
 DIFFERENCE = ("difference", "lower", "upper", "probability")
 
 
+@several_coverages
 @validate_params(
     {"coverage": COVERAGE, "factor": FACTOR, "kind": SCALE, "derive": [callable, None]},
     prefer_skip_nested_validation=True,
@@ -30,7 +32,7 @@ def compare_points(
     end: Any = None,
     start: Any = None,
     factor: float | None = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     derive: curves.Derive | None = None,
     kind: curves.Scale = "mean",
 ) -> pd.DataFrame:
@@ -48,8 +50,9 @@ def compare_points(
         As in `average_difference`: no start is what each row has.
     factor : float, default=None
         In the place of an end: so many times the start.
-    coverage : float in (0, 1), default=0.9
-        Posterior probability of the central interval.
+    coverage : float in (0, 1) or list of these, default=0.9
+        Posterior probability of the central interval. Several give columns such as ``lower_50`` and
+        ``upper_50`` for each.
     derive : callable, default=None
         As in `average_slope`.
     kind : {"mean", "link"}, default="mean"
@@ -81,7 +84,7 @@ def compare_points(
     [[8.0, 16.0], [9.0, 18.0]]
     """
     return differences(
-        route_of(estimator, X), X, feature, start, end, factor, coverage, derive, kind
+        route_of(estimator, X, kind), X, feature, start, end, factor, coverage, derive, kind
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm.inputs.columns import as_list
 from skhlm.methods.arguments import (
     COVERAGE,
     FACTOR,
@@ -18,6 +19,7 @@ from skhlm.methods.arguments import (
     check_has_interval,
     checked,
 )
+from skhlm.methods.coverages import Coverage, check_coverages, several_coverages, suffix
 from skhlm.methods.differences import DIFFERENCE, differences
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import rows_to_export
@@ -42,8 +44,14 @@ _DERIVE = [callable, None]
 class Reporting(Fitted):
     """What was learned, as tidy frames and files."""
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self, coverage: Coverage = 0.9) -> pd.DataFrame:
         """Posterior of everything but the group effects, in the user's units and at x = 0.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability between the quantiles beside the median: 0.5 has ``q25`` and
+            ``q75``, and (0.5, 0.9) these, ``q05`` and ``q95``.
 
         Returns
         -------
@@ -53,7 +61,8 @@ class Reporting(Fitted):
             ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``, ``ess_tail``, ``rhat``.
             Behind a link all are on its scale, and the last columns are ``odds_ratio``,
             ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds, ``rate_ratio`` and so on of
-            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else.
+            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else. Of several
+            coverages ``odds_ratio_lower_50`` and so on.
 
         Notes
         -----
@@ -68,10 +77,14 @@ class Reporting(Fitted):
         judges intercepts where the model was fitted, at the predictors' means.
         """
         check_is_fitted(self)
-        return parameters.summary(self._posterior, self._spec.labels)
+        coverages = check_coverages(coverage)
+        names = [""] if as_list(coverage) is None else [suffix(one) for one in coverages]
+        between = dict(zip(names, coverages, strict=True))
+        return parameters.summary(self._posterior, self._spec.labels, between)
 
+    @several_coverages
     @checked({"factor": [str, None], "coverage": COVERAGE})
-    def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
+    def group_effects(self, factor: str | None = None, coverage: Coverage = 0.9) -> pd.DataFrame:
         """Posterior of the group effects delta, in the user's units and at x = 0.
 
         For families with a link they are on its scale: log odds or logarithms.
@@ -80,8 +93,9 @@ class Reporting(Fitted):
         ----------
         factor : str or None, default=None
             One grouping factor, such as "region/country"; None is all of them.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
 
         Returns
         -------
@@ -99,9 +113,10 @@ class Reporting(Fitted):
             self._posterior, spec.labels, spec.level_weights, factor, coverage
         )
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "parts": ["boolean"]})
     def coefficients(
-        self, levels: Any = None, coverage: float = 0.9, parts: bool = False
+        self, levels: Any = None, coverage: Coverage = 0.9, parts: bool = False
     ) -> pd.DataFrame:
         """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
 
@@ -112,8 +127,9 @@ class Reporting(Fitted):
         levels : DataFrame, mapping or list of mappings, default=None
             Values of all group columns, one row for each combination asked for; levels that fit
             has not seen are allowed. None is every combination that fit has seen.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
         parts : bool, default=False
             Whether to report what beta is the sum of as well.
 
@@ -143,8 +159,11 @@ class Reporting(Fitted):
             self._posterior, spec.labels, codes, values, coverage, parts=parts
         )
 
+    @several_coverages
     @checked({"factor": [str, None], "coverage": COVERAGE})
-    def shrinkage_factors(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
+    def shrinkage_factors(
+        self, factor: str | None = None, coverage: Coverage = 0.9
+    ) -> pd.DataFrame:
         """Shrinkage factors B, and the estimates of complete, partial and no pooling.
 
         For each draw, with z the predictors whose coefficients vary by factor g::
@@ -162,8 +181,9 @@ class Reporting(Fitted):
         ----------
         factor : str or None, default=None
             One grouping factor, such as "region/country"; None is all of them.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
 
         Returns
         -------
@@ -204,13 +224,14 @@ class Reporting(Fitted):
         frames = [self._pooling_of(g, coverage) for g in chosen]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"], "derive": _DERIVE})
     def response_curve(
         self,
         X: Any = None,
         feature: Any = None,
         grid: Any = None,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         kind: Kind = "mean",
         slope: bool = False,
         derive: curves.Derive | None = None,
@@ -227,8 +248,9 @@ class Reporting(Fitted):
             ``derive`` any name.
         grid : array-like of shape (n_points,), default=None
             Values of the feature; None is 50 points over its training range.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval at each point.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval at each point. Several give columns such
+            as ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "outcome", "link"}, default="mean"
             Interval of the expected value, or of a new observation. "link" is the curve of eta =
             x' beta, in log odds or logarithms, slopes included: a straight line in the predictor.
@@ -290,6 +312,7 @@ class Reporting(Fitted):
             numbers |= zip(curves.SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
     def compare_curves(
         self,
@@ -297,7 +320,7 @@ class Reporting(Fitted):
         reference: Any,
         feature: Any = None,
         grid: Any = None,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         derive: curves.Derive | None = None,
         *,
         kind: curves.Scale = "mean",
@@ -311,8 +334,9 @@ class Reporting(Fitted):
             row. They may differ in their levels, in other predictors, or both.
         feature, grid, derive
             As in `response_curve`.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval at each point.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval at each point. Several give columns such
+            as ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "link"}, default="mean"
             Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
             exp is an odds ratio or a ratio of rates.
@@ -348,6 +372,7 @@ class Reporting(Fitted):
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "factor": FACTOR, "kind": SCALE, "derive": _DERIVE})
     def compare_points(
         self,
@@ -357,7 +382,7 @@ class Reporting(Fitted):
         start: Any = None,
         end: Any = None,
         factor: float | None = None,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         derive: curves.Derive | None = None,
         kind: curves.Scale = "mean",
     ) -> pd.DataFrame:
@@ -373,8 +398,9 @@ class Reporting(Fitted):
             both are numbers.
         factor : float, default=None
             In the place of an end: so many times the start. 2 doubles what each row has.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "link"}, default="mean"
             Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
             exp is an odds ratio or a ratio of rates.

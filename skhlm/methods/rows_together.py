@@ -12,7 +12,9 @@ import pandas as pd
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.columns import GroupColumn, as_list
 from skhlm.inputs.frames import as_table, column_at, columns_of
+from skhlm.methods.arguments import check_has_eta
 from skhlm.methods.fitted import Fitted, find_hierarchical
+from skhlm.methods.original_scale import on_scale_of_y
 from skhlm.methods.paths import check_no_name, values_of
 from skhlm.posterior import prediction
 from skhlm.posterior.posterior import from_zero
@@ -72,17 +74,12 @@ class Rows:
         return replace(self, predictors=predictors)
 
 
-def route_of(estimator: Any, X: Any) -> Route:
-    """The way to the model, whose outcomes must be those of the estimator."""
+def route_of(estimator: Any, X: Any, kind: str = "mean") -> Route:
+    """The way to the model, whose expected values are those of y, of its logarithm, too."""
     check_no_name(X)
     route = find_hierarchical(estimator)
-    if route.targets:
-        raise ValueError(
-            "y is transformed inside the estimator, and a mean transformed back is not the mean of "
-            "what is transformed back. Ask for averages of its regressor_, in units of the "
-            "transformed y."
-        )
-    return route
+    check_has_eta(kind, has_targets=bool(route.targets))
+    return on_scale_of_y(route)
 
 
 def group_rows(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:
