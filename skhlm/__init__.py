@@ -23,8 +23,15 @@ from skhlm.group_means import GroupMeans
 from skhlm.html_report import report
 from skhlm.methods.allocation import Allocation, optimize_allocation
 from skhlm.methods.averages import average_difference, average_prediction, average_slope
+from skhlm.methods.contributions import contributions
+from skhlm.methods.differences import compare_points
 from skhlm.methods.pipelines import response_curve
-from skhlm.methods.wrapped import predict_interval, predict_quantiles, sample_y
+from skhlm.methods.wrapped import (
+    predict_interval,
+    predict_mean,
+    predict_quantiles,
+    sample_y,
+)
 from skhlm.posterior.leave_one_out import compare_loo
 from skhlm.regressor import HLMRegressor
 from skhlm.selection import column_importance
@@ -52,9 +59,12 @@ __all__ = [
     "column_importance",
     "compare",
     "compare_loo",
+    "compare_points",
+    "contributions",
     "load",
     "optimize_allocation",
     "predict_interval",
+    "predict_mean",
     "predict_quantiles",
     "report",
     "response_curve",

@@ -10,7 +10,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.classes import Classes
-from skhlm.methods.arguments import EXPECTED, SCALE, checked
+from skhlm.methods.arguments import COVERAGES, EXPECTED, SCALE, checked
 from skhlm.methods.fitted import Fit
 from skhlm.methods.two_classes import TwoClasses
 from skhlm.posterior import Kind, prediction
@@ -209,9 +209,9 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         predictors, codes, _ = self._rows(X)
         return prediction.linear_predictor(self._posterior, predictors, codes)
 
-    @checked({"kind": SCALE})
+    @checked({"coverage": COVERAGES, "kind": SCALE})
     def predict_interval(  # type: ignore[override]  # a label has no interval
-        self, X: Any, coverage: float = 0.9, kind: Scale = "mean"
+        self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Scale = "mean"
     ) -> Floats:
         """Central credible interval of the probability of the second class, or of its log odds.
 
@@ -219,14 +219,14 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         ----------
         X : frame or array-like of shape (n_samples, n_features)
             As at fit; rows with levels that fit has not seen have wider intervals.
-        coverage : float in (0, 1), default=0.9
+        coverage : float in (0, 1) or array-like of shape (n_coverages,), default=0.9
             Posterior probability of the interval.
         kind : {"mean", "link"}, default="mean"
             Interval of the probability, or of its log odds. A label has no interval.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_coverages, 2)
             Lower and upper ends; of a probability between 0 and 1.
 
         Raises

@@ -82,6 +82,23 @@ def test_predict_adds_columns(folder, table):
     assert np.array_equal(written[["lower", "upper"]], model.predict_interval(X, 0.5, "mean"))
 
 
+def test_several_coverages_stand_side_by_side(folder, table, capsys):
+    arguments = (folder / "m.skhlm", folder / "data.csv", "--coverage", "0.5,0.9")
+    assert run("predict", *arguments, "-o", folder / "p.parquet") == 0
+    written = pd.read_parquet(folder / "p.parquet")
+    names = ["lower_50", "upper_50", "lower_90", "upper_90"]
+    assert written.columns.tolist()[-4:] == names
+    expected = skhlm.load(folder / "m.skhlm").predict_interval(table[["subject", "days"]], 0.9)
+    np.testing.assert_array_equal(written[["lower_90", "upper_90"]], expected)
+    curve = ("curve", folder / "m.skhlm", "--feature", "days", "--coverage", "0.5,0.9")
+    assert run(*curve, "-o", folder / "c.csv") == 0
+    assert set(names) < set(pd.read_csv(folder / "c.csv").columns)
+    for wrong in ("0.5,", "0.5,1", "much"):
+        with pytest.raises(SystemExit):
+            run(*curve[:-1], wrong)
+        assert "no number between 0 and 1" in capsys.readouterr().err
+
+
 def test_predict_reads_and_writes_the_standard_streams(folder, table, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO((folder / "data.csv").read_text()))
     assert run("predict", folder / "m.skhlm", "-") == 0

@@ -10,9 +10,9 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.baselines.yardstick import Cells, Pooled, Unpooled, Yardstick
 from skhlm.inputs.classes import Classes
-from skhlm.methods.arguments import COVERAGE, SCALE, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.methods.arguments import COVERAGES, SCALE, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.methods.coverages import intervals_of
 from skhlm.methods.two_classes import TwoClasses
-from skhlm.numerics.quantiles import central
 from skhlm.reports.curves import Scale
 
 
@@ -33,25 +33,27 @@ class YardstickClassifier(TwoClasses, Yardstick):
         """Have classes, too."""
         super()._become({**attributes, "classes_": self._classes.labels})
 
-    @checked({"coverage": COVERAGE, "kind": SCALE})
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Scale = "mean") -> Floats:
+    @checked({"coverage": COVERAGES, "kind": SCALE})
+    def predict_interval(
+        self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Scale = "mean"
+    ) -> Floats:
         """Wald's confidence interval of the probability of the second class, or of its log odds.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
-        coverage : float in (0, 1), default=0.9
+        coverage : float in (0, 1) or array-like of shape (n_coverages,), default=0.9
             Probability of the interval.
         kind : {"mean", "link"}, default="mean"
             Interval of the probability, or of its log odds.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_coverages, 2)
             Lower and upper ends; of a probability between 0 and 1.
         """
-        return self._quantiles(X, central(coverage), kind)
+        return intervals_of(coverage, lambda ends: self._quantiles(X, ends, kind))
 
     @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": SCALE})
     def predict_quantiles(

@@ -13,8 +13,8 @@ from skhlm._typing import Floats
 from skhlm.baselines.yardstick import Pooled, Unpooled, Yardstick
 from skhlm.families import FAMILIES
 from skhlm.inputs.outcomes import named_family
-from skhlm.methods.arguments import COVERAGE, KIND, UNIT_INTERVAL, check_quantiles, checked
-from skhlm.numerics.quantiles import central
+from skhlm.methods.arguments import COVERAGES, KIND, UNIT_INTERVAL, check_quantiles, checked
+from skhlm.methods.coverages import intervals_of
 from skhlm.posterior.prediction import Kind
 from skhlm.preparation import OutcomeRequest
 
@@ -73,8 +73,10 @@ class YardstickRegressor(RegressorMixin, Yardstick):
             return mean
         return mean, self._gather(X, lambda cells, X, at, _: cells.predict(X, at).std)
 
-    @checked({"coverage": COVERAGE, "kind": KIND})
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
+    @checked({"coverage": COVERAGES, "kind": KIND})
+    def predict_interval(
+        self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Kind = "outcome"
+    ) -> Floats:
         """Central interval of a new observation, or of its expected value.
 
         Of least squares x'b -+ t s sqrt(1 + x' (A'A)^-1 x), without the 1 for ``kind="mean"``. Of
@@ -86,18 +88,18 @@ class YardstickRegressor(RegressorMixin, Yardstick):
         ----------
         X : frame or array-like of shape (n_samples, n_features)
             As at fit.
-        coverage : float in (0, 1), default=0.9
+        coverage : float in (0, 1) or array-like of shape (n_coverages,), default=0.9
             Probability of the interval.
         kind : {"outcome", "mean", "link"}, default="outcome"
             Interval of a new observation, of its expected value, or of eta = x'b.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2)
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_coverages, 2)
             Lower and upper ends, in the units of y; infinite without degrees of freedom. Those of
             counts are whole numbers that are in the interval, which has at least this probability.
         """
-        return self._quantiles(X, central(coverage), kind)
+        return intervals_of(coverage, lambda ends: self._quantiles(X, ends, kind))
 
     @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(

@@ -18,6 +18,7 @@ from skhlm.families import AUXILIARY, FAMILIES
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import named_family
 from skhlm.priors import PriorSet
+from skhlm.methods.coverages import check_coverages
 
 _CODES = """\
 exit codes:
@@ -321,7 +322,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_coverage(parser: argparse.ArgumentParser, kind: str | None = None) -> None:
     parser.add_argument(
-        "--coverage", type=float, default=0.9, help="of the intervals (default: %(default)s)"
+        "--coverage",
+        type=_coverage,
+        default=0.9,
+        help="of the intervals (default: %(default)s); 0.5,0.9 has both, as lower_50 and so on",
     )
     parser.add_argument(
         "--kind",
@@ -336,6 +340,17 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", default="-", metavar="TABLE", help="CSV or Parquet file; - prints CSV"
     )
+
+
+def _coverage(text: str) -> float | list[float]:
+    """A coverage, or several with commas between them."""
+    try:
+        several = check_coverages([float(part) for part in text.split(",")])
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number between 0 and 1, nor are they several, such as 0.5,0.9"
+        ) from None
+    return several if "," in text else several[0]
 
 
 def _file(text: str) -> str:

@@ -13,6 +13,7 @@ from skhlm.classifier import HLMClassifier
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 from skhlm.inputs.spelling import told_twins
+from skhlm.methods.coverages import named_ends
 from skhlm.methods.predicting import Predicting
 from skhlm.posterior import Kind
 from skhlm.regressor import HLMRegressor
@@ -73,14 +74,15 @@ def holds_numbers(values: pd.Series[Any], flags: bool = False) -> bool:
 
 
 def outcome_columns(
-    model: HierarchicalModel, X: pd.DataFrame, coverage: float, kind: Kind | None
+    model: HierarchicalModel, X: pd.DataFrame, coverage: float | list[float], kind: Kind | None
 ) -> dict[str, Any]:
     """What ``predict`` writes of rows, by column.
 
-    Of a classifier the class, the probability of each, and ends of the interval of the second's.
+    Of a classifier the class, the probability of each, and ends of the interval of the second's. Of
+    several coverages ends have these in their names.
     """
-    lower, upper = Predicting.predict_interval(model, X, coverage, kind_of_interval(model, kind)).T
-    ends = {"lower": lower, "upper": upper}
+    found = Predicting.predict_interval(model, X, coverage, kind_of_interval(model, kind))
+    ends = named_ends(coverage, found)
     if not isinstance(model, HLMClassifier):
         return {"prediction": model.predict(X), **ends}
     of_each = zip(model._classes.plain, model.predict_proba(X).T, strict=True)

@@ -19,6 +19,7 @@ from skhlm.inputs.frames import (
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.moving_input import find_input
+from skhlm.methods.original_scale import on_scale_of_y
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior import prediction
 from skhlm.preparation import ModelSpec
@@ -96,6 +97,8 @@ def compute_curves(
         frame = response_curve(estimator, rows, feature, grid, **settings)
     else:
         frame = route.model.response_curve(rows, feature, grid, derive=derive, **settings)
+    if route.targets and kind != "mean":
+        frame = frame.rename(columns={"median": "mean"})  # what is in the middle
     place = frame.columns.tolist().index("mean") - 1
     n = int(frame["row"].iloc[-1]) + 1
     points = frame.iloc[: len(frame) // n, place]
@@ -119,6 +122,7 @@ def compute_curves(
     if X is None or _position(X, feature) is None:
         return curves
     own = _along(X, feature, curves)
+    route = on_scale_of_y(route) if kind == "mean" else route
     now = _slopes_now(own, curves) if slope else _values_now(route, X, kind)
     return replace(curves, current=np.column_stack([own, now]))
 

@@ -63,7 +63,7 @@ class ResponseCurveDisplay:
         The same of each point: a panel shows the points with its curve's number.
     coverage : float, default=0.9
         Posterior probability of the bands.
-    kind : {"mean", "outcome", "link", "slope"}, default="mean"
+    kind : {"mean", "outcome", "median", "link", "slope"}, default="mean"
         Of what: the expected value, a new observation, eta, or the slope.
     outcome : str, default=None
         Name and unit of y, for the axes.
@@ -124,7 +124,7 @@ class ResponseCurveDisplay:
         combination: ArrayLike | None = None,
         observed_combination: ArrayLike | None = None,
         coverage: float = 0.9,
-        kind: Literal["mean", "outcome", "link", "slope"] = "mean",
+        kind: Literal["mean", "outcome", "median", "link", "slope"] = "mean",
         outcome: str | None = None,
         n_curves: int | None = None,
     ) -> None:
@@ -160,7 +160,7 @@ class ResponseCurveDisplay:
         observed: tuple[Any, Any] | None = None,
         grid: ArrayLike | None = None,
         coverage: float = 0.9,
-        kind: Literal["mean", "outcome", "link"] = "mean",
+        kind: Literal["mean", "outcome", "median", "link"] | None = None,
         slope: bool = False,
         derive: Any = None,
         panels: Sequence[str | int] | None = None,
@@ -185,7 +185,7 @@ class ResponseCurveDisplay:
             Outcomes of another exposure than that of the curve are multiplied by the ratio of both.
             Not for slopes, nor on the scale of a link.
         grid, coverage, kind, derive
-            As in `skhlm.HLMRegressor.response_curve`.
+            As in `skhlm.HLMRegressor.response_curve`; ``kind`` as in `skhlm.response_curve`.
         slope : bool, default=False
             Whether to draw the slope, the marginal return, instead.
         panels, ax
@@ -208,6 +208,8 @@ class ResponseCurveDisplay:
         ValueError
             If there is no such feature, or observed is not a pair.
         """
+        if kind is None:
+            kind = "median" if find_hierarchical(estimator).targets else "mean"
         settings: dict[str, Any] = {"grid": grid, "coverage": coverage, "kind": kind}
         found = compute_curves(estimator, X, feature, slope=slope, derive=derive, **settings)
         points: dict[str, Any] = {}
@@ -381,6 +383,7 @@ _NOW: dict[str, Any] = {"color": VERMILION, "marker": "D", "ms": 6, "mec": "whit
 _WORDS = {
     "mean": ("expected value", ""),
     "outcome": ("expected value", " of an observation"),
+    "median": ("median", ""),
     "link": ("posterior mean", ""),
     "slope": ("slope", ""),
 }

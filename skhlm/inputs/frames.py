@@ -360,6 +360,13 @@ def as_table(X: Any) -> Any:
     return np.asarray(X, dtype=object) if array.dtype.kind in "US" else array
 
 
+def as_pandas(X: Any) -> Any:
+    """A frame of any package as one of pandas; what is none stays as it is."""
+    if not is_frame(X) or isinstance(X, pd.DataFrame):
+        return X
+    return pd.DataFrame({label: column_at(X, i) for i, label in enumerate(labels_of(X))})
+
+
 def _names(estimator: BaseEstimator) -> tuple[str, ...] | None:
     """Column names as scikit-learn learned them."""
     names = getattr(estimator, "feature_names_in_", None)

@@ -16,10 +16,13 @@ from skhlm._typing import Floats
 
 UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 COVERAGE = [UNIT_INTERVAL]
+COVERAGES = ["array-like", UNIT_INTERVAL]
 KIND = [StrOptions({"outcome", "mean", "link"})]
+KIND_OF_Y = [StrOptions({"outcome", "mean", "median", "link"}), None]
 SCALE = [StrOptions({"mean", "link"})]
 POINT = [StrOptions({"mean", "typical", "link"})]
 EXPECTED = [StrOptions({"mean", "typical"})]
+FACTOR = [Interval(Real, None, None, closed="neither"), None]
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])

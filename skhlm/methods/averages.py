@@ -9,7 +9,8 @@ import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
 from skhlm.inputs.frames import as_table, check_weight
-from skhlm.methods.arguments import COVERAGE, SCALE
+from skhlm.methods.arguments import COVERAGE, FACTOR, SCALE
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.own_points import find_own_input
 from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.reports.averages import Averages, Difference, Estimand, Prediction, Sets, Slope
@@ -17,8 +18,10 @@ from skhlm.reports.curves import Derive, Scale
 
 _COMMON = {"coverage": COVERAGE, "kind": SCALE}
 _DERIVE = {"derive": [callable, None]}
+_FACTOR = {"factor": FACTOR}
 
 
+@several_coverages
 @validate_params(_COMMON, prefer_skip_nested_validation=True)
 def average_prediction(
     estimator: Any,
@@ -26,7 +29,7 @@ def average_prediction(
     *,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
 ) -> pd.DataFrame:
     """Mean of the expected values of rows, over all of them or by group.
@@ -34,15 +37,17 @@ def average_prediction(
     Parameters
     ----------
     estimator : estimator
-        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines and searches.
+        A fitted `HLMRegressor` or `HLMClassifier`, alone or inside pipelines, searches and targets
+        that are logarithms.
     X : frame or array-like of shape (n_samples, n_features)
         Rows as the estimator takes them: those to average over.
     by : str, int or list of these, default=None
         Columns of X: a mean for each combination of their values. None is one mean of all rows.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows in their mean; rows of weight 0 are left out.
-    coverage : float in (0, 1), default=0.9
-        Posterior probability of the central interval.
+    coverage : float in (0, 1) or list of these, default=0.9
+        Posterior probability of the central interval. Several give columns such as ``lower_50`` and
+        ``upper_50`` for each.
     kind : {"mean", "link"}, default="mean"
         Of the expected value, of a classifier the probability of the second class; or of eta = x'
         beta, log odds or a logarithm.
@@ -62,7 +67,8 @@ def average_prediction(
     TypeError
         When there is no `HLMRegressor` in it.
     ValueError
-        When X has no such column; when y is transformed inside the estimator.
+        When X has no such column; when y is transformed inside the estimator, unless by a
+        logarithm and with normal residuals, so that expected values of y are known.
 
     Warns
     -----
@@ -89,13 +95,14 @@ def average_prediction(
     >>> average_prediction(model, X, by="subject").columns.tolist()
     ['subject', 'n_rows', 'mean', 'lower', 'upper', 'probability_best', 'expected_rank']
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     rows = Rows.read(route.model, X, route.features(as_table(X)))
     estimand = Prediction(rows.predictors, rows.codes, kind)
     rows.warn_of_few_draws(kind)
     return _frame(rows, estimand, "mean", by, sample_weight, coverage)
 
 
+@several_coverages
 @validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
 def average_slope(
     estimator: Any,
@@ -104,7 +111,7 @@ def average_slope(
     *,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
     derive: Derive | None = None,
 ) -> pd.DataFrame:
@@ -151,7 +158,7 @@ def average_slope(
     >>> bool(average_slope(model, X, "days")["slope"].between(9, 12).all())
     True
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     moving = find_own_input(route, X, feature, derive)
     rows = moving.rows
     rates = moving.rates(rows, moving.own)
@@ -160,17 +167,19 @@ def average_slope(
     return _frame(rows, estimand, "slope", by, sample_weight, coverage)
 
 
-@validate_params(_COMMON | _DERIVE, prefer_skip_nested_validation=True)
+@several_coverages
+@validate_params(_COMMON | _DERIVE | _FACTOR, prefer_skip_nested_validation=True)
 def average_difference(
     estimator: Any,
     X: Any,
     feature: Any = None,
     *,
-    end: Any,
+    end: Any = None,
     start: Any = None,
+    factor: float | None = None,
     by: Any = None,
     sample_weight: Any = None,
-    coverage: float = 0.9,
+    coverage: Coverage = 0.9,
     kind: Scale = "mean",
     derive: Derive | None = None,
 ) -> pd.DataFrame:
@@ -184,7 +193,10 @@ def average_difference(
         The column of X that changes.
     end, start : value, array-like of shape (n_samples,) or callable
         Where it goes and where it comes from: a value for all rows, one for each, or a function of
-        the values that the rows have, such as ``lambda spend: 2 * spend``. No start is what each
+        the values that the rows have, such as ``lambda spend: spend + 10``. No start is what each
+        row has.
+    factor : float, default=None
+        In the place of an end: it goes to so many times where it comes from. 2 doubles what each
         row has.
     derive : callable, default=None
         As in `average_slope`.
@@ -198,7 +210,12 @@ def average_difference(
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As `average_slope`; and ValueError for values that are none, or none for each row.
+        As `average_slope`; and ValueError for values that are none, or none for each row, for an
+        end and a factor both, or for neither, and for a factor of what is no number.
+
+    See Also
+    --------
+    compare_points : Row by row.
 
     Examples
     --------
@@ -210,13 +227,12 @@ def average_difference(
     >>> bool(found["difference"].between(80, 110).all())
     True
     """
-    route = route_of(estimator, X)
+    route = route_of(estimator, X, kind)
     moving = find_own_input(route, X, feature, derive)
     rows = moving.rows
-    first = rows.predictors if start is None else moving.moved(rows, start, "start")
-    last = moving.moved(rows, end, "end")
-    both = (Prediction(predictors, rows.codes, kind) for predictors in (last, first))
-    rows.moved(last).warn_of_few_draws(kind)
+    change = moving.change(rows, start, end, factor)
+    both = (Prediction(X, rows.codes, kind) for X in (change.after, change.before))
+    rows.moved(change.after).warn_of_few_draws(kind)
     return _frame(rows, Difference(*both), "difference", by, sample_weight, coverage)
 
 

@@ -14,6 +14,7 @@ from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.hierarchy import find_factor
 from skhlm.methods.arguments import COVERAGE, KIND, POSITIVE, checked
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import fitted_rows, rows_to_check, table_of
 from skhlm.posterior import Kind
@@ -167,6 +168,7 @@ class Checking(Fitted):
         asked = problem.family, problem.covariance
         return _prior_predictive(model, spec, asked, X, n_samples, rng, kind)
 
+    @several_coverages
     @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "coverage": COVERAGE})
     def posterior_predictive_check(
         self,
@@ -177,7 +179,7 @@ class Checking(Fitted):
         statistics: Any = None,
         by: Any = None,
         n_samples: int = 1000,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         random_state: Any = 0,
     ) -> pd.DataFrame:
         """Statistics of y and of outcomes that the fitted model would produce for the same rows.
@@ -201,8 +203,9 @@ class Checking(Fitted):
             A grouping factor, such as "region/country": every statistic for each of its levels.
         n_samples : int, default=1000
             Number of replications.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the interval from ``lower`` to ``upper``.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the interval from ``lower`` to ``upper``; of several from
+            ``lower_50`` to ``upper_50`` and so on.
         random_state : int, RandomState instance or None, default=0
             Seed of the replications.
 

@@ -8,11 +8,10 @@ from reprlib import repr as repr_short
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skhlm._typing import Bools, Floats
-from skhlm.inputs.columns import is_frame, labels_of, listed
-from skhlm.inputs.frames import as_table, column_at, columns_of
+from skhlm.inputs.columns import labels_of, listed
+from skhlm.inputs.frames import as_pandas, as_table, column_at, columns_of
 from skhlm.inputs.moved import numbers_in
 from skhlm.methods.moving_input import MovingInput, find_input
 from skhlm.methods.paths import completed, find_path, predictor_names
@@ -20,6 +19,24 @@ from skhlm.methods.rows_together import Rows
 from skhlm.preparation import ModelSpec
 from skhlm.reports import curves
 from skhlm.wrappers import Route
+
+
+@dataclass(frozen=True)
+class Change:
+    """An input at a start and an end in n rows.
+
+    ==========  ======  ==============================================
+    ``start``   (n,)    its values
+    ``end``     (n,)
+    ``before``  (n, p)  the predictors that the model sees at the start
+    ``after``   (n, p)  and at the end
+    ==========  ======  ==============================================
+    """
+
+    start: Any
+    end: Any
+    before: Floats
+    after: Floats
 
 
 class OwnInput(ABC):
@@ -32,8 +49,13 @@ class OwnInput(ABC):
 
     @property
     @abstractmethod
+    def given(self) -> Any:
+        """The column, as it was given."""
+
+    @property
+    @abstractmethod
     def own(self) -> Any:
-        """The values that the rows have, (n,)."""
+        """The values that the rows have, (n,), checked."""
 
     @property
     @abstractmethod
@@ -48,10 +70,33 @@ class OwnInput(ABC):
     def at(self, rows: Rows, values: Any, name: str) -> Floats:
         """Predictors (n, p) where it has such values, one for each row; ``name`` is who asked."""
 
-    def moved(self, rows: Rows, to: Any, name: str) -> Floats:
-        """Predictors where it goes: a value, one for each row, or a function of its own."""
+    def change(self, rows: Rows, start: Any, end: Any, factor: float | None) -> Change:
+        """What happens from a start, or where it is, to an end, or to so many times the start."""
+        if (end is None) == (factor is None):
+            raise ValueError("Give either end, where it goes, or factor, how many times its start.")
+        n, before = len(rows.predictors), rows.predictors
+        first = self.given if start is None else self._values(start, "start", n)
+        if start is not None:
+            before = self.at(rows, first, "start")
+        if factor is None:
+            last = self._values(end, "end", n)
+        else:
+            last = factor * self._amounts(self.own if start is None else first)
+        return Change(
+            first, last, before, self.at(rows, last, "end" if factor is None else "factor")
+        )
+
+    def _amounts(self, values: Any) -> Floats:
+        """Values (n,) that can be multiplied."""
+        if np.asarray(self.own).dtype != np.float64:
+            raise ValueError(
+                f"factor: {self.name!r} has categories, which cannot be multiplied. Give an end."
+            )
+        return _finite(values, "start")
+
+    def _values(self, to: Any, name: str, n: int) -> Any:
+        """Values in n rows: given as one, as one for each row, or as a function of its own."""
         values = to(self.own) if callable(to) else to
-        n = len(rows.predictors)
         if isinstance(values, str) or np.ndim(values) == 0:
             values = [values] * n
         if np.ndim(values) != 1 or len(values) != n:
@@ -59,7 +104,7 @@ class OwnInput(ABC):
                 f"{name} has values of shape {np.shape(values)}, and X has {n} rows: give one "
                 "value, one for each row, or a function of those that the rows have."
             )
-        return self.at(rows, values, name)
+        return values
 
 
 def find_own_input(
@@ -104,11 +149,8 @@ class _OfModel(OwnInput):
             if columns.names is not None and spec.columns.names is not None:
                 position = columns.position(name, "feature")
             return cls(route, X, position, name, None)
-        if is_frame(X) and not isinstance(X, pd.DataFrame):
-            labels = labels_of(X)
-            X = pd.DataFrame({label: column_at(X, i) for i, label in enumerate(labels)})
         position = columns.position(feature, "feature")
-        return cls(route, X, position, columns.group_name(position), derive)
+        return cls(route, as_pandas(X), position, columns.group_name(position), derive)
 
     @property
     def name(self) -> str:
@@ -122,9 +164,14 @@ class _OfModel(OwnInput):
         return spec
 
     @property
+    def given(self) -> Any:
+        """Of X."""
+        return column_at(self.X, self.position)
+
+    @property
     def own(self) -> Floats:
         """Numbers; those of a yes or no, too, as the model takes it."""
-        column = column_at(self.X, self.position)
+        column = self.given
         is_bool = str(getattr(column, "dtype", "")).lower().startswith("bool")
         numbers = np.asarray(column, np.float64) if is_bool else numbers_in(self.X, self.position)
         if numbers is None:
@@ -177,12 +224,17 @@ class _OfPipeline(OwnInput):
         return self.moving.name
 
     @property
+    def given(self) -> Any:
+        """Of X."""
+        return column_at(self.moving.X, self.moving.position)
+
+    @property
     def own(self) -> Any:
         """Numbers, or categories."""
         X, position = self.moving.X, self.moving.position
         numbers = numbers_in(X, position) if self.moving.categories is None else None
         if numbers is None:
-            return np.asarray(column_at(X, position), dtype=object)
+            return np.asarray(self.given, dtype=object)
         return _finite(numbers, f"feature {self.name!r}")
 
     @property

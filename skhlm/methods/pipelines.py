@@ -9,24 +9,28 @@ import pandas as pd
 from sklearn.utils._param_validation import validate_params
 
 from skhlm._typing import Floats
-from skhlm.methods.arguments import COVERAGE, KIND, check_has_eta, check_has_interval
+from skhlm.methods.arguments import COVERAGE, KIND_OF_Y, check_has_interval
+from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import MovingInput, Seen, find_input
+from skhlm.methods.original_scale import KindOfY, find_scale
 from skhlm.posterior import Kind, prediction
 from skhlm.reports import curves
 from skhlm.reports.frames import frame_along
 
 
+@several_coverages
 @validate_params(
-    {"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"]}, prefer_skip_nested_validation=True
+    {"coverage": COVERAGE, "kind": KIND_OF_Y, "slope": ["boolean"]},
+    prefer_skip_nested_validation=True,
 )
 def response_curve(
     estimator: Any,
     X: Any = None,
     feature: Any = None,
     grid: Any = None,
-    coverage: float = 0.9,
-    kind: Kind = "mean",
+    coverage: Coverage = 0.9,
+    kind: KindOfY | None = None,
     slope: bool = False,
 ) -> pd.DataFrame:
     """The expected value, a new observation or eta as one input of a pipeline moves.
@@ -48,11 +52,13 @@ def response_curve(
         it shows in the predictors that move with the feature: from where they enter their training
         ranges to where they leave them; where they never do, to the end of the range of X. Of a
         categorical input (see Notes) None is its categories.
-    coverage : float in (0, 1), default=0.9
-        Posterior probability of the central interval at each point.
-    kind : {"mean", "outcome", "link"}, default="mean"
+    coverage : float in (0, 1) or list of these, default=0.9
+        Posterior probability of the central interval at each point. Several give columns such as
+        ``lower_50`` and ``upper_50`` for each.
+    kind : {"mean", "outcome", "link", "median"}, default=None
         Interval of the expected value, or of a new observation; "link" is the curve of eta = x'
-        beta itself, in log odds or logarithms, slopes included.
+        beta itself, in log odds or logarithms, slopes included. "median" is for transformed targets
+        (see Notes), of which it is the default; of all others it is "mean".
     slope : bool, default=False
         Whether to report the slope in the feature as well, by differences; NaN where a predictor
         jumps. Of a categorical input it is the difference from the first point of the grid.
@@ -60,7 +66,8 @@ def response_curve(
     Returns
     -------
     curve : DataFrame
-        As `HLMRegressor.response_curve` returns it. ``extrapolated`` says whether a predictor that
+        As `HLMRegressor.response_curve` returns it, with ``median`` for ``mean`` where that is
+        what was asked for. ``extrapolated`` says whether a predictor that
         moves is outside its training range, after the steps, or a category was not there.
 
     Raises
@@ -71,8 +78,8 @@ def response_curve(
         When there is no `HLMRegressor` in it.
     ValueError
         When X has no such column, or it is a group column of the model; when neither the model nor
-        X tells where the feature goes, and no grid does; for slopes, and eta, of a transformed
-        target.
+        X tells where the feature goes, and no grid does; of transformed targets for eta, for slopes
+        of what is no expected value, and for expected values where these are not known.
 
     See Also
     --------
@@ -87,8 +94,11 @@ def response_curve(
     Means over groups that a `GroupMeans` among the steps adds stay what they are of the rows of X:
     the curve is that within the group, of new levels, too.
 
-    With a `TransformedTargetRegressor` numbers are on the scale of y, as its ``predict`` has them:
-    means and ends of intervals of the model, transformed back.
+    With a `TransformedTargetRegressor` numbers are on the scale of y. Medians are, as its
+    ``predict`` has them, what the model expects, transformed back: half of what is observed is
+    above. Expected values are something else, and known of logarithms (as ``func=np.log``,
+    ``np.log1p``, ``np.log10``, scaled or not) with normal residuals: E[y] = exp(eta + sigma^2 / 2)
+    in each draw. Exp of Student-t residuals has no finite mean.
 
     Examples
     --------
@@ -101,13 +111,12 @@ def response_curve(
     >>> curve.columns.tolist()
     ['row', 'country', 'spend', 'mean', 'lower', 'upper', 'extrapolated']
     """
-    route = find_hierarchical(estimator)
+    route, kind, name = find_scale(find_hierarchical(estimator), kind)
     model = route.model
     if route.direct:
         alone: pd.DataFrame = model.response_curve(X, feature, grid, coverage, kind, slope)
         return alone
     check_has_interval(kind, has_classes=model._spec.classes is not None)
-    check_has_eta(kind, has_targets=bool(route.targets))
     moving = find_input(route, X, feature)
     points = moving.check_grid(grid)
     seen = moving.see(moving.with_others(points)).first(len(points))
@@ -115,7 +124,7 @@ def response_curve(
     middle = prediction.linear_predictor if kind == "link" else prediction.expected_value
     mean = middle(model._posterior, seen.flat, seen.flat_codes)
     lower, upper = route.intervals(ends).T
-    numbers = {"mean": route.outcomes(mean), "lower": lower, "upper": upper}
+    numbers = {name: route.outcomes(mean), "lower": lower, "upper": upper}
     numbers["extrapolated"] = seen.outside
     if slope:
         rates = _rates(moving, points, seen, coverage, kind)
@@ -129,7 +138,8 @@ def _rates(moving: MovingInput, points: Any, seen: Seen, coverage: float, kind: 
     if moving.route.targets:
         raise ValueError(
             "slope: the model's y is transformed, and slopes of what is transformed back are not "
-            "known. Ask for the slopes of its regressor_, in units of the transformed y."
+            "known. Ask for the slopes of its regressor_, in units of the transformed y; of a "
+            "logarithm, with normal residuals, kind='mean' has those of the expected y."
         )
     posterior = moving.route.model._posterior
     Z = posterior.units.centred(seen.flat).reshape(len(seen.codes), len(points), -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import (
-    COVERAGE,
+    COVERAGES,
     KIND,
     POINT,
     POSITIVE,
@@ -18,6 +19,7 @@ from skhlm.methods.arguments import (
     check_quantiles,
     checked,
 )
+from skhlm.methods.coverages import intervals_of
 from skhlm.methods.fitted import Fitted
 from skhlm.posterior import Kind, prediction, scoring
 from skhlm.posterior.joint_density import joint_log_density
@@ -89,15 +91,17 @@ class Predicting(Fitted):
         spread = prediction.std_of_eta if kind == "link" else prediction.predictive_std
         return mean, spread(self._posterior, predictors, codes)
 
-    @checked({"coverage": COVERAGE, "kind": KIND})
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: Kind = "outcome") -> Floats:
+    @checked({"coverage": COVERAGES, "kind": KIND})
+    def predict_interval(
+        self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Kind = "outcome"
+    ) -> Floats:
         """Central credible interval of a new observation, or of the expected value.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
             As at fit; rows with levels that fit has not seen have wider intervals.
-        coverage : float in (0, 1), default=0.9
+        coverage : float in (0, 1) or array-like of shape (n_coverages,), default=0.9
             Posterior probability of the interval.
         kind : {"outcome", "mean", "link"}, default="outcome"
             Interval of a new observation, of its expected value, or of eta = x' beta (see
@@ -105,9 +109,9 @@ class Predicting(Fitted):
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, in the units of y. Those of counts are whole numbers that are
-            in the interval, which has at least this probability.
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_coverages, 2)
+            Lower and upper ends, in the units of y; of several coverages in their order. Those of
+            counts are whole numbers that are in the interval, which has at least this probability.
 
         Raises
         ------
@@ -122,7 +126,8 @@ class Predicting(Fitted):
         distributions that the draws stand for, and reach as far as their tails.
         """
         predictors, codes, _ = self._rows(X)
-        return prediction.interval(self._posterior, predictors, codes, coverage, kind)
+        of_rows = partial(prediction.quantiles, self._posterior, predictors, codes, kind=kind)
+        return intervals_of(coverage, of_rows)
 
     @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,17 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skhlm.methods.arguments import COVERAGE, KIND, SCALE, check_has_interval, checked
+from skhlm.inputs.columns import as_list
+from skhlm.methods.arguments import (
+    COVERAGE,
+    FACTOR,
+    KIND,
+    SCALE,
+    check_has_interval,
+    checked,
+)
+from skhlm.methods.coverages import Coverage, check_coverages, several_coverages, suffix
+from skhlm.methods.differences import DIFFERENCE, differences
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import rows_to_export
 from skhlm.methods.paths import (
@@ -25,6 +36,7 @@ from skhlm.random_state import seed_of
 from skhlm.reports import curves, export, parameters, pooling, priors
 from skhlm.reports.budget import shares_of, variance_parts
 from skhlm.reports.frames import frame_along, free_names, repeated_frame
+from skhlm.wrappers import Route
 
 _DERIVE = [callable, None]
 
@@ -32,8 +44,14 @@ _DERIVE = [callable, None]
 class Reporting(Fitted):
     """What was learned, as tidy frames and files."""
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self, coverage: Coverage = 0.9) -> pd.DataFrame:
         """Posterior of everything but the group effects, in the user's units and at x = 0.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability between the quantiles beside the median: 0.5 has ``q25`` and
+            ``q75``, and (0.5, 0.9) these, ``q05`` and ``q95``.
 
         Returns
         -------
@@ -43,7 +61,8 @@ class Reporting(Fitted):
             ``mean``, ``sd``, ``q05``, ``q50``, ``q95``, ``ess_bulk``, ``ess_tail``, ``rhat``.
             Behind a link all are on its scale, and the last columns are ``odds_ratio``,
             ``odds_ratio_lower``, ``odds_ratio_upper`` of log odds, ``rate_ratio`` and so on of
-            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else.
+            logarithms: exp of ``q50``, ``q05``, ``q95`` of kappa, NaN for all else. Of several
+            coverages ``odds_ratio_lower_50`` and so on.
 
         Notes
         -----
@@ -62,7 +81,10 @@ class Reporting(Fitted):
         judges intercepts where the model was fitted, at the predictors' means.
         """
         check_is_fitted(self)
-        return parameters.summary(self._posterior, self._spec.labels)
+        coverages = check_coverages(coverage)
+        names = [""] if as_list(coverage) is None else [suffix(one) for one in coverages]
+        between = dict(zip(names, coverages, strict=True))
+        return parameters.summary(self._posterior, self._spec.labels, between)
 
     def prior_summary(self) -> pd.DataFrame:
         """The prior of every parameter as it was used, in the user's units.
@@ -111,8 +133,9 @@ class Reporting(Fitted):
         chosen = spec.choose_priors(posterior.family)
         return priors.prior_summary(chosen, spec.labels, spec.units, posterior.structure)
 
+    @several_coverages
     @checked({"factor": [str, None], "coverage": COVERAGE})
-    def group_effects(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
+    def group_effects(self, factor: str | None = None, coverage: Coverage = 0.9) -> pd.DataFrame:
         """Posterior of the group effects delta, in the user's units and at x = 0.
 
         For families with a link they are on its scale: log odds or logarithms.
@@ -121,8 +144,9 @@ class Reporting(Fitted):
         ----------
         factor : str or None, default=None
             One grouping factor, such as "region/country"; None is all of them.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
 
         Returns
         -------
@@ -140,9 +164,10 @@ class Reporting(Fitted):
             self._posterior, spec.labels, spec.level_weights, factor, coverage
         )
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "parts": ["boolean"]})
     def coefficients(
-        self, levels: Any = None, coverage: float = 0.9, parts: bool = False
+        self, levels: Any = None, coverage: Coverage = 0.9, parts: bool = False
     ) -> pd.DataFrame:
         """Posterior of beta = kappa + group effects for combinations of levels, at x = 0.
 
@@ -153,8 +178,9 @@ class Reporting(Fitted):
         levels : DataFrame, mapping or list of mappings, default=None
             Values of all group columns, one row for each combination asked for; levels that fit
             has not seen are allowed. None is every combination that fit has seen.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
         parts : bool, default=False
             Whether to report what beta is the sum of as well.
 
@@ -184,8 +210,11 @@ class Reporting(Fitted):
             self._posterior, spec.labels, codes, values, coverage, parts=parts
         )
 
+    @several_coverages
     @checked({"factor": [str, None], "coverage": COVERAGE})
-    def shrinkage_factors(self, factor: str | None = None, coverage: float = 0.9) -> pd.DataFrame:
+    def shrinkage_factors(
+        self, factor: str | None = None, coverage: Coverage = 0.9
+    ) -> pd.DataFrame:
         """Shrinkage factors B, and the estimates of complete, partial and no pooling.
 
         For each draw, with z the predictors whose coefficients vary by factor g::
@@ -203,8 +232,9 @@ class Reporting(Fitted):
         ----------
         factor : str or None, default=None
             One grouping factor, such as "region/country"; None is all of them.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central intervals.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central intervals. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
 
         Returns
         -------
@@ -245,13 +275,14 @@ class Reporting(Fitted):
         frames = [self._pooling_of(g, coverage) for g in chosen]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"], "derive": _DERIVE})
     def response_curve(
         self,
         X: Any = None,
         feature: Any = None,
         grid: Any = None,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         kind: Kind = "mean",
         slope: bool = False,
         derive: curves.Derive | None = None,
@@ -268,8 +299,9 @@ class Reporting(Fitted):
             ``derive`` any name.
         grid : array-like of shape (n_points,), default=None
             Values of the feature; None is 50 points over its training range.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval at each point.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval at each point. Several give columns such
+            as ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "outcome", "link"}, default="mean"
             Interval of the expected value, or of a new observation. "link" is the curve of eta =
             x' beta, in log odds or logarithms, slopes included: a straight line in the predictor.
@@ -331,6 +363,7 @@ class Reporting(Fitted):
             numbers |= zip(curves.SLOPE, np.moveaxis(slopes, -1, 0), strict=True)
         return frame_along(given.values, name, path.grid, numbers)
 
+    @several_coverages
     @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
     def compare_curves(
         self,
@@ -338,7 +371,7 @@ class Reporting(Fitted):
         reference: Any,
         feature: Any = None,
         grid: Any = None,
-        coverage: float = 0.9,
+        coverage: Coverage = 0.9,
         derive: curves.Derive | None = None,
         *,
         kind: curves.Scale = "mean",
@@ -352,8 +385,9 @@ class Reporting(Fitted):
             row. They may differ in their levels, in other predictors, or both.
         feature, grid, derive
             As in `response_curve`.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval at each point.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval at each point. Several give columns such
+            as ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "link"}, default="mean"
             Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
             exp is an odds ratio or a ratio of rates.
@@ -383,21 +417,23 @@ class Reporting(Fitted):
             coverage,
             kind,
         )
-        numbers = dict(zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
+        numbers = dict(zip(DIFFERENCE, np.moveaxis(found, -1, 0), strict=True))
         numbers["extrapolated"] = np.broadcast_to(path.outside(spec.ranges), found.shape[:2])
         names = free_names((f"{key}_reference" for key in other.values), given.values)
         reference_values = dict(zip(names, other.values.values(), strict=True))
         return frame_along({**given.values, **reference_values}, name, path.grid, numbers)
 
-    @checked({"coverage": COVERAGE, "kind": SCALE, "derive": _DERIVE})
+    @several_coverages
+    @checked({"coverage": COVERAGE, "factor": FACTOR, "kind": SCALE, "derive": _DERIVE})
     def compare_points(
         self,
         X: Any = None,
         feature: Any = None,
         *,
-        start: float,
-        end: float,
-        coverage: float = 0.9,
+        start: Any = None,
+        end: Any = None,
+        factor: float | None = None,
+        coverage: Coverage = 0.9,
         derive: curves.Derive | None = None,
         kind: curves.Scale = "mean",
     ) -> pd.DataFrame:
@@ -407,10 +443,15 @@ class Reporting(Fitted):
         ----------
         X, feature, derive
             As in `response_curve`.
-        start, end : float
-            Values of the feature: what changes when it goes from one to the other.
-        coverage : float in (0, 1), default=0.9
-            Posterior probability of the central interval.
+        start, end : value, array-like of shape (n_samples,) or callable
+            What the feature comes from, and where it goes: a value for all rows, one for each, or
+            a function of the values that the rows have. No start is what each row has. Without X
+            both are numbers.
+        factor : float, default=None
+            In the place of an end: so many times the start. 2 doubles what each row has.
+        coverage : float in (0, 1) or list of these, default=0.9
+            Posterior probability of the central interval. Several give columns such as
+            ``lower_50`` and ``upper_50`` for each.
         kind : {"mean", "link"}, default="mean"
             Differences of expected values, or of eta = x' beta: of log odds or logarithms, whose
             exp is an odds ratio or a ratio of rates.
@@ -421,9 +462,24 @@ class Reporting(Fitted):
             One row for each row of X: ``row``, the group columns, ``start``, ``end``,
             ``difference`` (of the expected values, at the end less at the start), ``lower``,
             ``upper``, ``probability`` (that it is above zero) and ``extrapolated``.
+
+        See Also
+        --------
+        skhlm.compare_points : The same through pipelines.
+        skhlm.average_difference : Means over rows or groups.
         """
         check_no_name(X)
         check_is_fitted(self)
+        if isinstance(start, Real) and factor is not None and end is None:
+            end, factor = factor * float(start), None
+        if X is not None and not (isinstance(start, Real) and isinstance(end, Real)):
+            route = Route(self)
+            return differences(route, X, feature, start, end, factor, coverage, derive, kind)
+        if factor is not None or not (isinstance(start, Real) and isinstance(end, Real)):
+            raise ValueError(
+                "Give start and end, or start and factor: without X there are no rows whose own "
+                "values could be a start."
+            )
         name, path = find_path(self._spec, feature, [start, end], derive)
         given = read_given(self, completed(self._spec, X, name, path))
         units = self._posterior.units
@@ -439,7 +495,7 @@ class Reporting(Fitted):
         n = len(given.codes)
         start_and_end = np.tile(path.grid, (n, 1)).T
         numbers: dict[str, Any] = dict(zip(("start", "end"), start_and_end, strict=True))
-        numbers |= zip(_DIFFERENCE, np.moveaxis(found, -1, 0), strict=True)
+        numbers |= zip(DIFFERENCE, np.moveaxis(found, -1, 0), strict=True)
         numbers["extrapolated"] = np.full(n, path.outside(self._spec.ranges).any())
         return repeated_frame(given.values, n, 1, numbers)
 
@@ -610,4 +666,3 @@ _POOLING = [
     *("factor", "level", "coefficient", "n", "B"),
     *(f"{estimate}{end}" for estimate in _ESTIMATES for end in _ENDS),
 ]
-_DIFFERENCE = ("difference", "lower", "upper", "probability")

@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats, Ints
-from skhlm.inputs.columns import as_list
+from skhlm.inputs.columns import GroupColumn, as_list
 from skhlm.inputs.frames import as_table, column_at, columns_of
+from skhlm.methods.arguments import check_has_eta
 from skhlm.methods.fitted import Fitted, find_hierarchical
-from skhlm.methods.paths import check_no_name
+from skhlm.methods.original_scale import on_scale_of_y
+from skhlm.methods.paths import check_no_name, values_of
 from skhlm.posterior import prediction
+from skhlm.posterior.posterior import from_zero
 from skhlm.reports.frames import free_names
 from skhlm.wrappers import Route
 
@@ -29,6 +32,7 @@ class Rows:
     ``predictors``  (n, p)  what the model sees
     ``codes``       (n, G)  levels
     ``new_levels``  (n, G)  which of the new ones, as in `prediction.joint_draws`
+    ``columns``             what the model's group columns hold, as they were given
     ==============  ======  ======================================================
     """
 
@@ -37,21 +41,27 @@ class Rows:
     predictors: Floats
     codes: Ints
     new_levels: Ints
+    columns: Mapping[int, GroupColumn]
 
     @classmethod
     def read(cls, model: Fitted, X: Any, seen: Any) -> Rows:
         """Rows of X, which reach the model as ``seen``."""
         predictors, codes, columns = model._rows(seen)
-        return cls(model, X, predictors, codes, model._spec.groups.new_levels(columns, codes))
+        new_levels = model._spec.groups.new_levels(columns, codes)
+        return cls(model, X, predictors, codes, new_levels, columns)
+
+    @property
+    def values(self) -> dict[str, list[object]]:
+        """Of the model's group columns, (n,) each."""
+        return values_of(self.columns)
 
     def some(self, rows: Ints) -> Rows:
-        """Some of them, as if there were no others; X stays."""
-        new_levels = self.new_levels[rows]
-        for of_factor in new_levels.T:
-            new = of_factor >= 0
-            of_factor[new] = np.unique(of_factor[new], return_inverse=True)[1]
+        """Some of them, as if there were no others; X stays, and so do columns."""
         return replace(
-            self, predictors=self.predictors[rows], codes=self.codes[rows], new_levels=new_levels
+            self,
+            predictors=self.predictors[rows],
+            codes=self.codes[rows],
+            new_levels=from_zero(self.new_levels[rows]),
         )
 
     def warn_of_few_draws(self, kind: str) -> None:
@@ -64,17 +74,12 @@ class Rows:
         return replace(self, predictors=predictors)
 
 
-def route_of(estimator: Any, X: Any) -> Route:
-    """The way to the model, whose outcomes must be those of the estimator."""
+def route_of(estimator: Any, X: Any, kind: str = "mean") -> Route:
+    """The way to the model, whose expected values are those of y, of its logarithm, too."""
     check_no_name(X)
     route = find_hierarchical(estimator)
-    if route.targets:
-        raise ValueError(
-            "y is transformed inside the estimator, and a mean transformed back is not the mean of "
-            "what is transformed back. Ask for averages of its regressor_, in units of the "
-            "transformed y."
-        )
-    return route
+    check_has_eta(kind, has_targets=bool(route.targets))
+    return on_scale_of_y(route)
 
 
 def group_rows(X: Any, by: Any, used: Ints) -> tuple[pd.DataFrame, Ints]:

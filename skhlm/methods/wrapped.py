@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.methods.arguments import check_has_eta, check_quantiles
+from skhlm.methods.arguments import check_quantiles
+from skhlm.methods.original_scale import KindOfY, find_scale, on_scale_of_y
 from skhlm.methods.paths import check_no_name
 from skhlm.posterior import Kind
 from skhlm.wrappers import Route, find_model
@@ -17,7 +18,10 @@ _QUARTILES = 0.25, 0.75
 
 
 def predict_interval(
-    estimator: Any, X: Any, coverage: float = 0.9, kind: Kind | None = None
+    estimator: Any,
+    X: Any,
+    coverage: float | Sequence[float] = 0.9,
+    kind: KindOfY | None = None,
 ) -> Floats:
     """Central credible interval of each row, also through pipelines and searches.
 
@@ -27,18 +31,19 @@ def predict_interval(
         A fitted model of this package, alone or inside pipelines, searches and transformed targets.
     X : frame or array-like of shape (n_samples, n_features)
         Rows as the estimator takes them.
-    coverage : float in (0, 1), default=0.9
+    coverage : float in (0, 1) or array-like of shape (n_coverages,), default=0.9
         Posterior probability of the interval.
-    kind : {"outcome", "mean", "link"}, default=None
-        As in the model's own method; None is its default: "outcome", of classifiers "mean".
+    kind : {"outcome", "mean", "median", "link"}, default=None
+        As in the model's own method; None is its default: "outcome", of classifiers "mean". Of a
+        transformed target "mean" is the expected value of y, which is known of logarithms with
+        normal residuals (see `response_curve`), and "median" that of the model transformed back.
 
     Returns
     -------
-    interval : ndarray of shape (n_samples, 2)
+    interval : ndarray of shape (n_samples, 2) or (n_samples, n_coverages, 2)
         Lower and upper ends on the scale of y. Of a transformed target they are those of the model
         transformed back, which is exact for increasing and decreasing transformations of outcomes:
-        quantiles stay quantiles. With ``kind="mean"`` they are then not of the mean of y but of the
-        mean transformed back, of the median for a logarithm.
+        quantiles stay quantiles.
 
     Raises
     ------
@@ -47,7 +52,8 @@ def predict_interval(
     TypeError
         When the model inside is none that has intervals.
     ValueError
-        As the model's method; for ``kind="link"`` of a transformed target.
+        As the model's method; for ``kind="link"`` of a transformed target, and for "mean" where the
+        expected value of y is not known.
 
     Examples
     --------
@@ -61,8 +67,8 @@ def predict_interval(
     >>> skhlm.predict_interval(of_log, X).shape
     (180, 2)
     """
-    route = _route(estimator, X, kind)
-    ends = _method(route, "predict_interval")(route.features(X), coverage, **_as_is(kind))
+    route, own = _route(estimator, X, kind)
+    ends = _method(route, "predict_interval")(route.features(X), coverage, **own)
     return route.intervals(ends)
 
 
@@ -70,7 +76,7 @@ def predict_quantiles(
     estimator: Any,
     X: Any,
     quantiles: float | Sequence[float] = (0.05, 0.5, 0.95),
-    kind: Kind | None = None,
+    kind: KindOfY | None = None,
 ) -> Floats:
     """Quantiles of each row, also through pipelines and searches.
 
@@ -91,13 +97,13 @@ def predict_quantiles(
     NotFittedError, TypeError, ValueError
         As `predict_interval`.
     """
-    route = _route(estimator, X, kind)
+    route, as_asked = _route(estimator, X, kind)
     method, features = _method(route, "predict_quantiles"), route.features(X)
     if not route.targets:
-        own: Floats = method(features, quantiles, **_as_is(kind))
+        own: Floats = method(features, quantiles, **as_asked)
         return own
     q = check_quantiles(quantiles)
-    values = route.outcomes(method(features, [*q, *(1 - q), *_QUARTILES], **_as_is(kind)))
+    values = route.outcomes(method(features, [*q, *(1 - q), *_QUARTILES], **as_asked))
     falls = values[:, -2:-1] > values[:, -1:]
     return np.where(falls, values[:, len(q) : 2 * len(q)], values[:, : len(q)])
 
@@ -107,7 +113,7 @@ def sample_y(
     X: Any,
     n_samples: int = 1,
     random_state: Any = 0,
-    kind: Kind = "outcome",
+    kind: KindOfY = "outcome",
 ) -> Any:
     """Joint draws of new observations at all rows, also through pipelines and searches.
 
@@ -119,8 +125,8 @@ def sample_y(
         Number of draws.
     random_state : int, RandomState instance or None, default=0
         Seed of the draws.
-    kind : {"outcome", "mean", "link"}, default="outcome"
-        As in the model's own method.
+    kind : {"outcome", "mean", "median", "link"}, default="outcome"
+        As in `predict_interval`.
 
     Returns
     -------
@@ -133,17 +139,89 @@ def sample_y(
     NotFittedError, TypeError, ValueError
         As `predict_interval`.
     """
-    route = _route(estimator, X, kind)
-    draws = _method(route, "sample_y")(route.features(X), n_samples, random_state, kind)
+    route, own = _route(estimator, X, kind)
+    draws = _method(route, "sample_y")(route.features(X), n_samples, random_state, **own)
     return route.outcomes(draws) if route.targets else draws
 
 
-def _route(estimator: Any, X: Any, kind: Kind | None) -> Route:
-    """The way to the model, whose eta is none of a transformed target."""
+def predict_mean(estimator: Any, X: Any) -> Floats:
+    """Expected value of each row, also of what was fitted as a logarithm.
+
+    ``predict`` of a `TransformedTargetRegressor` transforms back what the model expects, which is
+    the median of y for a logarithm, and too small a number for a sum or a mean over rows.
+
+    Parameters
+    ----------
+    estimator, X
+        As in `predict_interval`.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_samples,)
+        E[y] over the posterior, and over what the effects of new levels may be; of a classifier the
+        probability of the second class. With f(y) = eta + e, e ~ N(0, sigma), and f a logarithm it
+        is the mean over draws of exp(eta + sigma^2 / 2).
+
+    Raises
+    ------
+    NotFittedError, TypeError
+        As `predict_interval`.
+    ValueError
+        Where y is transformed otherwise than by a logarithm (np.log, np.log1p, np.log10, scaled or
+        not); where residuals are not normal, as exp of a Student-t residual has no finite mean.
+
+    Warns
+    -----
+    UserWarning
+        As `HLMRegressor.predict`; where the mean of exp(sigma^2 / 2) rests on few draws of sigma.
+
+    See Also
+    --------
+    average_prediction : Means over rows, with intervals.
+
+    Notes
+    -----
+    That mean is over the posterior draws. Under priors of sigma with tails that fall by a power its
+    exact value is infinite, as exp(sigma^2 / 2) grows faster [1]_; that over draws is of a sigma no
+    larger than the largest of them, and a warning tells where these decide.
+
+    References
+    ----------
+    .. [1] Fabrizi and Trivisano (2012). Bayesian estimation of log-normal means with finite
+       quadratic expected loss. Bayesian Analysis 7(4). doi:10.1214/12-BA733
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skhlm
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from skhlm.datasets import load_sleepstudy
+    >>> X, y = load_sleepstudy(return_X_y=True)
+    >>> model = skhlm.HLMRegressor("subject", family="normal", random_state=0)
+    >>> of_log = TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp).fit(X, y)
+    >>> bool((skhlm.predict_mean(of_log, X) > of_log.predict(X)).all())
+    True
+    """
     check_no_name(X)
     route = find_model(estimator)
-    check_has_eta(kind, has_targets=bool(route.targets))
-    return route
+    if route.targets:
+        route = on_scale_of_y(route)
+    features = route.features(X)
+    if hasattr(route.model, "predict_proba"):
+        probability: Floats = route.model.predict_proba(features)[:, 1]
+        return probability
+    mean: Floats = _method(route, "predict")(features)
+    return mean
+
+
+def _route(estimator: Any, X: Any, kind: KindOfY | None) -> tuple[Route, dict[str, Kind]]:
+    """The way to what a kind is of, and the argument that asks its model for it."""
+    check_no_name(X)
+    route = find_model(estimator)
+    if kind is None:
+        return route, {}
+    route, own, _ = find_scale(route, kind)
+    return route, {"kind": own}
 
 
 def _method(route: Route, name: str) -> Callable[..., Any]:
@@ -155,8 +233,3 @@ def _method(route: Route, name: str) -> Callable[..., Any]:
             "HLMClassifier has, also inside a pipeline, a search or a transformed target."
         )
     return method
-
-
-def _as_is(kind: Kind | None) -> dict[str, Kind]:
-    """The argument, where it is given."""
-    return {} if kind is None else {"kind": kind}

@@ -125,9 +125,10 @@ class ResidualOutcome(Outcome):
         """Mixtures with the errors."""
         return ResidualOutcomes(self, Mixture(eta, variance, self.residuals))
 
-    def mean_at(self, eta: Floats, variance: Floats) -> Mixture:
-        """Mixtures without."""
-        return Mixture(eta, variance, None)
+    def mean_at(self, eta: Floats, variance: Floats) -> Distribution:
+        """Mixtures without, on the scale of y."""
+        mixture, link = Mixture(eta, variance, None), self.family.link
+        return mixture if link.linear else Transformed(link, mixture)
 
     def mean_over_new(self, eta: Floats, variance: Floats) -> Floats:
         """Eta: new effects have mean zero."""

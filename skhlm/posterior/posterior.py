@@ -34,6 +34,15 @@ def without_new(codes: Ints) -> Ints:
     return np.where(codes == NEW, NO_EFFECT, codes)
 
 
+def from_zero(new_levels: Ints) -> Ints:
+    """Which new level each row (n, G) has, numbered 0, 1, ... by factor, as if no others were."""
+    numbered = new_levels.copy()
+    for of_factor in numbered.T:
+        new = of_factor >= 0
+        of_factor[new] = np.unique(of_factor[new], return_inverse=True)[1]
+    return numbered
+
+
 @dataclass(frozen=True)
 class Coefficients:
     """Coefficients of every level, beta = kappa + effects of the row's levels.

@@ -14,12 +14,14 @@ from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
 from skhlm.numerics.convergence import convergence
-from skhlm.numerics.quantiles import TAILS, central, describe
+from skhlm.numerics.quantiles import central, describe
 from skhlm.posterior import at_zero
 from skhlm.posterior.moments import mark
 from skhlm.posterior.parameters import list_population
 from skhlm.posterior.posterior import NO_EFFECT, Posterior
 from skhlm.reports.frames import free_names
+
+_BETWEEN = {"": 0.9}  # the interval that tables have
 
 
 def group_effects(
@@ -110,13 +112,17 @@ def coefficients(
     return _with_ratios(_with_description(frame, found), posterior, found)
 
 
-def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
+def summary(
+    posterior: Posterior, labels: Labels, between: Mapping[str, float] = _BETWEEN
+) -> pd.DataFrame:
     """Everything but the group effects, one row for each parameter, in the user's units.
 
     Parameters
     ----------
     posterior : Posterior
     labels : Labels
+    between : mapping of str to float, optional
+        Coverages of central intervals, by what the names of their columns end with.
 
     Returns
     -------
@@ -131,26 +137,36 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
         Poisson its mean and sd are infinite.
     """
     names, draws, moments = _population(posterior, labels)
-    numbers = describe(draws, TAILS)
+    ends = [end for coverage in between.values() for end in central(coverage)]
+    probabilities = sorted({0.5, *ends})
+    numbers = describe(draws, probabilities)
     mark(numbers, moments, positive=(names["parameter"] != "kappa").to_numpy())
-    frame = names.assign(**dict(zip(["mean", "sd", "q05", "q50", "q95"], numbers.T, strict=True)))
+    columns = ["mean", "sd", *map(_quantile_name, probabilities)]
+    frame = names.assign(**dict(zip(columns, numbers.T, strict=True)))
     if not posterior.n_chains:
         frame = frame.assign(ess_bulk=np.nan, ess_tail=np.nan, rhat=np.nan)
     else:
         chains = draws.reshape(len(names), posterior.n_chains, -1)
         found = convergence(np.moveaxis(chains, 0, -1))
         frame = frame.assign(ess_bulk=found.ess_bulk, ess_tail=found.ess_tail, rhat=found.rhat)
-    logs = numbers[:, [3, 2, 4]].T  # of kappa alone, the others are no logarithms
-    is_kappa = frame["parameter"] == "kappa"
-    for name, values in zip(ratio_columns(posterior), logs, strict=False):
-        frame[name] = _exp(np.where(is_kappa, values, np.nan))
+    is_kappa = frame["parameter"] == "kappa"  # the others are no logarithms
+    logs = [frame[_quantile_name(p)].where(is_kappa).to_numpy() for p in (0.5, *ends)]
+    for name, values in zip(ratio_columns(posterior, between), logs, strict=False):
+        frame[name] = _exp(values)
     return frame
 
 
-def ratio_columns(posterior: Posterior) -> list[str]:
+def _quantile_name(probability: float) -> str:
+    """Of the column of a quantile: "q05", "q97.5"."""
+    whole, dot, rest = f"{100 * probability:.10g}".partition(".")
+    return f"q{whole:>02}{dot}{rest}"
+
+
+def ratio_columns(posterior: Posterior, between: Mapping[str, float] = _BETWEEN) -> list[str]:
     """Names of the columns for exp of medians and of intervals' ends; none where it is nothing."""
     ratio = posterior.family.link.ratio
-    return [] if ratio is None else [ratio, f"{ratio}_lower", f"{ratio}_upper"]
+    ends = [f"{ratio}_{side}{name}" for name in between for side in ("lower", "upper")]
+    return [] if ratio is None else [ratio, *ends]
 
 
 def where_in_words(labels: Labels, family: Family | None = None) -> str:

@@ -68,6 +68,7 @@ def predictions(model: skhlm.HLMRegressor) -> dict[str, list]:
         "summary": model.summary()["mean"].tolist(),
         "curve": model.response_curve(X.head(3), feature="days")["mean"].tolist(),
         "slopes": skhlm.average_slope(model, X, "days", by="half")["slope"].tolist(),
+        "parts": skhlm.contributions(model, X[:3])["mean"].tolist(),
     }
 
 
