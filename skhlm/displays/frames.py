@@ -16,6 +16,8 @@ from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 from skhlm.methods.fitted import Fitted
 from skhlm.wrappers import Route
 
+_LONG_UNIT = 24  # characters
+
 
 def choose_factor(model: Fitted, factor: str | None) -> str:
     """A grouping factor of a fitted model; by default the one with most levels that vary."""
@@ -63,10 +65,11 @@ def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> F
 
 
 def in_units(coefficient: str, outcome: str | None) -> str:
-    """Label of an axis along which a coefficient is drawn: its unit."""
-    name = shown(outcome or "outcome")
-    is_intercept = coefficient in (INTERCEPT, AT_THE_MEANS)
-    return name if is_intercept else f"{name}\nper unit of {shown(coefficient)}"
+    """Label of an axis along which a coefficient is drawn: its unit; a long name is the title's."""
+    name, unit = shown(outcome or "outcome"), shown(coefficient)
+    if coefficient in (INTERCEPT, AT_THE_MEANS):
+        return name
+    return f"{name}\nper unit of {unit}" if len(unit) <= _LONG_UNIT else f"{name}\nper unit"
 
 
 def outcome_name(model: Fitted, outcome: str | None) -> str | None:
