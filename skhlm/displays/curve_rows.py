@@ -172,7 +172,7 @@ def _names(groups: pd.DataFrame, spec: ModelSpec, *, population: bool) -> list[s
     """Names of curves, of which one without group effects says so."""
     if population and len(groups) == 1:
         return [_POPULATION]
-    finest = [] if population else _finest(spec, groups.columns)
+    finest = [] if population else finest_columns(spec, groups.columns)
     return curve_names(groups, finest)
 
 
@@ -200,7 +200,7 @@ def _only_predictor(model: Fitted) -> int | None:
     return positions[0] if len(positions) == 1 else None
 
 
-def _finest(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
+def finest_columns(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
     """The finest group column of each hierarchy, among what a frame calls them all."""
     hierarchies = spec.groups.hierarchies
     positions = sorted({position for h in hierarchies for position in h.columns})

@@ -56,6 +56,20 @@ def choose_coefficients(
     return chosen
 
 
+def choose_names(wanted: Sequence[str] | str, names: Sequence[str]) -> list[str]:
+    """Some of the coefficients of a model, in the order in which they are wanted."""
+    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in chosen:
+        if name not in names:
+            raise ValueError(
+                f"coefficients: there is no coefficient {name!r}. There are {listed(names)}."
+                f"{suggestion(str(name), names)}"
+            )
+    if not chosen:
+        raise ValueError(f"coefficients is empty; give some of {listed(names)}, or None.")
+    return chosen
+
+
 def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> Floats:
     """A column of a frame of one factor, levels in their order by coefficients: (J, K)."""
     of_coefficient = dict(tuple(frame.groupby("coefficient", sort=False)[column]))

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skhlm._typing import Floats
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LETTER, _GAP = 0.62, 2.0  # width of a digit in sizes of the font; digits between two labels
+_FEW_RATIOS, _NEAREST = 4, 0.12  # ticks of ratios; how near two may be, of the axis
 _FEWEST, _MOST = 2, 9  # intervals between ticks
 _MANY_DIGITS = 1e7  # from here on, and below its inverse, powers of ten
 _RESOLUTION = 1e-9  # of the ticks' distance: what is nearer to zero is zero
@@ -27,6 +30,39 @@ def plain_ticks(axes: Axes) -> None:
             axis.set_major_formatter(_plain_formatter())
             if type(axis.get_major_locator()) is AutoLocator:
                 axis.set_major_locator(_roomy_locator())
+
+
+def ratio_ticks(axes: Axes) -> None:
+    """Label a logarithmic x axis by numbers such as 0.5, 1 and 2, which do not touch."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+    low, high = axes.get_xlim()
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    inside = _within(np.outer(decades, [1, 2, 5]).ravel(), low, high)
+    if len(inside) < _FEW_RATIOS:
+        steps = MaxNLocator(_MOST, steps=[1, 2, 5, 10]).tick_values(low, high)
+        inside = _within(np.asarray(steps), low, high)
+    if len(inside) > _MOST:
+        inside = _within(decades, low, high)
+    kept = _spread(inside, _NEAREST * np.log(high / low))
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _within(values: Floats, low: float, high: float) -> Floats:
+    """Those between two others."""
+    return values[(values >= low) & (values <= high)]
+
+
+def _spread(ticks: Floats, distance: float) -> list[float]:
+    """Ticks of which no two have logarithms nearer than that; 1, where it is, is one of them."""
+    order = np.argsort(np.abs(np.log(ticks)), kind="stable")  # from 1 to the ends
+    kept: list[float] = []
+    for tick in ticks[order].tolist():
+        if all(abs(np.log(tick / other)) >= distance for other in kept):
+            kept.append(tick)
+    return sorted(kept)
 
 
 def labels_of(ticks: Any) -> list[str]:

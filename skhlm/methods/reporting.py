@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skhlm.methods.arguments import COVERAGE, KIND, SCALE, check_has_interval, checked
 from skhlm.methods.fitted import Fitted
-from skhlm.methods.fitted_rows import rows_to_export
+from skhlm.methods.fitted_rows import rows_singly
 from skhlm.methods.paths import (
     are_apart,
     check_no_name,
@@ -526,7 +526,7 @@ class Reporting(Fitted):
         export.add_statistics(groups, posterior, self._fit.statistics)
         if X is None and y is None and self._fit.rows is None:
             return export.to_arviz(groups)
-        observed = rows_to_export(self, X, y, sample_weight)
+        observed = rows_singly(self, X, y, sample_weight)
         names = labels.coefficients[self._spec.units.fit_intercept :]
         export.add_observed(groups, observed, labels, names)
         if self._spec.classes is not None:
