@@ -47,6 +47,12 @@ class Route:
             X = step.transform(X)
         return X
 
+    def seen_outcomes(self, y: Any) -> Any:
+        """Y as it reaches the model."""
+        for target in self.targets:
+            y = np.asarray(target.transform(np.reshape(np.asarray(y), (-1, 1)))).reshape(-1)
+        return y
+
     def outcomes(self, values: Floats) -> Floats:
         """Outcomes of the model, of any shape, on the scale of y."""
         for target in reversed(self.targets):

@@ -20,7 +20,7 @@ SINCE = "decades since 1980"
 
 
 def main() -> None:
-    """Fit five models and draw each display once with few and once with many groups."""
+    """Fit seven models and draw each display once with few and once with many groups."""
     plt.switch_backend("agg")
     _classrooms()
     _sleepstudy()
@@ -50,6 +50,23 @@ def _sleepstudy() -> None:
         model, today, "days", observed=(X, y), **reaction
     )
     _write(curves, "response_curve")
+    population = skhlm.ResponseCurveDisplay.from_estimator(
+        model, None, "days", population=True, observed=(X, y), partial_residuals=True, **reaction
+    )
+    _write(population, "population_curve")
+    coefficients = skhlm.CoefficientsDisplay.from_estimator(model, levels="all", **reaction)
+    _write(coefficients, "coefficients")
+    _write(skhlm.ResidualsDisplay.from_estimator(model, **reaction), "residuals")
+    _write(skhlm.LooPitDisplay.from_estimator(model), "loo_pit")
+    asked = ["kappa", "tau", "sigma", "nu"]
+    _write(skhlm.PriorPosteriorDisplay.from_estimator(model, asked), "prior_posterior")
+    normal = skhlm.HLMRegressor("subject", family="normal", random_state=0).fit(X, y)
+    tails = skhlm.ResidualsDisplay.from_estimator(normal, kinds="quantiles", **reaction)
+    _write(tails, "residuals_normal")
+    few = X["subject"].isin(X["subject"].unique()[:6])
+    model_of_few = skhlm.HLMRegressor("subject", random_state=0).fit(X[few], y[few])
+    of_few = skhlm.PriorPosteriorDisplay.from_estimator(model_of_few, ["tau", "nu"])
+    _write(of_few, "prior_posterior_few")
     _write(skhlm.GroupEffectsDisplay.from_estimator(model, **reaction), "group_effects")
     _write(skhlm.PosteriorPredictiveDisplay.from_estimator(model, X, y, **reaction), "predictive")
     _write(skhlm.TraceDisplay.from_estimator(model), "trace")

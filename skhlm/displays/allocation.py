@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Floats
-from skhlm.displays.level_rows import label_rows, marker_size, row_line_width, rows_size
+from skhlm.displays.fonts import with_glyphs
+from skhlm.displays.level_rows import label_rows, marker_size, row_line_width, rows_of_panels
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, BLUE, GREY, VERMILION
 from skhlm.methods.allocation import Allocation
@@ -40,6 +41,8 @@ class AllocationDisplay:
         What is spent, and its unit.
     title : str, default=""
         Of the left panel: what the change brings.
+    coverage : float, default=0.9
+        Posterior probability of the intervals.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class AllocationDisplay:
         marginal_upper: ArrayLike,
         feature: str = "amount",
         title: str = "",
+        coverage: float = 0.9,
     ) -> None:
         self.units = np.asarray(units, dtype=np.str_)
         self.start: Floats = np.asarray(start, dtype=np.float64)
@@ -91,6 +95,7 @@ class AllocationDisplay:
         self.marginal_upper: Floats = np.asarray(marginal_upper, dtype=np.float64)
         self.feature = feature
         self.title = title
+        self.coverage = coverage
 
     @classmethod
     def from_allocation(
@@ -117,12 +122,14 @@ class AllocationDisplay:
         display = cls(
             units=own.astype(str).agg(" / ".join, axis=1),
             **{name: frame[name] for name in columns},
+            coverage=allocation.coverage,
             feature=allocation.feature if feature is None else feature,
             title=f"gain {significant(allocation.gain)}, {allocation.coverage:.0%} interval "
             f"{significant(allocation.lower)} to {significant(allocation.upper)}",
         )
         return display.plot(ax)
 
+    @with_glyphs
     def plot(self, ax: Any = None) -> AllocationDisplay:
         """Draw.
 
@@ -136,10 +143,10 @@ class AllocationDisplay:
         self
         """
         m = len(self.units)
-        size = rows_size(2, self.units.tolist(), [_LESS])
-        panels = open_panels("AllocationDisplay.plot", ax, 2, (1, 2), size, sharey="all")
+        shape, size = rows_of_panels(2, self.units.tolist(), [self._interval()])
+        panels = open_panels("AllocationDisplay.plot", ax, 2, shape, size, sharey="all")
         self.order_ = np.argsort(self.end - self.start, kind="stable")
-        label_rows(panels, self.units[self.order_].tolist(), None)
+        label_rows(panels, 2, self.units[self.order_].tolist(), None)
         self._draw_amounts(panels[0])
         self._draw_marginal(panels[1])
         name_panel(panels[0], self.title, self.feature)
@@ -182,7 +189,7 @@ class AllocationDisplay:
         """What markers and colours mean."""
         from matplotlib.lines import Line2D
 
-        return [
+        markers = [
             Line2D([], [], ls="", marker="o", ms=size, color=color, mfc=fill, label=label)
             for label, color, fill in (
                 (_START, GREY, "white"),
@@ -190,3 +197,8 @@ class AllocationDisplay:
                 (_LESS, VERMILION, VERMILION),
             )
         ]
+        return [*markers, Line2D([], [], color=BLACK, lw=1.2, label=self._interval())]
+
+    def _interval(self) -> str:
+        """What the legend says of the bars."""
+        return f"{100 * self.coverage:g}% interval"

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats
 from skhlm.baselines.yardstick import Yardstick
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.frames import observed_outcome
 from skhlm.displays.names import literal, shown_apart
 from skhlm.displays.panels import figure_of, open_panels, tidy
@@ -184,6 +185,7 @@ class CoverageDisplay:
         display = cls(nominal=levels, actual=actual, n=n, names=list(estimators), band=band)
         return display.plot(ax)
 
+    @with_glyphs
     def plot(self, ax: Any = None) -> CoverageDisplay:
         """Draw.
 

@@ -1,4 +1,4 @@
-"""From rows to response curves: what they are called, where the rows are, observed points."""
+"""From rows to response curves: what they are called, and where the rows are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.displays.frames import observed_outcome
 from skhlm.inputs.frames import (
     as_table,
     column_at,
@@ -20,6 +19,7 @@ from skhlm.inputs.moved import numbers_in
 from skhlm.methods.fitted import Fitted, find_hierarchical
 from skhlm.methods.moving_input import find_input
 from skhlm.methods.original_scale import on_scale_of_y
+from skhlm.methods.paths import no_effects
 from skhlm.methods.pipelines import response_curve
 from skhlm.posterior import prediction
 from skhlm.preparation import ModelSpec
@@ -46,6 +46,7 @@ class Curves:
     ``codes``         (n, G)   levels of each row
     ``exposure``      (n,)     of each row, if there is one
     ``of``                     how many there would be, were they not too many: n or more
+    ``population``             whether group effects are left out
     ================  =======  ====================================================================
     """
 
@@ -60,6 +61,7 @@ class Curves:
     codes: Ints
     exposure: Floats | None
     of: int
+    population: bool = False
 
     @property
     def categorical(self) -> bool:
@@ -70,6 +72,13 @@ class Curves:
     def abscissae(self) -> Floats:
         """Where the points are drawn, (T,): categories one beside the other."""
         return np.arange(len(self.grid), dtype=np.float64) if self.categorical else self.grid
+
+    def mean_at(self, curve: int, along: Floats) -> Floats:
+        """Mean of a curve, straight between the points of the grid; NaN beyond its ends."""
+        order = np.argsort(self.abscissae, kind="stable")
+        points, mean = self.abscissae[order], self.bands[0, curve][order]
+        values: Floats = np.interp(along, points, mean, np.nan, np.nan)
+        return values
 
 
 def compute_curves(
@@ -82,6 +91,7 @@ def compute_curves(
     kind: Any,
     slope: bool,
     derive: Any,
+    population: bool = False,
 ) -> Curves:
     """Response curves of the rows of X, or of combinations of levels at the training means."""
     route = find_hierarchical(estimator)
@@ -90,9 +100,16 @@ def compute_curves(
             "derive is for an HLMRegressor alone: here the steps before the model derive its "
             "predictors."
         )
-    rows = _rows_at_means(route.model) if X is None and route.direct else X
+    rows = X
+    if X is None and route.direct:
+        rows = _rows_at_means(route.model, 1 if population else MOST_CURVES)
     feature = _only_predictor(route.model) if feature is None and route.direct else feature
-    settings: dict[str, Any] = {"coverage": coverage, "kind": kind, "slope": slope}
+    settings: dict[str, Any] = {
+        "coverage": coverage,
+        "kind": kind,
+        "slope": slope,
+        "population": population,
+    }
     if derive is None:
         frame = response_curve(estimator, rows, feature, grid, **settings)
     else:
@@ -105,11 +122,11 @@ def compute_curves(
     groups = frame.iloc[:: len(points), 1:place]
     shown = SLOPE if slope else _LEVEL
     spec = route.model._spec
-    codes, exposure = _levels_and_exposure(route, rows)
+    codes, exposure = levels_and_exposure(route, rows, population=population)
     curves = Curves(
         feature=feature if isinstance(feature, str) else str(frame.columns[place]),
         column=feature,
-        names=curve_names(groups, _finest(spec, groups.columns)),
+        names=_names(groups, spec, population=population),
         grid=_shown(points) if _is_categorical(route, rows, feature) else points.to_numpy(),
         points=points.tolist(),
         bands=np.stack([frame[column].to_numpy().reshape(n, -1) for column in shown]),
@@ -117,19 +134,21 @@ def compute_curves(
         current=np.full((n, 2), np.nan),
         codes=codes,
         exposure=exposure,
-        of=len(spec.combinations) if X is None else n,
+        of=len(spec.combinations) if X is None and not population else n,
+        population=population,
     )
-    if X is None or _position(X, feature) is None:
+    if X is None or position_of(X, feature) is None:
         return curves
-    own = _along(X, feature, curves)
+    own = along(X, feature, curves)
     route = on_scale_of_y(route) if kind == "mean" else route
-    now = _slopes_now(own, curves) if slope else _values_now(route, X, kind)
+    now = _slopes_now(own, curves) if slope else _values_now(route, X, kind, population)
     return replace(curves, current=np.column_stack([own, now]))
 
 
-def _values_now(route: Route, X: Any, kind: str) -> Floats:
+def _values_now(route: Route, X: Any, kind: str, population: bool) -> Floats:
     """Where the rows of X are on their curves, (n,): expected values, or eta."""
     predictors, codes, _ = route.model._rows(route.features(X))
+    codes = no_effects(codes.shape) if population else codes
     if kind == "link":
         return prediction.linear_predictor(route.model._posterior, predictors, codes)
     return route.outcomes(prediction.expected_value(route.model._posterior, predictors, codes))
@@ -137,49 +156,7 @@ def _values_now(route: Route, X: Any, kind: str) -> Floats:
 
 def _slopes_now(own: Floats, curves: Curves) -> Floats:
     """Slopes of the rows where they are, (n,), between those at the points of the grid."""
-    along, means = curves.abscissae, curves.bands[0]
-    return np.array(
-        [np.interp(x, along, mean, np.nan, np.nan) for x, mean in zip(own, means, strict=True)]
-    )
-
-
-def locate_observed(estimator: Any, observed: Any, curves: Curves) -> tuple[Floats, Ints, Ints]:
-    """Observed points, and which combination of levels they and the curves have.
-
-    Parameters
-    ----------
-    estimator : estimator
-        As for the curves.
-    observed : (X, y)
-        Rows and outcomes.
-    curves : Curves
-
-    Returns
-    -------
-    points : ndarray of shape (m, 2)
-        Inputs, and outcomes: as they would be with the exposure of the curves of the same levels.
-    of_points : ndarray of shape (m,)
-        Numbers of combinations; -1 with a level that fit has not seen.
-    of_curves : ndarray of shape (n,)
-    """
-    if not isinstance(observed, (tuple, list)) or len(observed) != 2:
-        raise ValueError("observed must be a pair (X, y) of rows and their outcomes.")
-    X, y = observed
-    route = find_hierarchical(estimator)
-    levels, exposure = _levels_and_exposure(route, X)
-    outcome = observed_outcome(route, y, len(levels))
-    if _position(X, curves.column) is None:
-        raise ValueError(f"observed: X has no column {curves.column!r} to draw the points along.")
-    both = np.concatenate([curves.codes, levels])
-    number = np.zeros(len(both), dtype=np.int64)
-    if both.shape[1]:
-        number = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
-    n = len(curves.codes)
-    of_points = np.where((levels < 0).any(axis=1), -1, number[n:])
-    if curves.exposure is not None and exposure is not None:
-        of_curves = pd.Series(curves.exposure).groupby(number[:n]).mean()
-        outcome = outcome * of_curves.reindex(number[n:]).to_numpy() / exposure
-    return np.column_stack([_along(X, curves.column, curves), outcome]), of_points, number[:n]
+    return np.array([curves.mean_at(i, x) for i, x in enumerate(own)])
 
 
 def curve_names(groups: pd.DataFrame, finest: Sequence[str]) -> list[str]:
@@ -195,19 +172,28 @@ def curve_names(groups: pd.DataFrame, finest: Sequence[str]) -> list[str]:
     return [f"{name} (row {i})" if again[i] else name for i, name in enumerate(names)]
 
 
+def _names(groups: pd.DataFrame, spec: ModelSpec, *, population: bool) -> list[str]:
+    """Names of curves, of which one without group effects says so."""
+    if population and len(groups) == 1:
+        return [_POPULATION]
+    finest = [] if population else finest_columns(spec, groups.columns)
+    return curve_names(groups, finest)
+
+
 def _joined(groups: pd.DataFrame) -> pd.Series[str]:
     """Values of each row in one string."""
     return pd.Series([" / ".join(map(str, row)) for row in groups.itertuples(index=False)])
 
 
 _LEVEL = ("mean", "lower", "upper")
+_POPULATION = "population: group effects at zero"
 
 
-def _rows_at_means(model: Fitted) -> Any:
+def _rows_at_means(model: Fitted, most: int) -> Any:
     """Combinations of levels seen at fit, evenly not too many, at the training means."""
     spec = model._spec
     last = len(spec.combinations) - 1
-    picks = np.unique(np.linspace(0, last, min(last + 1, MOST_CURVES)).round().astype(np.int64))
+    picks = np.unique(np.linspace(0, last, min(last + 1, most)).round().astype(np.int64))
     means = np.tile(spec.ranges.mean, (len(picks), 1))
     return spec.as_given(means, spec.combinations[picks])
 
@@ -218,16 +204,17 @@ def _only_predictor(model: Fitted) -> int | None:
     return positions[0] if len(positions) == 1 else None
 
 
-def _finest(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
+def finest_columns(spec: ModelSpec, group_columns: pd.Index[str]) -> list[str]:
     """The finest group column of each hierarchy, among what a frame calls them all."""
     hierarchies = spec.groups.hierarchies
     positions = sorted({position for h in hierarchies for position in h.columns})
     return [group_columns[positions.index(h.columns[-1])] for h in hierarchies]
 
 
-def _levels_and_exposure(route: Route, X: Any) -> tuple[Ints, Floats | None]:
+def levels_and_exposure(route: Route, X: Any, *, population: bool) -> tuple[Ints, Floats | None]:
     """Levels of the rows of X, (n, G), and their exposure, (n,), if there is one."""
     predictors, codes, _ = route.model._rows(route.features(X))
+    codes = no_effects(codes.shape) if population else codes
     exposed = route.model._spec.exposure is not None
     return codes, np.exp(predictors[:, -1]) if exposed else None
 
@@ -243,7 +230,7 @@ def _shown(points: pd.Series[Any]) -> Any:
     return np.array([f"{point:g}" if numbers else str(point) for point in points], dtype=np.str_)
 
 
-def _position(X: Any, feature: Any) -> int | None:
+def position_of(X: Any, feature: Any) -> int | None:
     """Where X has a column, by name or position; None where it has not."""
     try:
         return columns_of(X).position(feature, "feature")
@@ -251,7 +238,7 @@ def _position(X: Any, feature: Any) -> int | None:
         return None
 
 
-def _along(X: Any, feature: Any, curves: Curves) -> Floats:
+def along(X: Any, feature: Any, curves: Curves) -> Floats:
     """Where rows of X are drawn along the curves, (n,); NaN where they have no place there."""
     X, position = as_table(X), columns_of(X).position(feature, "feature")
     if curves.categorical:

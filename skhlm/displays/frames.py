@@ -16,6 +16,8 @@ from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT
 from skhlm.methods.fitted import Fitted
 from skhlm.wrappers import Route
 
+_LONG_UNIT = 24  # characters
+
 
 def choose_factor(model: Fitted, factor: str | None) -> str:
     """A grouping factor of a fitted model; by default the one with most levels that vary."""
@@ -54,6 +56,20 @@ def choose_coefficients(
     return chosen
 
 
+def choose_names(wanted: Sequence[str] | str, names: Sequence[str]) -> list[str]:
+    """Some of the coefficients of a model, in the order in which they are wanted."""
+    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in chosen:
+        if name not in names:
+            raise ValueError(
+                f"coefficients: there is no coefficient {name!r}. There are {listed(names)}."
+                f"{suggestion(str(name), names)}"
+            )
+    if not chosen:
+        raise ValueError(f"coefficients is empty; give some of {listed(names)}, or None.")
+    return chosen
+
+
 def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> Floats:
     """A column of a frame of one factor, levels in their order by coefficients: (J, K)."""
     of_coefficient = dict(tuple(frame.groupby("coefficient", sort=False)[column]))
@@ -63,10 +79,11 @@ def by_level(frame: pd.DataFrame, column: str, coefficients: Sequence[str]) -> F
 
 
 def in_units(coefficient: str, outcome: str | None) -> str:
-    """Label of an axis along which a coefficient is drawn: its unit."""
-    name = shown(outcome or "outcome")
-    is_intercept = coefficient in (INTERCEPT, AT_THE_MEANS)
-    return name if is_intercept else f"{name}\nper unit of {shown(coefficient)}"
+    """Label of an axis along which a coefficient is drawn: its unit; a long name is the title's."""
+    name, unit = shown(outcome or "outcome"), shown(coefficient)
+    if coefficient in (INTERCEPT, AT_THE_MEANS):
+        return name
+    return f"{name}\nper unit of {unit}" if len(unit) <= _LONG_UNIT else f"{name}\nper unit"
 
 
 def outcome_name(model: Fitted, outcome: str | None) -> str | None:

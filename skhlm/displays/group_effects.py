@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Floats, Ints
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.frames import (
     by_level,
     choose_coefficients,
@@ -18,6 +19,9 @@ from skhlm.displays.frames import (
 )
 from skhlm.displays.level_rows import (
     LEGEND_MARKER,
+    beyond_handle,
+    central_limits,
+    draw_beyond,
     label_rows,
     legend_names,
     level_names,
@@ -26,17 +30,20 @@ from skhlm.displays.level_rows import (
     parent_looks,
     parent_names,
     row_line_width,
-    rows_size,
+    rows_in_order,
+    rows_of_panels,
+    set_limits,
 )
 from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
-from skhlm.displays.style import BLACK, Look
+from skhlm.displays.style import BLACK, OTHER, Look, look
 from skhlm.inputs.columns import listed
 from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
+    from matplotlib.lines import Line2D
 
 
 class GroupEffectsDisplay:
@@ -45,7 +52,7 @@ class GroupEffectsDisplay:
     There is a panel for each coefficient that varies by the factor, and a row for each level, the
     same in all panels. Colour and marker tell the level of the next coarser factor ("parent") that
     a level lies in. With many levels rows become thin and only some are labelled, the first and
-    the last always.
+    the last always. An interval many times as wide as the others ends in an arrow.
 
     Parameters
     ----------
@@ -79,10 +86,12 @@ class GroupEffectsDisplay:
         Levels from the bottom row to the top one.
     errorbars_ : ndarray of shape (K, number of parents)
         Points and intervals, an ErrorbarContainer for each panel and parent in order of `parents_`.
+    beyond_ : ndarray of shape (K, 2)
+        Arrows where intervals go on beyond the left and right ends of each panel (Line2D).
     parents_ : list of str
         The parents that have a colour of their own; the last may be all others together.
-    legend_ : Legend or None
-        What the colours mean.
+    legend_ : Legend
+        What points, bars and colours mean.
 
     See Also
     --------
@@ -134,6 +143,7 @@ class GroupEffectsDisplay:
         factor: str | None = None,
         *,
         coefficients: Sequence[str] | str | None = None,
+        coverage: float = 0.9,
         outcome: str | None = None,
         sort_by: str | None = None,
         ax: Any = None,
@@ -148,6 +158,8 @@ class GroupEffectsDisplay:
             A grouping factor, such as "region/country"; None is the one with most levels.
         coefficients : str or list of str, default=None
             Some of the coefficients that vary by the factor; None is all of them.
+        coverage : float in (0, 1), default=0.9
+            Posterior probability of the intervals.
         outcome : str, default=None
             Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
             had at fit. Of families with a link the axes are, and say, log odds or logarithms of it.
@@ -170,7 +182,7 @@ class GroupEffectsDisplay:
         """
         model: Any = find_hierarchical(estimator).model
         factor = choose_factor(model, factor)
-        frame = model.group_effects(factor)
+        frame = model.group_effects(factor, coverage)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
         labels = model._spec.labels
@@ -185,10 +197,12 @@ class GroupEffectsDisplay:
             parents=parent_names(levels),
             factor=factor,
             titles=[titles[name] for name in chosen],
+            coverage=coverage,
             outcome=outcome_title(model, outcome, link=True),
         )
         return display.plot(ax, sort_by=sort_by)
 
+    @with_glyphs
     def plot(self, ax: Any = None, *, sort_by: str | None = None) -> GroupEffectsDisplay:
         """Draw.
 
@@ -206,26 +220,22 @@ class GroupEffectsDisplay:
         J, K = self.mean.shape
         caller = "GroupEffectsDisplay.plot"
         parents = None if self.parents is None else self.parents.tolist()
-        size = rows_size(K, self.levels.tolist(), parents)
-        panels = open_panels(caller, ax, K, (1, K), size, sharey="all")
+        shape, size = rows_of_panels(K, self.levels.tolist(), [_POINT, *(parents or [])])
+        panels = open_panels(caller, ax, K, shape, size, sharey="all")
         self.order_ = ordered_from_bottom(self.mean[:, self._column(sort_by)])
         looks = parent_looks(parents, J)
-        names = legend_names(looks) if parents else [""]
         titles = shown_apart(self.titles, LONGEST_ALONE)
         self.errorbars_ = np.empty((K, len(looks)), dtype=object)
+        self.beyond_ = np.empty((K, 2), dtype=object)
         for k, axes in enumerate(panels):
-            for p, (_, style, members) in enumerate(looks):
-                self.errorbars_[k, p] = self._draw(axes, k, names[p], style, members)
-            axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
+            self._draw_panel(axes, k, looks)
             name = str(self.coefficients[k])
             name_panel(axes, f"effect on {titles[k]}", in_units(name, self.outcome))
             tidy(axes)
-        label_rows(panels, self.levels[self.order_].tolist(), self.factor)
+        label_rows(panels, shape[1], self.levels[self.order_].tolist(), self.factor)
         self.parents_ = [name for name, _, _ in looks] if parents else []
-        self.legend_ = None
-        if self.parents_:
-            scale = LEGEND_MARKER / marker_size(panels[-1], J)
-            self.legend_ = legend_beside(panels[-1], markerscale=scale)
+        last = panels[min(shape[1], K) - 1]
+        self.legend_ = legend_beside(last, handles=self._handles(looks))
         self.axes_ = np.array(panels, dtype=object)
         self.ax_ = panels[0] if K == 1 else self.axes_
         self.figure_ = figure_of(panels[0])
@@ -238,21 +248,66 @@ class GroupEffectsDisplay:
             raise ValueError(f"sort_by={coefficient!r} is not shown; shown are {listed(names)}.")
         return 0 if coefficient is None else names.index(coefficient)
 
-    def _draw(self, axes: Axes, k: int, name: str, style: Look, members: Ints) -> ErrorbarContainer:
-        """Points and intervals of one parent's levels."""
+    def _draw_panel(self, axes: Axes, k: int, looks: Sequence[tuple[str, Look, Ints]]) -> None:
+        """One coefficient: points, intervals, and arrows where these go on beyond the axis."""
+        row = rows_in_order(self.order_)
+        for p, (_, style, members) in enumerate(looks):
+            self.errorbars_[k, p] = self._draw(axes, k, style, members, row[members])
+        axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
+        ends = self.lower[:, k], self.upper[:, k]
+        low, high = limits = central_limits(self.mean[:, k], *ends)
+        self.beyond_[k] = draw_beyond(axes, row[ends[0] < low], row[ends[1] > high], limits)
+        set_limits(axes, limits, 0.0)
+
+    def _draw(self, axes: Axes, k: int, style: Look, members: Ints, row: Ints) -> ErrorbarContainer:
+        """Points and intervals of one parent's levels, in their rows."""
         J = len(self.levels)
-        row = np.empty(J, dtype=np.int64)
-        row[self.order_] = np.arange(J)
         mean = self.mean[members, k]
         ends = np.array([mean - self.lower[members, k], self.upper[members, k] - mean])
         return axes.errorbar(
             mean,
-            row[members],
+            row,
             xerr=np.maximum(ends, 0),  # the mean of a skewed posterior may lie outside
             fmt=style.marker,
             color=style.color,
             mfc=style.fill,
             ms=marker_size(axes, J),
             lw=row_line_width(axes, J),
-            label=name,
         )
+
+    def _handles(self, looks: Sequence[tuple[str, Look, Ints]]) -> list[Line2D]:
+        """Points and intervals, what is beyond the axis, and the parents."""
+        from matplotlib.lines import Line2D
+
+        style = look(0) if self.parents is None else OTHER._replace(marker="o")
+        handles = [
+            Line2D(
+                [],
+                [],
+                ls="",
+                ms=LEGEND_MARKER,
+                marker=style.marker,
+                color=style.color,
+                label=_POINT,
+            ),
+            Line2D([], [], color=style.color, lw=1.6, label=f"{100 * self.coverage:g}% interval"),
+        ]
+        if any(line.get_xdata().size for line in self.beyond_.ravel()):
+            handles.append(beyond_handle())
+        names = legend_names(looks) if self.parents_ else []
+        return handles + [
+            Line2D(
+                [],
+                [],
+                ls="",
+                ms=LEGEND_MARKER,
+                marker=style.marker,
+                color=style.color,
+                mfc=style.fill,
+                label=name,
+            )
+            for name, (_, style, _) in zip(names, looks, strict=False)
+        ]
+
+
+_POINT = "posterior mean"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache
+
+from skhlm.displays.fonts import known_letters
 
 LONGEST = 28  # characters of a name among others
 LONGEST_ALONE = 60
 _CONTEXT = 4  # characters shown before those that differ
+_WORDS = re.compile(r"[^\W_]+")
 
 
 def shown(name: object, longest: int = LONGEST_ALONE) -> str:
@@ -19,16 +22,21 @@ def shown(name: object, longest: int = LONGEST_ALONE) -> str:
 def shown_apart(names: Iterable[object], longest: int = LONGEST) -> list[str]:
     """Names as in `shown` that stay distinct.
 
-    Names that would be shortened to the same are shown where they differ; what is the same even
-    then has a number.
+    Where names would be shortened to the same, the long ones are shown by the words that they do
+    not share, or else where they begin to differ; what is the same even then has a number.
     """
     visible = [_visible(str(name)) for name in names]
     short = [_shortened(text, longest) for text in visible]
+    if len(set(short)) == len(short):
+        return short
+    long = [i for i, text in enumerate(visible) if len(text) > longest]
+    for i, text in zip(long, _by_own_words([visible[i] for i in long], longest), strict=True):
+        short[i] = text
     same = defaultdict(list)
     for i, text in enumerate(short):
         same[text].append(i)
     for rows in same.values():
-        if len(rows) > 1:
+        if len({visible[i] for i in rows}) > 1:
             windows = _where_they_differ([visible[i] for i in rows], longest)
             for i, text in zip(rows, windows, strict=True):
                 short[i] = text
@@ -50,7 +58,7 @@ def _visible(name: str) -> str:
         return repr(name)
     if name.isascii() and name.isprintable():
         return name
-    known = _characters(_fonts())
+    known = known_letters()
     return "".join(
         letter
         if letter.isprintable() and ord(letter) in known
@@ -59,28 +67,28 @@ def _visible(name: str) -> str:
     )
 
 
-def _fonts() -> tuple[str, ...]:
-    """Files of the fonts that matplotlib is set to."""
-    from matplotlib.font_manager import FontProperties, findfont
-
-    families = FontProperties().get_family()
-    return tuple(findfont(FontProperties(family=[family])) for family in families)
-
-
-@cache
-def _characters(fonts: tuple[str, ...]) -> frozenset[int]:
-    """Code points of which at least one font has a glyph."""
-    from matplotlib.font_manager import get_font
-
-    return frozenset(code for font in fonts for code in get_font(font).get_charmap())
-
-
 def _shortened(text: str, longest: int) -> str:
     """The beginning and the end of a text."""
     if len(text) <= longest:
         return text
     beginning = 4 * longest // 7
     return f"{text[:beginning]}…{text[beginning + 1 - longest :]}"
+
+
+def _by_own_words(texts: Sequence[str], longest: int) -> list[str]:
+    """Texts by the words that not all of them have, each cut alike until all texts fit.
+
+    As they would be shortened where these do not tell more of them apart.
+    """
+    plain = [_shortened(text, longest) for text in texts]
+    words = [_WORDS.findall(text) for text in texts]
+    shared = set.intersection(*map(set, words)) if words else set()
+    own = [[word for word in of_text if word not in shared] for of_text in words]
+    for length in range(longest, 0, -1):
+        cut = ["".join(f"…{word[:length]}" for word in of_text) for of_text in own]
+        if max(map(len, cut), default=0) <= longest:
+            return cut if len(set(cut)) > len(set(plain)) else plain
+    return plain
 
 
 def _where_they_differ(texts: Sequence[str], longest: int) -> list[str]:

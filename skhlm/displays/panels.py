@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from skhlm.displays.names import literal
+from skhlm.displays.ticks import plain_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.legend import Legend
 
 MAX_WIDTH, MAX_HEIGHT = 16.0, 12.0  # inches: what a screen or a page still shows
-_LETTER = 0.075  # inches, of a letter in a title
+_MAX_ROW = 4.0  # inches of each of so many rows of panels that they need more than a page
+_LETTER = 0.075  # inches, of a letter in a title or a label
+_BREAKS = re.compile(r"(?<=[ _/,.:;-])(?! )")  # where a line may end
 _EQUALS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
 Sharing = Literal["none", "all"]
@@ -63,7 +66,8 @@ def open_panels(
     shape : (int, int)
         Rows and columns of panels; those left over stay empty.
     size : (float, float)
-        Width and height of a new figure in inches, before the caps.
+        Width and height of a new figure in inches, before the caps. Of many rows of panels it may
+        be higher than a page.
     sharex, sharey : {"none", "all"}
         As in `matplotlib.pyplot.subplots`.
     """
@@ -98,16 +102,25 @@ def height_in_points(axes: Axes) -> float:
 
 
 def tidy(axes: Axes) -> None:
-    """No frame at the top and at the right."""
+    """No frame at the top and at the right; ticks that are the numbers themselves."""
     axes.spines[["top", "right"]].set_visible(False)
+    plain_ticks(axes)
 
 
 def name_panel(axes: Axes, title: str, xlabel: str | None = None) -> None:
     """Title and label of the x axis, in lines that are not wider than the axes."""
-    width = max(int(axes.get_position().width * figure_of(axes).get_figwidth() / _LETTER), 10)
-    axes.set_title(literal(_wrapped(title, width)), fontsize=9)
+    axes.set_title(literal(_wrapped(title, _letters_along(axes))), fontsize=9)
     if xlabel is not None:
-        axes.set_xlabel(literal(_wrapped(xlabel, width)), fontsize=9)
+        label_axes(axes, x=xlabel, fontsize=9)
+
+
+def label_axes(axes: Axes, x: str | None = None, y: str | None = None, **settings: Any) -> None:
+    """Labels of the axes, in lines that are not longer than these."""
+    if x is not None:
+        axes.set_xlabel(literal(_wrapped(x, _letters_along(axes))), **settings)
+    if y is not None:
+        letters = max(int(height_in_points(axes) / 72 / _LETTER), 12)
+        axes.set_ylabel(literal(_wrapped(y, letters)), **settings)
 
 
 def legend_beside(axes: Axes, **settings: Any) -> Legend:
@@ -121,11 +134,32 @@ def legend_beside(axes: Axes, **settings: Any) -> Legend:
     return axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, **settings)
 
 
+def _letters_along(axes: Axes) -> int:
+    """Letters of a title or label that are about as wide as the axes."""
+    width = axes.get_position().width * figure_of(axes).get_figwidth()
+    return max(int(width / _LETTER), 12)
+
+
 def _wrapped(text: str, width: int) -> str:
-    """Text in lines of at most so many letters, where words allow it, and no equation broken."""
+    """Text in lines of at most so many letters, broken between words or their parts.
+
+    No equation is broken, and a word is where nothing else will do.
+    """
     whole = text.replace(" = ", _EQUALS)
-    lines = [part for line in whole.split("\n") for part in textwrap.wrap(line, width)]
+    lines = [part for line in whole.split("\n") for part in _filled(_BREAKS.split(line), width)]
     return "\n".join(lines).replace(_EQUALS, " = ") or " "
+
+
+def _filled(pieces: list[str], width: int) -> list[str]:
+    """Lines of pieces one after the other, of at most so many letters."""
+    lines = [""]
+    for piece in pieces:
+        if len(lines[-1]) + len(piece.rstrip(" ")) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1].rstrip(" ")) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return [line.rstrip(" ") for line in lines if line.strip()]
 
 
 def _new_figure(
@@ -138,7 +172,7 @@ def _new_figure(
     """A figure of panels, no larger than the caps."""
     from matplotlib import pyplot as plt
 
-    figsize = (min(size[0], MAX_WIDTH), min(size[1], MAX_HEIGHT))
+    figsize = (min(size[0], MAX_WIDTH), min(size[1], max(MAX_HEIGHT, _MAX_ROW * shape[0])))
     _, axes = plt.subplots(
         *shape, figsize=figsize, squeeze=False, sharex=sharex, sharey=sharey, layout="constrained"
     )

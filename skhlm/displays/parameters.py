@@ -32,7 +32,7 @@ class Chains(NamedTuple):
     titles: list[str]
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """A parameter's title, and what computes its draws, (S,)."""
 
     title: str
@@ -52,32 +52,46 @@ def chains_of(model: Fitted, parameters: Sequence[str] | str | None) -> Chains:
             "independent draws of an approximation. Whether it is good enough is in diagnostics_; "
             "fit with algorithm='nuts' for chains."
         )
-    population = _population(posterior, labels, labels.titles)
+    population = list_draws(posterior, labels)
     if parameters is None:
         return _worst(population, posterior.n_chains)
     reported = population | _group_effects(posterior, labels, labels.titles)
     reported |= {
-        name: _Known(name, partial(np.asarray, values))
+        name: Known(name, partial(np.asarray, values))
         for name, values in inverse_squares(posterior).items()
     }
     known = _where_fitted(posterior, labels.where_fitted) | reported
-    wanted = [parameters] if isinstance(parameters, str) else list(parameters)
-    names = [name for entry in wanted for name in _find(entry, reported, known)]
+    names = find_parameters(parameters, reported, known)
     return _chains(known, names, posterior.n_chains)
 
 
-def _population(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
+def list_draws(posterior: Posterior, labels: Labels) -> dict[str, Known]:
+    """Everything but the group effects as it is reported, by name."""
+    return _population(posterior, labels, labels.titles)
+
+
+def find_parameters(
+    parameters: Sequence[str] | str, reported: Iterable[str], known: Iterable[str]
+) -> list[str]:
+    """Names of parameters that are wanted by name, or by their kind such as "tau"."""
+    wanted = [parameters] if isinstance(parameters, str) else list(parameters)
+    if not wanted:
+        raise ValueError(f"parameters is empty; give some of {listed(reported)}, or None.")
+    return [name for entry in wanted for name in _find(entry, reported, known)]
+
+
+def _population(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, Known]:
     """Everything but the group effects, by name."""
     found = {}
     for block in list_population(posterior):
         names = zip(block.names(labels), block.names(titles), strict=True)
         draws = np.atleast_2d(block.reported(posterior))
         for (name, title), values in zip(names, draws, strict=True):
-            found[str(name)] = _Known(str(title), partial(np.asarray, values))
+            found[str(name)] = Known(str(title), partial(np.asarray, values))
     return found
 
 
-def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, _Known]:
+def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict[str, Known]:
     """The group effects, by name."""
     found = {}
     for block in [block for block in list_parameters(posterior) if block.kind == "delta"]:
@@ -85,7 +99,7 @@ def _group_effects(posterior: Posterior, labels: Labels, titles: Labels) -> dict
         names = zip(block.names(labels), block.names(titles), strict=True)
         for i, (name, title) in enumerate(names):
             draws = partial(_effect, posterior, block.g, *divmod(i, n_varying))
-            found[str(name)] = _Known(str(title), draws)
+            found[str(name)] = Known(str(title), draws)
     return found
 
 
@@ -95,7 +109,7 @@ def _effect(posterior: Posterior, g: int, level: int, j: int) -> Floats:
     return effects
 
 
-def _where_fitted(posterior: Posterior, labels: Labels) -> dict[str, _Known]:
+def _where_fitted(posterior: Posterior, labels: Labels) -> dict[str, Known]:
     """All parameters as the model was fitted, by the names that say so."""
     fitted = posterior.where_fitted
     return _population(fitted, labels, labels) | _group_effects(fitted, labels, labels)
@@ -114,7 +128,7 @@ def _find(entry: str, reported: Iterable[str], known: Iterable[str]) -> list[str
     return names
 
 
-def _worst(known: Mapping[str, _Known], n_chains: int) -> Chains:
+def _worst(known: Mapping[str, Known], n_chains: int) -> Chains:
     """All parameters, or those with the fewest effective draws, in their order."""
     every = _chains(known, list(known), n_chains)
     if len(known) <= MOST_PANELS:
@@ -125,7 +139,7 @@ def _worst(known: Mapping[str, _Known], n_chains: int) -> Chains:
     return _chains(known, names, n_chains)._replace(of=len(known))
 
 
-def _chains(known: Mapping[str, _Known], names: Sequence[str], n_chains: int) -> Chains:
+def _chains(known: Mapping[str, Known], names: Sequence[str], n_chains: int) -> Chains:
     """Chains of some parameters."""
     draws = np.stack([known[name].draws().reshape(n_chains, -1) for name in names])
     return Chains(list(names), draws, len(names), [known[name].title for name in names])

@@ -11,9 +11,10 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skhlm._typing import Floats, Ints
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.frames import outcome_name
-from skhlm.displays.names import literal, shown
-from skhlm.displays.panels import figure_of, open_panels, tidy
+from skhlm.displays.names import shown
+from skhlm.displays.panels import figure_of, label_axes, open_panels, tidy
 from skhlm.displays.reliability import Reliability
 from skhlm.displays.rootogram import Rootogram
 from skhlm.displays.style import BLACK, BLUE
@@ -202,6 +203,7 @@ class PosteriorPredictiveDisplay:
         )
         return display.plot(ax, kind=kind)
 
+    @with_glyphs
     def plot(self, ax: Any = None, *, kind: Kind | None = None) -> PosteriorPredictiveDisplay:
         """Draw.
 
@@ -254,15 +256,14 @@ class PosteriorPredictiveDisplay:
         (self.observed_line_,) = axes.plot(*observed.T, color=BLACK, lw=1.8, drawstyle=drawstyle)
         axes.set_xlim(limits)
         axes.set_ylim(0, None if kind == "density" else 1.005)
-        axes.set_xlabel(literal(shown(self.outcome or "outcome")))
-        axes.set_ylabel("density" if kind == "density" else "share of rows at or below")
+        vertical = "density" if kind == "density" else "share of rows at or below"
+        label_axes(axes, shown(self.outcome or "outcome"), vertical)
 
     def _draw_roots(self, axes: Axes) -> None:
         """A hanging rootogram."""
         self.rootogram_ = Rootogram.of(self.observed, self.replicated)
         self.bars_, self.expected_line_, self.band_ = self.rootogram_.draw(axes)
-        axes.set_xlabel(literal(shown(self.outcome or "outcome")))
-        axes.set_ylabel("root of the number of rows")
+        label_axes(axes, shown(self.outcome or "outcome"), "root of the number of rows")
 
     def _draw_reliability(self, axes: Axes) -> None:
         """A calibration curve."""
@@ -271,8 +272,7 @@ class PosteriorPredictiveDisplay:
         self.observed_line_, self.expected_line_, self.band_ = self.reliability_.draw(axes)
         axes.set(xlim=(0, 1), ylim=(0, 1))
         of = f" of {self.outcome}" if self.outcome else ""
-        axes.set_xlabel(literal(shown(f"posterior mean probability{of}")))
-        axes.set_ylabel("observed share")
+        label_axes(axes, shown(f"posterior mean probability{of}"), "observed share")
 
     def _handles(self) -> list[Any]:
         """What is drawn, for the legend."""

@@ -9,12 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.displays.curve_rows import compute_curves, locate_observed
+from skhlm.displays.curve_points import locate_observed, locate_partial_residuals
+from skhlm.displays.curve_rows import Curves, compute_curves
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.frames import outcome_title
+from skhlm.displays.interval_rows import Forest, draw_forest, forest_handles
+from skhlm.displays.level_rows import (
+    central_limits,
+    label_rows,
+    ordered_from_bottom,
+    rows_of_panels,
+    set_limits,
+)
 from skhlm.displays.names import literal, shown, shown_apart
 from skhlm.displays.panels import (
     figure_of,
     grid_shape,
+    label_axes,
     legend_beside,
     name_panel,
     open_panels,
@@ -40,6 +51,9 @@ class ResponseCurveDisplay:
     where the row is now: the current operating point. Where a predictor is outside its training
     range the curve is dotted: there the straight line is an assumption. With more than 12 curves
     panels show 12 of them, evenly from the lowest to the highest at the middle of the grid.
+
+    Slopes that are the same all along, as those of a straight line are, have one panel, and a row
+    with an interval for each curve. Partial residuals are those of [1]_, behind a link of [2]_.
 
     Parameters
     ----------
@@ -69,6 +83,8 @@ class ResponseCurveDisplay:
         Name and unit of y, for the axes.
     n_curves : int, default=None
         How many curves there are in all, where these are some of them, for the legend.
+    partial_residuals : bool, default=False
+        Whether the points are partial residuals, for the legend.
 
     Attributes
     ----------
@@ -88,12 +104,24 @@ class ResponseCurveDisplay:
         Observed points and the current operating point (Line2D), empty where there are none.
     others_ : ndarray of shape (n_panels,)
         All other curves, at most 200 of them (LineCollection).
+    forest_ : Forest or None
+        ``points`` (Line2D) and ``intervals`` (LineCollection) of slopes that are the same all
+        along, in rows in the order of `panels_`, the first at the bottom; None where there are
+        curves. The arrays above are then empty.
     legend_ : Legend
 
     See Also
     --------
     skhlm.HLMRegressor.response_curve : The same as a frame.
     skhlm.response_curve : The same for a pipeline.
+
+    References
+    ----------
+    .. [1] Larsen, W. A. and McCleary, S. J. (1972). The use of partial residual plots in regression
+       analysis. Technometrics 14(3), 781-790. doi:10.1080/00401706.1972.10488966
+    .. [2] Landwehr, J. M., Pregibon, D. and Shoemaker, A. C. (1984). Graphical methods for
+       assessing logistic regression models. Journal of the American Statistical Association
+       79(385), 61-71. doi:10.2307/2288334
 
     Examples
     --------
@@ -127,6 +155,7 @@ class ResponseCurveDisplay:
         kind: Literal["mean", "outcome", "median", "link", "slope"] = "mean",
         outcome: str | None = None,
         n_curves: int | None = None,
+        partial_residuals: bool = False,
     ) -> None:
         points = np.asarray(grid)
         self.categories = points.astype(np.str_) if points.dtype.kind in "Ub" else None
@@ -149,6 +178,7 @@ class ResponseCurveDisplay:
         self.kind = kind
         self.outcome = outcome
         self.n_curves = n_curves or n
+        self.partial_residuals = partial_residuals
 
     @classmethod
     def from_estimator(
@@ -163,6 +193,8 @@ class ResponseCurveDisplay:
         kind: Literal["mean", "outcome", "median", "link"] | None = None,
         slope: bool = False,
         derive: Any = None,
+        population: bool = False,
+        partial_residuals: bool = False,
         panels: Sequence[str | int] | None = None,
         outcome: str | None = None,
         ax: Any = None,
@@ -188,6 +220,14 @@ class ResponseCurveDisplay:
             As in `skhlm.HLMRegressor.response_curve`; ``kind`` as in `skhlm.response_curve`.
         slope : bool, default=False
             Whether to draw the slope, the marginal return, instead.
+        population : bool, default=False
+            Whether to leave all group effects out: the curve of a level whose effects are zero,
+            with the uncertainty of kappa alone, which brms draws by default. X=None is then a
+            single curve, with all observed points.
+        partial_residuals : bool, default=False
+            Whether the points are the curve plus what is left of each observed outcome when all
+            its own predictors and levels are taken into account, so that only the distance from
+            the curve counts. Behind a link for ``kind="link"`` alone.
         panels, ax
             As in `plot`.
         outcome : str, default=None
@@ -206,18 +246,22 @@ class ResponseCurveDisplay:
         TypeError
             If there is no HLMRegressor in it.
         ValueError
-            If there is no such feature, or observed is not a pair.
+            If there is no such feature, or observed is not a pair; for partial residuals without
+            observed rows, of slopes, and of expected values behind a link.
         """
         if kind is None:
             kind = "median" if find_hierarchical(estimator).targets else "mean"
         settings: dict[str, Any] = {"grid": grid, "coverage": coverage, "kind": kind}
-        found = compute_curves(estimator, X, feature, slope=slope, derive=derive, **settings)
-        points: dict[str, Any] = {}
+        settings |= {"slope": slope, "derive": derive, "population": population}
+        if partial_residuals and (observed is None or slope):
+            raise ValueError(
+                "partial_residuals: these are of observed rows about their curve. Give "
+                "observed=(X, y), and no slope."
+            )
+        found = compute_curves(estimator, X, feature, **settings)
+        kind_of_curves = "slope" if slope else kind
+        points = _points(estimator, observed, found, kind_of_curves, partial=partial_residuals)
         if observed is not None:
-            located = locate_observed(estimator, observed, found)
-            names = ("observed", "observed_combination", "combination")
-            no_place = slope or kind == "link"
-            points = {} if no_place else dict(zip(names, located, strict=True))
             outcome = outcome or name_of_outcome(observed[1])
         mean, lower, upper = found.bands
         display = cls(
@@ -230,13 +274,15 @@ class ResponseCurveDisplay:
             extrapolated=found.extrapolated,
             current=found.current,
             coverage=coverage,
-            kind="slope" if slope else kind,
+            kind=kind_of_curves,
             outcome=_outcome_of(find_hierarchical(estimator).model, outcome, kind, found.exposure),
             n_curves=found.of,
+            partial_residuals=partial_residuals,
             **points,
         )
         return display.plot(ax, panels=panels)
 
+    @with_glyphs
     def plot(
         self, ax: Any = None, *, panels: Sequence[str | int] | None = None
     ) -> ResponseCurveDisplay:
@@ -253,6 +299,8 @@ class ResponseCurveDisplay:
         -------
         self
         """
+        if self._are_constant():
+            return self._plot_rows(ax, panels)
         self.panels_ = self._chosen(panels)
         n = len(self.panels_)
         shape = grid_shape(n)
@@ -260,8 +308,7 @@ class ResponseCurveDisplay:
         caller = "ResponseCurveDisplay.plot"
         axes_list = open_panels(caller, ax, n, shape, size, sharex="all", sharey="all")
         titles = shown_apart(self.names) if any(self.names) else [""] * len(self.names)
-        self.lines_, self.bands_, self.extrapolations_ = _slots(n), _slots(n), _slots(n)
-        self.points_, self.operating_points_, self.others_ = _slots(n), _slots(n), _slots(n)
+        self._make_room(n)
         for i, (curve, axes) in enumerate(zip(self.panels_.tolist(), axes_list, strict=True)):
             self._draw(axes, i, curve)
             name_panel(axes, titles[curve])
@@ -271,10 +318,56 @@ class ResponseCurveDisplay:
         title = f"{n} of {self.n_curves:,} curves have a panel" if left_out else None
         last = axes_list[min(shape[1], n) - 1]
         self.legend_ = legend_beside(last, handles=self._handles(), title=title)
-        self.axes_ = np.array(axes_list, dtype=object)
-        self.ax_ = axes_list[0] if n == 1 else self.axes_
-        self.figure_ = figure_of(axes_list[0])
+        return self._keep(axes_list)
+
+    def _make_room(self, n: int) -> None:
+        """For the artists of n panels."""
+        self.lines_, self.bands_, self.extrapolations_ = _slots(n), _slots(n), _slots(n)
+        self.points_, self.operating_points_, self.others_ = _slots(n), _slots(n), _slots(n)
+        self.forest_: Forest | None = None
+
+    def _keep(self, panels: list[Axes]) -> ResponseCurveDisplay:
+        """What was drawn on."""
+        self.axes_ = np.array(panels, dtype=object)
+        self.ax_ = panels[0] if len(panels) == 1 else self.axes_
+        self.figure_ = figure_of(panels[0])
         return self
+
+    def _are_constant(self) -> bool:
+        """Whether these are slopes of straight lines, the same at all points of the grid."""
+        if self.kind != "slope" or self.categories is not None or len(self.grid) == 1:
+            return False
+        width = np.nanmean(self.upper - self.lower, axis=1, keepdims=True)
+        ends = np.stack([self.mean, self.lower, self.upper])
+        return bool((np.abs(ends - ends[:, :, :1]) <= _SAME * width).all())
+
+    def _plot_rows(self, ax: Any, panels: Sequence[str | int] | None) -> ResponseCurveDisplay:
+        """A row with an interval for each slope."""
+        chosen = np.arange(len(self.names)) if panels is None else self._chosen(panels)
+        self.panels_ = chosen[ordered_from_bottom(self.mean[chosen, 0])]
+        names = self.names[self.panels_].tolist()
+        _, size = rows_of_panels(1, names, [f"{self.n_curves:,} curves have a row"])
+        (axes,) = open_panels(
+            "ResponseCurveDisplay.plot", ax, 1, (1, 1), (max(size[0], 5), size[1])
+        )
+        label_rows([axes], 1, names, None)
+        mean, lower, upper = (x[self.panels_, 0] for x in (self.mean, self.lower, self.upper))
+        rows, ends = np.arange(len(mean)), np.column_stack([lower, upper])
+        self._make_room(0)
+        self.forest_ = draw_forest(axes, rows, mean, ends)
+        axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
+        set_limits(axes, central_limits(mean, lower, upper), 0.0)
+        name_panel(
+            axes,
+            f"slope in {shown(self.feature)}",
+            f"{shown(self.outcome or 'outcome')} {self._rate()}",
+        )
+        tidy(axes)
+        n = len(mean)
+        title = f"{n} of {self.n_curves:,} curves have a row" if n < self.n_curves else None
+        handles = forest_handles([self.forest_], "slope", self.coverage)
+        self.legend_ = legend_beside(axes, handles=handles, title=title)
+        return self._keep([axes])
 
     def _chosen(self, panels: Sequence[str | int] | None) -> Ints:
         """Curves that get a panel; by default all, or some from the lowest to the highest."""
@@ -341,9 +434,9 @@ class ResponseCurveDisplay:
         text = f"{name}\n{self._rate()}" if self.kind == "slope" else name
         for i, axes in enumerate(panels):
             if i % n_columns == 0:
-                axes.set_ylabel(literal(text))
+                label_axes(axes, y=text)
             if i + n_columns >= len(panels):
-                axes.set_xlabel(literal(feature))
+                label_axes(axes, x=feature)
                 axes.tick_params(labelbottom=True)
             if self.categories is not None:
                 axes.set_xticks(self.grid, [literal(shown(name)) for name in self.categories])
@@ -369,7 +462,8 @@ class ResponseCurveDisplay:
         if self.extrapolated[self.panels_].any():
             handles.append(Line2D([], [], color=BLUE, ls=":", lw=1.8, label="extrapolated"))
         if any(line.get_xdata().size for line in self.points_):
-            handles.append(Line2D([], [], **_POINT, label="observed"))
+            label = "partial residuals" if self.partial_residuals else "observed"
+            handles.append(Line2D([], [], **_POINT, label=label))
         if not np.isnan(self.current[self.panels_]).all():
             handles.append(Line2D([], [], **_NOW, label="current point"))
         if len(self.mean) > 1:
@@ -377,6 +471,7 @@ class ResponseCurveDisplay:
         return handles
 
 
+_SAME = 1e-6  # of the width of a band
 _BAR = 0.3  # half the width of what is drawn for a category
 _POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "ms": 2.5, "mew": 0, "ls": ""}
 _NOW: dict[str, Any] = {"color": VERMILION, "marker": "D", "ms": 6, "mec": "white", "ls": ""}
@@ -387,6 +482,22 @@ _WORDS = {
     "link": ("posterior mean", ""),
     "slope": ("slope", ""),
 }
+
+
+def _points(
+    estimator: Any, observed: Any, curves: Curves, kind: str, *, partial: bool
+) -> dict[str, Any]:
+    """Observed points or partial residuals, by names of the display's arguments; perhaps none."""
+    if observed is None:
+        return {}
+    if partial:
+        located = locate_partial_residuals(estimator, observed, curves, kind)
+    else:
+        located = locate_observed(estimator, observed, curves)
+        if kind in ("slope", "link"):
+            return {}
+    names = ("observed", "observed_combination", "combination")
+    return dict(zip(names, located, strict=True))
 
 
 def _outcome_of(

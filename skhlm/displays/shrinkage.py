@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skhlm._typing import Floats, Ints
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.frames import (
     by_level,
     choose_coefficients,
@@ -17,13 +18,17 @@ from skhlm.displays.frames import (
     outcome_title,
 )
 from skhlm.displays.level_rows import (
+    beyond_handle,
+    draw_beyond,
     label_rows,
     legend_names,
     level_names,
     marker_size,
     parent_looks,
     parent_names,
-    rows_size,
+    rows_in_order,
+    rows_of_panels,
+    set_limits,
 )
 from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = 2.2  # points, diameter of a marker
 _LARGEST = 8.5
+_BULK = 5.0  # median distances from the median, of the axis to each side
 
 
 class ShrinkageDisplay:
@@ -201,6 +207,7 @@ class ShrinkageDisplay:
         )
         return display.plot(ax)
 
+    @with_glyphs
     def plot(self, ax: Any = None) -> ShrinkageDisplay:
         """Draw.
 
@@ -215,11 +222,11 @@ class ShrinkageDisplay:
         """
         J, K = self.partial_pooling.shape
         parents = None if self.parents is None else self.parents.tolist()
-        size = rows_size(K, self.levels.tolist(), [*(parents or []), "complete pooling"])
-        panels = open_panels("ShrinkageDisplay.plot", ax, K, (1, K), size, sharey="all")
+        legend = [*(parents or []), "complete pooling"]
+        grid, size = rows_of_panels(K, self.levels.tolist(), legend)
+        panels = open_panels("ShrinkageDisplay.plot", ax, K, grid, size, sharey="all")
         self.order_ = self._blocks()
-        row = np.empty(J, dtype=np.int64)
-        row[self.order_] = np.arange(J)
+        row = rows_in_order(self.order_)
         looks = parent_looks(parents, J)
         titles = shown_apart(self.coefficients, LONGEST_ALONE)
         shape = (K, len(looks))
@@ -228,14 +235,15 @@ class ShrinkageDisplay:
         self.pulls_ = np.empty(shape, dtype=object)
         self.complete_pooling_ = np.empty(K, dtype=object)
         self.beyond_ = np.empty((K, 2), dtype=object)
-        label_rows(panels, self.levels[self.order_].tolist(), self.factor)
+        label_rows(panels, grid[1], self.levels[self.order_].tolist(), self.factor)
         for k, axes in enumerate(panels):
             self._draw_panel(axes, k, row, looks)
             name = str(self.coefficients[k])
             name_panel(axes, titles[k], in_units(name, self.outcome))
             tidy(axes)
         self.parents_ = [name for name, _, _ in looks] if parents else []
-        self.legend_ = legend_beside(panels[-1], handles=self._legend_handles(panels[0], looks))
+        last = panels[min(grid[1], K) - 1]
+        self.legend_ = legend_beside(last, handles=self._legend_handles(panels[0], looks))
         self.axes_ = np.array(panels, dtype=object)
         self.ax_ = panels[0] if K == 1 else self.axes_
         self.figure_ = figure_of(panels[0])
@@ -254,7 +262,7 @@ class ShrinkageDisplay:
         self, axes: Axes, k: int, row: Ints, looks: Sequence[tuple[str, Look, Ints]]
     ) -> None:
         """One coefficient: the pooled line, pulls and markers."""
-        low, high = self._limits(k)
+        low, high = limits = self._limits(k)
         shown = np.clip(self.no_pooling[:, k], low, high)
         size = self._areas(axes)
         self.complete_pooling_[k] = self._draw_pooled(axes, k)
@@ -269,21 +277,27 @@ class ShrinkageDisplay:
             self.partial_pooling_[k, p] = axes.scatter(
                 partial, y, facecolors=style.color, edgecolors=style.color, **shape
             )
-        self.beyond_[k] = self._draw_beyond(axes, k, row, shown)
-        margin = 0.04 * (high - low) or 0.5
-        axes.set_xlim(low - margin, high + margin)
+        own = self.no_pooling[:, k]
+        self.beyond_[k] = draw_beyond(axes, row[own < low], row[own > high], limits)
+        set_limits(axes, limits)
 
     def _limits(self, k: int) -> tuple[float, float]:
-        """Ends of the axis: all of what the model says, and the bulk of the levels' own."""
+        """Ends of the axis: all of what the model says, and the bulk of the levels' own.
+
+        The bulk is within five median distances from the median, of which less than half of the
+        levels, however far off, move neither.
+        """
         model = np.r_[self.partial_pooling[:, k], self.complete_pooling[:, k]]
+        low, high = float(model.min()), float(model.max())
         own = self.no_pooling[:, k][~np.isnan(self.no_pooling[:, k])]
         if not own.size:
-            return float(model.min()), float(model.max())
-        q05, q95 = np.quantile(own, [0.05, 0.95])
-        reach = 0.5 * (q95 - q05)
-        low = max(own.min(), min(q05 - reach, model.min()))
-        high = min(own.max(), max(q95 + reach, model.max()))
-        return float(min(low, model.min())), float(max(high, model.max()))
+            return low, high
+        middle = float(np.median(own))
+        reach = max(_BULK * float(np.median(np.abs(own - middle))), high - low)
+        return (
+            min(low, max(float(own.min()), middle - reach)),
+            max(high, min(float(own.max()), middle + reach)),
+        )
 
     def _areas(self, axes: Axes) -> Floats:
         """Areas of markers, in points squared, in proportion to n but never too small to see."""
@@ -297,16 +311,6 @@ class ShrinkageDisplay:
         starts = np.flatnonzero(np.r_[True, np.diff(values) != 0])
         ends = np.r_[starts[1:], len(values)]
         return axes.vlines(values[starts], starts - 0.5, ends - 0.5, color=BLACK, lw=1.4)
-
-    def _draw_beyond(self, axes: Axes, k: int, row: Ints, shown: Floats) -> list[Line2D]:
-        """Arrows at the left and at the right edge, for no-pooling estimates beyond it."""
-        own = self.no_pooling[:, k]
-        sides = ((own < shown, "<"), (own > shown, ">"))
-        settings: dict[str, Any] = {"color": GREY, "mfc": "white", "ls": "", "ms": 4.0}
-        return [
-            axes.plot(shown[beyond], row[beyond], marker=marker, **settings)[0]
-            for beyond, marker in sides
-        ]
 
     def _legend_handles(self, axes: Axes, looks: Sequence[tuple[str, Look, Ints]]) -> list[Line2D]:
         """What markers, lines, colours and sizes mean."""
@@ -322,7 +326,7 @@ class ShrinkageDisplay:
             Line2D([], [], color=BLACK, lw=1.4, label="complete pooling"),
         ]
         if any(line.get_xdata().size for pair in self.beyond_ for line in pair):
-            handles.append(marker("beyond the axis", ">", GREY, "white", 4.0))
+            handles.append(beyond_handle())
         diameters = np.sqrt(self._areas(axes))
         for i in dict.fromkeys([int(self.n.argmin()), int(self.n.argmax())]):
             counted = f"{self.n[i]:,.6g} {self.unit}{'s' if self.n[i] != 1 else ''}"

@@ -10,17 +10,19 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom, rankdata
 
 from skhlm._typing import Bools, Floats, Ints
+from skhlm.displays.fonts import with_glyphs
 from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import (
     figure_of,
     grid_shape,
+    label_axes,
     legend_beside,
     name_panel,
     open_panels,
     tidy,
 )
 from skhlm.displays.parameters import chains_of
-from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION, look
+from skhlm.displays.style import BLACK, BLUE, PALE, look
 from skhlm.methods.fitted import Fitted, find_hierarchical
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("rank", "trace")
 _N_BINS = 20
-_DIVERGENCE: dict[str, Any] = {"color": VERMILION, "marker": "|", "ls": "", "ms": 6, "mew": 1.2}
+# black, as no chain is
+_DIVERGENCE: dict[str, Any] = {"color": BLACK, "marker": "|", "ls": "", "ms": 6, "mew": 1.2}
 _BAND = 0.99  # coverage of the band in which the count of a bin lies if chains agree
 
 
@@ -171,6 +174,7 @@ class TraceDisplay:
         )
         return display.plot(ax, kind=kind)
 
+    @with_glyphs
     def plot(self, ax: Any = None, *, kind: Literal["rank", "trace"] = "rank") -> TraceDisplay:
         """Draw.
 
@@ -279,7 +283,7 @@ class TraceDisplay:
             if self.scale:
                 label = f"value ({self.scale})"
         for axes in panels[::n_columns]:
-            axes.set_ylabel(label)
+            label_axes(axes, y=label)
         if self.divergent is not None:
             count = f"divergent ({self.divergent.sum()})"
             handles.append(Line2D([], [], **{**_DIVERGENCE, "label": count}))

@@ -37,10 +37,10 @@ def fitted_rows(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Rows:
     return model._fit.rows
 
 
-def rows_to_export(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observed:
+def rows_singly(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observed:
     """Rows of fit or others, those of weight w w times; shares as the rows of trials they are.
 
-    These are the units that `leave_one_out` leaves out.
+    These are the units that `leave_one_out` leaves out, and that residuals are of.
     """
     if X is None or y is None:
         rows = fitted_rows(model, X, y, sample_weight)

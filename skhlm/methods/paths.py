@@ -14,7 +14,7 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.inputs.columns import GroupColumn, listed
 from skhlm.inputs.hierarchy import Groups
 from skhlm.methods.fitted import Fitted
-from skhlm.posterior import NEW
+from skhlm.posterior import NEW, NO_EFFECT
 from skhlm.preparation import ModelSpec
 from skhlm.reports import curves
 
@@ -82,6 +82,21 @@ def read_given(model: Fitted, X: Any) -> Given:
         return Given(predictors, spec.combinations, values, {})
     predictors, codes, columns = model._rows(X)
     return Given(predictors, codes, values_of(columns), columns)
+
+
+def read_population(model: Fitted, X: Any) -> Given:
+    """The same without group effects, which their values do not matter to: one row for no X."""
+    check_is_fitted(model)
+    if X is None:
+        n_factors = len(model._spec.labels.factors)
+        return Given(model._spec.ranges.mean[None], no_effects((1, n_factors)), {}, {})
+    predictors, codes, _ = model._rows(X)
+    return Given(predictors, no_effects(codes.shape), {}, {})
+
+
+def no_effects(shape: tuple[int, ...]) -> Ints:
+    """Codes (n, G) that leave all factors out."""
+    return np.full(shape, NO_EFFECT, dtype=np.int64)
 
 
 def read_pairs(model: Fitted, X: Any, reference: Any) -> tuple[Given, Given]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skhlm.methods.coverages import Coverage, several_coverages
 from skhlm.methods.fitted import find_hierarchical
 from skhlm.methods.moving_input import MovingInput, Seen, find_input
 from skhlm.methods.original_scale import KindOfY, find_scale
+from skhlm.methods.paths import no_effects
 from skhlm.posterior import Kind, prediction
 from skhlm.reports import curves
 from skhlm.reports.frames import frame_along
@@ -21,7 +23,12 @@ from skhlm.reports.frames import frame_along
 
 @several_coverages
 @validate_params(
-    {"coverage": COVERAGE, "kind": KIND_OF_Y, "slope": ["boolean"]},
+    {
+        "coverage": COVERAGE,
+        "kind": KIND_OF_Y,
+        "slope": ["boolean"],
+        "population": ["boolean"],
+    },
     prefer_skip_nested_validation=True,
 )
 def response_curve(
@@ -32,6 +39,8 @@ def response_curve(
     coverage: Coverage = 0.9,
     kind: KindOfY | None = None,
     slope: bool = False,
+    *,
+    population: bool = False,
 ) -> pd.DataFrame:
     """The expected value, a new observation or eta as one input of a pipeline moves.
 
@@ -62,6 +71,9 @@ def response_curve(
     slope : bool, default=False
         Whether to report the slope in the feature as well, by differences; NaN where a predictor
         jumps. Of a categorical input it is the difference from the first point of the grid.
+    population : bool, default=False
+        Whether to leave all group effects out, so that there is the uncertainty of kappa alone;
+        levels in X then say nothing but which curve is asked for of steps that look at them.
 
     Returns
     -------
@@ -114,12 +126,16 @@ def response_curve(
     route, kind, name = find_scale(find_hierarchical(estimator), kind)
     model = route.model
     if route.direct:
-        alone: pd.DataFrame = model.response_curve(X, feature, grid, coverage, kind, slope)
+        alone: pd.DataFrame = model.response_curve(
+            X, feature, grid, coverage, kind, slope, population=population
+        )
         return alone
     check_has_interval(kind, has_classes=model._spec.classes is not None)
     moving = find_input(route, X, feature)
     points = moving.check_grid(grid)
     seen = moving.see(moving.with_others(points)).first(len(points))
+    if population:
+        seen = replace(seen, codes=no_effects(seen.codes.shape), values={})
     ends = prediction.interval(model._posterior, seen.flat, seen.flat_codes, coverage, kind)
     middle = prediction.linear_predictor if kind == "link" else prediction.expected_value
     mean = middle(model._posterior, seen.flat, seen.flat_codes)

@@ -22,7 +22,7 @@ from skhlm.methods.arguments import (
 from skhlm.methods.coverages import Coverage, check_coverages, several_coverages, suffix
 from skhlm.methods.differences import DIFFERENCE, differences
 from skhlm.methods.fitted import Fitted
-from skhlm.methods.fitted_rows import rows_to_export
+from skhlm.methods.fitted_rows import rows_singly
 from skhlm.methods.paths import (
     are_apart,
     check_no_name,
@@ -30,6 +30,7 @@ from skhlm.methods.paths import (
     find_path,
     read_given,
     read_pairs,
+    read_population,
 )
 from skhlm.posterior import NEW, Kind, prediction
 from skhlm.random_state import seed_of
@@ -276,7 +277,15 @@ class Reporting(Fitted):
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_POOLING)
 
     @several_coverages
-    @checked({"coverage": COVERAGE, "kind": KIND, "slope": ["boolean"], "derive": _DERIVE})
+    @checked(
+        {
+            "coverage": COVERAGE,
+            "kind": KIND,
+            "slope": ["boolean"],
+            "derive": _DERIVE,
+            "population": ["boolean"],
+        }
+    )
     def response_curve(
         self,
         X: Any = None,
@@ -286,6 +295,8 @@ class Reporting(Fitted):
         kind: Kind = "mean",
         slope: bool = False,
         derive: curves.Derive | None = None,
+        *,
+        population: bool = False,
     ) -> pd.DataFrame:
         """The expected value, a new observation or eta as one predictor moves, all else is held.
 
@@ -314,13 +325,20 @@ class Reporting(Fitted):
             their values, such as ``lambda spend: {"log_spend": np.log1p(spend)}``. The slope is
             that in the feature. A pandas frame may have a column of the feature instead.
 
+        population : bool, default=False
+            Whether to leave all group effects out: the curve at x' kappa, of a level whose effects
+            are zero, with the uncertainty of kappa alone. Levels in X then say nothing, and X=None
+            is a single row at the training means. (A new level has the same linear predictor on
+            average, and its own effects in the interval.)
+
         Returns
         -------
         curve : DataFrame
             One row for each row of X and each point: ``row`` (position in X: 0, 1, ...; labels are
-            ``X.index[curve["row"]]``), the group columns, a column named as the feature, ``mean``,
-            ``lower``, ``upper``, ``extrapolated`` (whether a predictor that moves is outside its
-            training range, that of all rows of fit, not of the group's own) and, with ``slope``,
+            ``X.index[curve["row"]]``), the group columns (none with ``population``), a column named
+            as the feature, ``mean``, ``lower``, ``upper``, ``extrapolated`` (whether a predictor
+            that moves is outside its training range, that of all rows of fit, not of the group's
+            own) and, with ``slope``,
             ``slope``, ``slope_lower``, ``slope_upper``. In this frame, and in all others with the
             group columns in them, a column of X that is called as one of the results stands with an
             underscore: "mean" as ``mean_``.
@@ -348,7 +366,8 @@ class Reporting(Fitted):
         check_is_fitted(self)
         check_has_interval(kind, has_classes=self._spec.classes is not None)
         name, path = find_path(self._spec, feature, grid, derive)
-        given = read_given(self, completed(self._spec, X, name, path))
+        read = read_population if population else read_given
+        given = read(self, completed(self._spec, X, name, path))
         if kind != "link":
             prediction.warn_of_few_draws(self._posterior, given.predictors, given.codes)
         band = curves.band_along(
@@ -614,7 +633,7 @@ class Reporting(Fitted):
         export.add_statistics(groups, posterior, self._fit.statistics)
         if X is None and y is None and self._fit.rows is None:
             return export.to_arviz(groups)
-        observed = rows_to_export(self, X, y, sample_weight)
+        observed = rows_singly(self, X, y, sample_weight)
         names = labels.coefficients[self._spec.units.fit_intercept :]
         export.add_observed(groups, observed, labels, names)
         if self._spec.classes is not None:

@@ -277,11 +277,16 @@ def _units(rows: Rows, *, whole: bool) -> _Units:
 
 def relative_efficiency(posterior: Posterior, rows: Rows) -> float:
     """Effective draws of p(y_i | draw) over draws, averaged over rows evenly spaced."""
+    return efficiency_of_rows(posterior, rows.X, rows.codes[rows.cell], rows.y)
+
+
+def efficiency_of_rows(posterior: Posterior, X: Floats, codes: Ints, y: Floats) -> float:
+    """The same of rows with predictors (n, p), levels (n, G) and outcomes (n,)."""
     if posterior.n_chains == 0:
         return 1.0
-    n = len(rows.y)
+    n = len(y)
     some = np.unique(np.linspace(0, n - 1, min(n, ROWS_FOR_EFFICIENCY)).astype(np.int64))
-    few = rows.X[some], rows.codes[rows.cell[some]], rows.y[some]
+    few = X[some], codes[some], y[some]
     efficiencies = [
         _efficiency(log_p, posterior.n_chains) for _, log_p in log_likelihood(posterior, *few)
     ]

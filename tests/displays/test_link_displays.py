@@ -94,7 +94,7 @@ def test_curves_of_a_classifier_are_probabilities(assert_legible):
     display = ResponseCurveDisplay.from_estimator(
         model, X[::60], "price", observed=(X, shops()["bought"])
     )
-    assert display.axes_[0].get_ylabel() == "probability of bought = yes"
+    assert display.axes_[0].get_ylabel().replace("\n", " ") == "probability of bought = yes"
     np.testing.assert_allclose(display.current[:, 1], model.predict_proba(X[::60])[:, 1])
     assert set(np.unique(display.observed[:, 1])) == {0.0, 1.0}
     assert ((display.mean > 0) & (display.mean < 1)).all()

@@ -124,7 +124,7 @@ def test_displays_and_report_bear_any_name(oddly_named, tmp_path):
     ]
     for picture in pictures:
         picture.figure_.canvas.draw()
-    assert len(pictures[0].legend_.get_texts()) == 2
+    assert len(pictures[0].legend_.get_texts()) == 2 + 2  # points, intervals, two parents
     assert len(pictures[1].parents_) == 2
     model.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -65,8 +65,8 @@ def test_slopes_are_drawn_without_points(fitted, campaigns):
     frame = fitted.response_curve(X[:2], "spend_1", slope=True)
     np.testing.assert_array_equal(display.mean.ravel(), frame["slope"])
     np.testing.assert_array_equal(display.upper.ravel(), frame["slope_upper"])
-    assert display.points_[0].get_xdata().size == 0
-    assert display.axes_[0].get_ylabel() == "return\nper unit of spend_1"
+    assert not display.points_.size
+    assert display.ax_.get_xlabel() == "return per unit of spend_1"
 
 
 def test_a_row_beyond_the_grid_is_no_point_of_the_slope(fitted, campaigns):
