@@ -13,7 +13,7 @@ from skhlm._typing import Bools, Floats, Ints
 from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
-from skhlm.numerics.convergence import convergence
+from skhlm.numerics.convergence import convergence, ess_mean
 from skhlm.numerics.quantiles import TAILS, central, describe
 from skhlm.posterior import at_zero
 from skhlm.posterior.parameters import list_population
@@ -144,6 +144,26 @@ def summary(posterior: Posterior, labels: Labels) -> pd.DataFrame:
     for name, values in zip(ratio_columns(posterior), logs, strict=False):
         frame[name] = _exp(np.where(is_kappa, values, np.nan))
     return frame
+
+
+def monte_carlo_errors(posterior: Posterior, labels: Labels) -> Floats:
+    """Monte Carlo standard errors of the means of `summary`, (P,): sd over root of the mean's ESS.
+
+    Of independent draws these are all effective. NaN where there is no mean.
+    """
+    _, draws, has_mean = _population(posterior, labels)
+    errors = errors_of_means(draws, posterior.n_chains)
+    errors[~has_mean] = np.nan
+    return errors
+
+
+def errors_of_means(draws: Floats, n_chains: int) -> Floats:
+    """Monte Carlo standard errors of the means of draws (P, S), chain after chain or none: (P,)."""
+    effective: Floats | float = float(draws.shape[1])
+    if n_chains:
+        effective = ess_mean(np.moveaxis(draws.reshape(len(draws), n_chains, -1), 0, -1))
+    errors: Floats = draws.std(axis=1) / np.sqrt(effective)
+    return errors
 
 
 def ratio_columns(posterior: Posterior) -> list[str]:
