@@ -79,7 +79,7 @@ def _intervals(found: Intervals, *, of_fit: bool) -> Iterator[str]:
         figure,
         "Left: the probability below each observed outcome, level where the model is right. Heaps "
         "at the ends are intervals that are too narrow, one in the middle too wide ones. Right: "
-        "the same as normal scores against the expected outcome: no pattern, one in twenty beyond 2.",
+        "the same as normal scores against the expected outcome: no pattern, one in 20 beyond 2.",
     )
 
 
