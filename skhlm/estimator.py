@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
+from time import perf_counter
 from typing import Any, ClassVar, TypeVar, get_args
 
 import joblib
@@ -165,6 +166,7 @@ class HierarchicalModel(
         UserWarning
             When labels of a group column differ by case, white space or Unicode form alone.
         """
+        started = perf_counter()
         problem, spec, rows = prepare(copy(self), X, y, sample_weight)
         earlier = self._earlier(problem, spec)
         settings = self._settings(problem, warm=earlier is not None)
@@ -198,6 +200,7 @@ class HierarchicalModel(
             rows=rows,
             statistics=found.statistics,
             request=request,
+            seconds=perf_counter() - started,
         )
         self._become(fit, _estimates(posterior, spec.labels, found.mode))
         warn_unless_converged(found.diagnostics.and_also(unsaid))

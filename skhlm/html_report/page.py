@@ -1,38 +1,32 @@
-"""One HTML page that needs nothing else: text, tables, pictures as data, no script, no network."""
+"""One HTML page that needs nothing else: text, tables, pictures and data, no network."""
 
 from __future__ import annotations
 
 import base64
+import json
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 _DPI = 110  # pixels of a picture by inch; a page shows them one to one where there is room
 _COLOURS = 128
 _LEGIBLE, _SCREEN = 0.7, 900  # share of its width, and pixels, below which a picture is scrolled
-_LONG = 40  # characters of a cell that may take several lines
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 62rem;
-       margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-nav a { margin-right: 1.2em; display: inline-block; } img { max-width: 100%; height: auto; }
-pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left; }
-th, td { white-space: nowrap; } td.long { white-space: normal; min-width: 18rem; }
-th.number, td.number { text-align: right; } div.wide { overflow-x: auto; }
-li { overflow-wrap: anywhere; }
-td.pass { color: #00664b; } td.warn { color: #8a4b00; font-weight: bold; }
-td.note { color: #1f4e9c; } td.fail { color: #a30000; font-weight: bold; }
-figure { margin: 1.5rem 0; }
-figcaption { color: #555; font-size: 0.9rem; }
-"""
+_FILES = Path(__file__).parent
+_STYLES = ("static/vendor/uplot/uPlot.min.css", "static/page.css")
+_SCRIPTS = (
+    "static/vendor/uplot/uPlot.iife.min.js",
+    "static/data.js",
+    "static/tables.js",
+    "static/explorer.js",
+)
+# What a browser may do with the page: show what is in it, and ask nobody for anything.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,8 @@ class Section:
     parts: Sequence[str]
 
 
-def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
-    """The page."""
+def render(title: str, subtitle: str, summary: Iterable[str], sections: Iterable[Section]) -> str:
+    """The page: its title, what is to be known before all else, and the sections."""
     sections = list(sections)
     links = "".join(f'<a href="#{_anchor(s)}">{escape(s.title)}</a>' for s in sections)
     body = "".join(
@@ -53,16 +47,24 @@ def render(title: str, subtitle: str, sections: Iterable[Section]) -> str:
     )
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{escape(title)}</h1>{paragraph(subtitle)}<nav>{links}</nav>{body}"
-        "</body></html>\n"
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title>'
+        f"<style>{_read(_STYLES)}</style></head>"
+        f'<body><header><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
+        f'</header><div class="cards">{"".join(summary)}</div><nav>{links}</nav>{body}'
+        f"<script>{_read(_SCRIPTS)}</script></body></html>\n"
     )
 
 
-def paragraph(text: str) -> str:
+def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text."""
-    return f"<p>{escape(text)}</p>"
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    """The heading of a part of a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def formula(text: str) -> str:
@@ -75,19 +77,15 @@ def bullets(texts: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
 
 
-def table(frame: pd.DataFrame, most: int = 40) -> str:
-    """A frame's first rows as a table; numbers with four significant digits."""
-    head = "".join(
-        f"<th{_NUMBER * is_numeric_dtype(frame[name])}>{escape(str(name))}</th>" for name in frame
-    )
-    rows = frame.head(most).itertuples(index=False, name=None)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    more = len(frame) - most
-    note = paragraph(f"... and {more} more rows.") if more > 0 else ""
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{note}"
-    )
+def terms(meanings: Iterable[tuple[str, str]]) -> str:
+    """Terms, and what each means."""
+    rows = (f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in meanings)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def card(kind: str, title: str, parts: Iterable[str]) -> str:
+    """A box in the colour of a verdict, which its title says, too."""
+    return f'<div class="card {kind}"><h2>{escape(title)}</h2>{"".join(parts)}</div>'
 
 
 def picture(figure: Any, caption: str) -> str:
@@ -103,7 +101,7 @@ def picture(figure: Any, caption: str) -> str:
     plt.close(figure)
     few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     buffer = BytesIO()
-    few.save(buffer, "png")
+    few.save(buffer, "png", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     least = min(round(_LEGIBLE * image.width), _SCREEN)
     return (
@@ -112,23 +110,16 @@ def picture(figure: Any, caption: str) -> str:
     )
 
 
-_NUMBER = ' class="number"'
+def packed(content: Any) -> str:
+    """Anything that JSON can hold as letters that no HTML is made of; `data.js` reads them."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    data = zlib.compress(text.encode("utf-8", "backslashreplace"), 9)
+    return base64.b64encode(data).decode("ascii")
 
 
-def _cell(value: object) -> str:
-    """One cell; verdicts have their colours."""
-    if isinstance(value, float):
-        return f"<td{_NUMBER}>{'' if pd.isna(value) else _number(value)}</td>"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"<td{_NUMBER}>{value}</td>"
-    text = "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    kind = text if text in ("pass", "note", "warn", "fail") else "long" if len(text) > _LONG else ""
-    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
-
-
-def _number(value: float) -> str:
-    """Four significant digits; large numbers are whole ones."""
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+def _read(names: Iterable[str]) -> str:
+    """Files of this folder, one after the other."""
+    return "\n".join((_FILES / name).read_text("utf-8") for name in names)
 
 
 def _anchor(section: Section) -> str:

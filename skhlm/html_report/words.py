@@ -42,6 +42,35 @@ def priors_in_words(model: Fitted) -> list[str]:
     ]
 
 
+def meanings(model: Fitted) -> list[tuple[str, str]]:
+    """What each kind of parameter is, a sentence for each."""
+    labels, family = model._spec.labels, model._posterior.family
+    scale = f" on the scale of the {family.scale}" if family.scale else ""
+    told = [("kappa", f"population-level coefficients: those of a typical level{scale}.")]
+    if labels.factors:
+        told += [
+            ("delta", "group effects: by how much a level's coefficient differs from the typical."),
+            ("tau", "standard deviations of group effects: how much levels of a factor differ."),
+        ]
+        if model._posterior.omega:
+            told.append(("omega", "correlations of a level's effects on different coefficients."))
+        told.append(
+            ("B", "shrinkage factors: the part of a level's own estimate that is replaced.")
+        )
+    told += [(parameter.name, f"{parameter.meaning}.") for parameter in family.auxiliary]
+    told += [
+        (parameter.inverse_square, f"1 / {parameter.name}².")
+        for parameter in family.auxiliary
+        if parameter.inverse_square is not None
+    ]
+    return told
+
+
+def where_numbers_are(model: Fitted) -> str:
+    """What the numbers of tables refer to."""
+    return where_in_words(model._spec.labels, model._posterior.family)
+
+
 def in_symbols(model: Fitted) -> str:
     """The same as formulas, with the factors' names."""
     labels, posterior = model._spec.labels.where_fitted, model._posterior

@@ -42,9 +42,10 @@ class Fit:
     ``rows``         the rows that were fitted, in canonical order
     ``statistics``   what the sampler said of its draws
     ``request``      a hash of what was fitted and how: a warm fit of the same is none
+    ``seconds``      how long it took
     ===============  ==========================================================================
 
-    The last three stay in the process that fitted: elsewhere they are None.
+    The last four stay in the process that fitted: elsewhere they are None.
     """
 
     spec: ModelSpec
@@ -55,10 +56,11 @@ class Fit:
     rows: Rows | None = None
     statistics: SamplerStatistics | None = None
     request: str | None = None
+    seconds: float | None = None
 
     def elsewhere(self) -> Fit:
         """What pickles, model files and compact models have of it."""
-        return replace(self, rows=None, statistics=None, request=None)
+        return replace(self, rows=None, statistics=None, request=None, seconds=None)
 
 
 class Fitted:

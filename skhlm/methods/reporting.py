@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -646,7 +647,14 @@ class Reporting(Fitted):
         return export.to_arviz(groups)
 
     def report(
-        self: Any, path: str | Path, X: Any = None, y: Any = None, sample_weight: Any = None
+        self: Any,
+        path: str | Path,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        title: str | None = None,
+        features: Sequence[str | int] | None = None,
     ) -> None:
         """Write everything about the model as one HTML file; the same as `skhlm.report`.
 
@@ -657,10 +665,14 @@ class Reporting(Fitted):
         X, y, sample_weight : rows, their outcome and how often they count, default=None
             Rows to compare the model with; by default those of fit, where it remembers them. Of
             shares the weight is the number of trials.
+        title : str or None, default=None
+            Title of the page; None says what the outcome is.
+        features : sequence of str or int, default=None
+            Predictors along which to draw response curves; None is every one, or the first 60.
         """
         from skhlm.html_report import report
 
-        report(self, path, X, y, sample_weight)
+        report(self, path, X, y, sample_weight, title=title, features=features)
 
     def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
         """Rows of `shrinkage_factors` for factor g."""

@@ -103,6 +103,19 @@ def ess_mean(x: Floats) -> Floats:
     return ess
 
 
+def autocorrelation(x: Floats, n_lags: int) -> Floats:
+    """Autocorrelation of each chain about its own mean: (p, chains, n) -> (p, chains, lags).
+
+    Lags are 0, 1, ..., ``n_lags`` - 1, as far as there are draws; NaN where all draws are equal.
+    """
+    p, chains, n = x.shape
+    covariance = _autocovariance(x.reshape(p * chains, 1, n))[:, :n_lags]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rho = covariance / covariance[:, :1]
+    result: Floats = rho.reshape(p, chains, -1)
+    return result
+
+
 def e_bfmi(energy: Floats) -> Floats:
     """Energy Bayesian fraction of missing information: E[(E_t - E_{t-1})^2] / Var[E].
 

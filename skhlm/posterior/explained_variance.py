@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from skhlm._typing import Floats
 from skhlm.inputs.design import Rows
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.posterior import prediction
-from skhlm.posterior.posterior import NEW, Posterior, without_new
+from skhlm.posterior.posterior import NEW, Coefficients, Posterior, without_new
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +75,43 @@ def r2_draws(posterior: Posterior, rows: Rows, *, marginal: bool = False) -> Flo
     total = explained + left
     share_explained: Floats = np.divide(explained, total, out=np.zeros_like(total), where=total > 0)
     return share_explained
+
+
+def r2_parts(posterior: Posterior, rows: Rows) -> Floats:
+    """What each part of eta has of R^2, draw by draw: kappa's, and each factor's, (1 + G, S).
+
+    A part's share is Cov_i(part, eta) / Var_i(eta) over the weighted rows, so that the parts add up
+    to `r2_draws`; where parts go against each other one is negative. An exposure counts as kappa's.
+    """
+    alone, share = _parts_alone(posterior.draws), rows.weight / rows.weight.sum()
+    n_parts, K = len(alone), len(posterior.draws.kappa)
+    first, products = np.zeros((2, n_parts, posterior.n_draws))
+    eta_moments = np.zeros((2, posterior.n_draws))
+    for chosen, eta in prediction.draws_of_eta(
+        posterior, rows.X, rows.codes[rows.cell], width=n_parts + 3
+    ):
+        Z, codes, w = (
+            posterior.units.centred(rows.X[chosen]),
+            rows.codes[rows.cell[chosen]],
+            share[chosen],
+        )
+        eta_moments += [w @ eta, w @ eta**2]
+        for i, part in enumerate(alone):
+            value = part.expected_value(Z if i == 0 else Z[:, :K], codes)
+            first[i] += w @ value
+            products[i] += w @ (value * eta)
+    covariance = products - first * eta_moments[0]
+    variance = np.maximum(eta_moments[1] - eta_moments[0] ** 2, 0)
+    of_eta = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 0)
+    parts: Floats = of_eta * r2_draws(posterior, rows)
+    return parts
+
+
+def _parts_alone(draws: Coefficients) -> list[Coefficients]:
+    """Coefficients of which all but kappa, or all but one factor's effects, are zero."""
+    nothing = [np.zeros_like(effects) for effects in draws.delta]
+    parts = [replace(draws, delta=tuple(nothing))]
+    for g, effects in enumerate(draws.delta):
+        only = [effects if i == g else zeros for i, zeros in enumerate(nothing)]
+        parts.append(replace(draws, kappa=np.zeros_like(draws.kappa), delta=tuple(only)))
+    return parts

@@ -13,10 +13,10 @@ from skhlm._typing import Floats, Ints
 from skhlm.families import Family
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.labels import AT_THE_MEANS, INTERCEPT, Labels
-from skhlm.numerics.convergence import convergence
+from skhlm.numerics.convergence import convergence, ess_mean
 from skhlm.numerics.quantiles import central, describe
 from skhlm.posterior import at_zero
-from skhlm.posterior.moments import mark
+from skhlm.posterior.moments import BOTH, mark
 from skhlm.posterior.parameters import list_population
 from skhlm.posterior.posterior import NO_EFFECT, Posterior
 from skhlm.reports.frames import free_names
@@ -160,6 +160,26 @@ def _quantile_name(probability: float) -> str:
     """Of the column of a quantile: "q05", "q97.5"."""
     whole, dot, rest = f"{100 * probability:.10g}".partition(".")
     return f"q{whole:>02}{dot}{rest}"
+
+
+def monte_carlo_errors(posterior: Posterior, labels: Labels) -> Floats:
+    """Monte Carlo standard errors of the means of `summary`, (P,): sd over root of the mean's ESS.
+
+    Of independent draws these are all effective. NaN where there is no sd.
+    """
+    _, draws, moments = _population(posterior, labels)
+    errors = errors_of_means(draws, posterior.n_chains)
+    errors[moments < BOTH] = np.nan
+    return errors
+
+
+def errors_of_means(draws: Floats, n_chains: int) -> Floats:
+    """Monte Carlo standard errors of the means of draws (P, S), chain after chain or none: (P,)."""
+    effective: Floats | float = float(draws.shape[1])
+    if n_chains:
+        effective = ess_mean(np.moveaxis(draws.reshape(len(draws), n_chains, -1), 0, -1))
+    errors: Floats = draws.std(axis=1) / np.sqrt(effective)
+    return errors
 
 
 def ratio_columns(posterior: Posterior, between: Mapping[str, float] = _BETWEEN) -> list[str]:

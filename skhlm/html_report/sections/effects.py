@@ -1,0 +1,78 @@
+"""Group effects and shrinkage: every level, as tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Ints
+from skhlm.displays import GroupEffectsDisplay, ShrinkageDisplay
+from skhlm.html_report.page import paragraph, picture
+from skhlm.html_report.table import MOST_ROWS, table
+from skhlm.html_report.words import where_numbers_are
+from skhlm.numerics.convergence import convergence
+from skhlm.numerics.threads import n_workers
+from skhlm.posterior import at_zero
+from skhlm.reports.parameters import errors_of_means
+
+_POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
+
+
+def largest_levels(model: Any) -> list[Ints]:
+    """Levels of each factor, those with the most rows first."""
+    return [np.argsort(-weight, kind="stable") for weight in model._spec.level_weights]
+
+
+def shrinkage(model: Any) -> Iterator[str]:
+    """How far each level is pulled, as a picture and a table for each factor."""
+    yield paragraph(
+        "B is the shrinkage factor: 0 leaves a level to its own data, 1 replaces its coefficient "
+        f"by the common value. {where_numbers_are(model)}"
+    )
+    for g, factor in enumerate(model.groups_):
+        display = ShrinkageDisplay.from_estimator(model, factor=factor)
+        caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
+        yield picture(display.figure_, caption)
+        frame = model.shrinkage_factors(factor)[["level", "coefficient", "n", "B", *_POOLING]]
+        yield from _listed(model, g, frame, f"Shrinkage of {factor}", "shrinkage_factors")
+
+
+def effects(model: Any) -> Iterator[str]:
+    """Effects of each factor's levels, and how well each is known to the sampler."""
+    yield paragraph(where_numbers_are(model))
+    for g, factor in enumerate(model.groups_):
+        display = GroupEffectsDisplay.from_estimator(model, factor=factor)
+        yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
+        frame = model.group_effects(factor).drop(columns="factor")
+        yield from _listed(model, g, frame, f"Effects of {factor}", "group_effects", chains=True)
+
+
+def _listed(
+    model: Any, g: int, frame: pd.DataFrame, title: str, method: str, *, chains: bool = False
+) -> Iterator[str]:
+    """A table of the levels of factor g; of very many those with the most rows."""
+    width, n = len(model._posterior.varying[g]), len(model._spec.level_weights[g])
+    most = min(n, max(MOST_ROWS // (width * len(model.groups_)), 1))
+    levels = np.sort(largest_levels(model)[g][:most])
+    said = ""
+    if most < n:
+        frame = frame.iloc[np.add.outer(levels * width, np.arange(width)).ravel()]
+        said = f"The {most:,} levels of {n:,} with the most rows; model.{method}() has all of them."
+    if chains:
+        frame = frame.assign(**_convergence(model, g, levels))
+    yield table(frame, title, said, folded=True)
+
+
+def _convergence(model: Any, g: int, levels: Sequence[int] | Ints) -> dict[str, Any]:
+    """Monte Carlo errors, effective sample sizes and R-hat of some levels' effects."""
+    posterior = model._posterior
+    draws = at_zero.delta(posterior, g)[levels].reshape(-1, posterior.n_draws)
+    found = {"mcse": errors_of_means(draws, posterior.n_chains)}
+    if posterior.n_chains:
+        chains = np.moveaxis(draws.reshape(len(draws), posterior.n_chains, -1), 0, -1)
+        judged = convergence(chains, n_workers())
+        found |= {"ess_bulk": judged.ess_bulk, "ess_tail": judged.ess_tail, "rhat": judged.rhat}
+    return found

@@ -1,0 +1,63 @@
+"""What the top of the page says, in colour: can the draws be trusted, does the model fit?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skhlm.diagnostics import Check, Diagnostics
+from skhlm.html_report.fit_checks import Look, in_a_sentence
+from skhlm.html_report.page import bullets, card, paragraph, terms
+
+_TITLES = {
+    "pass": "Sampling: pass",
+    "warn": "Sampling: warn",
+    "fail": "Sampling: fail",
+}
+_MEANS = {
+    "pass": "The draws can be trusted.",
+    "warn": "To be known before the numbers are used:",
+    "fail": "The draws are not the posterior's, or may not be: do not use these numbers.",
+}
+
+
+def verdicts(diagnostics: Diagnostics, look: Look) -> Iterator[str]:
+    """A card on the draws, and one on how well the model describes the rows."""
+    yield card(diagnostics.verdict, _title(diagnostics), _sampling(diagnostics))
+    yield _fit(look, diagnostics)
+
+
+def _title(diagnostics: Diagnostics) -> str:
+    """The verdict, and that there are notes."""
+    n = len(diagnostics.notes)
+    notes = f", with {n} note{'s' * (n > 1)}" if n else ""
+    return f"{_TITLES[diagnostics.verdict]}{notes}"
+
+
+def _sampling(diagnostics: Diagnostics) -> Iterator[str]:
+    """What the verdict means, and the advice of each check that did not pass, the worst first."""
+    yield paragraph(_MEANS[diagnostics.verdict])
+    found = [
+        c for kind in ("fail", "warn", "note") for c in diagnostics.checks if c.verdict == kind
+    ]
+    if found:
+        yield terms((_name(check), check.advice) for check in found)
+    n_passed = sum(check.verdict == "pass" for check in diagnostics.checks)
+    rest = "other " if found else ""
+    yield paragraph(f"{n_passed} {rest}checks passed: each is under Diagnosis, with its threshold.")
+
+
+def _name(check: Check) -> str:
+    return f"{check.name} ({check.verdict})"
+
+
+def _fit(look: Look, diagnostics: Diagnostics) -> str:
+    """Whether outcomes that the model replicates look like those observed."""
+    if look.missing:
+        return card("unknown", "Fit: not checked", [paragraph(look.missing)])
+    said = [paragraph(text) for text in in_a_sentence(look)]
+    doubt = "The draws are not to be trusted, and so is this."
+    said += [paragraph(doubt)] * (diagnostics.verdict == "fail")
+    if look.unlike:
+        title = "Fit: the data are unlike the model"
+        return card("warn", title, [bullets(look.unlike), *said])
+    return card("pass", "Fit: the data look like the model's", said)
