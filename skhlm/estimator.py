@@ -37,10 +37,12 @@ from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior, at_zero
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
+from skhlm.progress import progress_of
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
 
 _Self = TypeVar("_Self", bound="HierarchicalModel")
+_PREPARING = 0.05  # of the progress
 
 
 class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseEstimator, ABC):
@@ -161,40 +163,46 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
         UserWarning
             When labels of a group column differ by case, white space or Unicode form alone.
         """
-        problem, spec, rows = prepare(copy(self), X, y, sample_weight)
-        earlier = self._earlier(problem, spec)
-        settings = self._settings(problem, warm=earlier is not None)
-        request = _request(problem, spec, settings, self.iter_warmup)
-        if earlier is not None and request == self._fit.request:
-            unsaid = warn_unless_identified(self._fit.diagnostics.checks)
-            warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
+        with progress_of("skhlm", self.verbose) as progress:
+            with progress.part(_PREPARING, "preparing"):
+                problem, spec, rows = prepare(copy(self), X, y, sample_weight)
+            earlier = self._earlier(problem, spec)
+            settings = self._settings(problem, warm=earlier is not None)
+            request = _request(problem, spec, settings, self.iter_warmup)
+            if earlier is not None and request == self._fit.request:
+                unsaid = warn_unless_identified(self._fit.diagnostics.checks)
+                warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
+                return self
+            checks = check_identification(problem, rows, spec.units, spec.labels)
+            unsaid = warn_unless_identified(checks)
+            found = infer(
+                problem,
+                settings,
+                partial(diagnose, labels=spec.labels.where_fitted),
+                progress,
+                earlier,
+            )
+            posterior = Posterior.from_draws(
+                found.draws,
+                problem.varying,
+                spec.units,
+                problem.family,
+                mode=found.mode,
+                n_chains=found.n_chains,
+            )
+            fit = Fit(
+                spec=spec,
+                posterior=posterior,
+                diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
+                level_data=learn_level_data(rows, posterior, spec.groups),
+                fingerprint=rows.fingerprint(),
+                rows=rows,
+                statistics=found.statistics,
+                request=request,
+            )
+            self._become(fit, _estimates(posterior, spec.labels, found.mode))
+            warn_unless_converged(found.diagnostics.and_also(unsaid))
             return self
-        checks = check_identification(problem, rows, spec.units, spec.labels)
-        unsaid = warn_unless_identified(checks)
-        found = infer(
-            problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
-        )
-        posterior = Posterior.from_draws(
-            found.draws,
-            problem.varying,
-            spec.units,
-            problem.family,
-            mode=found.mode,
-            n_chains=found.n_chains,
-        )
-        fit = Fit(
-            spec=spec,
-            posterior=posterior,
-            diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
-            level_data=learn_level_data(rows, posterior, spec.groups),
-            fingerprint=rows.fingerprint(),
-            rows=rows,
-            statistics=found.statistics,
-            request=request,
-        )
-        self._become(fit, _estimates(posterior, spec.labels, found.mode))
-        warn_unless_converged(found.diagnostics.and_also(unsaid))
-        return self
 
     def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:
         """What the last fit knows of this one, if that is wanted."""
@@ -215,7 +223,6 @@ class HierarchicalModel(Predicting, Reporting, Checking, NamedConstructor, BaseE
             max_treedepth=self.max_treedepth,
             n_jobs=self.n_jobs,
             seed=seed_of(self.random_state),
-            verbose=self.verbose,
             warm=warm,
         )
 
@@ -249,5 +256,5 @@ def _request(
     problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
 ) -> str:
     """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
-    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
+    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1)
     return str(joblib.hash((problem, replace(spec, priors=None), cold)))

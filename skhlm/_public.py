@@ -1,0 +1,63 @@
+"""All that ``import skhlm`` offers, imported when the first of it is asked for."""
+
+from skhlm._version import __version__
+from skhlm.baselines import (
+    PooledClassifier,
+    PooledRegressor,
+    UnpooledClassifier,
+    UnpooledRegressor,
+)
+from skhlm.classifier import HLMClassifier
+from skhlm.comparison import compare
+from skhlm.displays import (
+    AllocationDisplay,
+    CoverageDisplay,
+    GroupEffectsDisplay,
+    PosteriorPredictiveDisplay,
+    ResponseCurveDisplay,
+    ShrinkageDisplay,
+    TraceDisplay,
+)
+from skhlm.files.persistence import load, save
+from skhlm.group_means import GroupMeans
+from skhlm.html_report import report
+from skhlm.methods.allocation import Allocation, optimize_allocation
+from skhlm.methods.averages import average_difference, average_prediction, average_slope
+from skhlm.methods.pipelines import response_curve
+from skhlm.methods.wrapped import predict_interval, predict_quantiles, sample_y
+from skhlm.posterior.leave_one_out import compare_loo
+from skhlm.regressor import HLMRegressor
+from skhlm.selection import column_importance
+
+__all__ = [
+    "Allocation",
+    "AllocationDisplay",
+    "CoverageDisplay",
+    "GroupEffectsDisplay",
+    "GroupMeans",
+    "HLMClassifier",
+    "HLMRegressor",
+    "PooledClassifier",
+    "PooledRegressor",
+    "PosteriorPredictiveDisplay",
+    "ResponseCurveDisplay",
+    "ShrinkageDisplay",
+    "TraceDisplay",
+    "UnpooledClassifier",
+    "UnpooledRegressor",
+    "__version__",
+    "average_difference",
+    "average_prediction",
+    "average_slope",
+    "column_importance",
+    "compare",
+    "compare_loo",
+    "load",
+    "optimize_allocation",
+    "predict_interval",
+    "predict_quantiles",
+    "report",
+    "response_curve",
+    "sample_y",
+    "save",
+]
