@@ -8,6 +8,7 @@ it cannot know, creeps towards its end and does not arrive.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ _OFTEN = 0.1  # seconds between two pictures of the bar
 _FIRST_LINE, _RAREST_LINE = 2.0, 60.0  # seconds: where there is no terminal
 _HALFWAY = 3.0  # seconds after which a part that cannot tell is said to be halfway
 _ENOUGH = 0.02  # of the bar, to take a rate from
+_ROUNDING = 1e-9
 _MINUTE, _HOUR = 60, 3600
 
 Clock = Callable[[], float]
@@ -36,6 +38,11 @@ class Stand:
     doing: str
     elapsed: float
     left: float | None  # None while nobody knows
+
+    @property
+    def percent(self) -> int:
+        """Whole percents that are done, 100 only of all."""
+        return math.floor(100 * self.done + _ROUNDING)
 
     def __str__(self) -> str:
         """What is written after the bar."""
@@ -168,8 +175,8 @@ class Bar(View):
         """Draw it anew; the text stays as wide as it was, so that the bar does not jump."""
         text = str(stand)
         self._width = max(self._width, len(text))
-        told = f"{self._title}: {{percentage:3.0f}}%|{{bar}}| {text:<{self._width}}"
-        self._bar.bar_format = told
+        text = f"{text:<{self._width}}"
+        self._bar.bar_format = f"{self._title}: {stand.percent:3}%|{{bar}}| {text}"
         self._bar.n = stand.done
         self._bar.refresh()
 
@@ -207,7 +214,7 @@ class Lines(View):
         self._write(stand)
 
     def _write(self, stand: Stand) -> None:
-        print(f"{self._title}: {stand.done:.0%}, {stand}", file=sys.stderr, flush=True)
+        print(f"{self._title}: {stand.percent}%, {stand}", file=sys.stderr, flush=True)
 
 
 _shown: ContextVar[tuple[Progress, View] | None] = ContextVar("shown", default=None)

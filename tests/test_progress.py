@@ -134,6 +134,12 @@ def test_how_things_stand_in_words():
     assert in_words(3599.7) == "1 h 0 min"
 
 
+def test_nothing_is_said_to_be_whole_before_it_is():
+    assert Stand(0.9999, "", 1.0, None).percent == 99
+    assert Stand(1.0, "", 1.0, None).percent == 100
+    assert Stand(0.29, "", 1.0, None).percent == 29
+
+
 def test_lines_come_ever_more_rarely(capsys):
     lines = Lines("task")
     for second in range(300):
@@ -198,7 +204,7 @@ def test_the_bar_keeps_to_one_line(columns):
 
 def test_a_warning_stands_in_a_line_of_its_own():
     shown = on_terminal(fit(verbose=1, chains=2, iter_warmup=10, iter_sampling=4))
-    lines = [text.split("\r")[-1] for text in shown.terminal.split("\n")]
+    lines = [text.rstrip("\r").split("\r")[-1] for text in shown.terminal.split("\n")]
     (told,) = [line for line in lines if "ConvergenceWarning" in line]
     assert "|" not in told
     assert shown.percents[-1] == 100
