@@ -145,7 +145,7 @@ def test_lines_come_ever_more_rarely(capsys):
     for second in range(300):
         lines.draw(Stand(second / 300, "at it", float(second), None))
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "task: 1%, at it, 2 s"
+    assert told[0] == "task: 0%, at it, 2 s"
     assert [line.rsplit(", ")[-1] for line in told] == [
         *("2 s", "4 s", "8 s", "16 s", "32 s", "1 min 4 s"),
         *("2 min 4 s", "3 min 4 s", "4 min 4 s"),
