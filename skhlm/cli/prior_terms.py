@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from skhlm import priors
+import skhlm.priors as priors
 from skhlm.inputs.columns import listed, suggestion
 
 _PRIORS = {name: getattr(priors, name) for name in priors.__all__}

@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skhlm._typing import Bools, Ints
+from skhlm._typing import Ints
 from skhlm.baselines import (
     PooledClassifier,
     PooledRegressor,
@@ -31,7 +31,8 @@ from skhlm.baselines import (
     share_fallen_back,
 )
 from skhlm.baselines.regressors import HAVE_YARDSTICKS
-from skhlm.comparison.metrics import Metrics, Predicted, metrics_of
+from skhlm.comparison.metrics import Metrics, metrics_of
+from skhlm.comparison.scores import by_kind_of_row
 from skhlm.families import find_family
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import check_weight, columns_of
@@ -194,7 +195,7 @@ def compare(
             fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
             for name, fits in fitted.items():
                 told = metrics.predictions(fits[fold], X_test, observed[test], coverage)
-                found = _by_kind_of_row(metrics, {**told, "weight": weight[test]}, known)
+                found = by_kind_of_row(metrics, {**told, "weight": weight[test]}, known)
                 records += [{"model": name, "fold": fold, **record} for record in found]
     _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
@@ -298,12 +299,3 @@ def _values_of(X: Any, column: Any) -> Any:
     """One column of X by name or position, (n,)."""
     columns_of(X).position(column, "split_by")
     return np.asarray(_safe_indexing(X, column, axis=1))
-
-
-def _by_kind_of_row(metrics: Metrics, told: Predicted, known: Bools) -> list[dict[str, Any]]:
-    """Three records: all test rows, those of known levels and the others."""
-    kinds = {"all": np.ones_like(known), "known": known, "unseen": ~known}
-    return [
-        {"rows": label, "n": int(rows.sum()), **metrics.summary(told, rows)}
-        for label, rows in kinds.items()
-    ]

@@ -20,6 +20,7 @@ from skhlm.diagnostics.extremes import (
     find_extremes,
 )
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
+from skhlm.exceptions import Message
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
 from skhlm.numerics.convergence import RHAT_MATTERS, e_bfmi
@@ -248,8 +249,9 @@ def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 4) -> None
     """
     if diagnostics.converged:
         return
-    text = " ".join([_what_happened(diagnostics), *diagnostics.messages, "See diagnostics_."])
-    warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+    text = " ".join([_what_happened(diagnostics), *diagnostics.messages])
+    message = Message(text, python="See diagnostics_.")
+    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def _what_happened(diagnostics: Diagnostics) -> str:
