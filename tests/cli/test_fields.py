@@ -23,17 +23,9 @@ def quick_fit(folder, labels, *options, name="quick", **csv):
     X = pd.DataFrame({"g": np.array(labels, dtype=object)[place], "x": rng.normal(size=120)})
     rows = X.assign(y=10.0 * place + X["x"] + 0.1 * rng.normal(size=120))
     rows.to_csv(folder / f"{name}.csv", **{"index": False, **csv})
-    status = run(
-        "fit",
-        folder / f"{name}.csv",
-        "--target",
-        "y",
-        *QUICK,
-        *options,
-        "-o",
-        folder / f"{name}.skhlm",
-    )
-    return status, skhlm.load(folder / f"{name}.skhlm") if status == 0 else None
+    model = folder / f"{name}.skhlm"
+    status = run("fit", folder / f"{name}.csv", "--target", "y", *QUICK, *options, "-o", model)
+    return status, skhlm.load(model) if status == 0 else None
 
 
 def predicted(folder, model, rows):

@@ -17,8 +17,9 @@ import pytest
 import skhlm
 from skhlm import HLMRegressor
 from skhlm.cli.tables import write_table
-from tests.cli.running import COMMAND, FIT, one_line, run
+from tests.cli.running import COMMAND, FIT, SHORT, one_line, run
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -91,12 +92,91 @@ def test_private_files_stay_private(folder, tmp_path):
         assert path.stat().st_size > 0
 
 
-def test_a_model_and_a_report_are_not_printed(folder, capsys):
-    for command in (("fit", "data.csv", *FIT), ("report", folder / "m.skhlm")):
-        with pytest.raises(SystemExit) as stopped:
-            run(*command, "-o", "-")
-        assert stopped.value.code == 2
-        assert "name a file" in capsys.readouterr().err
+def test_every_output_may_be_the_standard_output(folder, tmp_path, capfdbinary):
+    """Of which a model and a report are nothing for a terminal."""
+    model, data = folder / "m.skhlm", (folder / "data.csv", *FIT, *SHORT)
+    commands = {
+        "m.skhlm": ("fit", *data),
+        "s.csv": ("summary", model),
+        "p.csv": ("predict", model, folder / "data.csv"),
+        "scores.csv": ("score", model, folder / "data.csv", "--target", "reaction"),
+    }
+    for name, command in commands.items():
+        assert run(*command, "-o", tmp_path / name) in (0, 4)
+        capfdbinary.readouterr()
+        assert run(*command, "-o", "-") in (0, 4)
+        sys.stdout.flush()
+        assert capfdbinary.readouterr().out == (tmp_path / name).read_bytes()
+    assert run("report", model, "-o", "-") == 0
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out.startswith(b"<!doctype html>")
+
+
+def test_what_is_nothing_for_a_terminal_is_not_sent_there(folder, monkeypatch, capsys):
+    monkeypatch.setattr("skhlm.cli.commands.is_terminal", lambda stream: stream is sys.stdout)
+    for command in (("fit", folder / "data.csv", *FIT), ("report", folder / "m.skhlm")):
+        assert run(*command, "-o", "-") == 1
+        assert "is nothing for a terminal. Name a file, or send it on: > FILE" in one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.XLS", "t.ods", "t.feather", "t.json", "t.dta"])
+def test_other_formats_are_refused_and_csv_is_named(folder, tmp_path, capsys, name):
+    for command in (
+        ("predict", folder / "m.skhlm", tmp_path / name),
+        ("predict", folder / "m.skhlm", folder / "data.csv", "-o", tmp_path / name),
+        ("fit", tmp_path / name, *FIT, "-o", tmp_path / "m.skhlm"),
+    ):
+        assert run(*command) == 1
+        line = one_line(capsys)
+        assert f"{name}: tables are CSV or Parquet files, and .{name[2:].lower()} is" in line
+        assert "Save it as CSV" in line
+    assert not [*tmp_path.iterdir()]
+
+
+def test_without_pyarrow_its_extra_is_named(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("skhlm.cli.tables.find_spec", lambda _: None)
+    files = ("predict", folder / "m.skhlm")
+    for command in (
+        (*files, folder / "data.parquet"),
+        (*files, folder / "data.csv", "-o", tmp_path / "p.parquet"),
+    ):
+        assert run(*command) == 1
+        assert "pip install 'skhlm[parquet]'. CSV needs nothing." in one_line(capsys)
+    assert 'parquet = ["pyarrow"]' in (ROOT / "pyproject.toml").read_text().splitlines()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
+def test_encodings(folder, tmp_path, table, capsys, encoding):
+    accents = table.assign(subject="é" + table["subject"])
+    accents.to_csv(tmp_path / "d.csv", index=False, encoding=encoding)
+    short = (tmp_path / "d.csv", *FIT, *SHORT, "-o", tmp_path / "m.skhlm")
+    assert run("fit", *short, "--encoding", encoding) in (0, 4)
+    assert "és308" in [
+        level for (level,) in skhlm.load(tmp_path / "m.skhlm")._spec.labels.levels[0]
+    ]
+    capsys.readouterr()
+    if encoding != "utf-8-sig":
+        assert run("fit", *short) == 1
+        line = one_line(capsys)
+        assert "its characters are not utf-8" in line
+        assert f"Say --encoding {encoding}" in line
+
+
+def test_the_standard_input_has_an_encoding_too(folder, tmp_path, table, monkeypatch):
+    """Which is no business of the terminal's."""
+    new = table.iloc[:2].assign(subject="é").to_csv(index=False).encode("cp1252")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(new), encoding="ascii"))
+    arguments = ("predict", folder / "m.skhlm", "-", "--encoding", "cp1252")
+    assert run(*arguments, "-o", tmp_path / "p.csv") == 0
+    assert pd.read_csv(tmp_path / "p.csv")["subject"].tolist() == ["é", "é"]
+
+
+def test_tabs_are_what_the_name_says(folder, tmp_path, table):
+    table.to_csv(tmp_path / "d.tsv", sep="\t", index=False)
+    assert run("predict", folder / "m.skhlm", tmp_path / "d.tsv", "-o", tmp_path / "p.tsv") == 0
+    assert run("predict", folder / "m.skhlm", folder / "data.csv", "-o", tmp_path / "p.csv") == 0
+    tabs, commas = pd.read_csv(tmp_path / "p.tsv", sep="\t"), pd.read_csv(tmp_path / "p.csv")
+    pd.testing.assert_frame_equal(tabs, commas)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
