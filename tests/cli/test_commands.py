@@ -462,7 +462,7 @@ def test_a_comparison_is_one_bar(folder):
     assert any("fold 2 of 2" in picture for picture in shown.pictures)
 
 
-def test_notes_and_errors_have_lines_of_their_own(folder, tmp_path, table):
+def test_notes_and_errors_have_lines_of_their_own(tmp_path, table):
     table.to_csv(tmp_path / "d.csv")  # with an index, which has no name
     command = [*COMMAND, "fit", tmp_path / "d.csv", *FIT, *SHORT, "-o", tmp_path / "nothing" / "m"]
     shown = on_terminal(command)
