@@ -15,11 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from skhlm.cli.console import is_terminal, note, printable
+from skhlm.cli.console import is_terminal, note
 from skhlm.cli.formulas import escape_formulas
 from skhlm.cli.words import STANDARD
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.outputs import is_stream, replacing
+from skhlm.printable import printable
 
 _PARQUET = (".parquet", ".pq")
 _TABS = {".tsv", ".tab"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from skhlm.cli.console import complain, printable, say
+from skhlm.cli.console import complain, say
+from skhlm.printable import printable
 from tests.cli.running import COMMAND, QUICK, run
 from tests.terminals import on_terminal
 
