@@ -26,6 +26,7 @@ from skhlm.comparison import compare as cross_validate
 from skhlm.comparison.scores import scores_of
 from skhlm.estimator import HierarchicalModel
 from skhlm.files.persistence import load, save
+from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import paths
 from skhlm.methods.allocation import Allocation, optimize_allocation
 from skhlm.numerics.digits import significant
@@ -47,7 +48,7 @@ def fit(options: Namespace) -> int:
         with progress.part(_SAVING, "saving"):
             _save(model, options.output)
     tell = complain if _is_printed(options.output) else say
-    for line in _what_became(model, len(given.X), options.output):
+    for line in _what_became(model, given.X, options.output):
         tell(line)
     return EXIT["fail"] if model.diagnostics_.verdict == "fail" else 0
 
@@ -220,15 +221,21 @@ def _is_printed(path: str) -> bool:
     return path == STANDARD or is_stream(Path(path))
 
 
-def _what_became(model: HierarchicalModel, n_rows: int, file: str) -> list[str]:
+def _what_became(model: HierarchicalModel, X: pd.DataFrame, file: str) -> list[str]:
     """A fit in a line, and in another one which checks found something."""
     verdict, n = model.diagnostics_.verdict, len(model.groups_)
     place = "standard output" if file == STANDARD else file
-    said = f"{n_rows} rows, {n} grouping factor{'s' * (n != 1)}; verdict: {verdict}"
-    lines = [f"{said}; saved to {place}"]
+    told = f"{n} grouping factor{'s' * (n != 1)}; predictors {_predictors(model, X)}"
+    lines = [f"{len(X)} rows, {told}; verdict: {verdict}; saved to {place}"]
     if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
         lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
     return lines
+
+
+def _predictors(model: HierarchicalModel, X: pd.DataFrame) -> str:
+    """The names of the columns that were taken for predictors, which few options name."""
+    columns = names_of(X)
+    return listed(columns[j] for j in model._spec.predictor_positions) or "none"
 
 
 def _carried(table: pd.DataFrame, X: pd.DataFrame, options: Namespace) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from skhlm.baselines import (
 from skhlm.baselines.regressors import HAVE_YARDSTICKS
 from skhlm.comparison.metrics import Metrics, metrics_of
 from skhlm.comparison.scores import by_kind_of_row
+from skhlm.estimator import HierarchicalModel
 from skhlm.families import find_family
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import check_weight, columns_of
@@ -210,7 +211,8 @@ def _parts_of(
 
     A baseline takes next to nothing beside a hierarchical model.
     """
-    verbose = max(int(getattr(model_to_fit(model), "verbose", 0)) for model in models.values())
+    fitted = map(model_to_fit, models.values())
+    verbose = max((m.verbose for m in fitted if isinstance(m, HierarchicalModel)), default=0)
     takes = {name: _BASELINE if name in BASELINES else 1.0 for name in models}
     left = n_folds * sum(takes.values())
 

@@ -128,7 +128,8 @@ def test_what_checks_find_is_told_and_explained(folder, table, capsys):
     assert run("summary", folder / "two.skhlm") == 0
     assert f"Note: {note}\n" in capsys.readouterr().out
     assert "levels (note)" in why
-    assert f"1 grouping factor; verdict: {diagnostics.verdict}; saved to " in said
+    told = f"1 grouping factor; predictors 'days'; verdict: {diagnostics.verdict}; saved to "
+    assert told in said
     for check in diagnostics.checks:
         assert (f"{check.name} ({check.verdict})" in why) == (check.verdict != "pass")
     assert f"skhlm diagnose {folder / 'two.skhlm'}" in why

@@ -9,7 +9,6 @@ import pytest
 import skhlm
 from skhlm import HLMClassifier, HLMRegressor
 from skhlm.cli.fields import holds_numbers
-from skhlm.cli.remedies import in_options
 from tests.cli.running import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -273,16 +272,3 @@ def test_a_yes_or_no_has_no_interval(folder, capsys):
 )
 def test_what_are_numbers(values, numbers):
     assert holds_numbers(pd.Series(values)) == numbers
-
-
-def test_messages_in_the_words_of_options():
-    told = in_options(
-        "y: column 'n' is 0.5 in row 2: set chains=4 and iter_sampling=2000, or algorithm='nuts'; "
-        "raise adapt_delta and sample_weight of 'sample_weight'."
-    )
-    assert told == (
-        "column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or --algorithm nuts; "
-        "raise --adapt-delta and --sample-weight of 'sample_weight'."
-    )
-    missing = "Input y contains NaN. y: column 'n' is nan in row 2: leave it out."
-    assert in_options(missing) == "column 'n' is nan in row 2: leave it out."
