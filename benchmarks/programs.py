@@ -24,6 +24,7 @@ from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.program.runs import read_columns, read_statistics
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Rows, Units
+from skhlm.progress import Progress
 
 MAX_TREEDEPTH = 10
 RESOLVED = 0.3  # CPU seconds that are measured well
@@ -54,7 +55,7 @@ def prepare(data_set: DataSet) -> Task:
 def run_tree_map(task: Task) -> Measures:
     """The program that ships, calibration and second run included."""
     start = time.perf_counter()
-    found = infer(task.problem, task.settings, task.diagnose)
+    found = infer(task.problem, task.settings, task.diagnose, Progress())
     seconds = time.perf_counter() - start
     gradient = time_gradient(PROGRAM, build_target(task.problem).data_block())
     warmup = task.settings.iter_warmup

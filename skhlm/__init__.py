@@ -1,81 +1,29 @@
-"""Bayesian hierarchical linear models as a scikit-learn estimator, with Stan underneath."""
+"""Bayesian hierarchical linear models as a scikit-learn estimator, with Stan underneath.
 
-from skhlm._version import __version__
-from skhlm.baselines import (
-    PooledClassifier,
-    PooledRegressor,
-    UnpooledClassifier,
-    UnpooledRegressor,
-)
-from skhlm.classifier import HLMClassifier
-from skhlm.comparison import compare
-from skhlm.displays import (
-    AllocationDisplay,
-    CoefficientsDisplay,
-    CoverageDisplay,
-    GroupEffectsDisplay,
-    LooPitDisplay,
-    PosteriorPredictiveDisplay,
-    PriorPosteriorDisplay,
-    ResidualsDisplay,
-    ResponseCurveDisplay,
-    ShrinkageDisplay,
-    TraceDisplay,
-)
-from skhlm.files.persistence import load, save
-from skhlm.group_means import GroupMeans
-from skhlm.html_report import report
-from skhlm.methods.allocation import Allocation, optimize_allocation
-from skhlm.methods.averages import average_difference, average_prediction, average_slope
-from skhlm.methods.contributions import contributions
-from skhlm.methods.differences import compare_points
-from skhlm.methods.pipelines import response_curve
-from skhlm.methods.wrapped import (
-    predict_interval,
-    predict_mean,
-    predict_quantiles,
-    sample_y,
-)
-from skhlm.posterior.leave_one_out import compare_loo
-from skhlm.regressor import HLMRegressor
-from skhlm.selection import column_importance
+What is public is imported with the first use of it: the command line answers ``--help`` without
+waiting for numpy, pandas, scipy and scikit-learn.
+"""
 
-__all__ = [
-    "Allocation",
-    "AllocationDisplay",
-    "CoefficientsDisplay",
-    "CoverageDisplay",
-    "GroupEffectsDisplay",
-    "GroupMeans",
-    "HLMClassifier",
-    "HLMRegressor",
-    "LooPitDisplay",
-    "PooledClassifier",
-    "PooledRegressor",
-    "PosteriorPredictiveDisplay",
-    "PriorPosteriorDisplay",
-    "ResidualsDisplay",
-    "ResponseCurveDisplay",
-    "ShrinkageDisplay",
-    "TraceDisplay",
-    "UnpooledClassifier",
-    "UnpooledRegressor",
-    "__version__",
-    "average_difference",
-    "average_prediction",
-    "average_slope",
-    "column_importance",
-    "compare",
-    "compare_loo",
-    "compare_points",
-    "contributions",
-    "load",
-    "optimize_allocation",
-    "predict_interval",
-    "predict_mean",
-    "predict_quantiles",
-    "report",
-    "response_curve",
-    "sample_y",
-    "save",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from skhlm._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from skhlm._public import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> object:
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        public = import_module("skhlm._public")  # and with it, by their names, our modules
+        found = vars(public) if name in (*public.__all__, "__all__") else globals()
+        try:
+            return found[name]
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+    def __dir__() -> list[str]:
+        return [*globals(), *import_module("skhlm._public").__all__]

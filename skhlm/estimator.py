@@ -21,6 +21,7 @@ from skhlm.engine import (
     Algorithm,
     Covariance,
     Earlier,
+    Inference,
     Problem,
     SamplerSettings,
     choose_settings,
@@ -28,6 +29,7 @@ from skhlm.engine import (
 )
 from skhlm.families import limits_of
 from skhlm.identification import check_identification, warn_unless_identified
+from skhlm.inputs.design import Rows
 from skhlm.inputs.labels import Labels
 from skhlm.methods.arguments import UNIT_INTERVAL
 from skhlm.methods.checking import Checking
@@ -40,10 +42,12 @@ from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior, at_zero
 from skhlm.posterior.moments import count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
+from skhlm.progress import progress_of
 from skhlm.random_state import seed_of
 from skhlm.reports.pooling import learn_level_data
 
 _Self = TypeVar("_Self", bound="HierarchicalModel")
+_PREPARING = 0.05  # of the progress
 
 
 class HierarchicalModel(
@@ -167,44 +171,35 @@ class HierarchicalModel(
             When labels of a group column differ by case, white space or Unicode form alone.
         """
         started = perf_counter()
-        problem, spec, rows = prepare(copy(self), X, y, sample_weight)
-        earlier = self._earlier(problem, spec)
-        settings = self._settings(problem, warm=earlier is not None)
-        request = _request(problem, spec, settings, self.iter_warmup)
-        if earlier is not None and request == self._fit.request:
-            unsaid = warn_unless_identified(self._fit.diagnostics.checks)
-            warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
+        with progress_of("skhlm", self.verbose) as progress:
+            with progress.part(_PREPARING, "preparing"):
+                problem, spec, rows = prepare(copy(self), X, y, sample_weight)
+            earlier = self._earlier(problem, spec)
+            settings = self._settings(problem, warm=earlier is not None)
+            request = _request(problem, spec, settings, self.iter_warmup)
+            if earlier is not None and request == self._fit.request:
+                unsaid = warn_unless_identified(self._fit.diagnostics.checks)
+                warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
+                return self
+            checks = check_identification(problem, rows, spec.units, spec.labels)
+            unsaid = warn_unless_identified(checks)
+            judge = partial(diagnose, labels=spec.labels.where_fitted)
+            found = infer(problem, settings, judge, progress, earlier)
+            posterior = _posterior(found, problem, spec, rows)
+            fit = Fit(
+                spec=spec,
+                posterior=posterior,
+                diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
+                level_data=learn_level_data(rows, posterior, spec.groups),
+                fingerprint=rows.fingerprint(),
+                rows=rows,
+                statistics=found.statistics,
+                request=request,
+                seconds=perf_counter() - started,
+            )
+            self._become(fit, _estimates(posterior, spec.labels, found.mode))
+            warn_unless_converged(found.diagnostics.and_also(unsaid))
             return self
-        checks = check_identification(problem, rows, spec.units, spec.labels)
-        unsaid = warn_unless_identified(checks)
-        found = infer(
-            problem, settings, partial(diagnose, labels=spec.labels.where_fitted), earlier
-        )
-        posterior = Posterior.from_draws(
-            found.draws,
-            problem.varying,
-            spec.units,
-            problem.family,
-            mode=found.mode,
-            n_chains=found.n_chains,
-            moments=count_moments(
-                problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
-            ),
-        )
-        fit = Fit(
-            spec=spec,
-            posterior=posterior,
-            diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
-            level_data=learn_level_data(rows, posterior, spec.groups),
-            fingerprint=rows.fingerprint(),
-            rows=rows,
-            statistics=found.statistics,
-            request=request,
-            seconds=perf_counter() - started,
-        )
-        self._become(fit, _estimates(posterior, spec.labels, found.mode))
-        warn_unless_converged(found.diagnostics.and_also(unsaid))
-        return self
 
     def _earlier(self, problem: Problem, spec: ModelSpec) -> Earlier | None:
         """What the last fit knows of this one, if that is wanted."""
@@ -225,7 +220,6 @@ class HierarchicalModel(
             max_treedepth=self.max_treedepth,
             n_jobs=self.n_jobs,
             seed=seed_of(self.random_state),
-            verbose=self.verbose,
             warm=warm,
         )
 
@@ -255,9 +249,24 @@ def _auxiliary_estimates(posterior: Posterior) -> dict[str, float]:
     return {f"{name}_": value for name, value in found.items()}
 
 
+def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) -> Posterior:
+    """What was drawn, in the user's units."""
+    return Posterior.from_draws(
+        found.draws,
+        problem.varying,
+        spec.units,
+        problem.family,
+        mode=found.mode,
+        n_chains=found.n_chains,
+        moments=count_moments(
+            problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
+        ),
+    )
+
+
 def _request(
     problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
 ) -> str:
     """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
-    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, verbose=0)
+    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1)
     return str(joblib.hash((problem, replace(spec, priors=None), cold)))

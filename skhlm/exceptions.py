@@ -5,6 +5,31 @@ from __future__ import annotations
 import sys
 
 
+class Message(str):
+    """What an error or a warning says, where its remedy depends on how the package is used.
+
+    The string is that for who calls it from Python, ``text`` and the remedy ``python``. The
+    command line tells ``elsewhere`` instead: the same text, and the remedy for who has no Python.
+    Parameters that both have are written as ``name=value`` and become options.
+
+    Examples
+    --------
+    >>> from skhlm.exceptions import Message
+    >>> told = Message("A row has no price.", python="Use SimpleImputer.", elsewhere="Fill it in.")
+    >>> told, told.elsewhere
+    ('A row has no price. Use SimpleImputer.', 'A row has no price. Fill it in.')
+    """
+
+    __slots__ = ("elsewhere",)
+    elsewhere: str
+
+    def __new__(cls, text: str, python: str = "", elsewhere: str = "") -> Message:
+        """Both from their parts."""
+        message = super().__new__(cls, _joined(text, python))
+        message.elsewhere = _joined(text, elsewhere)
+        return message
+
+
 class IdentificationWarning(UserWarning):
     """The data cannot tell parameters of the model apart, whatever the number of draws.
 
@@ -67,3 +92,9 @@ def stacklevel_of_user() -> int:
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skhlm.", "sklearn.")):
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _joined(text: str, remedy: str) -> str:
+    """A text and a sentence after it, or the rest of its last one."""
+    space = "" if remedy[:1] in ("", ",", ".") else " "
+    return f"{text}{space}{remedy}"

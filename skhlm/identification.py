@@ -13,10 +13,11 @@ import numpy as np
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.diagnostics.checks import Check, judge
 from skhlm.engine import Problem
-from skhlm.exceptions import IdentificationWarning
+from skhlm.exceptions import IdentificationWarning, Message
 from skhlm.inputs.columns import listed
 from skhlm.inputs.design import Rows, Units, is_constant
 from skhlm.inputs.labels import Labels
+from skhlm.printable import printable
 from skhlm.priors import LocationScale
 
 NULL_EIGENVALUE = 1e-12  # of a correlation matrix: R² of a predictor on the others is 1 to rounding
@@ -109,8 +110,9 @@ def warn_unless_identified(checks: Sequence[Check], stacklevel: int = 4) -> tupl
     """
     found = [check for check in checks if check.name in SEVERE and check.verdict == "warn"]
     if found:
-        text = " ".join([*(check.advice for check in found), "See diagnostics_."])
-        warnings.warn(text, IdentificationWarning, stacklevel=stacklevel)
+        text = printable(" ".join(check.advice for check in found))
+        message = Message(text, python="See diagnostics_.")
+        warnings.warn(message, IdentificationWarning, stacklevel=stacklevel)
     return tuple(check for check in checks if check not in found)
 
 

@@ -117,7 +117,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
     random_state : int, RandomState instance or None, default=None
         Seed; the same int gives the same model, bit for bit, on the same machine.
     verbose : int, default=0
-        0 prints nothing at all; 1 shows a progress bar.
+        0 prints nothing; 1 shows a progress bar on the standard error, with the seconds left, or,
+        where that is no terminal, a line every so often.
 
     Attributes
     ----------

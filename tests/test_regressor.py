@@ -347,14 +347,6 @@ def test_silent_and_traceless(rows, temporary, capfd, recwarn):
     assert not [path for path in temporary.iterdir() if path.name.startswith("skhlm-")]
 
 
-def test_verbose_shows_one_bar(rows, capfd):
-    quiet_fit(small(verbose=1), *rows)
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1  # redrawn in place until it is full
-    assert err.rstrip("\n").split("\r")[-1].startswith("skhlm: 100%")
-
-
 def test_too_few_draws_warn_once_with_numbers(rows):
     with pytest.warns(ConvergenceWarning, match=r"sample size is \d+ for .* at least 200") as found:
         small(iter_sampling=20).fit(*rows)

@@ -2,80 +2,79 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skhlm.classifier import HLMClassifier
-from skhlm.cli.fields import as_labels, as_numbers
-from skhlm.cli.outcomes import choose_estimator, holds_numbers, kind_of_interval, outcome_columns
-from skhlm.cli.prior_terms import combine_priors
-from skhlm.cli.remedies import in_options
-from skhlm.cli.tables import (
-    check_name,
-    column,
-    is_parquet,
-    names_of,
-    read_table,
-    without_index,
-    write_table,
-)
+from skhlm.cli.console import complain, is_terminal, say
+from skhlm.cli.derivations import derive
+from skhlm.cli.fields import as_numbers, check_numbers
+from skhlm.cli.outcomes import kind_of_interval, outcome_columns
+from skhlm.cli.reading import columns_of_fit, load_model, read_observed, read_rows
+from skhlm.cli.remedies import told
+from skhlm.cli.tables import check_name, names_of, write_table
+from skhlm.cli.training import read_training
+from skhlm.cli.words import EXIT, STANDARD
+from skhlm.comparison import compare as cross_validate
+from skhlm.comparison.scores import scores_of
 from skhlm.estimator import HierarchicalModel
 from skhlm.files.persistence import load, save
-from skhlm.inputs.columns import Label, listed
+from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import paths
+from skhlm.methods.allocation import Allocation, optimize_allocation
+from skhlm.numerics.digits import significant
 from skhlm.outputs import is_stream
+from skhlm.progress import progress_of
 from skhlm.reports.parameters import where_in_words
 
-_EXIT = {"pass": 0, "warn": 3, "fail": 4}
+_READING, _FITTING, _SAVING = 0.05, 0.95, 0.9  # of what is left of the progress
 
 
 def fit(options: Namespace) -> int:
     """Fit a model to a table and save it; the exit code tells a verdict of "fail"."""
-    table = _read(options, lambda table: _text_of_fit(table, options), _named(options))
-    y = column(table, options.target, "--target")
-    weight = _weight(table, options)
-    X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
-    estimator = choose_estimator(y, options)
-    model = estimator(options.groups, **_parameters(options, estimator))
-    X = X[_used_columns(X, options)]
-    model.fit(X, y, sample_weight=weight)
-    save(model, options.output)
-    printed = not is_stream(Path(options.output))  # which may be what is printed to
-    _tell(_what_became(model, len(X), options.output), sys.stdout if printed else sys.stderr)
-    return 4 if model.diagnostics_.verdict == "fail" else 0
+    _check_not_shown(options, "a model")
+    with progress_of("skhlm fit", _shows_progress(options)) as progress:
+        with progress.part(_READING, "reading"):
+            given = read_training(options)
+        with progress.part(_FITTING):
+            model = given.model.fit(given.X, given.y, sample_weight=given.weight)
+        with progress.part(_SAVING, "saving"):
+            _save(model, options.output)
+    tell = complain if _is_printed(options.output) else say
+    for line in _what_became(model, given.X, options.output):
+        tell(line)
+    return EXIT["fail"] if model.diagnostics_.verdict == "fail" else 0
 
 
 def predict(options: Namespace) -> None:
     """The rows with their predictions: columns prediction, lower, upper; of classes more."""
-    model = _load(options.model)
-    table = _read_rows(options, model)
+    model = load_model(options.model)
+    table = read_rows(options, model)
     if options.unseen:
         model.set_params(unseen=options.unseen)
-    X = _columns_of_fit(table, model, options)
+    X = columns_of_fit(table, model, options)
     predicted = outcome_columns(model, X, options.coverage, options.kind)
     if taken := [name for name in predicted if name in table]:
         raise ValueError(
             f"{options.data} has columns called {', '.join(taken)}, as the predictions are: "
             "rename or remove them."
         )
-    carried = {name: table[name] for name in names_of(table) if name not in {*X, *options.text}}
-    told = table.assign(**{name: as_numbers(fields) for name, fields in carried.items()})
-    write_table(told.assign(**predicted), options.output)
+    _write(_carried(table, X, options).assign(**predicted), options)
 
 
 def curve(options: Namespace) -> None:
     """Response curves along one predictor."""
-    model = _load(options.model)
+    model = load_model(options.model)
     X = None
     if options.data is not None:
-        X = _columns_of_fit(_read_rows(options, model), model, options)
+        X = columns_of_fit(read_rows(options, model), model, options)
     curves = model.response_curve(
         X,
         options.feature,
@@ -84,38 +83,30 @@ def curve(options: Namespace) -> None:
         kind=kind_of_interval(model, options.kind),
         slope=options.slope,
     )
-    write_table(curves, options.output)
+    _write(curves, options)
 
 
 def summary(options: Namespace) -> None:
     """One of the model's tables, on the screen or in a file."""
-    model = _load(options.model)
+    model = load_model(options.model)
     if options.factor and options.of not in ("group_effects", "shrinkage_factors"):
         raise ValueError(f"--factor: {options.of} is not by grouping factor.")
     arguments = {"factor": options.factor} if options.factor else {}
     table: pd.DataFrame = getattr(model, options.of)(**arguments)
     if "level" in table:
         table = table.assign(level=paths(table["level"].tolist()))
-    if options.output:
-        write_table(table, options.output)
-    else:
-        _tell(_as_text(table))
-        _tell(
-            "\n".join(
-                ["", where_in_words(model._spec.labels, model._posterior.family), *_notes(model)]
-            )
-        )
+    where = where_in_words(model._spec.labels, model._posterior.family)
+    _write(table, options, ["", where, *_notes(model)])
 
 
 def diagnose(options: Namespace) -> int:
     """Every check of the model, what to do about it; the exit code tells the verdict."""
-    model = _load(options.model)
+    model: HierarchicalModel = load(options.model)
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
-    _tell(_as_text(checks))
-    said = [*map(in_options, model.diagnostics_.messages), *_notes(model)]
-    _tell("\n".join(["", *said, f"verdict: {verdict}"]))
-    return _EXIT[verdict]
+    said = [*map(told, model.diagnostics_.messages), *_notes(model)]
+    say("\n".join([_as_text(checks), "", *said, f"verdict: {verdict}"]))
+    return EXIT[verdict]
 
 
 def report(options: Namespace) -> None:
@@ -124,15 +115,71 @@ def report(options: Namespace) -> None:
         raise ValueError("--data and --target go together: rows and the column of their outcome.")
     if options.data is None and options.sample_weight is not None:
         raise ValueError("--sample-weight is a column of --data: give this, too, and --target.")
-    model = _load(options.model)
-    X = y = weight = None
-    if options.data is not None:
-        has_classes = isinstance(model, HLMClassifier)
-        numbers = {*[options.target] * (not has_classes), options.sample_weight} - {None}
-        table = _read_rows(options, model, *numbers)
-        X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
-        y, weight = _labels_of_fit(y, model, options), _weight(table, options)
-    model.report(options.output, X, y, weight)
+    _check_not_shown(options, "a report")
+    model = load_model(options.model)
+    given = () if options.data is None else vars(read_observed(options, model)).values()
+    if options.output != STANDARD:
+        model.report(options.output, *given)
+        return
+    with TemporaryDirectory() as folder:
+        page = Path(folder, "report.html")
+        model.report(page, *given)
+        sys.stdout.write(page.read_text(encoding="utf-8"))
+
+
+def score(options: Namespace) -> None:
+    """How well rows are predicted, all of them and those of known and of new levels."""
+    model = load_model(options.model)
+    given = read_observed(options, model)
+    _write(scores_of(model, given.X, given.y, given.weight, options.coverage), options)
+
+
+def compare(options: Namespace) -> None:
+    """Cross-validated scores of the pooled, the unpooled and the hierarchical model."""
+    with progress_of("skhlm compare", _shows_progress(options)) as progress:
+        with progress.part(_READING, "reading"):
+            given = read_training(options)
+        if options.split_by is not None:
+            check_name(options.split_by, names_of(given.X), "--split-by")
+        with progress.part(1.0):
+            scores = cross_validate(
+                given.X,
+                given.y,
+                cv=options.cv,
+                model=given.model,
+                split_by=options.split_by,
+                sample_weight=given.weight,
+                coverage=options.coverage,
+                random_state=getattr(options, "random_state", None),
+            )
+    if options.output is None:
+        found = scores[scores["n"] > 0].drop(columns="fold")
+        scores = found.groupby(["model", "rows"], sort=False).mean().drop(columns="n").reset_index()
+    _write(scores, options, [f"Means over {options.cv} folds."])
+
+
+def allocate(options: Namespace) -> None:
+    """How a total is best spread over rows, or groups of them, and what that brings."""
+    model = load_model(options.model)
+    table = read_rows(options, model, options.feature)
+    check_name(options.feature, names_of(table), "--feature")
+    X = _amounts(table, model, options)
+    bounds = (options.low, options.high)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found = optimize_allocation(
+            model,
+            X,
+            options.feature,
+            options.total,
+            by=options.by,
+            bounds=None if bounds == (None, None) else bounds,
+            objective=options.objective,
+            coverage=options.coverage,
+            derive=_made_of(options, X, model),
+        )
+    _write(found.units, options, [])
+    tell = say if options.output is None else complain
+    tell(_gain(found))
 
 
 def demo(options: Namespace) -> None:
@@ -146,176 +193,102 @@ def demo(options: Namespace) -> None:
         sys.argv = arguments
 
 
+def _check_not_shown(options: Namespace, what: str) -> None:
+    """Raise where a file would be sent to a terminal."""
+    if options.output == STANDARD and is_terminal(sys.stdout):
+        raise ValueError(
+            f"-o -: {what} is nothing for a terminal. Name a file, or send it on: > FILE."
+        )
+
+
+def _shows_progress(options: Namespace) -> int:
+    """Whether progress is shown: as asked for, or else where somebody looks."""
+    return int(getattr(options, "verbose", is_terminal(sys.stderr)))
+
+
+def _save(model: HierarchicalModel, path: str) -> None:
+    """Write a model to a file or, for ``-``, to the standard output."""
+    if path != STANDARD:
+        save(model, path)
+        return
+    content = BytesIO()
+    save(model, content)
+    sys.stdout.buffer.write(content.getbuffer())
+
+
+def _is_printed(path: str) -> bool:
+    """Whether an output takes the standard output, or may."""
+    return path == STANDARD or is_stream(Path(path))
+
+
+def _what_became(model: HierarchicalModel, X: pd.DataFrame, file: str) -> list[str]:
+    """A fit in a line, and in another one which checks found something."""
+    verdict, n = model.diagnostics_.verdict, len(model.groups_)
+    place = "standard output" if file == STANDARD else file
+    told = f"{n} grouping factor{'s' * (n != 1)}; predictors {_predictors(model, X)}"
+    lines = [f"{len(X)} rows, {told}; verdict: {verdict}; saved to {place}"]
+    if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
+        lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
+    return lines
+
+
+def _predictors(model: HierarchicalModel, X: pd.DataFrame) -> str:
+    """The names of the columns that were taken for predictors, which few options name."""
+    columns = names_of(X)
+    return listed(columns[j] for j in model._spec.predictor_positions) or "none"
+
+
+def _carried(table: pd.DataFrame, X: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+    """A table, columns that the model does not know as numbers where they read so."""
+    others = {name: table[name] for name in names_of(table) if name not in {*X, *options.text}}
+    return table.assign(**{name: as_numbers(fields) for name, fields in others.items()})
+
+
+def _amounts(table: pd.DataFrame, model: HierarchicalModel, options: Namespace) -> pd.DataFrame:
+    """Rows to spend on: columns of the model, what is spent, and which rows go together."""
+    for name in options.by or ():
+        check_name(name, names_of(table), "--by")
+    made = {term.predictor for term in options.derive}
+    X = columns_of_fit(table, model, options, made)
+    check_numbers(table[options.feature], "--feature: ", least=0)
+    others = [name for name in (options.feature, *(options.by or ())) if name not in X]
+    return X.assign(**{name: table[name] for name in others})
+
+
+def _made_of(options: Namespace, X: pd.DataFrame, model: HierarchicalModel) -> Any:
+    """How predictors follow from amounts; where X has columns that the model lacks, it is asked."""
+    known = model._spec.columns.names
+    if not options.derive and known is not None and {*X} > {*known}:
+        return lambda values: {options.feature: values}
+    return derive(options.derive, options.feature)
+
+
+def _write(table: pd.DataFrame, options: Namespace, told: Sequence[str] = ()) -> None:
+    """A table to where the options say; on the screen with lines that tell of it."""
+    if options.output is not None:
+        write_table(table, options.output, escape=options.escape)
+        return
+    say("\n".join([_as_text(table), *told]))
+
+
 def _as_text(table: pd.DataFrame) -> str:
     """A table for the screen."""
-    return table.to_string(index=False, float_format=lambda x: f"{x:.4g}")
+    return table.to_string(index=False, na_rep="", float_format=lambda x: f"{x:.4g}")
 
 
 def _notes(model: HierarchicalModel) -> list[str]:
     """What the checks note, a line each."""
-    return [f"Note: {in_options(note)}" for note in model.diagnostics_.notes]
+    return [f"Note: {told(note)}" for note in model.diagnostics_.notes]
 
 
-def _tell(text: str, file: TextIO | None = None) -> None:
-    """Print; characters that the terminal lacks are told by their codes."""
-    file = file or sys.stdout
-    encoding = file.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=file)
-
-
-def _read(
-    options: Namespace, text: Callable[[pd.DataFrame], Iterable[str]], named: Collection[str]
-) -> pd.DataFrame:
-    """The table that the options name; ``named`` are columns that are asked for by name."""
-    if options.text and is_parquet(options.data):
-        raise ValueError(f"--text: {options.data} has types of its own; --text is for CSV.")
-
-    def all_text(table: pd.DataFrame) -> set[str]:
-        for name in options.text:
-            check_name(name, names_of(table), "--text")
-        return {*text(table), *options.text}
-
-    table = read_table(options.data, options.sep, options.decimal, all_text)
-    return without_index(table, named, options.data)
-
-
-def _read_rows(options: Namespace, model: HierarchicalModel, *numbers: str) -> pd.DataFrame:
-    """Rows for a model, whose predictors alone, and some other columns, can be numbers in CSV."""
-    known = model._spec.columns.names or ()
-
-    def text(table: pd.DataFrame) -> set[str]:
-        names = names_of(table)
-        grouped = _labels_by_name(model, names)
-        predictors = {name for name in known or names if name not in grouped}
-        return {*names} - predictors - {*numbers}
-
-    return _read(options, text, known)
-
-
-def _labels_by_name(model: HierarchicalModel, names: Sequence[str]) -> dict[str, tuple[Label, ...]]:
-    """What a model has seen in each group column; its columns are called as at fit, if at all."""
-    columns = model._spec.columns.names or names
-    labels = model._spec.groups.labels
-    return {columns[j]: values for j, values in labels.items() if j < len(columns)}
-
-
-def _what_became(model: HierarchicalModel, n_rows: int, file: str) -> str:
-    """A fit in a line, and in another one which checks found something."""
-    verdict, n = model.diagnostics_.verdict, len(model.groups_)
-    lines = [
-        f"{n_rows} rows, {n} grouping factor{'s' * (n != 1)}; verdict: {verdict}; saved to {file}"
-    ]
-    if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
-        lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
-    return "\n".join(lines)
-
-
-def _parameters(options: Namespace, estimator: type[HierarchicalModel]) -> dict[str, Any]:
-    """Parameters of the estimator that were given as options."""
-    names = set(inspect.signature(estimator).parameters) - {"groups"}
-    given = {name: value for name, value in vars(options).items() if name in names}
-    if given.get("varying") in (["all"], ["intercept"]):
-        (given["varying"],) = given["varying"]
-    terms, prior_set = given.get("priors", ()), getattr(options, "prior_set", None)
-    if terms or prior_set:
-        given["priors"] = combine_priors(terms, prior_set)
-    return given
-
-
-def _named(options: Namespace) -> set[str]:
-    """What options of fit name, columns among it."""
-    paths = options.groups or ()
-    parts = {part for path in paths for part in (path, *path.split("/"))}
-    asked = {options.target, options.sample_weight, _exposure(options)}
-    return {*asked, *(options.predictors or ()), *parts}
-
-
-def _text_of_fit(table: pd.DataFrame, options: Namespace) -> set[str]:
-    """Columns of CSV that fit reads as text: those of groups, and a target of labels."""
-    text = _grouped(names_of(table), options)
-    if options.target in table and not holds_numbers(table[options.target], flags=True):
-        text.add(options.target)
-    return text
-
-
-def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
-    """The group columns."""
-    return {part for path in options.groups or () for part in _parts(names, path)}
-
-
-def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
-    """The predictors asked for, or all others, and group columns, in the order of the table."""
-    grouped, exposure = _grouped(names_of(X), options), _exposure(options)
-    for name in options.predictors or ():
-        column(X, name, "--predictors")
-    if exposure is not None:
-        column(X, exposure, "--exposure")
-    others = [c for c in X if c not in options.text]
-    asked = {*(options.predictors or ()), exposure}
-    chosen = [c for c in X if c in asked] if options.predictors else others
-    words = [c for c in chosen if c in options.text or not holds_numbers(X[c], flags=True)]
-    if exposure in words:
-        raise ValueError(
-            f"--exposure: column {exposure!r} cannot be read as numbers, to which the expected "
-            "outcome is proportional."
-        )
-    if wrong := [c for c in words if c not in grouped]:
-        raise ValueError(
-            f"{listed(wrong)} cannot be read as numbers. Name the predictors, without "
-            f"{'it' if len(wrong) == 1 else 'them'}: --predictors COLUMN ...; or, if rows of one "
-            f"value belong together, say --groups {wrong[0]}."
-        )
-    return [name for name in X.columns if name in grouped or name in chosen]
-
-
-def _parts(names: Sequence[str], path: str) -> list[str]:
-    """The group columns of a hierarchy."""
-    parts = [path] if path in names else path.split("/")
-    for part in parts:
-        check_name(part, names, "--groups")
-    return parts
-
-
-def _weight(table: pd.DataFrame, options: Namespace) -> Any:
-    """How often each row counts, (n,); None if no column says so."""
-    name = options.sample_weight
-    return None if name is None else column(table, name, "--sample-weight").to_numpy()
-
-
-def _exposure(options: Namespace) -> str | None:
-    """The column to which the expected outcome is proportional."""
-    return getattr(options, "exposure", None)
-
-
-def _load(file: str) -> HierarchicalModel:
-    model: HierarchicalModel = load(file)
-    return model
-
-
-def _labels_of_fit(
-    y: pd.Series[Any], model: HierarchicalModel, options: Namespace
-) -> pd.Series[Any]:
-    """An outcome of CSV as the classes of a classifier are; numbers as they are."""
-    if not isinstance(model, HLMClassifier) or is_parquet(options.data):
-        return y
-    return as_labels(y, model._classes.plain, options.decimal).infer_objects()
-
-
-def _columns_of_fit(
-    table: pd.DataFrame, model: HierarchicalModel, options: Namespace
-) -> pd.DataFrame:
-    """The columns of fit in their order, from a table that may have others too.
-
-    Where types are not told, group columns are as the model knows them.
-    """
-    names = model._spec.columns.names or names_of(table)
-    for name in names:
-        column(table, name, "the model needs a column that the table lacks")
-    X = table[list(names)]
-    if is_parquet(options.data):
-        return X
-    known = {c: v for c, v in _labels_by_name(model, names).items() if c not in options.text}
-    return X.assign(**{c: as_labels(X[c], v, options.decimal) for c, v in known.items()})
+def _gain(found: Allocation) -> str:
+    """What an allocation brings, in a line."""
+    gain, lower, upper = map(significant, (found.gain, found.lower, found.upper))
+    return (
+        f"{significant(found.total, 6)} of {found.feature}, spread so, brings {gain} more "
+        f"({found.coverage:.0%} interval {lower} to {upper}; above zero with probability "
+        f"{found.probability:.3f})."
+    )
 
 
 def _grid(start: float, stop: float, points: float) -> np.ndarray[Any, np.dtype[np.float64]]:

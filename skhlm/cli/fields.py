@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype, is_datetime64_any_dtype
 
 from skhlm.inputs.columns import Label, kind
 
@@ -47,6 +48,44 @@ def as_numbers(fields: pd.Series[Any]) -> pd.Series[Any]:
     told = fields.notna()
     same = numbers[told].notna() & numbers[told].astype(str).eq(fields[told])
     return numbers if same.all() else fields
+
+
+def holds_numbers(values: pd.Series[Any], flags: bool = False) -> bool:
+    """Whether a column holds numbers; ``flags`` says whether true and false are such."""
+    if is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return False
+    if infer_dtype(values, skipna=True) == "boolean":
+        return flags
+    try:
+        pd.to_numeric(values)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def first_word(y: pd.Series[Any]) -> str:
+    """The first value that is no number, and how many there are."""
+    wrong = y.notna() & ~y.map(lambda value: holds_numbers(pd.Series([value]))).astype(bool)
+    more = int(wrong.sum()) - 1
+    others = f", and {more} more are no numbers" if more else ", which is no number"
+    row = int(wrong.to_numpy().argmax())
+    return f"is {y.iloc[row]!r} in row {row}{others}"
+
+
+def check_numbers(values: pd.Series[Any], option: str = "", least: float = -np.inf) -> None:
+    """Raise unless a column holds finite numbers, not below ``least``; name the row and value."""
+    name = f"{option}column {values.name!r}"
+    if not holds_numbers(values, flags=True):
+        raise ValueError(f"{name} {first_word(values)}.")
+    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~np.isfinite(numbers) | (numbers < least)
+    if not wrong.any():
+        return
+    row, many = int(wrong.argmax()), int(wrong.sum())
+    found = numbers[row]
+    what = "is missing" if np.isnan(found) else f"is {found:g}"
+    others = f" ({many} such rows in all)" if many > 1 else ""
+    raise ValueError(f"{name} {what} in row {row}{others}: fill it in, or leave such rows out.")
 
 
 def _label(text: str, like: Label, decimal: str) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
 import pandas as pd
-from pandas.api.types import infer_dtype, is_datetime64_any_dtype
 
 from skhlm.classifier import HLMClassifier
+from skhlm.cli.console import note
+from skhlm.cli.fields import first_word, holds_numbers
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 from skhlm.inputs.spelling import told_twins
@@ -41,36 +41,23 @@ def choose_estimator(y: pd.Series[Any], options: Namespace) -> type[Hierarchical
         _check_classes(y, values, options)
         if not options.classify and len(values) == 2:
             otherwise = " --family normal fits a number." if flags else ""
-            _note(
+            note(
                 f"{_target(options)} is one of two classes, {_some(values)}: this is a classifier."
                 f"{otherwise}"
             )
         return HLMClassifier
     if not numbers:
         raise ValueError(
-            f"--target: {_target(options)} {_first_word(y)}. What is fitted are numbers, or one of "
+            f"--target: {_target(options)} {first_word(y)}. What is fitted are numbers, or one of "
             f"two classes, and there are {len(values)} different values, {_some(values)}."
             f"{told_twins(_sorted(values))}"
         )
     if len(values) == 2 and not asked:
-        _note(
+        note(
             f"{_target(options)} is {_some(values)} in all rows, fitted as a number: --classify "
             "fits the probability of each."
         )
     return HLMRegressor
-
-
-def holds_numbers(values: pd.Series[Any], flags: bool = False) -> bool:
-    """Whether a column holds numbers; ``flags`` says whether true and false are such."""
-    if is_datetime64_any_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
-        return False
-    if infer_dtype(values, skipna=True) == "boolean":
-        return flags
-    try:
-        pd.to_numeric(values)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def outcome_columns(
@@ -137,15 +124,6 @@ def _check_classes(y: pd.Series[Any], values: list[Any], options: Namespace) -> 
         )
 
 
-def _first_word(y: pd.Series[Any]) -> str:
-    """The first value that is no number, and how many there are."""
-    wrong = y.notna() & ~y.map(lambda value: holds_numbers(pd.Series([value]))).astype(bool)
-    more = int(wrong.sum()) - 1
-    others = f", and {more} more are no numbers" if more else ", which is no number"
-    row = int(wrong.to_numpy().argmax())
-    return f"is {y.iloc[row]!r} in row {row}{others}"
-
-
 def _target(options: Namespace) -> str:
     return f"column {options.target!r}"
 
@@ -161,7 +139,3 @@ def _sorted(values: list[Any]) -> list[Any]:
         return sorted(values)
     except TypeError:
         return sorted(values, key=str)
-
-
-def _note(text: str) -> None:
-    print(f"skhlm: note: {text}", file=sys.stderr)

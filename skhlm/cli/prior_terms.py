@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from skhlm import priors
+import skhlm.priors as priors
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.priors import PriorSet
 

@@ -8,24 +8,44 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO, StringIO
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from skhlm.cli.console import is_terminal, note
+from skhlm.cli.formulas import escape_formulas
+from skhlm.cli.words import STANDARD
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.outputs import is_stream, replacing
+from skhlm.printable import printable
 
-STANDARD = "-"
 _PARQUET = (".parquet", ".pq")
+_TABS = {".tsv", ".tab"}
+_OTHERS = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls"), "Excel's"),
+    ".ods": "LibreOffice's",
+    **dict.fromkeys((".feather", ".arrow"), "Arrow's"),
+    ".json": "JSON's",
+    ".sas7bdat": "SAS's",
+    ".dta": "Stata's",
+    ".sav": "SPSS's",
+    ".rds": "R's",
+}
 _COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 _OTHER_SEPARATORS = {";": "';'", "\t": "tab", "|": "'|'"}  # as one writes them in a shell
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")  # as pandas names an index
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_table(
-    path: str, separator: str, decimal: str, text: Callable[[pd.DataFrame], Iterable[str]]
+    path: str,
+    separator: str | None,
+    decimal: str,
+    text: Callable[[pd.DataFrame], Iterable[str]],
+    encoding: str = "utf-8",
 ) -> pd.DataFrame:
     """The table in a CSV or Parquet file, or CSV from the standard input.
 
@@ -33,22 +53,28 @@ def read_table(
     ----------
     path : str
     separator, decimal : str
-        What is between the columns of CSV, and what before the decimals.
+        What is between the columns of CSV, and what before the decimals; None is what the name
+        says: a tab in .tsv files, a comma in others.
     text : callable
         From the table as pandas reads it, names of columns that are text in CSV: there each field
         is what it says, "NA" and "007" too, and an empty one is missing. Parquet has types.
+    encoding : str
+        Of the characters of CSV.
 
     Raises
     ------
     ValueError
         When the file is no such table, or has no rows.
+    ImportError
+        When it is Parquet, and nothing is installed that reads it.
     """
+    _check_format(path)
     if is_parquet(path):
         with _reading(path):
             table = pd.read_parquet(path)
         text(table)
     else:
-        table = _read_csv(path, separator, decimal, text)
+        table = _read_csv(path, separator_of(path, separator), decimal, text, encoding)
     if table.empty:
         raise ValueError(f"{path} has no rows.")
     return table
@@ -57,6 +83,18 @@ def read_table(
 def is_parquet(path: str) -> bool:
     """Whether a table of this name is Parquet, which has types."""
     return path != STANDARD and Path(path).suffix.lower() in _PARQUET
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a CSV file of this name is packed."""
+    return Path(path).suffix.lower() in _COMPRESSED
+
+
+def separator_of(path: str, separator: str | None) -> str:
+    """What is between the columns of CSV, as asked for or by the name of the file."""
+    if separator is not None:
+        return separator
+    return "\t" if _TABS & {*map(str.lower, Path(path).suffixes)} else ","
 
 
 def without_index(table: pd.DataFrame, named: Collection[str], path: str) -> pd.DataFrame:
@@ -70,11 +108,13 @@ def without_index(table: pd.DataFrame, named: Collection[str], path: str) -> pd.
     return table.drop(columns=nameless)
 
 
-def check_output(path: str, inputs: Iterable[str]) -> None:
+def check_output(path: str | None, inputs: Iterable[str], *, is_table: bool) -> None:
     """Raise where a file cannot be written to this path, or would take the place of an input."""
-    if path == STANDARD or is_stream(Path(path)):
+    if is_table and path is not None:
+        _check_format(path)
+    if path in (None, STANDARD) or is_stream(Path(str(path))):
         return
-    place = Path(path).resolve()
+    place = Path(str(path)).resolve()
     folder = place.parent
     if not folder.is_dir():
         raise ValueError(f"{path} cannot be written: there is no directory {str(folder)!r}.")
@@ -84,24 +124,38 @@ def check_output(path: str, inputs: Iterable[str]) -> None:
         raise ValueError(f"{path} cannot be written: {str(folder)!r} is read-only.")
     if place.exists() and not os.access(place, os.W_OK):
         raise ValueError(f"{path} cannot be written: it is read-only.")
-    if lost := [given for given in inputs if _is_same_file(path, given)]:
+    if lost := [given for given in inputs if _is_same_file(str(path), given)]:
         raise ValueError(
             f"{path} cannot be written: it is the same file as {lost[0]}, which is read and would "
             "be lost. Name another file."
         )
 
 
-def write_table(table: pd.DataFrame, path: str) -> None:
-    """Write CSV, or Parquet where the name says so; CSV to the standard output for ``-``."""
-    if path == STANDARD:
-        sys.stdout.write(table.to_csv(index=False))
-        return
-    with replacing(path) as file:
-        if is_parquet(path):
+def write_table(table: pd.DataFrame, path: str, *, escape: bool = True) -> None:
+    """Write CSV, or Parquet where the name says so; CSV to the standard output for ``-``.
+
+    In CSV what a spreadsheet would take for a formula is made text, unless ``escape`` is false; a
+    note says how much. A terminal is sent no control characters.
+    """
+    if is_parquet(path):
+        with replacing(path) as file:
             table.to_parquet(file, index=False)
-        else:
-            packed: Any = _COMPRESSED.get(Path(path).suffix.lower())
-            table.to_csv(file, mode="wb", index=False, compression=packed)
+        return
+    if escape:
+        table, n_escaped = escape_formulas(table)
+        if n_escaped:
+            note(
+                f"{n_escaped} text{'s' * (n_escaped > 1)} with = + - or @ first "
+                f"{'have' if n_escaped > 1 else 'has'} a ' before it, so that no spreadsheet takes "
+                "it for a formula; --no-escape leaves it out."
+            )
+    if path == STANDARD:
+        text = table.to_csv(index=False)
+        sys.stdout.write(printable(text) if is_terminal(sys.stdout) else text)
+        return
+    packed: Any = _COMPRESSED.get(Path(path).suffix.lower())
+    with replacing(path) as file:
+        table.to_csv(file, mode="wb", index=False, compression=packed, sep=separator_of(path, None))
 
 
 def column(table: pd.DataFrame, name: str, option: str) -> pd.Series[float]:
@@ -125,14 +179,35 @@ def check_name(name: str, names: Collection[str], option: str) -> None:
         )
 
 
+def _check_format(path: str) -> None:
+    """Raise where a name is that of a table which is neither read nor written."""
+    suffix = Path(path).suffix.lower()
+    if path != STANDARD and suffix in _OTHERS:
+        raise ValueError(
+            f"{path}: tables are CSV or Parquet files, and {suffix} is {_OTHERS[suffix]} format. "
+            "Save it as CSV (in Excel as 'CSV UTF-8'), or name a .csv file, which Excel opens."
+        )
+    if is_parquet(path) and not (find_spec("pyarrow") or find_spec("fastparquet")):
+        raise ImportError(
+            f"{path}: Parquet files are read and written by pyarrow, which is not installed: "
+            "pip install 'skhlm[parquet]'. CSV needs nothing."
+        )
+
+
 def _read_csv(
-    path: str, separator: str, decimal: str, text: Callable[[pd.DataFrame], Iterable[str]]
+    path: str,
+    separator: str,
+    decimal: str,
+    text: Callable[[pd.DataFrame], Iterable[str]],
+    encoding: str,
 ) -> pd.DataFrame:
     """The table in a CSV file, read twice: pandas takes "NA" for nothing in all columns or none."""
-    with _reading(path, f" Are its columns separated by {separator!r}? Else say --sep."):
-        source = _source(path)
-        read: Any = partial(pd.read_csv, sep=separator, decimal=decimal, low_memory=False)
-        table: pd.DataFrame = read(source())  # not low on memory: a column is of one type
+    source = _source(path)
+    options = {"sep": separator, "decimal": decimal, "encoding": encoding, "low_memory": False}
+    read: Any = partial(pd.read_csv, **options)  # not low on memory: a column is of one type
+    remedy = f" Are its columns separated by {separator!r}? Else say --sep."
+    with _reading(path, encoding, remedy):
+        table: pd.DataFrame = read(source())
         fields = read(source(), dtype=str, keep_default_na=False, na_values=[""])
     _check_separated(names_of(table), path)
     if not isinstance(fields.index, pd.RangeIndex):  # a column beyond those with names
@@ -145,21 +220,35 @@ def _read_csv(
 def _source(path: str) -> Callable[[], Any]:
     """What pandas reads, from its beginning each time; from a pipe all is read at once."""
     if path == STANDARD:
-        return partial(StringIO, sys.stdin.read())
+        return partial(BytesIO, sys.stdin.buffer.read())
     if Path(path).exists() and not Path(path).is_file():
         return partial(BytesIO, Path(path).read_bytes())
     return lambda: path
 
 
 @contextmanager
-def _reading(path: str, remedy: str = "") -> Iterator[None]:
+def _reading(path: str, encoding: str = "", remedy: str = "") -> Iterator[None]:
     """Where pandas' and Arrow's parsers fail, say of which file, and what to do."""
     try:
         yield
-    except (ValueError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise ValueError(
+            f"{path} cannot be read as a table: its characters are not {encoding} "
+            f"({_first_line(error)}). Say --encoding {_likely(path)}, or whatever it was saved in."
+        ) from error
+    except ValueError as error:
         raise ValueError(
             f"{path} cannot be read as a table: {_first_line(error)}.{remedy}"
         ) from error
+
+
+def _likely(path: str) -> str:
+    """An encoding that a file which is not UTF-8 may have."""
+    if not Path(path).is_file():
+        return "cp1252"
+    with Path(path).open("rb") as file:
+        marked = file.read(2) in _UTF_16
+    return "utf-16" if marked else "cp1252"
 
 
 def _is_same_file(output: str, given: str) -> bool:
@@ -191,7 +280,7 @@ def _check_in_place(fields: pd.DataFrame, path: str) -> None:
 
 def _tell_left_out(what: str, path: str) -> None:
     """A note on the standard error."""
-    print(f"skhlm: note: {what} of {path} has no name and is left out.", file=sys.stderr)
+    note(f"{what} of {path} has no name and is left out.")
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from numbers import Integral
 from typing import Any, Literal, overload
 
@@ -20,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skhlm._typing import Bools, Ints
+from skhlm._typing import Ints
 from skhlm.baselines import (
     PooledClassifier,
     PooledRegressor,
@@ -30,14 +31,19 @@ from skhlm.baselines import (
     share_fallen_back,
 )
 from skhlm.baselines.regressors import HAVE_YARDSTICKS
-from skhlm.comparison.metrics import Metrics, Predicted, metrics_of
+from skhlm.comparison.metrics import Metrics, metrics_of
+from skhlm.comparison.scores import by_kind_of_row
+from skhlm.estimator import HierarchicalModel
 from skhlm.families import find_family
 from skhlm.inputs.columns import listed
 from skhlm.inputs.frames import check_weight, columns_of
+from skhlm.progress import progress_of
 from skhlm.regressor import HLMRegressor
 from skhlm.wrappers import asking, find_model, fit_weights, model_to_fit, wrapped_as
 
 _MOST = 0.5  # share of rows
+_BASELINE = 0.02  # of the time that a hierarchical model takes
+BASELINES = ("pooled", "unpooled")
 
 
 @overload
@@ -148,7 +154,8 @@ def compare(
 
     Notes
     -----
-    R² of known or unseen rows is about the mean of those rows.
+    R² of known or unseen rows is about the mean of those rows. With a model of ``verbose=1`` one
+    progress bar is shown for all fits.
 
     Examples
     --------
@@ -174,23 +181,49 @@ def compare(
     records: list[dict[str, Any]] = []
     fallen = 0.0
     fitted: dict[str, list[Any]] = {name: [] for name in models}
-    for fold, (train, test) in enumerate(_folds(X, y, cv, split_by, random_state, stratified)):
-        X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
-        y_train = _safe_indexing(y, train)
-        weight_train = None if sample_weight is None else weight[train]
-        for name, estimator in models.items():
-            weighed = fit_weights(estimator, weight_train)
-            fitted[name].append(clone(estimator).fit(X_train, y_train, **weighed))
-        pooled = find_model(fitted["pooled"][fold])
-        known = knows_levels(pooled.model, pooled.features(X_test))
-        fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
-        for name, fits in fitted.items():
-            told = metrics.predictions(fits[fold], X_test, observed[test], coverage)
-            found = _by_kind_of_row(metrics, {**told, "weight": weight[test]}, known)
-            records += [{"model": name, "fold": fold, **record} for record in found]
+    folds = list(_folds(X, y, cv, split_by, random_state, stratified))
+    with _parts_of(models, len(folds)) as begin:
+        for fold, (train, test) in enumerate(folds):
+            X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
+            y_train = _safe_indexing(y, train)
+            weight_train = None if sample_weight is None else weight[train]
+            for name, estimator in models.items():
+                weighed = fit_weights(estimator, weight_train)
+                with begin(fold, name):
+                    fitted[name].append(clone(estimator).fit(X_train, y_train, **weighed))
+            pooled = find_model(fitted["pooled"][fold])
+            known = knows_levels(pooled.model, pooled.features(X_test))
+            fallen = max(fallen, share_fallen_back(find_model(fitted["unpooled"][fold]).model))
+            for name, fits in fitted.items():
+                told = metrics.predictions(fits[fold], X_test, observed[test], coverage)
+                found = by_kind_of_row(metrics, {**told, "weight": weight[test]}, known)
+                records += [{"model": name, "fold": fold, **record} for record in found]
     _warn_of_fallback(fallen)
     scores = pd.DataFrame(records)
     return (scores, fitted) if return_estimator else scores
+
+
+@contextmanager
+def _parts_of(
+    models: Mapping[str, Any], n_folds: int
+) -> Iterator[Callable[[int, str], AbstractContextManager[None]]]:
+    """Progress of the fits, shown where a model's is: from a fold and a name to the fit's part.
+
+    A baseline takes next to nothing beside a hierarchical model.
+    """
+    fitted = map(model_to_fit, models.values())
+    verbose = max((m.verbose for m in fitted if isinstance(m, HierarchicalModel)), default=0)
+    takes = {name: _BASELINE if name in BASELINES else 1.0 for name in models}
+    left = n_folds * sum(takes.values())
+
+    with progress_of("skhlm.compare", verbose) as progress, progress.series():
+
+        def begin(fold: int, name: str) -> AbstractContextManager[None]:
+            nonlocal left
+            share, left = takes[name] / left, left - takes[name]
+            return progress.part(share, f"fold {fold + 1} of {n_folds}")
+
+        yield begin
 
 
 def _models(groups: Any, model: Any, random_state: Any) -> tuple[dict[str, Any], Metrics]:
@@ -268,12 +301,3 @@ def _values_of(X: Any, column: Any) -> Any:
     """One column of X by name or position, (n,)."""
     columns_of(X).position(column, "split_by")
     return np.asarray(_safe_indexing(X, column, axis=1))
-
-
-def _by_kind_of_row(metrics: Metrics, told: Predicted, known: Bools) -> list[dict[str, Any]]:
-    """Three records: all test rows, those of known levels and the others."""
-    kinds = {"all": np.ones_like(known), "known": known, "unseen": ~known}
-    return [
-        {"rows": label, "n": int(rows.sum()), **metrics.summary(told, rows)}
-        for label, rows in kinds.items()
-    ]

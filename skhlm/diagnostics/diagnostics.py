@@ -20,11 +20,13 @@ from skhlm.diagnostics.extremes import (
     find_extremes,
 )
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
+from skhlm.exceptions import Message
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import Labels
 from skhlm.numerics.convergence import RHAT_MATTERS, e_bfmi
 from skhlm.numerics.digits import told_apart
 from skhlm.numerics.importance import K_RELIABLE
+from skhlm.printable import printable
 
 RHAT_WARN, RHAT_FAIL = RHAT_MATTERS, 1.05
 ESS_WARN, ESS_FAIL = 100, 10  # for each chain
@@ -194,7 +196,7 @@ class Diagnostics:
     def __str__(self) -> str:
         """The verdict, and a line for each check."""
         head = f"{self.verdict}: {self.algorithm}, {self.n_chains} x {self.n_draws} draws"
-        return "\n".join([head, *(f"  {check}" for check in self.checks)])
+        return printable("\n".join([head, *(f"  {check}" for check in self.checks)]))
 
     def _repr_html_(self) -> str:
         """The checks as a table, for notebooks."""
@@ -248,8 +250,9 @@ def warn_unless_converged(diagnostics: Diagnostics, stacklevel: int = 4) -> None
     """
     if diagnostics.converged:
         return
-    text = " ".join([_what_happened(diagnostics), *diagnostics.messages, "See diagnostics_."])
-    warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+    text = printable(" ".join([_what_happened(diagnostics), *diagnostics.messages]))
+    message = Message(text, python="See diagnostics_.")
+    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def _what_happened(diagnostics: Diagnostics) -> str:

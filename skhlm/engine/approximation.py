@@ -15,18 +15,19 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import ImportanceStatistics
 from skhlm.engine.inference import Algorithm, Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Approximation, DataBlock, advi, laplace, pathfinder
-from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 from skhlm.exceptions import NumericalError
 from skhlm.numerics.importance import K_RELIABLE, smooth
+from skhlm.progress import Progress
 
-_Method = Callable[[DataBlock, SamplerSettings, Progress], Approximation]
+_Method = Callable[[DataBlock, SamplerSettings], Approximation]
 _RUNS: dict[Algorithm, _Method] = {
     "advi": advi,
     "laplace": laplace,
     "map": laplace,
     "pathfinder": pathfinder,
 }
+_SHARE = 0.9  # of what is left of the progress: NUTS may follow
 _REMEDY = "Set fallback='nuts' or algorithm='nuts', which needs no approximation."
 
 
@@ -44,7 +45,8 @@ def run_approximation(
         When the run failed for another reason, such as a full disk.
     """
     try:
-        found = _RUNS[settings.algorithm](target.data_block(), settings, progress)
+        with progress.part(_SHARE, "approximating"):
+            found = _RUNS[settings.algorithm](target.data_block(), settings)
     except NumericalError as error:
         raise NumericalError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(found, settings.seed)

@@ -33,7 +33,6 @@ class SamplerSettings:
     max_treedepth: int
     parallel_chains: int
     seed: int
-    verbose: int
 
     @property
     def n_draws(self) -> int:
@@ -102,7 +101,6 @@ def choose_settings(
     max_treedepth: int,
     n_jobs: int | None,
     seed: int,
-    verbose: int,
     warm: bool = False,
 ) -> SamplerSettings:
     """The user's settings, with what suits the tree map where the choice is left to us."""
@@ -117,7 +115,6 @@ def choose_settings(
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, n_workers(n_jobs)),
         seed=seed,
-        verbose=verbose,
     )
 
 

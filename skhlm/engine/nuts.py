@@ -14,9 +14,9 @@ from skhlm.diagnostics.diagnostics import DIVERGENT_FAIL, ESS_WARN, RHAT_FAIL, D
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
-from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import Target
 from skhlm.numerics.convergence import RHAT_MATTERS
+from skhlm.progress import Progress
 
 _FIRST = 500  # draws of each chain in the first round: enough to see chains that disagree
 _WORTHWHILE = 50  # draws of each chain for which the program is started once more
@@ -27,6 +27,9 @@ _MOST_LENGTHENED = 4  # times the most draws of a run, once no other map is bett
 _LEAST_LENGTHENED = 1.5  # times the draws that were chosen
 _MIN_ESS_A_DRAW = 0.2  # where their number was chosen
 _MOST_RUNS = 3  # of which only divergences bring the last
+_SHARE = 0.8  # of what is left of the progress, for each round: there may be another
+_SHARE_OF_ONE = 0.95  # where the number of draws was chosen
+_CHECKING = 0.4
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,17 @@ class _Sampler:
     def _draw(self, target: Target, n_draws: int, start: Start | None = None) -> _Sample:
         """So many draws of the Stan program a chain, mapped to the model's parameters."""
         settings = replace(self.settings, iter_sampling=n_draws, seed=next(self.seeds))
-        columns, statistics = sample(target.data_block(), settings, self.progress, start)
-        draws = target.draws(columns, settings.seed, settings.parallel_chains)
+        share = _SHARE if self.settings.in_rounds else _SHARE_OF_ONE
+        doing = "more draws" if start is not None and start.is_tuned else "sampling"
+        with self.progress.part(share, doing, clear=True):
+            columns, statistics = sample(target.data_block(), settings, self.progress, start)
+            draws = target.draws(columns, settings.seed, settings.parallel_chains)
         return _Sample(columns, draws, statistics)
 
     def _diagnosed(self, drawn: _Sample, target: Target) -> _Run:
         """The same with its diagnosis."""
-        found = self.diagnose(drawn.draws, drawn.statistics)
+        with self.progress.part(_CHECKING, "checking"):
+            found = self.diagnose(drawn.draws, drawn.statistics)
         return _Run(**vars(drawn), diagnostics=found, target=target)
 
 

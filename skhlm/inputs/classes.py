@@ -13,7 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skhlm._typing import Floats, Ints
-from skhlm.exceptions import stacklevel_of_user
+from skhlm.exceptions import Message, stacklevel_of_user
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import check_finite, check_not_masked, where
 from skhlm.inputs.spelling import told_twins
@@ -52,11 +52,15 @@ class Classes:
                 "outcome, and how rows were chosen."
             )
         if len(found) > 2:
+            twins = told_twins(cls(found).plain)
             raise ValueError(
-                "Only binary classification is supported. The type of the target is multiclass: "
-                f"y holds {len(found)} classes, {listed(cls(found).plain)}. For more than two wrap "
-                "the model, OneVsRestClassifier(HLMClassifier(...)) of sklearn.multiclass."
-                f"{told_twins(cls(found).plain)}"
+                Message(
+                    "Only binary classification is supported. The type of the target is "
+                    f"multiclass: y holds {len(found)} classes, {listed(cls(found).plain)}.",
+                    python="For more than two wrap the model, "
+                    f"OneVsRestClassifier(HLMClassifier(...)) of sklearn.multiclass.{twins}",
+                    elsewhere=twins.strip(),
+                )
             )
         if told := told_twins(cls(found).plain):
             warnings.warn(f"The two classes of y:{told}", UserWarning, stacklevel_of_user())

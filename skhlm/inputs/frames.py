@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from skhlm._typing import Bools, Floats
-from skhlm.exceptions import stacklevel_of_user
+from skhlm.exceptions import Message, stacklevel_of_user
 from skhlm.families import FAMILIES, Family
 from skhlm.families.links import LOG
 from skhlm.inputs.classes import Classes, check_labels
@@ -262,9 +262,14 @@ def _find_exposure(
             else ""
         )
         raise ValueError(
-            f"exposure: got {exposure!r}, but the expected outcome is not proportional to anything "
-            f"unless its logarithm is what is modelled, as in the families {known}. Set "
-            f"exposure=None, which leaves the column a predictor, or choose one of these.{trials}"
+            Message(
+                f"exposure: got {exposure!r}, but the expected outcome is not proportional to "
+                f"anything unless its logarithm is what is modelled, as in the families {known}.",
+                python="Set exposure=None, which leaves the column a predictor, or choose one of "
+                f"these.{trials}",
+                elsewhere="Leave `exposure` out, which makes the column a predictor, or choose one "
+                f"of these.{trials}",
+            )
         )
     position = columns.position(exposure, "exposure")
     if any(position in hierarchy.columns for hierarchy in hierarchies):
@@ -447,16 +452,25 @@ def _naming_predictors(X: Any, positions: Sequence[int], columns: Columns) -> It
             raise
         if first.startswith("Input X contains"):
             raise ValueError(
-                f"{first} Columns: {_count_not_finite(X, positions, columns)}. Drop these rows, or "
-                "fill them in, for example with SimpleImputer."
+                Message(
+                    f"{first} Columns: {_count_not_finite(X, positions, columns)}. Drop these "
+                    "rows, or fill them in",
+                    python=", for example with SimpleImputer.",
+                    elsewhere=".",
+                )
             ) from error
         if not (wrong := [j for j in positions if not _is_numeric(X, j)]):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
+        groups = "name them in `groups` if they hold the levels of grouping factors."
         raise kind(
-            f"Predictors must be numbers, but these columns are not: {_quoted(wrong, columns)} "
-            f"({first}). Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
-            "name them in `groups` if they hold the levels of grouping factors."
+            Message(
+                f"Predictors must be numbers, but these columns are not: "
+                f"{_quoted(wrong, columns)} ({first}).",
+                python="Encode them, for example with OneHotEncoder in a ColumnTransformer, or "
+                f"{groups}",
+                elsewhere=f"Leave them out of `predictors`, or {groups}",
+            )
         ) from error
 
 
@@ -540,9 +554,13 @@ def _check_not_yes_no(y: Any) -> None:
     values = np.asarray(y)
     if values.dtype.kind in "bO" and infer_dtype(values.ravel(), skipna=True) == "boolean":
         raise TypeError(
-            "y holds yes/no values (bool), and this is a regression of numbers: its intervals and "
-            "densities would be wrong for them. Use a classifier, HLMClassifier; if the share is "
-            "really to be modelled as a number, pass y.astype(float)."
+            Message(
+                "y holds yes/no values (bool), and this is a regression of numbers: its intervals "
+                "and densities would be wrong for them.",
+                python="Use a classifier, HLMClassifier; if the share is really to be modelled as "
+                "a number, pass y.astype(float).",
+                elsewhere="Leave `family` out, so that the probability of each is fitted.",
+            )
         )
 
 
@@ -603,11 +621,11 @@ def _naming(argument: str) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         labels = (
-            " Labels of two classes are for HLMClassifier, in compare model=HLMClassifier(...)."
+            "Labels of two classes are for HLMClassifier, in compare model=HLMClassifier(...)."
             if argument == "y"
             else ""
         )
-        raise kind(f"{argument} must hold numbers ({error}).{labels}") from error
+        raise kind(Message(f"{argument} must hold numbers ({error}).", python=labels)) from error
 
 
 def _warn_misaligned(X: Any, **others: Any) -> None:

@@ -278,9 +278,9 @@ class Groups:
                 values = [path if len(path) > 1 else path[0] for path in paths]
                 raise ValueError(
                     f"Grouping factor {factor.name!r}: {len(rows)} row(s) of X have a level that "
-                    f"was not seen at fit, or none: {listed(values)}. Remove these rows, fit with "
-                    "data that hold their levels, or set unseen='population' to predict them "
-                    "without the unknown effect."
+                    f"was not seen at fit, or none: {listed(values)}, first in row {rows[0]}. "
+                    "Remove these rows, fit with data that hold their levels, or set "
+                    "unseen='population' to predict them without the unknown effect."
                 )
 
 
@@ -400,9 +400,11 @@ def _remedy(kinds: Set[str]) -> str:
 def _check_no_missing(columns: Mapping[int, GroupColumn]) -> None:
     missing = [f"{c.name!r}: {c.n_missing}" for c in columns.values() if c.n_missing]
     if missing:
+        first = min(int(np.argmax(c.codes < 0)) for c in columns.values() if c.n_missing)
         raise ValueError(
-            f"Missing values in group columns at fit (column: rows): {', '.join(missing)}. Drop "
-            "these rows, or fill in a label of their own, for example 'unknown'."
+            f"Missing values in group columns at fit (column: rows): {', '.join(missing)}, first "
+            f"in row {first}. Drop these rows, or fill in a label of their own, for example "
+            "'unknown'."
         )
 
 

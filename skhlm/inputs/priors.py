@@ -9,6 +9,7 @@ from reprlib import repr as repr_short
 from typing import Literal, cast, get_args
 
 from skhlm._typing import Ints
+from skhlm.exceptions import Message
 from skhlm.families import AUXILIARY, FAMILIES, Family, parameters_of
 from skhlm.families.family import check_location
 from skhlm.inputs.columns import Columns, by_meaning, listed, suggestion
@@ -24,7 +25,7 @@ _OTHER_NAMES = {  # of parameters whose inverse squares others have
     "shape": " 'cv' of gamma and 'overdispersion' of negative_binomial are 1 / sqrt(shape).",
 }
 _IN_A_SEARCH = (
-    " In a search over families give each kind a grid of its own, with the priors that suit it."
+    "In a search over families give each kind a grid of its own, with the priors that suit it."
 )
 _PARAMETERS = (*reversed([*AUXILIARY]), "tau", "kappa")
 _REST = "rest"  # key of the set that is left out's
@@ -207,8 +208,11 @@ def _check_has_them(family: Family, given: Mapping[str, object]) -> None:
             search = "" if family.is_binary else _IN_A_SEARCH
             theirs = [*(parameter.name for parameter in family.auxiliary), "tau", "kappa"]
             raise ValueError(
-                f"priors: {family.noun} have no {key!r}, which is a parameter of {listed(owners)}. "
-                f"Leave it out; their parameters are {listed(theirs)}.{search}"
+                Message(
+                    f"priors: {family.noun} have no {key!r}, which is a parameter of "
+                    f"{listed(owners)}. Leave it out; their parameters are {listed(theirs)}.",
+                    python=search,
+                )
             )
 
 

@@ -18,6 +18,7 @@ from skhlm.methods.bounds import read_bounds
 from skhlm.methods.own_points import OwnInput, find_own_input, outside
 from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.numerics.digits import significant
+from skhlm.printable import printable
 from skhlm.reports import allocation
 from skhlm.reports.curves import Derive
 
@@ -70,7 +71,7 @@ class Allocation:
     def __str__(self) -> str:
         """The gain and the units."""
         gain, lower, upper = map(significant, (self.gain, self.lower, self.upper))
-        return (
+        return printable(
             f"Allocation of {significant(self.total, 6)} over {len(self.units)} units\n"
             f"  gain {gain}, {self.coverage:.0%} interval {lower} to {upper}, above zero with "
             f"probability {self.probability:.3f}\n{self.units.to_string(index=False)}"

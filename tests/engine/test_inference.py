@@ -18,7 +18,6 @@ def settings_for(problem, **chosen):
         "iter_sampling": 1,
         "max_treedepth": 10,
         "seed": 1,
-        "verbose": 0,
     }
     return choose_settings(problem, **(gaps | rest | chosen))
 

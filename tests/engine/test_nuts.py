@@ -14,6 +14,7 @@ from skhlm.engine import nuts
 from skhlm.engine.inference import SamplerSettings
 from skhlm.engine.program.runs import Start
 from skhlm.inputs.labels import Labels
+from skhlm.progress import Progress
 from tests.draws import auxiliary
 
 CHAINS, N_DRAWS = 4, 500
@@ -29,7 +30,6 @@ CHOSEN = SamplerSettings(
     max_treedepth=10,
     parallel_chains=1,
     seed=7,
-    verbose=0,
 )
 IN_ROUNDS = replace(CHOSEN, iter_sampling=1200, in_rounds=True)
 
@@ -78,7 +78,7 @@ def run(monkeypatch):
             return next(rest)(settings.iter_sampling)
 
         monkeypatch.setattr(nuts, "sample", sample)
-        found = nuts.run_nuts(Target(), settings, partial(diagnose, labels=LABELS), None)
+        found = nuts.run_nuts(Target(), settings, partial(diagnose, labels=LABELS), Progress())
         return found, calls
 
     return run

@@ -21,14 +21,17 @@ from skhlm.engine.inference import SamplerSettings
 from skhlm.engine.program.executable import explain_failure, find_program, is_numerical
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory
-from skhlm.engine.program.waiting import Progress, wait_for
+from skhlm.engine.program.waiting import wait_for
+from skhlm.engine.program.watching import Hook, count_iterations, watch
 from skhlm.exceptions import SamplingError
+from skhlm.progress import Progress
 
 if TYPE_CHECKING:
     from cmdstanpy import CmdStanMCMC
 
 INITIAL_RADIUS = 1.5  # of the uniform starts of coordinates that are close to N(0, 1)
 _SIGNIFICANT = 17  # digits: all of them
+_REPORTS = 200  # of a chain, on how far it is
 _ATTEMPTS = 3  # of ADVI; one in twenty fails where outcomes are nearly exact
 
 DataBlock = Mapping[str, Any]  # the program's data by their names
@@ -69,7 +72,7 @@ def sample(
     """NUTS: draws of the parameters (chains, draws, P) and the sampler's own record.
 
     All chains run in one process; the metric is the identity, so that warm-up adapts the step size
-    alone.
+    alone. The present part of the progress is the run.
 
     Raises
     ------
@@ -81,7 +84,9 @@ def sample(
     is_tuned = start is not None and start.is_tuned
     iter_warmup = 0 if is_tuned else settings.iter_warmup
     iterations = iter_warmup + settings.iter_sampling
-    with _at_work(data, settings, progress, settings.chains * iterations) as run:
+
+    hook = count_iterations(settings.chains * iterations, progress.reach)
+    with _at_work(data, settings, hook) as run:
         fit = run(
             "sample",
             chains=settings.chains,
@@ -94,7 +99,7 @@ def sample(
             metric="unit_e",
             step_size=None if start is None else start.step_size,
             inits=INITIAL_RADIUS if start is None else _write_inits(start, run.directory),
-            refresh=max(1, iterations // 20),
+            refresh=max(1, iterations // _REPORTS),
             show_progress=False,
         )
         return read_columns(fit), read_statistics(fit, settings.max_treedepth)
@@ -121,9 +126,9 @@ def read_statistics(fit: CmdStanMCMC, max_treedepth: int) -> SamplerStatistics:
     )
 
 
-def laplace(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+def laplace(data: DataBlock, settings: SamplerSettings) -> Approximation:
     """The mode, from where the coordinates are 0, and the normal distribution about it."""
-    with _at_work(data, settings, progress, settings.n_draws) as run:
+    with _at_work(data, settings) as run:
         return _about_the_mode(run, settings.n_draws)
 
 
@@ -145,12 +150,12 @@ def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
     return _approximation(fit.column_names, fit.draws(), "log_p__", "log_q__", found)
 
 
-def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+def pathfinder(data: DataBlock, settings: SamplerSettings) -> Approximation:
     """Normal distributions along paths to the mode, one path a chain; all draws of all paths.
 
     Where no path gets anywhere, the answer is that of Laplace's method.
     """
-    with _at_work(data, settings, progress, settings.n_draws) as run:
+    with _at_work(data, settings) as run:
         try:
             fit = run(
                 "pathfinder",
@@ -168,7 +173,7 @@ def pathfinder(data: DataBlock, settings: SamplerSettings, progress: Progress) -
         return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
 
 
-def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Approximation:
+def advi(data: DataBlock, settings: SamplerSettings) -> Approximation:
     """Independent normal distributions.
 
     A full covariance has as many parameters as the square of the coordinates, each found by
@@ -177,7 +182,7 @@ def advi(data: DataBlock, settings: SamplerSettings, progress: Progress) -> Appr
     seemed the best may lead to where there is no density, and a single draw from there ends a run;
     another start finds another rate, and if none does, the answer is that of Laplace's method.
     """
-    with _at_work(data, settings, progress, settings.n_draws) as run:
+    with _at_work(data, settings) as run:
         for attempt in range(_ATTEMPTS):
             try:
                 fit = replace(run, seed=settings.seed + attempt)(
@@ -218,15 +223,18 @@ class _Program:
     path: Path
     directory: Path
     seed: int
-    progress: Progress
+    hook: Hook | None
 
     def __call__(self, method: str, **arguments: Any) -> Any:
-        return wait_for(partial(self._run, method, arguments), self.directory, self.progress)
+        return wait_for(partial(self._run, method, arguments), self.directory)
 
     def _run(self, method: str, arguments: Mapping[str, Any]) -> Any:
         from cmdstanpy import CmdStanModel
 
-        return getattr(CmdStanModel(exe_file=self.path), method)(
+        model = CmdStanModel(exe_file=self.path)
+        if self.hook is not None:
+            watch(model, self.hook)
+        return getattr(model, method)(
             data=str(self.directory / "data.json"),
             seed=self.seed,
             output_dir=str(self.directory),
@@ -237,14 +245,14 @@ class _Program:
 
 @contextmanager
 def _at_work(
-    data: DataBlock, settings: SamplerSettings, progress: Progress, iterations: int
+    data: DataBlock, settings: SamplerSettings, hook: Hook | None = None
 ) -> Iterator[_Program]:
     """The program beside its data, for as long as they are needed."""
-    with run_directory() as directory, progress.run(iterations):
+    with run_directory() as directory:
         program = find_program(directory, CMDSTANPY_IS_QUIET.environment())
         with _explained(directory), CMDSTANPY_IS_QUIET:
             write_json(data, directory / "data.json")
-            yield _Program(program, directory, settings.seed, progress)
+            yield _Program(program, directory, settings.seed, hook)
 
 
 def _write_inits(start: Start, directory: Path) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for a run of the program: how far it is, and its end when nobody waits for the fit.
+"""Waiting for a run of the program, and its end when nobody waits for the fit.
 
 Python cannot end a thread from outside, so whoever is in one asks from time to time whether its
 result is still wanted. Killing the program ends the threads below, which are cmdstanpy's.
@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import threading
@@ -23,7 +22,6 @@ from typing import Any
 from skhlm.exceptions import SamplingError
 
 _OFTEN = 0.2  # seconds
-_ITERATION = re.compile(r"(?:Chain \[(\d+)\] )?Iteration:\s*(\d+) /")
 _POOL = ThreadPoolExecutor.__module__
 _BEFORE_THREADS_ARE_JOINED = "_register_atexit"  # of threading, as concurrent.futures uses it
 
@@ -32,58 +30,7 @@ _exiting = threading.Event()
 _parent = os.getppid()
 
 
-class Progress:
-    """A context that shows how many iterations of all chains, in all runs, are done.
-
-    It is one bar, read from what the program prints, and silent unless asked.
-    """
-
-    def __init__(self, verbose: int) -> None:
-        self._shown = bool(verbose)
-        self._bar: Any = None
-        self._before = 0  # iterations of earlier runs
-
-    def __enter__(self) -> Progress:
-        if self._shown:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=0, desc="skhlm", unit="it")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    @contextmanager
-    def run(self, iterations: int) -> Iterator[None]:
-        """One more run of so many iterations, all done when the context ends well."""
-        if self._bar is None:
-            yield
-            return
-        self._before = self._bar.total
-        self._bar.total += iterations
-        yield
-        self._move_to(iterations)
-
-    def update(self, directory: Path) -> None:
-        """Move the bar to the iterations that the present run has reported."""
-        if self._bar is not None:
-            self._move_to(_iterations_done(directory))
-
-    def _move_to(self, iterations: int) -> None:
-        self._bar.update(self._before + iterations - self._bar.n)
-
-
-def _iterations_done(directory: Path) -> int:
-    """Sum over chains of the last iteration reported in the console files."""
-    done: dict[str, int] = {}
-    for console in directory.glob("*stdout*.txt"):
-        for chain, iteration in _ITERATION.findall(console.read_text(errors="replace")):
-            done[chain] = max(done.get(chain, 0), int(iteration))
-    return sum(done.values())
-
-
-def wait_for(task: Callable[[], Any], directory: Path, progress: Progress) -> Any:
+def wait_for(task: Callable[[], Any], directory: Path) -> Any:
     """Run the task in a thread, so that an interrupt reaches us while the program is at work.
 
     cmdstanpy alone would let every chain run to its end first.
@@ -99,7 +46,6 @@ def wait_for(task: Callable[[], Any], directory: Path, progress: Progress) -> An
         try:
             while not wait([future], timeout=_OFTEN).done:
                 _check_wanted(futures)
-                progress.update(directory)
         except BaseException:
             _end_run(directory)
             raise

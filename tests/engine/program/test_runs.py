@@ -24,7 +24,6 @@ from skhlm import HLMRegressor
 from skhlm.engine.inference import choose_settings
 from skhlm.engine.program import executable, runs
 from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
 from tests.engine.problems import make_problem
@@ -304,7 +303,7 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
     monkeypatch.setattr(CmdStanModel, "variational", fail)
     problem = make_problem(np.ones((20, 1)), np.sin(np.arange(20)), [])
     settings = _settings(problem, algorithm="advi", iter_sampling=10)
-    found = runs.advi(build_target(problem).data_block(), settings, Progress(0))
+    found = runs.advi(build_target(problem).data_block(), settings)
     assert tried == seeds
     assert found.columns.shape == (40, 2)
     assert np.isfinite(found.log_ratio).all()
@@ -313,7 +312,7 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
 
 def _settings(problem, **chosen):
     gaps = dict.fromkeys(["iter_warmup", "adapt_delta", "n_jobs", "fallback"])
-    rest = {"chains": 4, "max_treedepth": 10, "seed": 1, "verbose": 0}
+    rest = {"chains": 4, "max_treedepth": 10, "seed": 1}
     return choose_settings(problem, **(gaps | rest | chosen))
 
 

@@ -8,9 +8,8 @@ import pytest
 
 import skhlm
 from skhlm import HLMClassifier, HLMRegressor
-from skhlm.cli import main
-from skhlm.cli.outcomes import holds_numbers
-from skhlm.cli.remedies import in_options
+from skhlm.cli.fields import holds_numbers
+from tests.cli.running import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 HOW = ("--groups", "shop", "--algorithm", "map", "--iter-sampling", 100, "--random-state", 0)
@@ -45,10 +44,6 @@ def folder(tmp_path_factory, rows):
     rows.to_csv(folder / "data.csv", index=False)
     rows.to_parquet(folder / "data.parquet", index=False)
     return folder
-
-
-def run(*arguments):
-    return main([str(argument) for argument in arguments])
 
 
 def fit(folder, *options, data="data.csv", name="m"):
@@ -164,7 +159,7 @@ def test_a_report_takes_shares_by_their_trials(folder, rows, capsys, data):
     assert f">{observed:.4g}<" in (folder / "r.html").read_text()
     capsys.readouterr()
     assert run(*asked, *of_rows) == 1
-    assert "y holds shares, and --sample-weight has not" in capsys.readouterr().err
+    assert "the target holds shares, and --sample-weight has not" in capsys.readouterr().err
     assert run(*asked, *weighted) == 1
     assert "--sample-weight is a column of --data" in capsys.readouterr().err
 
@@ -188,9 +183,17 @@ def test_a_word_that_is_none_of_an_option_is_told_the_nearest(folder, capsys, op
 @pytest.mark.parametrize(
     ("change", "options", "told"),
     [
-        ({"visits": -1}, ["visits", "--family", "poisson"], "column 'visits' is -1 in row 3: "),
+        (
+            {"visits": -1},
+            ["visits", "--family", "poisson"],
+            "column 'visits' is -1 in row 3 (line 5): ",
+        ),
         ({"visits": 0.5}, ["visits", "--family", "poisson"], "or --family gamma"),
-        ({"visits": None}, ["visits"], "error: column 'visits' is nan in row 3: leave out the"),
+        (
+            {"visits": None},
+            ["visits"],
+            "error: column 'visits' is nan in row 3 (line 5): leave out the",
+        ),
         ({"cost": 0}, ["cost", "--family", "gamma"], "column 'cost' is 0 in row 3"),
         (
             {},
@@ -210,13 +213,17 @@ def test_a_word_that_is_none_of_an_option_is_told_the_nearest(folder, capsys, op
         ),
         ({}, ["visits", "--family", "poisson", "--exposure", "dys"], "Did you mean 'days'?"),
         ({}, ["visits", "--exposure", "days"], "Leave --exposure out"),
-        ({"visits": "x"}, ["visits"], "column 'visits' is 'x' in row 3, which is no number."),
+        (
+            {"visits": "x"},
+            ["visits"],
+            "column 'visits' is 'x' in row 3 (line 5), which is no number.",
+        ),
         ({"word": "maybe"}, ["word"], "149 more are no numbers. What is fitted are numbers"),
         ({"word": "maybe"}, ["word"], "3 different values, 'None', 'maybe', 'yes'."),
         ({"word": "Yes"}, ["word"], "'Yes' and 'yes' differ by case, white space or Unicode"),
         ({"word": "yes "}, ["word", "--classify"], "'yes' and 'yes ' differ by case, white"),
-        ({}, ["same"], "y holds one class alone, 'yes' in all 150 rows"),
-        ({}, ["same", "--classify"], "y holds one class alone, 'yes' in all 150 rows"),
+        ({}, ["same"], "the target holds one class alone, 'yes' in all 150 rows"),
+        ({}, ["same", "--classify"], "the target holds one class alone, 'yes' in all 150 rows"),
         ({}, ["same", "--family", "gamma"], "for a target of numbers, and 'yes' are none."),
         ({"word": "maybe"}, ["word", "--classify"], "3 different values, 'None', 'maybe', 'yes'"),
         ({"word": None}, ["word"], "is missing in 1 of 150 rows"),
@@ -265,16 +272,3 @@ def test_a_yes_or_no_has_no_interval(folder, capsys):
 )
 def test_what_are_numbers(values, numbers):
     assert holds_numbers(pd.Series(values)) == numbers
-
-
-def test_messages_in_the_words_of_options():
-    told = in_options(
-        "y: column 'n' is 0.5 in row 2: set chains=4 and iter_sampling=2000, or algorithm='nuts'; "
-        "raise adapt_delta and sample_weight of 'sample_weight'."
-    )
-    assert told == (
-        "column 'n' is 0.5 in row 2: set --chains 4 and --iter-sampling 2000, or --algorithm nuts; "
-        "raise --adapt-delta and --sample-weight of 'sample_weight'."
-    )
-    missing = "Input y contains NaN. y: column 'n' is nan in row 2: leave it out."
-    assert in_options(missing) == "column 'n' is nan in row 2: leave it out."

@@ -1,0 +1,141 @@
+"""What the words after an option may be; what is wrong with one is said in the option's terms."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from skhlm.cli.words import FAMILIES
+
+
+def one_of(known: Iterable[str], metavar: str | None = None) -> dict[str, Any]:
+    """Arguments of an option that is one of some words; another is told which it may be."""
+    names = list(known)
+    return {"type": _word(names), "choices": names, "metavar": metavar or f"{{{','.join(names)}}}"}
+
+
+def _word(names: list[str]) -> Callable[[str], str]:
+    def word(text: str) -> str:
+        if text not in names:
+            from skhlm.inputs.columns import listed, suggestion
+
+            told = f"there is no {text!r}. Choose from {listed(names)}.{suggestion(text, names)}"
+            raise argparse.ArgumentTypeError(told)
+        return text
+
+    return word
+
+
+def family(text: str) -> str:
+    """A family; one that other packages have is told by its name here."""
+    if text in FAMILIES:
+        return text
+    from skhlm.inputs.outcomes import named_family
+
+    try:
+        return named_family(text, FAMILIES).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("family: ")) from error
+
+
+def prior(text: str) -> Any:
+    """A prior in words."""
+    from skhlm.cli.prior_terms import read_prior
+
+    return read_prior(text)
+
+
+def derivation(text: str) -> Any:
+    """A predictor from an amount, ``log_spend=log(spend)``."""
+    from skhlm.cli.derivations import read_derivation
+
+    return read_derivation(text)
+
+
+def whole(low: float = -math.inf, high: float = math.inf) -> Callable[[str], int]:
+    """A whole number between bounds."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"it is {number}, and must be {_between(low, high)}")
+        return number
+
+    return read
+
+
+def fraction(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    number = finite(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"it is {text}, and must be between 0 and 1")
+    return number
+
+
+def fractions(text: str) -> float | list[float]:
+    """Such a number, or several with commas between them."""
+    several = [fraction(part) for part in text.split(",")]
+    return several if len(several) > 1 else several[0]
+
+
+def amount(text: str) -> float:
+    """A number above zero."""
+    number = finite(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"it is {text}, and must be above zero")
+    return number
+
+
+def finite(text: str) -> float:
+    """A number."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
+    return number
+
+
+def jobs(text: str) -> int:
+    """Chains at a time; below zero all processors but some."""
+    number = whole()(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("it is 0, and must be at least 1, or -1 for all")
+    return number
+
+
+def objective(text: str) -> str | float:
+    """What is as large as can be."""
+    return text if text == "expected" else fraction(text)
+
+
+def separator(text: str) -> str:
+    """What separates columns; a tab is hard to type."""
+    mark = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(mark) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither one character nor tab")
+    return mark
+
+
+def encoding(text: str) -> str:
+    """How characters are written in bytes."""
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(
+            f"there is no encoding {text!r}. Known are utf-8, cp1252 (Windows), latin-1, utf-16, "
+            "cp932 and others of Python"
+        ) from None
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"at least {low}"
+    return f"from {low} to {high}"
