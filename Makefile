@@ -3,6 +3,8 @@
 # make test-seeds   what depends on draws, from 20 other seeds: SHIFTS="1 2 3" chooses some
 # make test-pythons   every Python at hand, with the newest and the lowest dependencies
 # make docs   the site, into build/site
+# make wheel  what is handed out, into dist: the sdist, and a wheel for old systems, looked into and tried;
+#             MACHINE=aarch64 compiles for another processor, which needs qemu-user to be tried
 # make bench  the sampler against the plain Stan program, results to benchmarks/results
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE := pyproject.toml $(shell find stan -name "*.stan" -o -name "*.hpp" -o -name "*.cpp" -o -name build.py)
 
-.PHONY: demo test test-seeds test-pythons lint types layers docs bench clean
+.PHONY: demo test test-seeds test-pythons lint types layers docs wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m skhlm.demo
@@ -45,6 +47,11 @@ layers: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+
+MACHINE ?= $(shell uname -m)
+wheel: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet 'skhlm[release]'
+	$(BIN)/python -m release.wheel --machine $(MACHINE)
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.sampling

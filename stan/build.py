@@ -3,7 +3,8 @@
 A program is two translation units, compiled side by side: `main.cpp`, the same for every program,
 and what stanc makes of a .stan file. Headers, stanc and the TBB library come from the package
 httpstan (a build requirement only) or from the CmdStan installation that the environment variable
-CMDSTAN names. The compiler is CXX, else g++ or clang++.
+CMDSTAN names. The compiler is CXX, else g++ or clang++. Where SKHLM_TBB_SOURCE names a directory of
+oneTBB's sources, TBB is compiled into the program; `release/wheel.py` does so.
 
 hatchling calls `ProgramBuildHook` for `pip install`; by hand:
 
@@ -30,6 +31,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,15 +52,19 @@ COMPILE_FLAGS = (
     *("-DBOOST_DISABLE_ASSERTS", "-DBOOST_PHOENIX_NO_VARIADIC_EXPRESSION"),
 )
 LINK_FLAGS = (
-    ("-Wl,-dead_strip", "-Wl,-rpath,@loader_path")
+    ("-Wl,-dead_strip",)
     if MACOS
-    else (
-        *("-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections"),
-        "-Wl,-rpath,$ORIGIN",
-    )
+    else ("-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections")
 )
+BESIDE_THE_PROGRAM = "-Wl,-rpath,@loader_path" if MACOS else "-Wl,-rpath,$ORIGIN"
 # The sampler's own arithmetic is light beside the model's gradient.
 MAIN_OPTIMISATION, MODEL_OPTIMISATION = "-O2", "-O3"
+# As oneTBB's own build files have it for a static library.
+TBB_FLAGS = (
+    *("-D__TBB_BUILD", "-D__TBB_DYNAMIC_LOAD_ENABLED=0", "-D__TBB_SOURCE_DIRECTLY_INCLUDED=1"),
+    *("-O2", "-std=c++17", "-fPIC", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"),
+)
+TBB_FLAGS_OF_X86 = ("-mrtm", "-mwaitpkg")  # instructions that it asks the processor for
 
 
 class BuildError(Exception):
@@ -72,8 +78,9 @@ class Toolchain(NamedTuple):
     include: tuple[Path, ...]
     stanc: Path
     tbb: Path
+    """The library, or the directory of its sources."""
     identity: str
-    """Version of the compiler and of Stan."""
+    """Versions of the compiler and of Stan, and what the compiler compiles for."""
 
 
 def find_toolchain() -> Toolchain:
@@ -81,9 +88,18 @@ def find_toolchain() -> Toolchain:
     compiler = find_compiler()
     cmdstan = os.environ.get("CMDSTAN")
     include, stanc, libraries = find_cmdstan(Path(cmdstan)) if cmdstan else find_httpstan()
-    versions = run([*compiler, "--version"], "The C++ compiler does not run")
-    versions += run([stanc, "--version"], "stanc does not run")
-    return Toolchain(compiler, include, stanc, find_tbb(libraries), versions)
+    given = os.environ.get("SKHLM_TBB_SOURCE")
+    tbb = find_tbb_source(Path(given)) if given else find_tbb(libraries)
+    if given:
+        include = (tbb / "include", *include)
+    identity = "".join(
+        [
+            run([*compiler, "--version"], "The C++ compiler does not run"),
+            *compiler[1:],  # such as the target
+            run([stanc, "--version"], "stanc does not run"),
+        ]
+    )
+    return Toolchain(compiler, include, stanc, tbb, identity)
 
 
 def find_compiler() -> tuple[str, ...]:
@@ -116,6 +132,7 @@ def find_httpstan() -> tuple[tuple[Path, ...], Path, Path]:
 
 def find_cmdstan(root: Path) -> tuple[tuple[Path, ...], Path, Path]:
     """Include directories, stanc and library directory of a CmdStan installation."""
+    root = root.resolve()
     math = root / "stan" / "lib" / "stan_math"
     patterns = ("eigen_*", "boost_*", "sundials_*/include", "tbb_*/include")
     include = [root / "stan" / "src", math]
@@ -139,12 +156,22 @@ def find_tbb(libraries: Path) -> Path:
     raise BuildError(f"There is no TBB library in {libraries}: reinstall httpstan or CmdStan.")
 
 
-def run(command: Iterable[str | Path], complaint: str) -> str:
+def find_tbb_source(root: Path) -> Path:
+    """The directory itself, where it holds oneTBB's sources and headers."""
+    if not (root / "src" / "tbb").is_dir() or not (root / "include").is_dir():
+        raise BuildError(
+            f"SKHLM_TBB_SOURCE names {root}, where there is no src/tbb or no include of oneTBB: "
+            "name its source tree, or unset the variable to use the library that comes with Stan."
+        )
+    return root.resolve()
+
+
+def run(command: Iterable[str | Path], complaint: str, cwd: Path | None = None) -> str:
     """Output of a command; its failure is one sentence and the first lines of what it said."""
     words = [os.fspath(word) for word in command]
     try:
         result = subprocess.run(
-            words, check=False, capture_output=True, text=True, errors="replace"
+            words, check=False, capture_output=True, text=True, errors="replace", cwd=cwd
         )
     except OSError as error:
         raise BuildError(f"{complaint}: {error}.") from error
@@ -205,13 +232,14 @@ def compile_model(tools: Toolchain, cache: Path, source: Path, user_header: Path
     """Object of a translated Stan program; the header defines its external functions."""
     flags = [MODEL_OPTIMISATION, *COMPILE_FLAGS]
     headers: list[Path] = []
+    included: list[str] = []
     if user_header is not None:
         headers = sorted(user_header.parent.rglob("*.hpp"))
-        flags += ["-include", str(user_header)]
+        included = ["-include", str(user_header)]
     name = f"{source.stem}-{fingerprint(tools.identity, flags, *headers)}.o"
     return make(
         cache / name,
-        compile_command(tools, flags, source),
+        compile_command(tools, [*flags, *included], source),
         "The C++ code of the Stan program does not compile",
     )
 
@@ -220,23 +248,41 @@ def translate(tools: Toolchain, cache: Path, stan_file: Path) -> Path:
     """C++ code that stanc makes of a .stan file, under a name that tells its content."""
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         code = Path(scratch) / "model.cpp"
-        options = ["--allow-undefined", f"--include-paths={stan_file.parent}", f"--o={code}"]
-        run([tools.stanc, *options, stan_file], f"stanc rejects {stan_file}")
+        # The program tells its options: no directory of ours among them.
+        options = ["--allow-undefined", "--include-paths=.", f"--filename-in-msg={stan_file.name}"]
+        command = [tools.stanc, *options, f"--o={code}", stan_file.name]
+        run(command, f"stanc rejects {stan_file}", cwd=stan_file.parent)
         return code.replace(cache / f"{stan_file.stem}-{fingerprint(code)}.cpp")
 
 
+def compile_tbb(tools: Toolchain, cache: Path, source: Path) -> Path:
+    """Object of one source of TBB."""
+    headers = sorted(tools.tbb.rglob("*.h"))
+    flags = [*TBB_FLAGS, *(TBB_FLAGS_OF_X86 if wheel_platform().endswith("x86_64") else ())]
+    name = f"tbb-{source.stem}-{fingerprint(tools.identity, flags, source, *headers)}.o"
+    return make(cache / name, compile_command(tools, flags, source), "TBB does not compile")
+
+
 def compile_command(tools: Toolchain, flags: Iterable[str], source: Path) -> list[str | Path]:
-    """Compile one source; Stan's own warnings are not ours to mend."""
+    """Compile one source; Stan's own warnings are not ours to mend, our directories nobody's."""
     include = [word for path in tools.include for word in ("-isystem", str(path))]
-    return [*tools.compiler, *flags, *include, "-w", "-c", source, "-o"]
+    nameless = [f"-ffile-prefix-map={path}/=" for path in (source.parent, STAN, *tools.include)]
+    return [*tools.compiler, *flags, *include, *nameless, "-w", "-c", source, "-o"]
 
 
 def link(tools: Toolchain, cache: Path, objects: list[Path]) -> Path:
     """The program, stripped, kept beside its objects."""
-    name = f"{objects[-1].stem}-{fingerprint([path.name for path in objects], LINK_FLAGS)}"
-    strip = ["-Wl,-x"] if MACOS else ["-s"]
-    command = [*tools.compiler, *objects, tools.tbb, *LINK_FLAGS, *strip, "-o"]
-    return make(cache / name, command, "The program does not link")
+    # Zig's runtime is compiled when it is linked, and as well as this says.
+    flags = [MODEL_OPTIMISATION, *LINK_FLAGS, "-Wl,-x" if MACOS else "-s"]
+    library: list[str | Path] = []
+    if tools.tbb.is_file():
+        library, flags = [tools.tbb], [*flags, BESIDE_THE_PROGRAM]
+    name = f"{objects[-1].stem}-{fingerprint([path.name for path in objects], flags)}"
+    return make(
+        cache / name,
+        [*tools.compiler, *objects, *library, *flags, "-o"],
+        "The program does not link",
+    )
 
 
 def strip_tbb(tools: Toolchain, cache: Path) -> Path:
@@ -268,7 +314,7 @@ def build_program(
     stan_file : path
         The Stan program. Files that it includes lie beside it.
     output : path
-        The program. The TBB library is put beside it and must stay there.
+        The program. The TBB library, where it is none of its parts, is put beside it and must stay.
     user_header : path, optional
         C++ header with the program's external functions; the other ``*.hpp`` beside it may be
         included. Default: the .hpp file of the same name as the Stan program, where there is one.
@@ -289,18 +335,24 @@ def build_program(
     with cache_directory() as cache:
         source = translate(tools, cache, stan_file)
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-            main = pool.submit(compile_main, tools, cache)
             model = pool.submit(
                 compile_model, tools, cache, source, header if header.is_file() else None
             )
-            objects = [main.result(), model.result()]
+            main = pool.submit(compile_main, tools, cache)
+            sources = sorted((tools.tbb / "src" / "tbb").glob("*.cpp"))  # none of a library
+            tbb = list(pool.map(partial(compile_tbb, tools, cache), sources))
+            objects = [main.result(), *tbb, model.result()]
         install(link(tools, cache, objects), output)
-        install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))
+        if tools.tbb.is_file():
+            install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))
     return output
 
 
 def wheel_platform() -> str:
     """Platform in the wheel's tag; the program is for one processor, whatever Python is for."""
+    given = os.environ.get("SKHLM_WHEEL_PLATFORM")  # what CXX compiles for
+    if given:
+        return given
     name = sysconfig.get_platform()
     if name.endswith("-universal2"):
         name = f"macosx-11.0-{platform.machine()}"  # the first macOS on both processors

@@ -1,6 +1,8 @@
 #ifndef HLM_LANES_HPP
 #define HLM_LANES_HPP
 
+#include "instructions.hpp"
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -14,12 +16,12 @@ namespace hlm {
 
 constexpr double LOG_2 = 0.69314718055994530942;
 
-inline std::uint64_t bits_of(double x) {
+HLM_INLINE std::uint64_t bits_of(double x) {
   std::uint64_t bits;
   std::memcpy(&bits, &x, sizeof bits);
   return bits;
 }
-inline double from_bits(std::uint64_t bits) {
+HLM_INLINE double from_bits(std::uint64_t bits) {
   double x;
   std::memcpy(&x, &bits, sizeof x);
   return x;
@@ -29,7 +31,7 @@ inline double from_bits(std::uint64_t bits) {
  * exp(x) = 2^n exp(r), |r| <= log(2) / 2, by Taylor's polynomial. Infinite above 709 and 0 below
  * -708, a little early.
  */
-inline double lane_exp(double x) {
+HLM_INLINE double lane_exp(double x) {
   constexpr double to_integer = 0x1.8p52;  // added to a number, leaves it rounded in the low bits
   constexpr double log_2_high = 0x1.62e42fefa0000p-1, log_2_low = 0x1.cf79abc9e3b39p-40;
   const double shifted = x / LOG_2 + to_integer, n = shifted - to_integer;
@@ -56,7 +58,7 @@ inline double lane_exp(double x) {
  * log(x) of a finite x > 1e-300: x = 2^n m, m within sqrt(1/2) and sqrt(2), and
  * log m = 2 atanh(s), s = (m - 1) / (m + 1), by its power series.
  */
-inline double lane_log(double x) {
+HLM_INLINE double lane_log(double x) {
   constexpr std::uint64_t half_octave = 0x3fe6a09e667f3bcd;  // sqrt(1/2)
   constexpr std::uint64_t one = std::uint64_t(1023) << 52, two_to_52 = 0x4330000000000000;
   const std::uint64_t biased = (bits_of(x) - half_octave + one) >> 52;  // n + 1023
@@ -80,7 +82,7 @@ inline double lane_log(double x) {
  * sum log q_i of at most 1000 positive numbers at the price of a multiplication each: the product of
  * their significands stays below 2^1000, the powers of two are counted. NaN where one is not finite.
  */
-inline double sum_of_logs(int n, const double* q) {
+HLM_INLINE double sum_of_logs(int n, const double* q) {
   constexpr std::uint64_t significand = 0x000fffffffffffff, one = std::uint64_t(1023) << 52;
   double product = 1;
   std::uint64_t powers = 0;
@@ -93,7 +95,7 @@ inline double sum_of_logs(int n, const double* q) {
 }
 
 /** sum w_i log q_i, of however many */
-inline double sum_of_logs(int n, const double* q, const double* weight) {
+HLM_INLINE double sum_of_logs(int n, const double* q, const double* weight) {
   double total = 0;
 #pragma omp simd reduction(+ : total)
   for (int i = 0; i < n; ++i) total += weight[i] * (lane_log(q[i]) + 0 * q[i]);

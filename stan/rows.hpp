@@ -63,7 +63,8 @@ struct Block {
 template <int K>
 class Pass {
  public:
-  Pass(const Rows& rows, const double* shift, const double* total, int n_totals, double* d_total)
+  HLM_INLINE Pass(const Rows& rows, const double* shift, const double* total, int n_totals,
+                  double* d_total)
       : n_trees_(rows.n_trees), start_(rows.start.data()), leaf_(rows.leaf.data()),
         X_(rows.X, rows.n_coefficients, rows.start.back() - 1),
         total_(total, rows.n_coefficients, n_totals), shift_(shift, rows.n_coefficients),
@@ -73,7 +74,7 @@ class Pass {
   }
 
   /** x' beta of the rows from `first` to `last`, the first of which belongs to this cell. */
-  void predict(int first, int last, int cell, double* eta) const {
+  HLM_INLINE void predict(int first, int last, int cell, double* eta) const {
     const int* leaf = leaf_ + static_cast<std::size_t>(n_trees_) * cell;
     Vector beta(shift_.size());
     for (int i = first; i < last; ++cell, leaf += n_trees_) {
@@ -85,13 +86,13 @@ class Pass {
   }
 
   /** Hands the scores of these rows to the leaves; returns the cell that the next row is in. */
-  int collect(int first, int last, int cell, const double* scores) {
+  HLM_INLINE int collect(int first, int last, int cell, const double* scores) {
     const int* leaf = leaf_ + static_cast<std::size_t>(n_trees_) * cell;
     Vector score(shift_.size());
     for (int i = first; i < last; leaf += n_trees_) {
       const int cell_ends = start_[cell + 1] - 1, end = std::min(last, cell_ends);
       score.setZero();
-      for (; i < end; ++i) score += *scores++ * X_.col(i);
+      for (; i < end; ++i) score += X_.col(i) * *scores++;  // Clang is slow the other way round
       if (n_trees_ > 0 && leaf[0] != first_leaf_) hand_over(leaf[0]);
       first_leaf_sum_ += score;
       for (int t = 1; t < n_trees_; ++t) d_total_.col(leaf[t] - 1) += score;
@@ -101,7 +102,7 @@ class Pass {
   }
 
   /** The sum of all score_i x_i, when all rows have been collected. */
-  const auto& finish() {
+  HLM_INLINE const auto& finish() {
     hand_over(0);
     return sum_;
   }
@@ -111,7 +112,7 @@ class Pass {
   using Table = Eigen::Matrix<double, K, Eigen::Dynamic>;
 
   /** Cells are sorted, so that the first tree's leaf stays for many and is seldom written. */
-  void hand_over(int next_leaf) {
+  HLM_INLINE void hand_over(int next_leaf) {
     if (first_leaf_) d_total_.col(first_leaf_ - 1) += first_leaf_sum_;
     sum_ += first_leaf_sum_;
     first_leaf_sum_.setZero();
@@ -131,8 +132,8 @@ using AddBlock = std::function<void(Block)>;
 
 /** The pass, block by block; the offset is null where there is none. */
 template <int K>
-void sweep(const Rows& rows, const double* offset, const AddBlock& add, Pass<K> pass,
-           double* d_shift) {
+HLM_INLINE void sweep(const Rows& rows, const double* offset, const AddBlock& add, Pass<K> pass,
+                      double* d_shift) {
   alignas(64) double eta[Block::size], score[Block::size];
   const int n = rows.start.back() - 1;
   int cell = 0;

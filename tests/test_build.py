@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import skhlm
+from release import contents
 from stan import build
 
 ROOT = Path(build.__file__).resolve().parents[1]
@@ -57,11 +60,16 @@ def nothing(_name: str) -> None:
     """What looking for something that is not there returns."""
 
 
-def use(monkeypatch, directory: Path, compiler: str = "compiler", identity: str = "1.0") -> None:
+def use(
+    monkeypatch,
+    directory: Path,
+    compiler: str = "compiler",
+    identity: str = "1.0",
+    tbb: str = "libtbb.so.2",
+) -> None:
     """Build with the stand-ins in this directory."""
     words = (str(directory / compiler),)
-    library = directory / "libtbb.so.2"
-    tools = build.Toolchain(words, (), directory / "stanc", library, identity)
+    tools = build.Toolchain(words, (), directory / "stanc", directory / tbb, identity)
     monkeypatch.setattr(build, "find_toolchain", lambda: tools)
 
 
@@ -120,6 +128,17 @@ class TestRebuild:
         make(tmp_path)
         assert steps(log) == ["link", "main", "model", "stanc"]
 
+    def test_nothing_where_another_checkout_has_built_the_same(self, log, tmp_path):
+        (tmp_path / "model.hpp").touch()
+        make(tmp_path)
+        steps(log)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        for name in ("model.stan", "model.hpp"):
+            shutil.copy(tmp_path / name, elsewhere)
+        build.build_program(elsewhere / "model.stan", elsewhere / "program")
+        assert steps(log) == ["stanc"]
+
     def test_a_failed_compilation_leaves_nothing_behind(self, log, tmp_path, monkeypatch):
         (tmp_path / "broken").write_text(COMPILER.format(log=log) + "exit 1\n")
         (tmp_path / "broken").chmod(0o755)
@@ -128,6 +147,45 @@ class TestRebuild:
             make(tmp_path)
         assert not list((tmp_path / "cache").glob("*.o*"))
         assert not (tmp_path / "out").exists()
+
+
+class TestTbbInTheProgram:
+    @pytest.fixture
+    def sources(self, tmp_path, monkeypatch) -> Path:
+        """Of oneTBB: two files and a header."""
+        sources = tmp_path / "oneTBB" / "src" / "tbb"
+        sources.mkdir(parents=True)
+        for name in ("arena.cpp", "task.cpp", "arena.h"):
+            (sources / name).touch()
+        use(monkeypatch, tmp_path, tbb="oneTBB")
+        return sources
+
+    @pytest.mark.usefixtures("sources")
+    def test_is_compiled_and_no_library_lies_beside(self, log, tmp_path):
+        program = make(tmp_path)
+        assert steps(log) == ["link", "main", "model", "model", "model", "stanc"]
+        assert [path.name for path in program.parent.iterdir()] == ["program"]
+        linked = program.read_text()
+        assert linked.count("/tbb-arena-") == linked.count("/tbb-task-") == 1
+        assert "rpath" not in linked
+
+    def test_all_of_it_when_a_header_changed(self, log, tmp_path, sources):
+        make(tmp_path)
+        steps(log)
+        (sources / "arena.h").write_text("// other")
+        make(tmp_path)
+        assert steps(log) == ["link", "model", "model", "stanc"]
+
+    @pytest.mark.usefixtures("sources")
+    def test_its_headers_come_before_those_of_stan(self, tmp_path, monkeypatch):
+        monkeypatch.undo()  # the real tools
+        monkeypatch.setenv("SKHLM_TBB_SOURCE", str(tmp_path / "oneTBB"))
+        with pytest.raises(build.BuildError, match="no include of oneTBB: name its source tree"):
+            build.find_toolchain()
+        (tmp_path / "oneTBB" / "include").mkdir()
+        tools = build.find_toolchain()
+        assert tools.tbb == tmp_path / "oneTBB"
+        assert tools.include[0] == tmp_path / "oneTBB" / "include"
 
 
 class TestMissing:
@@ -204,9 +262,15 @@ class TestMissing:
     ],
 )
 def test_the_wheel_is_for_one_processor(monkeypatch, python, machine, tag):
+    monkeypatch.delenv("SKHLM_WHEEL_PLATFORM", raising=False)
     monkeypatch.setattr(build.sysconfig, "get_platform", lambda: python)
     monkeypatch.setattr(build.platform, "machine", lambda: machine)
     assert build.wheel_platform() == tag
+
+
+def test_or_for_the_platform_that_it_is_compiled_for(monkeypatch):
+    monkeypatch.setenv("SKHLM_WHEEL_PLATFORM", "manylinux_2_17_aarch64")
+    assert build.wheel_platform() == "manylinux_2_17_aarch64"
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +306,19 @@ class TestWheel:
         program = {f"skhlm/engine/program/bin/{name}" for name in files}
         assert names == sources | program
         assert all(modes[name] & 0o111 for name in program)
+
+    def test_licences_of_all_parts(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            assert contents.missing_licences(archive.namelist()) == []
+
+    def test_version(self, wheel):
+        assert wheel.name.split("-")[1] == skhlm.__version__
+
+    def test_program_does_not_tell_where_it_was_built(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            program = archive.read("skhlm/engine/program/bin/hlm")
+        assert str(ROOT).encode() not in program
+        assert str(Path(sys.prefix)).encode() not in program
 
     def test_program_of_the_wheel_runs_alone(self, wheel, tmp_path):
         with zipfile.ZipFile(wheel) as archive:

@@ -128,20 +128,31 @@ def test_links_to_the_reference_name_what_it_has(page):
         assert pkgutil.resolve_name(name).__doc__, name
 
 
+def test_extras_that_are_named_are_there():
+    """In brackets behind the package's name, or behind that of a directory or a wheel."""
+    extras = re.search(r"^\[project.optional-dependencies\]\n(.*?)^\[", _text("pyproject.toml"), re.S | re.M)
+    there = set(re.findall(r"^(\w+) = ", extras[1], re.M))
+    pages = [*PAGES, "Makefile", *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("skhlm/**/*.py"))]
+    named = [re.findall(r"(?:skhlm|'\.)\[([a-z,]+)\]", _text(page)) for page in pages]
+    assert {extra for found in named for words in found for extra in words.split(",")} <= there
+    assert {"plot", "arviz", "release"} <= there
+
+
 def test_contributing_names_every_room():
     rooms = {
         path.parent.relative_to(ROOT).as_posix() + "/"
         for path in (*ROOT.glob("skhlm/*/**/*.py"), *ROOT.glob("stan/**/*.hpp"))
         if "__pycache__" not in path.parts
     }
-    rooms |= {"stan/", "tests/", "benchmarks/", "docs/"}
-    named = re.findall(r"`((?:skhlm|stan|tests|benchmarks|docs)/[\w/]*)`", _text("CONTRIBUTING.md"))
+    rooms |= {"stan/", "tests/", "benchmarks/", "docs/", "release/"}
+    pattern = r"`((?:skhlm|stan|tests|benchmarks|docs|release)/[\w/]*)`"
+    named = re.findall(pattern, _text("CONTRIBUTING.md"))
     assert rooms <= set(named)
 
 
 def test_contributing_names_nothing_that_is_not_there():
     text = _text("CONTRIBUTING.md")
-    for path in re.findall(r"`((?:skhlm|stan|tests|benchmarks|docs)/[\w/.]+)`", text):
+    for path in re.findall(r"`((?:skhlm|stan|tests|benchmarks|docs|release)/[\w/.]+)`", text):
         assert (ROOT / path).exists() or Path(path).stem.removeprefix("test_") in _EXAMPLES, path
 
 

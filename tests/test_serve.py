@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,17 +23,21 @@ MODEL = ROOT / "tests/data/sleepstudy.skhlm"
 OPENER = build_opener(ProxyHandler({}))
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def start(directory, *options):
     """The service in a process of its own, on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "docs/examples/serve.py", MODEL, "--port", "0"],
-        cwd=tmp_path_factory.mktemp("service"),
+    return subprocess.Popen(
+        [sys.executable, ROOT / "docs/examples/serve.py", MODEL, "--port", "0", *options],
+        cwd=directory,
         env={"PYTHONPATH": str(Path(skhlm.__file__).parents[1])},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    process = start(tmp_path_factory.mktemp("service"))
     yield process.stdout.readline().strip()
     process.kill()
     process.communicate()
@@ -109,3 +114,20 @@ def test_threads_share_the_model(url):
         together = list(pool.map(one, range(12)))
     assert together == [one(day) for day in range(12)]
     assert all(status == 200 for status, _ in together)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_when_told_to(tmp_path, number):
+    process = start(tmp_path, "--host", "0.0.0.0")
+    url = process.stdout.readline().strip()
+    assert url.startswith("http://0.0.0.0:")
+    assert ask(url.replace("0.0.0.0", "127.0.0.1"), None, "/health")[0] == 200
+    process.send_signal(number)
+    process.wait(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in process.communicate()[1]
+
+
+def test_the_page_says_how_long_it_is():
+    length = len((ROOT / "docs/examples/serve.py").read_text().splitlines())
+    assert f"a WSGI application of {length} lines" in (ROOT / "docs/deploy.md").read_text()

@@ -16,8 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
+from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
 
@@ -102,14 +104,17 @@ def application() -> Service:
 
 
 def main() -> None:
-    """Serve a model on this machine until interrupted."""
+    """Serve a model until Ctrl-C or SIGTERM, which is what stops a container."""
     parser = argparse.ArgumentParser(description="Predict with a model file over HTTP.")
     parser.add_argument("model", help="a file that skhlm.save wrote")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 to be reached from outside")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one")
     arguments = parser.parse_args()
     service = Service(skhlm.load(arguments.model))
-    with make_server("127.0.0.1", arguments.port, service, server_class=Server) as server:
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    with make_server(arguments.host, arguments.port, service, server_class=Server) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
+        print(f"http://{arguments.host}:{server.server_port}", flush=True)
         server.serve_forever()
 
 

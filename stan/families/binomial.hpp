@@ -24,7 +24,7 @@ class Binomial {
 
   explicit Binomial(const double*) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     double q[Block::size], linear = 0;
 #pragma omp simd reduction(+ : linear)
     for (int i = 0; i < rows.n; ++i) {

@@ -29,7 +29,7 @@ class Gamma {
   explicit Gamma(const double* aux)
       : cv_(aux[0]), shape_(1 / std::max(cv_ * cv_, 1e-200)), log_shape_(std::log(shape_)) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int i = 0; i < rows.n; ++i) {

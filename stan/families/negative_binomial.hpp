@@ -31,7 +31,7 @@ class NegativeBinomial {
   explicit NegativeBinomial(const double* aux)
       : a_(aux[0]), inverse_(std::max(a_ * a_, 1e-200)), phi_(1 / inverse_) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     const double phi = phi_, inverse = inverse_;
     double linear = 0, scores = 0, sum_log_q = 0;
 #pragma omp simd reduction(+ : linear, scores, sum_log_q)

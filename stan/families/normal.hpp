@@ -22,7 +22,7 @@ class Normal {
 
   explicit Normal(const double* aux) : sigma_(aux[0]) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     double squares = 0;
 #pragma omp simd reduction(+ : squares)
     for (int i = 0; i < rows.n; ++i) {

@@ -19,7 +19,7 @@ class Poisson {
 
   explicit Poisson(const double*) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int i = 0; i < rows.n; ++i) {

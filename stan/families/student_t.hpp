@@ -30,7 +30,7 @@ class StudentT {
   explicit StudentT(const double* aux)
       : nu_(aux[1]), sigma_(aux[0]), inverse_(1 / (nu_ * sigma_ * sigma_)) {}
 
-  void add(Block rows) {
+  HLM_INLINE void add(Block rows) {
     const double inverse = inverse_;
     double q[Block::size], squares = 0;
 #pragma omp simd reduction(+ : squares)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -19,7 +21,10 @@ PROGRAM = r"""
 #include <cstdio>
 #include <vector>
 
-int main() {
+int main(int n_arguments, char**) {
+#ifdef HLM_CHOOSES_INSTRUCTIONS
+  if (n_arguments > 1) return static_cast<int>(hlm::find_instructions());
+#endif
   std::vector<double> x, exponential, logarithm;
   for (double number; std::fread(&number, sizeof number, 1, stdin);) x.push_back(number);
   const int n = x.size();
@@ -65,6 +70,28 @@ def evaluate(request, program):
         return numbers[: len(x)], numbers[len(x) : -2], numbers[-2:]
 
     return run
+
+
+# what each set needs, by the names of the kernel
+AVX2 = {"avx2", "fma"}
+AVX512 = AVX2 | {"avx512f", "avx512dq", "avx512vl"}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere nothing is chosen")
+@pytest.mark.parametrize("most", [None, "baseline", "avx2", "avx512", "nonsense"])
+def test_the_set_is_the_best_that_the_processor_has(program, most):
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        pytest.skip("only Linux says what the processor has")
+    has = set(re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)[1].split())
+    best = (has >= AVX2) + (has >= AVX512)
+    expected = {"baseline": 0, "avx2": min(best, 1)}.get(most, best)
+    environment = dict(os.environ)
+    environment.pop("SKHLM_INSTRUCTIONS", None)
+    if most:
+        environment["SKHLM_INSTRUCTIONS"] = most
+    result = subprocess.run([program, "which"], env=environment, check=False)
+    assert result.returncode == expected
 
 
 def test_exp_is_right_to_two_units_in_the_last_place(evaluate):

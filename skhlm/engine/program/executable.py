@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from traceback import walk_tb
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from skhlm.exceptions import NumericalError, ProgramError, SamplingError
 
@@ -17,7 +23,7 @@ PROGRAM = Path(__file__).parent / "bin" / "hlm"
 _NUMERICAL, _CANNOT_WRITE = 70, 74  # exit codes of the program; all are in stan/main.cpp
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LITTLE = 1 << 16  # bytes left on a disk that has refused to take more
-_REINSTALL = "Install skhlm again on this machine: pip install --force-reinstall --no-deps skhlm"
+_SOURCE = PROGRAM.parents[4]  # of a checkout: what holds the package, and `stan` beside it
 
 
 def find_program(run_directory: Path, environment: Mapping[str, str]) -> Path:
@@ -34,7 +40,7 @@ def find_program(run_directory: Path, environment: Mapping[str, str]) -> Path:
         When it must be copied and cannot be, for want of space say.
     """
     if not PROGRAM.is_file():
-        raise ProgramError(f"The Stan program of skhlm is missing at {PROGRAM}. {_REINSTALL}.")
+        raise ProgramError(f"The Stan program of skhlm is missing at {PROGRAM}. {_remedy()}.")
     program = PROGRAM if os.access(PROGRAM, os.X_OK) else _copy(run_directory)
     _check_starts(program, environment)
     return program
@@ -73,14 +79,38 @@ def _check_starts(program: Path, environment: Mapping[str, str]) -> None:
         raise ProgramError(
             f"The Stan program of skhlm at {program} cannot be started on this machine: "
             f"{error.strerror}. It is damaged, built for another kind of machine, or lies where "
-            f"nothing may be executed. {_REINSTALL}; or name a directory that allows executing in "
+            f"nothing may be executed. {_remedy()}; or name a directory that allows executing in "
             "the environment variable TMPDIR."
         ) from error
     if answer.returncode != 0:
         lines = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
         raise ProgramError(
-            f"The Stan program of skhlm at {program} does not run: {lines[-1]}. {_REINSTALL}."
+            f"The Stan program of skhlm at {program} does not run: {lines[-1]}. {_remedy()}."
         )
+
+
+def _remedy() -> str:
+    """The command that makes the program anew, for a checkout or for an installation."""
+    build = _SOURCE / "stan" / "build.py"
+    if build.is_file():
+        return f"Compile it on this machine: {shlex.join([sys.executable, str(build)])}"
+    command = ["pip", "install", "--force-reinstall", "--no-deps", _origin()]
+    return f"Install skhlm again on this machine: {shlex.join(command)}"
+
+
+def _origin() -> str:
+    """What pip installed the package from: its name, or the place that pip noted (PEP 610)."""
+    try:
+        note = distribution("skhlm").read_text("direct_url.json")
+    except PackageNotFoundError:  # a copy that nobody installed
+        note = None
+    if note is None:
+        return "skhlm"
+    place = json.loads(note)
+    url, version_control = place["url"], place.get("vcs_info", {}).get("vcs")
+    if version_control:
+        return f"{version_control}+{url}"
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else str(url)
 
 
 def explain_failure(error: Exception, directory: Path) -> SamplingError:

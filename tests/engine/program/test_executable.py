@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import shutil
+import sys
 import threading
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +25,7 @@ def install(tmp_path, monkeypatch):
     """A copy of the installed program that a test may damage."""
     copy = Path(shutil.copytree(executable.PROGRAM.parent, tmp_path / "package" / "bin"))
     monkeypatch.setattr(executable, "PROGRAM", copy / executable.PROGRAM.name)
+    monkeypatch.setattr(executable, "_SOURCE", tmp_path)  # no checkout
     return copy
 
 
@@ -81,6 +85,62 @@ def test_missing(install, tmp_path):
     (install / "hlm").unlink()
     with pytest.raises(ProgramError, match=r"missing at .*hlm\. Install skhlm again"):
         find(tmp_path)
+
+
+# --- the command that puts it right ---------------------------------------------------------------
+
+
+def test_of_a_checkout_it_compiles_where_the_source_is(install, tmp_path, monkeypatch):
+    source = tmp_path / "our source"
+    (source / "stan").mkdir(parents=True)
+    (source / "stan" / "build.py").touch()
+    monkeypatch.setattr(executable, "_SOURCE", source)
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
+    (install / "hlm").unlink()
+    command = f"Compile it on this machine: /venv/bin/python '{source}/stan/build.py'."
+    with pytest.raises(ProgramError, match=re.escape(command)):
+        find(tmp_path)
+
+
+def test_the_source_of_this_checkout_is_where_the_tests_are():
+    assert Path(__file__).is_relative_to(executable._SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("noted", "named"),
+    [
+        (None, "skhlm"),
+        ('{"url": "file:///work/our%20source", "dir_info": {}}', "'/work/our source'"),
+        ('{"url": "file:///wheels/skhlm-1.0-any.whl"}', "/wheels/skhlm-1.0-any.whl"),
+        ('{"url": "https://example.org/skhlm.whl"}', "https://example.org/skhlm.whl"),
+        (
+            '{"url": "https://example.org/skhlm", "vcs_info": {"vcs": "git"}}',
+            "git+https://example.org/skhlm",
+        ),
+    ],
+)
+def test_an_installation_comes_again_from_where_it_came(
+    install, tmp_path, monkeypatch, noted, named
+):
+    package = SimpleNamespace(read_text={"direct_url.json": noted}.get)
+    monkeypatch.setattr(executable, "distribution", {"skhlm": package}.get)
+    (install / "hlm").unlink()
+    command = f"pip install --force-reinstall --no-deps {named}."
+    with pytest.raises(ProgramError, match=re.escape(command)):
+        find(tmp_path)
+
+
+def test_a_copy_that_nobody_installed_comes_from_the_index(install, tmp_path, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(executable, "distribution", missing)
+    (install / "hlm").unlink()
+    with pytest.raises(ProgramError, match=r"--no-deps skhlm\."):
+        find(tmp_path)
+
+
+# --- other reasons --------------------------------------------------------------------------------
 
 
 def test_for_another_machine(install, tmp_path):

@@ -1,0 +1,1 @@
+"""The wheel that is handed out: made, looked into, tried."""
