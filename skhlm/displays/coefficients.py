@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from skhlm._typing import Floats, Ints
 from skhlm.displays.curve_rows import curve_names, finest_columns
 from skhlm.displays.fonts import with_glyphs
-from skhlm.displays.frames import choose_names, in_units, outcome_title
+from skhlm.displays.frames import choose_coefficients, in_units, outcome_title
 from skhlm.displays.interval_rows import Forest, draw_forest, forest_handles
 from skhlm.displays.level_rows import central_limits, label_rows, rows_of_panels, set_limits
-from skhlm.displays.names import LONGEST_ALONE, shown_apart
+from skhlm.displays.names import LONGEST_ALONE, shown, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK
 from skhlm.displays.ticks import ratio_ticks
@@ -176,7 +176,9 @@ class CoefficientsDisplay:
         """
         model: Fitted = find_hierarchical(estimator).model
         names = list(model._spec.labels.coefficients)
-        chosen = _default(names) if coefficients is None else choose_names(coefficients, names)
+        chosen = (
+            _default(names) if coefficients is None else choose_coefficients(coefficients, names)
+        )
         picks = np.array([names.index(name) for name in chosen])
         values, codes = _levels(model, levels)
         found = _described(model, codes, (coverage, inner), standardized=standardized, ratio=ratio)
@@ -229,7 +231,7 @@ class CoefficientsDisplay:
             tidy(axes)
         inner = None if self.inner_lower is None else self.inner
         centre = "posterior median" if self.ratio else "posterior mean"
-        handles = forest_handles(self.forests_[:1], centre, self.coverage, inner)
+        handles = forest_handles(self.forests_, centre, self.coverage, inner)
         self.legend_ = legend_beside(panels[min(shape[1], K) - 1], handles=handles)
         self.axes_ = np.array(panels, dtype=object)
         self.ax_ = panels[0] if K == 1 else self.axes_
@@ -319,7 +321,7 @@ def _units_of(
     step = "standard deviation" if standardized else "unit"
     if ratio:
         what = str(model._posterior.family.link.ratio).replace("_", " ")
-        return [f"{what} per {step}"] * (len(names) + 1)
+        return [f"{what} per {step} of {shown(one)}" for one in (*names, "the predictor")]
     each = [in_units(one, name) for one in names]
     if standardized:
         each = [text.replace("per unit of", "per standard deviation of") for text in each]

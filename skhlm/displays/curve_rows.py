@@ -186,7 +186,7 @@ def _joined(groups: pd.DataFrame) -> pd.Series[str]:
 
 
 _LEVEL = ("mean", "lower", "upper")
-_POPULATION = "population: group effects at zero"
+_POPULATION = "group effects at zero"
 
 
 def _rows_at_means(model: Fitted, most: int) -> Any:

@@ -39,34 +39,20 @@ def choose_factor(model: Fitted, factor: str | None) -> str:
 
 
 def choose_coefficients(
-    wanted: Sequence[str] | str | None, names: Sequence[str], factor: str
+    wanted: Sequence[str] | str | None, names: Sequence[str], factor: str | None = None
 ) -> list[str]:
-    """Some of the coefficients that vary by a factor, in the order in which they are wanted."""
+    """Some of the coefficients of a model, or that vary by a factor, in the order asked for."""
     if wanted is None:
         return list(names)
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in chosen:
         if name not in names:
-            raise ValueError(
-                f"coefficients: {name!r} does not vary by {factor!r}. Those that do are "
-                f"{listed(names)}.{suggestion(str(name), names)}"
-            )
+            what = f"there is no coefficient {name!r}. There are"
+            if factor is not None:
+                what = f"{name!r} does not vary by {factor!r}. Those that do are"
+            raise ValueError(f"coefficients: {what} {listed(names)}.{suggestion(str(name), names)}")
     if not chosen:
         raise ValueError(f"coefficients is empty; give some of {listed(names)}, or None for all.")
-    return chosen
-
-
-def choose_names(wanted: Sequence[str] | str, names: Sequence[str]) -> list[str]:
-    """Some of the coefficients of a model, in the order in which they are wanted."""
-    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in chosen:
-        if name not in names:
-            raise ValueError(
-                f"coefficients: there is no coefficient {name!r}. There are {listed(names)}."
-                f"{suggestion(str(name), names)}"
-            )
-    if not chosen:
-        raise ValueError(f"coefficients is empty; give some of {listed(names)}, or None.")
     return chosen
 
 

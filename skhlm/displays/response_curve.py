@@ -354,9 +354,10 @@ class ResponseCurveDisplay:
         mean, lower, upper = (x[self.panels_, 0] for x in (self.mean, self.lower, self.upper))
         rows, ends = np.arange(len(mean)), np.column_stack([lower, upper])
         self._make_room(0)
-        self.forest_ = draw_forest(axes, rows, mean, ends)
+        limits = central_limits(mean, lower, upper)
+        self.forest_ = draw_forest(axes, rows, mean, ends, limits=limits)
         axes.axvline(0, color=BLACK, lw=0.8, zorder=0)
-        set_limits(axes, central_limits(mean, lower, upper), 0.0)
+        set_limits(axes, limits, 0.0)
         name_panel(
             axes,
             f"slope in {shown(self.feature)}",

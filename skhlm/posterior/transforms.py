@@ -99,7 +99,7 @@ def _ends_given(
     """P(Y < y) and P(Y <= y) in each draw, (b, S) each, at eta (b, S)."""
     family, y = posterior.family, y[:, None]
     if family.is_binary:
-        chance, of = expit(eta), trials[:, None]
+        chance, of = expit(eta), trials[:, None].astype(np.int64)
         less = np.where(y > 0, bdtr(np.maximum(y - 1, 0), of, chance), 0.0)
         return less, np.asarray(bdtr(y, of, chance), np.float64)
     at_most = family.cdf(y, eta, posterior.auxiliary)

@@ -23,7 +23,7 @@ def test_the_population_has_one_panel_with_all_points(fitted, campaigns, assert_
         fitted, feature="spend_1", population=True, observed=(X, y)
     )
     frame = fitted.response_curve(feature="spend_1", population=True)
-    assert display.names.tolist() == ["population: group effects at zero"]
+    assert display.names.tolist() == ["group effects at zero"]
     np.testing.assert_array_equal(display.lower[0], frame["lower"])
     drawn = display.points_[0].get_xydata()
     assert drawn.tolist() == np.column_stack([X["spend_1"], y]).tolist()

@@ -160,7 +160,7 @@ def test_a_model_that_is_too_sure_leaves_the_band():
     assert total == pytest.approx(1)
 
 
-@pytest.mark.parametrize("n", [30, 500])
+@pytest.mark.parametrize("n", [30, 200])
 def test_the_band_holds_all_along_with_its_probability(n):
     """In 3000 samples of uniform numbers, within chance and the steps of binomial quantiles."""
     at = np.arange(1, 100) / 100
@@ -176,7 +176,7 @@ def test_the_band_holds_all_along_with_its_probability(n):
 def test_whole_numbers_are_spread_between_their_ends():
     display = LooPitDisplay.from_estimator(classifier(), kind="histogram")
     assert (display.lower <= display.upper).all()
-    assert set(np.unique(display.lower == 0) | np.unique(display.upper == 1)) == {True}
+    assert ((display.lower < 1e-9) | (display.upper > 1 - 1e-9)).all()  # of yes and no
     heights = [bar.get_height() for bar in display.bars_]
     assert np.mean(heights) == pytest.approx(1)
 
@@ -188,10 +188,9 @@ def test_rows_must_be_those_of_fit(fitted, campaigns):
     lost = pickle.loads(pickle.dumps(fitted))
     with pytest.raises(ValueError, match="does not remember the rows"):
         LooPitDisplay.from_estimator(lost)
-    given = LooPitDisplay.from_estimator(lost, X, y)
-    np.testing.assert_allclose(
-        np.sort(given.lower), np.sort(LooPitDisplay.from_estimator(fitted).lower), rtol=1e-9
-    )
+    given, own = LooPitDisplay.from_estimator(lost, X, y), LooPitDisplay.from_estimator(fitted)
+    # rows in another order, of which others tell how efficient the draws are
+    np.testing.assert_allclose(np.sort(given.lower), np.sort(own.lower), atol=1e-4)
     with pytest.raises(ValueError, match="coverage must lie"):
         LooPitDisplay.from_estimator(fitted, coverage=2)
     with pytest.raises(ValueError, match="kind must be"):
