@@ -273,6 +273,10 @@ def test_columns_that_are_no_numbers_are_told_with_the_options_remedy(folder, ta
         (["curve", "m.skhlm", "--feature", "days", "--grid", "0", "1", "1"], "--grid"),
         (["summary", "m.skhlm", "--factor", "subject"], "--factor"),
         (["report", "m.skhlm", "--data", "data.csv", "-o", "r.html"], "--target"),
+        (
+            ["report", "m.skhlm", "--features", "day", "-o", "r.html"],
+            "--features: there is no column 'day'",
+        ),
     ],
 )
 def test_errors_take_one_line(folder, monkeypatch, capsys, arguments, told):
@@ -541,6 +545,14 @@ def test_private_files_stay_private(folder, tmp_path):
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert path.stat().st_size > 0
+
+
+def test_a_report_has_the_title_and_the_curves_asked_for(folder, tmp_path):
+    named = ("--title", "A <title>", "--features", "days")
+    assert run("report", folder / "m.skhlm", *named, "-o", tmp_path / "r.html") == 0
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert "<h1>A &lt;title&gt;</h1>" in text
+    assert "The expected outcome along days" in text
 
 
 def test_a_model_and_a_report_are_not_printed(folder, capsys):

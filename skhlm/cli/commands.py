@@ -132,7 +132,9 @@ def report(options: Namespace) -> None:
         table = _read_rows(options, model, *numbers)
         X, y = _columns_of_fit(table, model, options), column(table, options.target, "--target")
         y, weight = _labels_of_fit(y, model, options), _weight(table, options)
-    model.report(options.output, X, y, weight)
+    for name in options.features or ():
+        check_name(name, _predictors_of(model), "--features")
+    model.report(options.output, X, y, weight, title=options.title, features=options.features)
 
 
 def demo(options: Namespace) -> None:
@@ -284,6 +286,12 @@ def _weight(table: pd.DataFrame, options: Namespace) -> Any:
 def _exposure(options: Namespace) -> str | None:
     """The column to which the expected outcome is proportional."""
     return getattr(options, "exposure", None)
+
+
+def _predictors_of(model: HierarchicalModel) -> list[str]:
+    """What the predictors of a model are called."""
+    spec = model._spec
+    return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def _load(file: str) -> HierarchicalModel:

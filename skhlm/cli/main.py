@@ -47,7 +47,8 @@ _EXAMPLES = {
   skhlm diagnose model.skhlm || echo "look at it" """,
     "report": """\
   skhlm report model.skhlm -o report.html
-  skhlm report model.skhlm --data data.csv --target y -o report.html""",
+  skhlm report model.skhlm --data data.csv --target y -o report.html
+  skhlm report model.skhlm --title "Spring campaigns" --features spend -o report.html""",
     "demo": """\
   skhlm demo""",
 }
@@ -256,6 +257,13 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     _add_csv(parser)
     parser.add_argument("--target", metavar="COLUMN", help="the outcome in these rows")
     _add_weight(parser)
+    parser.add_argument("--title", metavar="TEXT", help="of the page; what the outcome is, if none")
+    parser.add_argument(
+        "--features",
+        nargs="+",
+        metavar="COLUMN",
+        help="predictors to draw response curves along (default: every one, or the first 60)",
+    )
     parser.add_argument(
         "-o", "--output", required=True, type=_file, metavar="HTML", help="the report"
     )
