@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ def main() -> None:
     _gapminder()
     _radon()
     _advertisers()
+    _report()
 
 
 def _classrooms() -> None:
@@ -70,6 +74,22 @@ def _sleepstudy() -> None:
     _write(skhlm.GroupEffectsDisplay.from_estimator(model, **reaction), "group_effects")
     _write(skhlm.PosteriorPredictiveDisplay.from_estimator(model, X, y, **reaction), "predictive")
     _write(skhlm.TraceDisplay.from_estimator(model), "trace")
+
+
+def _report() -> None:
+    """The top of a report, as Chromium shows it."""
+    X, y = load_sleepstudy(return_X_y=True)
+    model = skhlm.HLMRegressor("subject", random_state=0).fit(X, y)
+    browser = shutil.which("chromium")
+    if browser is None:
+        print("report.png stays as it is: there is no Chromium")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "report.html")
+        model.report(path, title="Reaction times without sleep")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        options += [f"--screenshot={HERE / 'report.png'}", "--window-size=1000,760"]
+        subprocess.run([browser, *options, path.as_uri()], check=True, capture_output=True)
 
 
 def _gapminder() -> None:

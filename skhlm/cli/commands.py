@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,14 +118,23 @@ def report(options: Namespace) -> None:
         raise ValueError("--sample-weight is a column of --data: give this, too, and --target.")
     _check_not_shown(options, "a report")
     model = load_model(options.model)
+    for name in options.features or ():
+        check_name(name, _predictors_of(model), "--features")
     given = () if options.data is None else vars(read_observed(options, model)).values()
+    write = partial(model.report, title=options.title, features=options.features)
     if options.output != STANDARD:
-        model.report(options.output, *given)
+        write(options.output, *given)
         return
     with TemporaryDirectory() as folder:
         page = Path(folder, "report.html")
-        model.report(page, *given)
+        write(page, *given)
         sys.stdout.write(page.read_text(encoding="utf-8"))
+
+
+def _predictors_of(model: HierarchicalModel) -> list[str]:
+    """What the predictors of a model are called."""
+    spec = model._spec
+    return [spec.columns.predictor_name(position) for position in spec.predictor_positions]
 
 
 def score(options: Namespace) -> None:

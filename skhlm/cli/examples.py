@@ -29,7 +29,8 @@ EXAMPLES = {
   skhlm diagnose model.skhlm || echo "look at it" """,
     "report": """\
   skhlm report model.skhlm -o report.html
-  skhlm report model.skhlm --data data.csv --target y -o report.html""",
+  skhlm report model.skhlm --data data.csv --target y -o report.html
+  skhlm report model.skhlm --title "Spring campaigns" --features spend -o report.html""",
     "score": """\
   skhlm score model.skhlm later.csv --target y
   skhlm score shares.skhlm later.csv --target share --sample-weight trials -o scores.csv""",

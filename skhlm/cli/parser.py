@@ -315,6 +315,15 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     )
     _add_weight(parser)
     parser.add_argument(
+        "--title", metavar="TEXT", help="title of the page (default: what the outcome is)"
+    )
+    parser.add_argument(
+        "--features",
+        nargs="+",
+        metavar="COLUMN",
+        help="predictors to draw response curves along (default: every one, or the first 60)",
+    )
+    parser.add_argument(
         "-o", "--output", required=True, metavar="HTML", help="the report; - prints it"
     )
 

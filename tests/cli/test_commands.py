@@ -262,6 +262,10 @@ def test_columns_that_are_no_numbers_are_told_with_the_options_remedy(folder, ta
         (["curve", "m.skhlm", "--feature", "days", "--grid", "0", "1", "1"], "--grid"),
         (["summary", "m.skhlm", "--factor", "subject"], "--factor"),
         (["report", "m.skhlm", "--data", "data.csv", "-o", "r.html"], "--target"),
+        (
+            ["report", "m.skhlm", "--features", "day", "-o", "r.html"],
+            "--features: there is no column 'day'",
+        ),
     ],
 )
 def test_errors_take_one_line(folder, monkeypatch, capsys, arguments, told):
@@ -308,6 +312,14 @@ def test_a_failed_model_is_not_used_without_a_word(folder, failed, capsys, monke
 def test_others_are(folder, capsys):
     assert run("summary", folder / "m.skhlm") == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_report_has_the_title_and_the_curves_asked_for(folder, tmp_path):
+    named = ("--title", "A <title>", "--features", "days")
+    assert run("report", folder / "m.skhlm", *named, "-o", tmp_path / "r.html") == 0
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert "<h1>A &lt;title&gt;</h1>" in text
+    assert "The expected outcome along days" in text
 
 
 # --- scores, comparisons, allocations -------------------------------------------------------------

@@ -341,3 +341,15 @@ def test_a_report_that_fails_leaves_the_old_one(model, tmp_path, monkeypatch):
 
 def _full(_):
     raise OSError(28, "No space left on device")
+
+
+def test_what_is_left_out_of_long_tables_is_said(levels_in_the_dozens, tmp_path, monkeypatch):
+    for name in ("effects", "parameters"):
+        monkeypatch.setattr(f"skhlm.html_report.sections.{name}.MOST_ROWS", 100)
+    monkeypatch.setattr("skhlm.html_report.sections.curves._MOST", 0)
+    levels_in_the_dozens.report(tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    for method in ("shrinkage_factors", "group_effects"):
+        assert f"The 50 levels of 300 with the most rows; model.{method}() has all of them." in text
+    assert "The table has 50 of 300 combinations; model.coefficients() has all." in text
+    assert "Curves along 0 of 1 predictors" in text

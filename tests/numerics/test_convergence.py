@@ -10,7 +10,15 @@ from arviz_stats.base import array_stats
 
 from benchmarks.agreement import FAULTS, rotation
 from skhlm._typing import Floats
-from skhlm.numerics.convergence import convergence, e_bfmi, ess_bulk, ess_mean, ess_tail, rhat
+from skhlm.numerics.convergence import (
+    autocorrelation,
+    convergence,
+    e_bfmi,
+    ess_bulk,
+    ess_mean,
+    ess_tail,
+    rhat,
+)
 from tests.chance import SHIFT
 
 SHAPES = [(4, 500), (4, 499), (2, 101), (3, 7), (1, 200), (4, 4), (4, 5), (2, 6), (8, 33), (2, 21)]
@@ -155,3 +163,20 @@ def test_ess_of_the_mean_agrees_with_arviz(family: str) -> None:
     x = families(4, 101)[family]
     expected = array_stats.ess(x, chain_axis=0, draw_axis=1, method="mean")
     np.testing.assert_allclose(ess_mean(x), expected, rtol=1e-8)
+
+
+def test_autocorrelation_is_that_of_each_chain():
+    x = np.cumsum(np.random.default_rng(0).normal(size=(2, 3, 57)), axis=-1)
+    about = x - x.mean(axis=-1, keepdims=True)
+    variance = (about**2).sum(axis=-1)
+    found = autocorrelation(x, 9)
+    assert found.shape == (2, 3, 9)
+    for lag in range(9):
+        expected = (about[..., lag:] * about[..., : 57 - lag]).sum(axis=-1) / variance
+        np.testing.assert_allclose(found[..., lag], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_autocorrelation_of_few_or_equal_draws():
+    assert autocorrelation(np.zeros((1, 2, 3)), 10).shape == (1, 2, 3)
+    assert np.isnan(autocorrelation(np.ones((1, 1, 20)), 4)).all()
+    assert autocorrelation(np.ones((3, 1, 20)), 0).shape == (3, 1, 0)

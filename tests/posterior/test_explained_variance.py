@@ -8,7 +8,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from skhlm.posterior import prediction
-from skhlm.posterior.explained_variance import bayes_r2, r2_draws
+from skhlm.posterior.explained_variance import bayes_r2, r2_draws, r2_parts
 
 
 def test_draws_are_the_definition(fitted, campaigns, monkeypatch):
@@ -73,3 +73,27 @@ def test_no_variance_at_all_is_nothing_explained(fitted):
     rows = fitted._fit.rows
     one = replace(rows, X=rows.X[:1], y=rows.y[:1], weight=rows.weight[:1], cell=rows.cell[:1])
     np.testing.assert_array_equal(r2_draws(fitted._posterior, one), 0)
+
+
+def test_parts_are_covariances_with_their_sum(fitted, monkeypatch):
+    posterior, rows = fitted._posterior.thinned(40), fitted._fit.rows
+    codes, Z = rows.codes[rows.cell], posterior.units.centred(rows.X)
+    draws = posterior.draws
+    parts = [np.einsum("nk,ks->ns", Z, draws.kappa)]
+    for g, columns in enumerate(posterior.varying):
+        parts.append(np.einsum("nk,nks->ns", Z[:, columns], draws.delta[g][codes[:, g]]))
+    share = rows.weight / rows.weight.sum()
+    about = [part - share @ part for part in parts]
+    eta = sum(about)
+    expected = [share @ (part * eta) / (share @ eta**2) for part in about]
+    found = r2_parts(posterior, rows)
+    assert_allclose(found, np.array(expected) * r2_draws(posterior, rows), rtol=1e-7, atol=1e-9)
+    assert_allclose(found.sum(axis=0), r2_draws(posterior, rows), rtol=1e-8)
+    monkeypatch.setattr(prediction, "BLOCK_BYTES", 1)
+    assert_allclose(r2_parts(posterior, rows), found, rtol=1e-7, atol=1e-9)
+
+
+def test_parts_without_variance_are_nothing(fitted):
+    rows = fitted._fit.rows
+    one = replace(rows, X=rows.X[:1], y=rows.y[:1], weight=rows.weight[:1], cell=rows.cell[:1])
+    np.testing.assert_array_equal(r2_parts(fitted._posterior.thinned(20), one), 0)

@@ -11,9 +11,15 @@ import pytest
 
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
-from skhlm.numerics.convergence import convergence
+from skhlm.numerics.convergence import convergence, ess_mean
 from skhlm.posterior import NEW, Posterior, at_zero, prediction
-from skhlm.reports.parameters import coefficients, group_effects, summary
+from skhlm.reports.parameters import (
+    coefficients,
+    errors_of_means,
+    group_effects,
+    monte_carlo_errors,
+    summary,
+)
 from tests.diagnostics.test_diagnostics import LABELS, make_draws
 from tests.draws import posterior_of
 
@@ -251,3 +257,18 @@ def test_factor_by_which_nothing_varies() -> None:
     X, codes = np.ones((2, 2)), np.array([[0, 1], [NEW, 1]])
     low, high = prediction.interval(posterior, X, codes)
     assert np.array_equal(low, high)
+
+
+def test_monte_carlo_errors_are_those_of_the_means(posterior: Posterior) -> None:
+    frame = summary(posterior, LABELS)
+    errors = monte_carlo_errors(posterior, LABELS)
+    assert len(errors) == len(frame)
+    sigma = int(np.flatnonzero(frame["parameter"] == "sigma")[0])
+    draws = posterior.auxiliary["sigma"].reshape(posterior.n_chains, -1)
+    expected = draws.std() / np.sqrt(ess_mean(draws[:, :, None])[0])
+    np.testing.assert_allclose(errors[sigma], expected)
+
+
+def test_the_error_of_independent_draws_is_sd_over_root_n() -> None:
+    draws = np.random.default_rng(0).normal(size=(3, 400))
+    np.testing.assert_allclose(errors_of_means(draws, 0), draws.std(axis=1) / 20)
