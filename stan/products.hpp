@@ -1,6 +1,7 @@
 #ifndef HLM_PRODUCTS_HPP
 #define HLM_PRODUCTS_HPP
 
+#include "instructions.hpp"
 #include "log_product.hpp"
 
 #include <Eigen/Dense>
@@ -10,7 +11,7 @@
 
 /*
  * Small matrices, column-major, in someone else's memory. Where the compiler knows their sizes, these
- * are loops that unroll; else Eigen's products.
+ * are loops that unroll, inlined so that it does; else Eigen's products.
  */
 namespace hlm {
 
@@ -33,13 +34,6 @@ inline Eigen::Map<Eigen::MatrixXd> dense(Matrix a, int n_columns) {
 inline Eigen::Map<const Eigen::MatrixXd> dense(ConstMatrix a, int n_columns) {
   return {a.values, a.n_rows, n_columns};
 }
-
-/** What is called with sizes that the compiler knows there, so that it knows them inside. */
-#if defined(__GNUC__)
-#define HLM_INLINE __attribute__((always_inline)) inline
-#else
-#define HLM_INLINE inline
-#endif
 
 /** sum of term(i) for first <= i < last. */
 template <class Term>
