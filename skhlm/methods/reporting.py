@@ -95,12 +95,12 @@ class Reporting(Fitted):
         -------
         priors : DataFrame
             One row for each parameter: ``parameter``, ``factor``, ``coefficient`` as in `summary`;
-            ``distribution`` ("normal", "student_t", "cauchy", "gamma", "lkj") and its numbers
-            ``df``, ``loc``, ``scale``, ``shape``, ``rate``, NaN where it has no such; ``lower``,
-            where it is cut; ``source`` ("user", "default" or "weakly_informative"); ``given``, the
-            prior as the model has it, in its own units; and ``unit``, how many of yours one of
-            those is: sd(y) or sd(y)/sd(x) with ``autoscale``. Correlations of all coefficients of
-            a factor have one row.
+            ``distribution`` ("Normal", "StudentT", "Cauchy", "Gamma", as in `skhlm.priors`, or
+            "LKJ") and its numbers ``df``, ``loc``, ``scale``, ``shape``, ``rate``, NaN where it
+            has no such; ``lower``, where it is cut; ``source`` ("user", "default" or
+            "weakly_informative"); ``given``, the prior as the model has it, in its own units; and
+            ``unit``, how many of yours one of those is: sd(y) or sd(y)/sd(x) with ``autoscale``.
+            Correlations of all coefficients of a factor have one row.
 
         See Also
         --------
@@ -123,12 +123,12 @@ class Reporting(Fitted):
         >>> priors = model.prior_summary()
         >>> priors[["parameter", "coefficient", "distribution", "loc", "scale"]].round(1)
           parameter             coefficient distribution    loc  scale
-        0     kappa  Intercept at the means       normal  298.5  140.4
-        1     kappa                    days       normal    0.0   48.9
-        2       tau  Intercept at the means       normal    0.0   56.2
-        3       tau                    days       normal    0.0   19.6
-        4     sigma                            student_t    0.0   56.2
-        5        nu                                gamma    NaN    NaN
+        0     kappa  Intercept at the means       Normal  298.5  140.4
+        1     kappa                    days       Normal    0.0   48.9
+        2       tau  Intercept at the means       Normal    0.0   56.2
+        3       tau                    days       Normal    0.0   19.6
+        4     sigma                             StudentT    0.0   56.2
+        5        nu                                Gamma    NaN    NaN
         """
         check_is_fitted(self)
         spec, posterior = self._spec, self._posterior

@@ -15,7 +15,7 @@ from skhlm.families import AUXILIARY
 from skhlm.inputs.design import Units
 from skhlm.inputs.labels import Labels
 from skhlm.inputs.priors import Chosen, ChosenPriors
-from skhlm.priors import Gamma, Location, LocationScale, Prior
+from skhlm.priors import Gamma, Prior, StudentT
 
 COLUMNS = (
     *("parameter", "factor", "coefficient", "distribution", "df", "loc", "scale"),
@@ -70,7 +70,7 @@ def _of_omega(priors: ChosenPriors, labels: Labels) -> Iterator[dict[str, Any]]:
     for g, factor in enumerate(labels.factors):
         if len(labels.varying[g]) > 1:
             place = {"parameter": "omega", "factor": factor, "coefficient": "", "lower": -1.0}
-            numbers = {"distribution": "lkj", "shape": priors.lkj, "unit": 1.0}
+            numbers = {"distribution": "LKJ", "shape": priors.lkj, "unit": 1.0}
             yield place | numbers | {"source": "default", "given": f"LKJ({priors.lkj:g})"}
 
 
@@ -85,19 +85,12 @@ def _of_family(priors: ChosenPriors, units: Units) -> Iterator[dict[str, Any]]:
 def _described(chosen: Chosen, unit: float, centre: float = 0.0) -> dict[str, Any]:
     """A prior of a parameter that is ``unit`` times the model's, and ``centre`` more."""
     prior = chosen.prior
-    found = {"source": chosen.source, "given": _in_short(prior), "unit": float(unit)}
+    found: dict[str, Any] = {"distribution": type(prior).__name__, "given": _in_short(prior)}
+    found |= {"source": chosen.source, "unit": float(unit)}
     if isinstance(prior, Gamma):
-        numbers = {"shape": float(prior.shape), "rate": prior.rate / unit}
-        return found | numbers | {"distribution": "gamma"}
-    return found | _of_location(prior, unit, centre)
-
-
-def _of_location(prior: Location, unit: float, centre: float) -> dict[str, Any]:
-    numbers = LocationScale.of([prior])
-    df, loc, scale = (float(x[0]) for x in (numbers.df, numbers.loc, numbers.scale))
-    name = "normal" if df == inf else "cauchy" if df == 1 else "student_t"
-    own = {"df": df} if name == "student_t" else {}
-    return {"distribution": name, "loc": centre + unit * loc, "scale": unit * scale, **own}
+        return found | {"shape": float(prior.shape), "rate": prior.rate / unit}
+    own = {"df": float(prior.df)} if isinstance(prior, StudentT) else {}
+    return found | {"loc": centre + unit * prior.loc, "scale": unit * prior.scale, **own}
 
 
 def _in_short(prior: Prior) -> str:

@@ -68,10 +68,10 @@ def model(request):
 def distribution(prior):
     """The frame's numbers as a distribution function, cut at its bound."""
     known = {
-        "normal": lambda p: stats.norm(p["loc"], p["scale"]),
-        "cauchy": lambda p: stats.cauchy(p["loc"], p["scale"]),
-        "student_t": lambda p: stats.t(p["df"], p["loc"], p["scale"]),
-        "gamma": lambda p: stats.gamma(p["shape"], scale=1 / p["rate"]),
+        "Normal": lambda p: stats.norm(p["loc"], p["scale"]),
+        "Cauchy": lambda p: stats.cauchy(p["loc"], p["scale"]),
+        "StudentT": lambda p: stats.t(p["df"], p["loc"], p["scale"]),
+        "Gamma": lambda p: stats.gamma(p["shape"], scale=1 / p["rate"]),
     }
     whole = known[prior["distribution"]](prior)
     below = 0.0 if prior["lower"] == -inf else whole.cdf(prior["lower"])
@@ -91,7 +91,7 @@ def test_numbers_are_those_of_the_priors_in_the_user_s_units(model):
     correlations = frame[frame["parameter"] == "omega"]
     assert correlations["factor"].tolist() == ["g", "h"]
     assert correlations[["distribution", "shape"]].drop_duplicates().to_numpy().tolist() == [
-        ["lkj", 2.0]
+        ["LKJ", 2.0]
     ]
     others = frame.drop(correlations.index)
     assert len(others) == len(draws)
