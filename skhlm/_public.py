@@ -36,7 +36,7 @@ from skhlm.methods.wrapped import (
     predict_quantiles,
     sample_y,
 )
-from skhlm.posterior.leave_one_out import compare_loo
+from skhlm.posterior.loo_comparison import compare_loo
 from skhlm.regressor import HLMRegressor
 from skhlm.selection import column_importance
 

@@ -101,6 +101,48 @@ class Checking(Fitted):
         converged = self._fit.diagnostics.converged
         return leave_one_out(self._posterior, rows, table_of(self._spec, rows), converged=converged)
 
+    def loo_predict(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Floats:
+        """Expected y of each row that was fitted, given all other rows, without fitting again.
+
+        What `predict` would say of the row if it had not been among those of fit: E[y_i | y_-i], by
+        the importance weights of `loo`. Errors of these predictions are honest ones.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as at fit, default=None
+            The rows that were fitted. None is those that the model remembers.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            In the order of the rows that were given to fit, or are given, without those of weight
+            0; of a classifier the probability of the second class.
+
+        Raises
+        ------
+        ValueError
+            As `loo`.
+
+        Warns
+        -----
+        ConvergenceWarning, UserWarning
+            As `loo`: of rows whose Pareto k is too large predictions, too, may be wrong.
+
+        See Also
+        --------
+        loo : The densities of y there, and Pareto k by row.
+
+        Examples
+        --------
+        >>> from skhlm import HLMRegressor
+        >>> from skhlm.datasets import load_sleepstudy
+        >>> X, y = load_sleepstudy(return_X_y=True)
+        >>> model = HLMRegressor("subject", random_state=0).fit(X, y)
+        >>> model.loo_predict().shape
+        (180,)
+        """
+        return self.loo(X, y, sample_weight).predictions
+
     @checked({"n_samples": POSITIVE, "random_state": ["random_state"], "kind": KIND})
     def prior_predictive(
         self,

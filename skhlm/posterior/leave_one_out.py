@@ -19,7 +19,6 @@ from skhlm.posterior.posterior import Posterior
 from skhlm.posterior.scoring import log_likelihood
 
 ROWS_FOR_EFFICIENCY = 100
-_SAME = 1e-6  # relative difference that float32 may make
 _NO_POSTERIOR = "\n  The fit has not converged: these are not densities of the model."
 
 
@@ -40,8 +39,9 @@ class LeaveOneOut:
     rows : DataFrame
         The distinct rows that were fitted, equal ones merged: predictors and group columns.
     pointwise : DataFrame
-        The same rows' ``y`` and ``weight``, ``elpd`` and ``p_loo`` of one row of such a weight, and
-        ``pareto_k``: large where a row changes the posterior much.
+        The same rows' ``y`` and ``weight``, ``elpd`` and ``p_loo`` of one row of such a weight,
+        ``pareto_k``, large where a row changes the posterior much, and ``mean``, the expected y
+        given all other rows (of a classifier the probability of the second class).
     given : DataFrame
         Each row that was given, in that order, but those of weight 0: which of the distinct rows
         it is (``row``), and its ``weight``. So ``pointwise.iloc[given["row"]]`` are results in the
@@ -72,6 +72,15 @@ class LeaveOneOut:
     is_discrete: bool = False
 
     @property
+    def predictions(self) -> Floats:
+        """Expected y of each row that was given, in that order, given all other rows: (n,).
+
+        E[y_i | y_-i], by the same importance weights; rows of weight 0 are not among them.
+        """
+        mean: Floats = self.pointwise["mean"].to_numpy()[self.given["row"].to_numpy()]
+        return mean
+
+    @property
     def threshold(self) -> float:
         """The largest Pareto k at which a row's elpd can be relied on: min(1 - 1/log10(S), 0.7)."""
         return k_threshold(self.n_draws)
@@ -90,95 +99,6 @@ class LeaveOneOut:
             f"  Pareto k: largest {told_apart(k.max(), self.threshold, 2)}; {self.n_unreliable} of "
             f"{len(k)} distinct rows above {told_apart(self.threshold, k.max(), 2)}"
             f"{'' if self.converged else _NO_POSTERIOR}"
-        )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How much better one model predicts the same rows than another.
-
-    Attributes
-    ----------
-    elpd_diff : float
-        The first model's elpd less the second's; above zero the first predicts better.
-    se : float
-        Standard error of the difference, which the rows' differences have.
-    """
-
-    elpd_diff: float
-    se: float
-
-
-def compare_loo(first: LeaveOneOut, second: LeaveOneOut) -> Comparison:
-    """Compare two models of the same rows by their leave-one-out densities.
-
-    Parameters
-    ----------
-    first, second : LeaveOneOut
-        Results of `HLMRegressor.loo` of models with the same y and weights. Predictors, groups and
-        families may differ: rows are paired as they were given. Rows in another order are paired
-        where all columns of X are the same.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    ValueError
-        If the rows differ.
-    TypeError
-        If something else is given, as the models themselves.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If a result is of a fit that has not converged, or of an approximation that is too far from
-        the posterior: neither is then the better model for a larger elpd.
-    UserWarning
-        If one has densities, as the normal distribution, and the other probabilities of whole
-        numbers, as Poisson's.
-
-    Notes
-    -----
-    A difference below about 4, or of a few standard errors, says little; the standard error is too
-    small for fewer than about 100 rows or where both models fit badly [1]_.
-
-    References
-    ----------
-    .. [1] Sivula, Magnusson, Matamoros and Vehtari (2025). Uncertainty in Bayesian leave-one-out
-       cross-validation based model comparison. Bayesian Analysis. arXiv:2008.10296
-    """
-    _check_results(first, second)
-    ours, theirs = _paired(first, second)
-    difference = (ours["elpd"] - theirs["elpd"]).to_numpy()
-    return Comparison(*_sum_and_error(difference, ours["weight"].to_numpy()))
-
-
-def _check_results(first: LeaveOneOut, second: LeaveOneOut) -> None:
-    """Raise where these are no results; warn of one that is not about its model's posterior."""
-    for name, result in {"first": first, "second": second}.items():
-        if not isinstance(result, LeaveOneOut):
-            raise TypeError(
-                f"{name} is of type {type(result).__name__}, not a result of HLMRegressor.loo: "
-                "compare_loo(model_a.loo(), model_b.loo())."
-            )
-        if not result.converged:
-            warnings.warn(
-                f"The {name} result is of a fit that has not converged, or of an approximation "
-                "too far from the posterior, so its elpd is not that of its model, and the "
-                "difference says nothing. Fit with algorithm='nuts' until diagnostics_.converged.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-    if first.is_discrete != second.is_discrete:
-        warnings.warn(
-            f"The {'first' if first.is_discrete else 'second'} result has probabilities of whole "
-            "numbers, the other densities, whose logarithms depend on the "
-            "unit of y, and no difference says which model is better. Compare families of counts "
-            "with each other, or all by neg_crps of skhlm.scorers in cross_validate.",
-            UserWarning,
-            stacklevel=3,
         )
 
 
@@ -220,20 +140,25 @@ def leave_one_out(
     units = _units(rows, whole=posterior.family.is_discrete and bool((rows.y % 1).any()))
     X, codes, y = rows.X[units.row], rows.codes[rows.cell[units.row]], rows.y[units.row]
     constant = posterior.outcome.log_constant(y, units.size)
-    values = np.empty((len(y), 3))
+    values = np.empty((len(y), 4))
     for chosen, log_p in log_likelihood(posterior, X, codes, y, width=8):
         log_p *= units.size[chosen, None]
         log_p += constant[chosen, None]
-        values[chosen] = _leave_out(log_p, units.weight[chosen], r_eff)
-    elpd, p_loo, k = values.T
-    total, error = _sum_and_error(elpd, units.weight)
+        Z = posterior.units.centred(X[chosen])
+        mean = posterior.family.link.inverse(posterior.draws.expected_value(Z, codes[chosen]))
+        values[chosen] = _leave_out(log_p, mean, units.weight[chosen], r_eff)
+    elpd, p_loo, k, mean = values.T
+    total, error = sum_and_error(elpd, units.weight)
     result = LeaveOneOut(
         elpd=total,
         se=error,
         p_loo=float((units.weight * p_loo).sum()),
         rows=table.iloc[units.row].reset_index(drop=True),
         pointwise=pd.DataFrame(
-            {"y": y, "weight": units.weight, "elpd": elpd, "p_loo": p_loo, "pareto_k": k}
+            {
+                **{"y": y, "weight": units.weight, "elpd": elpd, "p_loo": p_loo},
+                **{"pareto_k": k, "mean": mean},
+            }
         ),
         given=units.given,
         n=float(units.weight.sum()),
@@ -305,63 +230,22 @@ def _efficiency(log_p: Floats, n_chains: int) -> Floats:
     return efficiency
 
 
-def _leave_out(log_p: Floats, weight: Floats, r_eff: float) -> Floats:
-    """elpd, p_loo and Pareto k, (b, 3), of rows with log p_i^s (b, S) and weights (b,)."""
+def _leave_out(log_p: Floats, mean: Floats, weight: Floats, r_eff: float) -> Floats:
+    """elpd, p_loo, Pareto k and the expected y, (b, 4), of rows with weights (b,).
+
+    From log p_i^s and E[y_i | s], (b, S) both.
+    """
     smoothed = smooth(-np.minimum(weight, 1)[:, None] * log_p, r_eff)
     elpd = log_sum_exp(smoothed.log_weights + log_p)
     in_sample = log_sum_exp(log_p) - np.log(log_p.shape[1])
-    return np.column_stack([elpd, in_sample - elpd, smoothed.pareto_k])
+    expected = (np.exp(smoothed.log_weights) * mean).sum(axis=1)
+    return np.column_stack([elpd, in_sample - elpd, smoothed.pareto_k, expected])
 
 
-def _sum_and_error(values: Floats, weight: Floats) -> tuple[float, float]:
+def sum_and_error(values: Floats, weight: Floats) -> tuple[float, float]:
     """Sum of values (n,) of weighted rows, and its standard error sqrt(n Var(values))."""
     total = float((weight * values).sum())
     return total, float(np.sqrt((weight * (values - total / weight.sum()) ** 2).sum()))
-
-
-def _paired(first: LeaveOneOut, second: LeaveOneOut) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Results of both for the same rows: in the order given, or else by all that rows hold."""
-    ours, theirs = _as_given(first), _as_given(second)
-    if _is_same_outcome(ours, theirs):
-        return ours, theirs
-    ours, theirs = _in_common_order(first), _in_common_order(second)
-    if not _data(ours).equals(_data(theirs)):
-        raise ValueError(
-            "The two results are of different rows: y or sample_weight differ, or the rows are in "
-            "another order and their columns are not the same. Fit both models to the same y and "
-            "sample_weight, rows in the same order; the columns of X may differ then."
-        )
-    return pd.DataFrame(ours["pointwise"]), pd.DataFrame(theirs["pointwise"])
-
-
-def _as_given(result: LeaveOneOut) -> pd.DataFrame:
-    """Results of each row that was given, in that order."""
-    rows = result.pointwise.iloc[result.given["row"].to_numpy()].reset_index(drop=True)
-    return rows.assign(weight=result.given["weight"].to_numpy())
-
-
-def _is_same_outcome(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
-    """Whether y and weights are the same row by row, to the digits of a float32."""
-    return len(ours) == len(theirs) and all(
-        np.allclose(ours[name], theirs[name], rtol=_SAME, atol=0) for name in ("y", "weight")
-    )
-
-
-def _in_common_order(result: LeaveOneOut) -> pd.DataFrame:
-    """Rows and results side by side, in an order that does not depend on the model.
-
-    That of canonical rows depends on which columns are group columns.
-    """
-    frame = pd.concat({"rows": result.rows, "pointwise": result.pointwise}, axis=1)
-    columns = sorted(_data(frame).columns, key=str)
-    text = frame[columns].astype(str)
-    return frame.loc[text.sort_values(columns).index].reset_index(drop=True)
-
-
-def _data(frame: pd.DataFrame) -> pd.DataFrame:
-    """What does not depend on the model, in a frame of `_in_common_order`, columns by name."""
-    given = [("pointwise", "y"), ("pointwise", "weight")]
-    return frame[sorted([*(c for c in frame.columns if c[0] == "rows"), *given], key=str)]
 
 
 def _warn_if_not_converged(result: LeaveOneOut) -> None:

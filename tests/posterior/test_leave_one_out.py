@@ -16,11 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhlm.draws import Draws
 from skhlm.inputs.design import Rows, Units
-from skhlm.posterior.leave_one_out import (
-    compare_loo,
-    leave_one_out,
-    relative_efficiency,
-)
+from skhlm.posterior.leave_one_out import leave_one_out, relative_efficiency
+from skhlm.posterior.loo_comparison import compare_loo
 from skhlm.posterior.scoring import log_likelihood
 from tests.draws import auxiliary, posterior_of, with_auxiliary
 
@@ -74,6 +71,23 @@ def test_elpd_of_a_mean_is_its_closed_form(y):
     in_sample = norm(y.mean(), np.sqrt(1 + 1 / n)).logpdf(y)
     assert_allclose(result.p_loo, (in_sample - exact).sum(), rtol=0.05)
     assert_allclose(result.se, np.sqrt(n * exact.var()), rtol=0.02)
+
+
+def test_the_expected_y_is_the_mean_of_the_others(y):
+    """Within 6 Monte Carlo errors of 20000 draws of a mean, whose weights vary little."""
+    result = _loo(_conjugate(y, n_draws=20000), _rows(y))
+    without = (y.sum() - y) / (len(y) - 1)
+    error = 1 / np.sqrt(len(y) * 20000)
+    assert_allclose(result.pointwise["mean"], without, atol=6 * error * np.abs(y).max())
+
+
+def test_predictions_come_in_the_order_given():
+    rows = _rows([1.0, 2.0, 5.0], [2, 1, 1])
+    rows = replace(rows, given=np.array([2, 0, 1, 0]), given_weight=np.ones(4))
+    result = _loo(_conjugate(np.array([1.0, 1.0, 2.0, 5.0])), rows)
+    mean = result.pointwise["mean"].to_numpy()
+    assert result.predictions.tolist() == mean[[2, 0, 1, 0]].tolist()
+    assert mean[0] > mean[2]  # without a 1 the others' mean is higher than without the 5
 
 
 @pytest.mark.parametrize("nu", [None, 3.0])

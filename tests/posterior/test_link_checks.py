@@ -15,7 +15,8 @@ from skhlm.inputs.design import canonical_rows
 from skhlm.numerics.importance import smooth
 from skhlm.posterior import prediction
 from skhlm.posterior.explained_variance import r2_draws
-from skhlm.posterior.leave_one_out import compare_loo, leave_one_out
+from skhlm.posterior.leave_one_out import leave_one_out
+from skhlm.posterior.loo_comparison import compare_loo
 from skhlm.posterior.predictive_checks import parse_statistics
 from tests.posterior.link_posteriors import CURVED, make_posterior, make_rows, some_outcomes
 
