@@ -95,9 +95,9 @@ for name, fitted in (("Poisson", poisson), ("negative binomial", model)):
     _ = display.ax_.set_title(name)
 
 # %%
-# A usual patient had some seven tenths of the seizures with progabide, between half of them and nine
-# tenths. The last line says that it may do less for patients who had more before: there, and so
-# for whom the drug is good, 59 patients do not settle it. Where the models differ is the last
+# A usual patient had some seven tenths of the seizures with progabide, between half of them and
+# nine tenths. The last line says that it may do less for patients who had more before: there, and
+# so for whom the drug is good, 59 patients do not settle it. Where the models differ is the last
 # visit: the Poisson model is sure that it is better, the other one, which knows how much periods
 # of one patient differ, is not.
 
