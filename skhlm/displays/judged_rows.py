@@ -8,7 +8,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.methods.fitted import Fitted, find_hierarchical
-from skhlm.methods.fitted_rows import fitted_rows, rows_singly
+from skhlm.methods.fitted_rows import fitted_rows, fitted_rows_singly, rows_singly
 
 
 class JudgedRows(NamedTuple):
@@ -57,9 +57,10 @@ def judged_rows(
     route = find_hierarchical(estimator)
     if X is not None:
         X, y = route.features(X), route.seen_outcomes(y)
-    if of_fit:
-        fitted_rows(route.model, X, y, sample_weight)
-    rows = rows_singly(route.model, X, y, sample_weight)
+    if of_fit:  # in canonical order, whichever they were given in
+        rows = fitted_rows_singly(route.model, fitted_rows(route.model, X, y, sample_weight))
+    else:
+        rows = rows_singly(route.model, X, y, sample_weight)
     n = len(rows.y)
     some = np.arange(n)
     if n > max_rows:

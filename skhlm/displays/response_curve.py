@@ -215,7 +215,7 @@ class ResponseCurveDisplay:
         observed : (X, y), default=None
             Rows and outcomes to show as points in the panels of their levels, classes as 0 and 1.
             Outcomes of another exposure than that of the curve are multiplied by the ratio of both.
-            Not for slopes, nor on the scale of a link.
+            Not for slopes, nor on the scale of a link but as partial residuals.
         grid, coverage, kind, derive
             As in `skhlm.HLMRegressor.response_curve`; ``kind`` as in `skhlm.response_curve`.
         slope : bool, default=False
@@ -291,9 +291,11 @@ class ResponseCurveDisplay:
         Parameters
         ----------
         ax : Axes, or array-like of n_panels Axes, default=None
-            What to draw on: one Axes bounds all panels; None is a new figure.
+            What to draw on: one Axes bounds all panels; None is a new figure. Slopes that are the
+            same all along have one panel.
         panels : list of str or int, default=None
-            The curves that get a panel, by name or number; None is all, or 12 of them.
+            The curves that get a panel, or a row, by name or number; None is all, or 12 of them
+            in panels.
 
         Returns
         -------

@@ -43,17 +43,21 @@ def rows_singly(model: Fitted, X: Any, y: Any, sample_weight: Any) -> Observed:
     These are the units that `leave_one_out` leaves out, and that residuals are of.
     """
     if X is None or y is None:
-        rows = fitted_rows(model, X, y, sample_weight)
-        codes = rows.codes[rows.cell]
-        if not _has_shares(model, rows.y):
-            return _repeated(rows.X, codes, rows.y, rows.weight)
-        given = rows.given
-        return _of_trials(rows.X[given], codes[given], rows.y[given], rows.given_weight)
+        return fitted_rows_singly(model, fitted_rows(model, X, y, sample_weight))
     predictors, codes, _ = model._rows(X)
     weight = check_weight(sample_weight, predictors)
     observed = model._observed(y, len(predictors))
     build = _of_trials if _has_shares(model, observed) else _repeated
     return build(predictors, codes, observed, weight)
+
+
+def fitted_rows_singly(model: Fitted, rows: Rows) -> Observed:
+    """The same of rows of fit in canonical order."""
+    codes = rows.codes[rows.cell]
+    if not _has_shares(model, rows.y):
+        return _repeated(rows.X, codes, rows.y, rows.weight)
+    given = rows.given
+    return _of_trials(rows.X[given], codes[given], rows.y[given], rows.given_weight)
 
 
 def _has_shares(model: Fitted, y: Floats) -> bool:
