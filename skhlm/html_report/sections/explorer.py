@@ -183,11 +183,13 @@ def _as_text(numbers: Any) -> str:
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode("ascii")
 
 
-def _energy(energy: Floats) -> dict[str, list[float]]:
+def _energy(energy: Floats) -> dict[str, list[float]] | None:
     """Histograms of energies about their chain's mean, and of steps between them."""
     about = (energy - energy.mean(axis=1, keepdims=True)).ravel()
     steps = np.diff(energy, axis=1).ravel()
     every = np.concatenate([about, steps])
+    if not steps.size or not np.isfinite(every).all() or np.ptp(every) == 0:
+        return None
     edges = np.linspace(every.min(), every.max(), _BINS + 1)
     found = [np.histogram(values, edges, density=True)[0] for values in (about, steps)]
     marginal, stepped = (np.append(values, values[-1]).tolist() for values in found)
