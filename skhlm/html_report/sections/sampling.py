@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skhlm.displays import TraceDisplay
+from skhlm.draws import SamplerStatistics
 from skhlm.html_report.page import heading, paragraph, picture
 from skhlm.html_report.table import table
 from skhlm.numerics.convergence import convergence
@@ -67,9 +68,17 @@ def _worst(model: Any) -> Iterator[str]:
     )
 
 
+def statistics_of(model: Any) -> SamplerStatistics | None:
+    """What the sampler said, if that is known and of the posterior's draws."""
+    statistics: SamplerStatistics | None = model._fit.statistics
+    if statistics is None or statistics.energy.size != model._posterior.n_draws:
+        return None
+    return statistics
+
+
 def _chains(model: Any) -> Iterator[str]:
     """The sampler by chain, and the place of the picture of energies."""
-    statistics, diagnostics = model._fit.statistics, model.diagnostics_
+    statistics, diagnostics = statistics_of(model), model.diagnostics_
     yield heading("The sampler, chain by chain")
     if statistics is None:
         yield paragraph(
