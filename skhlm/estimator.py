@@ -192,6 +192,7 @@ class HierarchicalModel(
                 diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
                 level_data=learn_level_data(rows, posterior, spec.groups),
                 fingerprint=rows.fingerprint(),
+                seed=settings.seed,
                 rows=rows,
                 statistics=found.statistics,
                 request=request,

@@ -30,6 +30,7 @@ from skhlm.files.restoration import (
     read_fingerprint,
     read_level_data,
     read_posterior,
+    read_seed,
     read_spec,
     written_classes,
 )
@@ -196,6 +197,7 @@ def _written(model: HierarchicalModel, arrays: dict[str, Array]) -> dict[str, An
         "units": (spec.units.fit_intercept, spec.units.y_center, spec.units.y_scale),
         "n_chains": posterior.n_chains,
         "fingerprint": fit.fingerprint,
+        "seed": fit.seed,
         "outcome_name": spec.outcome_name,
         "priors": spec.priors,
         "family": posterior.family.name,
@@ -276,7 +278,9 @@ def _restored(kind: type[HierarchicalModel], contents: Contents) -> Hierarchical
     level_data, fingerprint = read_level_data(contents, spec.labels), read_fingerprint(contents)
     posterior = read_posterior(contents, spec)
     attributes = _attributes(contents["attributes"], spec, posterior)
-    fit = Fit(spec, posterior, attributes["diagnostics_"], level_data, fingerprint)
+    fit = Fit(
+        spec, posterior, attributes["diagnostics_"], level_data, fingerprint, read_seed(contents)
+    )
     model._become(fit, attributes)
     return model
 

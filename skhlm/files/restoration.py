@@ -38,6 +38,7 @@ _TYPES: Mapping[str, Any] = {
     "units": tuple[bool | float, ...],
     "n_chains": int,
     "fingerprint": str,
+    "seed": int | None,
     "outcome_name": str | None,
     "priors": dict[str, Any] | str | None,
     "family": str,
@@ -47,6 +48,7 @@ _TYPES: Mapping[str, Any] = {
 }
 _LATER: Mapping[str, Any] = {  # what older files lack
     "fingerprint": "",
+    "seed": None,
     "outcome_name": None,
     "priors": None,
     "family": "",
@@ -210,6 +212,22 @@ def read_fingerprint(contents: Contents) -> str:
     fingerprint: str = contents["fingerprint"]
     require(_FINGERPRINT.fullmatch(fingerprint), "fingerprint: not that of rows")
     return fingerprint
+
+
+def read_seed(contents: Contents) -> int | None:
+    """The seed of the draws; None in older files.
+
+    Parameters
+    ----------
+    contents : Contents
+
+    Returns
+    -------
+    int or None
+    """
+    seed: int | None = contents["seed"]
+    require(seed is None or 0 <= seed < 2**32, "seed: out of range")
+    return seed
 
 
 def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:

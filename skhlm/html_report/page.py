@@ -101,7 +101,7 @@ def picture(figure: Any, caption: str) -> str:
     plt.close(figure)
     few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     buffer = BytesIO()
-    few.save(buffer, "png", optimize=True)
+    few.save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     least = min(round(_LEGIBLE * image.width), _SCREEN)
     return (

@@ -27,6 +27,10 @@ from skhlm.inputs.frames import check_observed
 from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.outputs import replacing
 
+_LONGEST = (
+    2_850_000  # letters of all sections; scripts, styles and the top come to less than 0.1 MB
+)
+
 
 def report(
     model: HierarchicalModel,
@@ -152,11 +156,14 @@ def _page(
     }
     if model.groups_:
         sections |= {"Shrinkage": shrinkage(model), "Group effects": effects(model)}
+    written = [Section(name, list(parts)) for name, parts in sections.items()]
     if positions:
-        sections["Response curves"] = curves(model, *rows[:2], positions, named=named)
+        room = _LONGEST - sum(len(part) for section in written for part in section.parts)
+        drawn = curves(model, *rows[:2], positions, named=named, room=room)
+        written.append(Section("Response curves", list(drawn)))
     return render(
         title_of(model) if title is None else title,
         subtitle_of(model),
         verdicts(model.diagnostics_, look),
-        [Section(name, list(parts)) for name, parts in sections.items()],
+        written,
     )

@@ -39,6 +39,7 @@ class Fit:
     ``diagnostics``  how well inference went
     ``level_data``   what each level's rows say alone
     ``fingerprint``  of the rows; empty in older files
+    ``seed``         of the draws; None in older files
     ``rows``         the rows that were fitted, in canonical order
     ``statistics``   what the sampler said of its draws
     ``request``      a hash of what was fitted and how: a warm fit of the same is none
@@ -53,6 +54,7 @@ class Fit:
     diagnostics: Diagnostics
     level_data: LevelData
     fingerprint: str
+    seed: int | None = None
     rows: Rows | None = None
     statistics: SamplerStatistics | None = None
     request: str | None = None

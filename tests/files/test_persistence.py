@@ -56,7 +56,7 @@ def simulated(columns, seed=0, n=60):
     return X, X["x"] + rng.normal(size=n)
 
 
-OF_THE_PROCESS = {"rows", "statistics", "request"}
+OF_THE_PROCESS = {"rows", "statistics", "request", "seconds"}
 
 
 def saved(model):

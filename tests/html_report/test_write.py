@@ -289,7 +289,7 @@ def test_the_run_is_told(page, model):
     assert told["algorithm"] == "nuts"
     assert told["chains"] == "2"
     assert told["draws of each chain"] == str(model.diagnostics_.n_draws)
-    assert told["random_state"] == "0"
+    assert told["seed of the draws"] == str(model._fit.seed)
     assert told["skhlm"] == skhlm.__version__
     assert told["numpy"] == np.__version__
     assert float(told["seconds of fit"]) == pytest.approx(model._fit.seconds, rel=0.01)
@@ -323,7 +323,7 @@ def curves_drawn(model, monkeypatch):
     monkeypatch.setattr(skhlm.ResponseCurveDisplay, "plot", plot)
     monkeypatch.setattr(curves, "picture", lambda figure, _: str(pyplot.close(figure)))
     positions = model._spec.predictor_positions
-    assert len(list(curves.curves(model, None, None, positions, named=False))) == 2
+    assert len(list(curves.curves(model, None, None, positions, named=False, room=10**7))) == 2
     return list({id(display): display for display in drawn}.values())
 
 
@@ -346,7 +346,7 @@ def _full(_):
 def test_what_is_left_out_of_long_tables_is_said(levels_in_the_dozens, tmp_path, monkeypatch):
     for name in ("effects", "parameters"):
         monkeypatch.setattr(f"skhlm.html_report.sections.{name}.MOST_ROWS", 100)
-    monkeypatch.setattr("skhlm.html_report.sections.curves._MOST", 0)
+    monkeypatch.setattr("skhlm.html_report.write._LONGEST", 0)
     levels_in_the_dozens.report(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     for method in ("shrinkage_factors", "group_effects"):

@@ -66,7 +66,8 @@ def _run(model: Any) -> Iterator[tuple[str, object]]:
         yield "runs of the sampler", diagnostics.n_runs
     else:
         yield "draws", model._posterior.n_draws
-    yield "random_state", model.random_state
+    if model._fit.seed is not None:
+        yield "seed of the draws", model._fit.seed
     if model._fit.seconds is not None:
         yield "seconds of fit", f"{model._fit.seconds:.3g}"
     yield "report written on", date.today().isoformat()

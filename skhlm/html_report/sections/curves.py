@@ -15,12 +15,18 @@ _MOST = 60  # predictors with a picture, unless they are named
 _PANELS, _FEWER, _MANY = 6, 3, 6  # in each picture; where there are more than so many pictures
 
 
-def curves(model: Any, X: Any, y: Any, positions: Sequence[int], *, named: bool) -> Iterator[str]:
-    """The expected outcome along predictors, given by their positions in X, the others at means."""
+def curves(
+    model: Any, X: Any, y: Any, positions: Sequence[int], *, named: bool, room: int
+) -> Iterator[str]:
+    """The expected outcome along predictors, given by their positions in X, the others at means.
+
+    As many pictures as there is room for, in letters.
+    """
     observed = rows_of_fit(model) if X is None else (X, y)
-    shown = positions if named else positions[:_MOST]
-    n_panels = _PANELS if len(shown) <= _MANY else _FEWER
-    for position in shown:
+    wanted = positions if named else positions[:_MOST]
+    n_panels = _PANELS if len(wanted) <= _MANY else _FEWER
+    n_shown = 0
+    for position in wanted:
         name = model._spec.columns.predictor_name(position)
         display = _draw_curves(model, position, observed, n_panels)
         said = [f"{_expected(model)} along {name}"]
@@ -29,11 +35,16 @@ def curves(model: Any, X: Any, y: Any, positions: Sequence[int], *, named: bool)
         said += ["at the mean exposure of fit"] * (model._spec.exposure is not None)
         drawn, n = len(display.panels_), display.n_curves
         said += [f"{drawn} of {n} curves, from the lowest to the highest"] * (drawn < n)
-        yield picture(display.figure_, f"{'; '.join(said)}.")
-    if len(shown) < len(model._spec.predictor_positions):
-        n = len(model._spec.predictor_positions)
+        drawn_now = picture(display.figure_, f"{'; '.join(said)}.")
+        room -= len(drawn_now)
+        if room < 0:
+            break
+        n_shown += 1
+        yield drawn_now
+    n = len(model._spec.predictor_positions)
+    if n_shown < n:
         yield paragraph(
-            f"Curves along {len(shown)} of {n} predictors; report(..., features=[...]) draws "
+            f"Curves along {n_shown} of {n} predictors; report(..., features=[...]) draws "
             "those that it names.",
             "left-out",
         )

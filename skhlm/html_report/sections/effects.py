@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skhlm._typing import Ints
+from skhlm._typing import Floats, Ints
 from skhlm.displays import GroupEffectsDisplay, ShrinkageDisplay
 from skhlm.html_report.page import paragraph, picture
 from skhlm.html_report.table import MOST_ROWS, table
 from skhlm.html_report.words import where_numbers_are
+from skhlm.numerics.blocks import JOINT_BYTES, blocks
 from skhlm.numerics.convergence import convergence
 from skhlm.numerics.threads import n_workers
-from skhlm.posterior import at_zero
+from skhlm.posterior import Posterior, at_zero
 from skhlm.reports.parameters import errors_of_means
 
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
@@ -66,10 +67,17 @@ def _listed(
     yield table(frame, title, said, folded=True)
 
 
-def _convergence(model: Any, g: int, levels: Sequence[int] | Ints) -> dict[str, Any]:
+def _convergence(model: Any, g: int, levels: Ints) -> dict[str, Floats]:
     """Monte Carlo errors, effective sample sizes and R-hat of some levels' effects."""
     posterior = model._posterior
-    draws = at_zero.delta(posterior, g)[levels].reshape(-1, posterior.n_draws)
+    size = JOINT_BYTES // (8 * posterior.n_draws * len(posterior.varying[g]))
+    parts = [_judged(posterior, g, levels[block]) for block in blocks(len(levels), size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _judged(posterior: Posterior, g: int, levels: Ints) -> dict[str, Floats]:
+    """The same of as many levels as there is room for in memory at once."""
+    draws = np.concatenate([at_zero.delta(posterior, g, slice(j, j + 1))[0] for j in levels])
     found = {"mcse": errors_of_means(draws, posterior.n_chains)}
     if posterior.n_chains:
         chains = np.moveaxis(draws.reshape(len(draws), posterior.n_chains, -1), 0, -1)

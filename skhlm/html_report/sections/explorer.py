@@ -13,6 +13,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.displays.style import COLOURS
 from skhlm.draws import SamplerStatistics
 from skhlm.html_report.page import packed, paragraph
+from skhlm.html_report.sections.sampling import statistics_of
 from skhlm.inputs.labels import Labels, paths
 from skhlm.methods.fitted import Fitted
 from skhlm.numerics.convergence import autocorrelation
@@ -46,7 +47,7 @@ def explorer(model: Fitted, levels_first: Sequence[Ints]) -> Iterator[str]:
         Levels of each factor, those first whose effects are to be in it where not all can be.
     """
     posterior, labels = model._posterior, model._spec.labels
-    statistics = model._fit.statistics if posterior.n_chains else None
+    statistics = statistics_of(model) if posterior.n_chains else None
     population = _population(posterior, labels.titles)
     sampler = [] if statistics is None else [_sampler(statistics)]
     n_chains = max(1, posterior.n_chains)
@@ -183,11 +184,13 @@ def _as_text(numbers: Any) -> str:
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode("ascii")
 
 
-def _energy(energy: Floats) -> dict[str, list[float]]:
+def _energy(energy: Floats) -> dict[str, list[float]] | None:
     """Histograms of energies about their chain's mean, and of steps between them."""
     about = (energy - energy.mean(axis=1, keepdims=True)).ravel()
     steps = np.diff(energy, axis=1).ravel()
     every = np.concatenate([about, steps])
+    if not steps.size or not np.isfinite(every).all() or np.ptp(every) == 0:
+        return None
     edges = np.linspace(every.min(), every.max(), _BINS + 1)
     found = [np.histogram(values, edges, density=True)[0] for values in (about, steps)]
     marginal, stepped = (np.append(values, values[-1]).tolist() for values in found)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skhlm.displays import TraceDisplay
+from skhlm.draws import SamplerStatistics
 from skhlm.html_report.page import heading, paragraph, picture
 from skhlm.html_report.table import table
 from skhlm.numerics.convergence import convergence
@@ -16,7 +17,7 @@ from skhlm.numerics.threads import n_workers
 from skhlm.posterior.parameters import list_parameters
 
 _WORST = 10  # parameters
-_MOST_JUDGED = 20_000
+_MOST_JUDGED = 5_000  # by name; of more the worst is named
 
 
 def diagnosis(model: Any) -> Iterator[str]:
@@ -43,6 +44,13 @@ def _worst(model: Any) -> Iterator[str]:
     blocks = list_parameters(posterior)
     n = sum(1 for block in blocks for _ in block.names(labels))
     if n > _MOST_JUDGED:
+        found = model.diagnostics_
+        yield paragraph(
+            f"Of {n:,} parameters the draws of {found.worst_parameter} agree least; the largest "
+            f"R-hat is {found.max_rhat:.4f}, the smallest effective sample sizes are "
+            f"{found.min_ess_bulk:.0f} (bulk) and {found.min_ess_tail:.0f} (tail). The tables of "
+            "parameters and effects below have these numbers of all that they list."
+        )
         return
     draws = [b.reported(posterior).reshape(-1, posterior.n_draws) for b in blocks]
     names = [str(name) for block in blocks for name in block.names(labels)]
@@ -50,7 +58,7 @@ def _worst(model: Any) -> Iterator[str]:
     found = convergence(np.moveaxis(chains, 0, -1), n_workers())
     frame = pd.DataFrame({"parameter": names, **found._asdict()}).drop(columns="rhat_excess")
     ranks = [(-frame["rhat"]).rank(), frame["ess_bulk"].rank(), frame["ess_tail"].rank()]
-    worst = np.minimum.reduce(ranks).argsort(kind="stable")[:_WORST]
+    worst = np.fmin.reduce(ranks).argsort(kind="stable")[:_WORST]
     yield table(
         frame.iloc[worst],
         f"The {min(_WORST, n)} of {n:,} parameters whose draws tell least",
@@ -60,9 +68,17 @@ def _worst(model: Any) -> Iterator[str]:
     )
 
 
+def statistics_of(model: Any) -> SamplerStatistics | None:
+    """What the sampler said, if that is known and of the posterior's draws."""
+    statistics: SamplerStatistics | None = model._fit.statistics
+    if statistics is None or statistics.energy.size != model._posterior.n_draws:
+        return None
+    return statistics
+
+
 def _chains(model: Any) -> Iterator[str]:
     """The sampler by chain, and the place of the picture of energies."""
-    statistics, diagnostics = model._fit.statistics, model.diagnostics_
+    statistics, diagnostics = statistics_of(model), model.diagnostics_
     yield heading("The sampler, chain by chain")
     if statistics is None:
         yield paragraph(

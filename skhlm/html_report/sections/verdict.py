@@ -60,4 +60,4 @@ def _fit(look: Look, diagnostics: Diagnostics) -> str:
     if look.unlike:
         title = "Fit: the data are unlike the model"
         return card("warn", title, [bullets(look.unlike), *said])
-    return card("pass", "Fit: the data look like the model's", said)
+    return card("pass", "Fit: nothing unlike the model", said)
