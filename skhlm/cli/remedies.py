@@ -22,6 +22,7 @@ _CALLED_ELSE = (  # what the package calls otherwise, or has as a function
     (re.compile(r"\bbounds=\(0, high\)"), "--high"),
     (re.compile(r"\bbounds=\(low, high\) with lower ones"), "a lower --low"),
     (re.compile(r"\bbounds=\(low, high\) with higher ones"), "a higher --high"),
+    (re.compile(r", chains; max_draws of compact\b"), ", --chains"),
     (re.compile(r"\bwith derive or a pipeline"), "with --derive"),
     (re.compile(r"\bposterior_predictive_check\([^)]*\)"), "skhlm report --data"),
     (re.compile(r"\bHLMClassifier\b"), "--classify"),

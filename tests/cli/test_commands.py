@@ -284,11 +284,12 @@ def test_errors_take_one_line(folder, monkeypatch, capsys, arguments, told):
 @pytest.fixture(scope="module")
 def failed(folder):
     """A model whose verdict is "fail"."""
-    few = ("--chains", 2, "--iter-warmup", 10, "--iter-sampling", 4)
+    few = ("--chains", 2, "--iter-warmup", 10, "--iter-sampling", 25, "--max-treedepth", 1)
     assert run("fit", folder / "data.csv", *FIT, *few, "-o", folder / "failed.skhlm") == 4
     return folder / "failed.skhlm"
 
 
+@pytest.mark.filterwarnings("ignore:Expected values of levels", "ignore:.*draws")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -408,7 +409,7 @@ def test_allocate_is_the_functions(spending, capsys):
     assert written["country"].tolist() == ["a", "b", "c"]
     np.testing.assert_allclose(written["end"], expected.units["end"], rtol=1e-12)
     assert (written["n_rows"] * written["end"]).sum() == pytest.approx(5000)
-    assert said.startswith("5000 of spend, spread so, brings ")
+    assert said.startswith("5,000 of spend, spread so, brings ")
     assert f"above zero with probability {expected.probability:.3f}" in said
     assert run(*files, *asked) == 0
     assert said in capsys.readouterr().out

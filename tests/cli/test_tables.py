@@ -109,7 +109,7 @@ def test_every_output_may_be_the_standard_output(folder, tmp_path, capfdbinary):
         assert capfdbinary.readouterr().out == (tmp_path / name).read_bytes()
     assert run("report", model, "-o", "-") == 0
     sys.stdout.flush()
-    assert capfdbinary.readouterr().out.startswith(b"<!doctype html>")
+    assert capfdbinary.readouterr().out.startswith(b"<!DOCTYPE html>")
 
 
 def test_what_is_nothing_for_a_terminal_is_not_sent_there(folder, monkeypatch, capsys):

@@ -32,6 +32,7 @@ MODELS = {
 COMMANDS = [
     "fit data.csv --target y --groups subject --algorithm map --family normal -o command.skhlm",
     "predict command.skhlm data.csv -o predictions.csv",
+    "score command.skhlm data.csv --target y -o scores.csv",
     "report command.skhlm --data data.csv --target y -o command.html",
 ]
 
