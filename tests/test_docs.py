@@ -130,9 +130,15 @@ def test_links_to_the_reference_name_what_it_has(page):
 
 def test_extras_that_are_named_are_there():
     """In brackets behind the package's name, or behind that of a directory or a wheel."""
-    extras = re.search(r"^\[project.optional-dependencies\]\n(.*?)^\[", _text("pyproject.toml"), re.S | re.M)
+    extras = re.search(
+        r"^\[project.optional-dependencies\]\n(.*?)^\[", _text("pyproject.toml"), re.S | re.M
+    )
     there = set(re.findall(r"^(\w+) = ", extras[1], re.M))
-    pages = [*PAGES, "Makefile", *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("skhlm/**/*.py"))]
+    pages = [
+        *PAGES,
+        "Makefile",
+        *(p.relative_to(ROOT).as_posix() for p in ROOT.glob("skhlm/**/*.py")),
+    ]
     named = [re.findall(r"(?:skhlm|'\.)\[([a-z,]+)\]", _text(page)) for page in pages]
     assert {extra for found in named for words in found for extra in words.split(",")} <= there
     assert {"plot", "arviz", "release"} <= there
