@@ -155,7 +155,7 @@ def compare(options: Namespace) -> None:
             scores = cross_validate(
                 given.X,
                 given.y,
-                cv=options.cv,
+                cv=options.folds,
                 model=given.model,
                 split_by=options.split_by,
                 sample_weight=given.weight,
@@ -165,7 +165,7 @@ def compare(options: Namespace) -> None:
     if options.output is None:
         found = scores[scores["n"] > 0].drop(columns="fold")
         scores = found.groupby(["model", "rows"], sort=False).mean().drop(columns="n").reset_index()
-    _write(scores, options, [f"Means over {options.cv} folds."])
+    _write(scores, options, [f"Means over {options.folds} folds."])
 
 
 def allocate(options: Namespace) -> None:

@@ -76,6 +76,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_training(parser)
     parser.add_argument(
         "--cv",
+        dest="folds",
         type=read.whole(2),
         default=5,
         metavar="N",

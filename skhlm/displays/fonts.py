@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PLAIN = 400  # weight
 _OF_BOXES = "Last Resort"  # a font that has a box for everything
 _Plot = TypeVar("_Plot", bound=Callable[..., Any])
 
@@ -86,13 +87,13 @@ def _best(missing: frozenset[int]) -> tuple[str, frozenset[int]]:
 @cache
 def _upright_fonts() -> tuple[tuple[str, str], ...]:
     """Families and files of all fonts in their plain weight, those without serifs first."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import fontManager, weight_dict
 
     plain = {
         font.name: font.fname
         for font in fontManager.ttflist
-        if font.style == "normal"
-        and font.weight in (400, "normal", "regular", "book")
+        if font.style not in ("italic", "oblique")
+        and weight_dict.get(str(font.weight), font.weight) == _PLAIN
         and not font.name.startswith(_OF_BOXES)
     }
     return tuple(sorted(plain.items(), key=lambda font: ("Sans" not in font[0], font[0])))

@@ -24,6 +24,7 @@ from skhlm.displays.panels import (
 )
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.families import LocationFamily
+from skhlm.families.location import SIGMA
 from skhlm.inputs.columns import listed
 from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.numerics.quantiles import central
@@ -323,17 +324,17 @@ class ResidualsDisplay:
 def _residuals_of(rows: JudgedRows, wanted: str, rng: np.random.Generator) -> dict[str, Any]:
     """Arguments of the display, by name: what is expected, and what is left."""
     posterior, family = rows.model._posterior, rows.model._posterior.family
-    has_own = isinstance(family, LocationFamily)
-    if wanted == "response" and not has_own:
+    own = family if isinstance(family, LocationFamily) else None
+    if wanted == "response" and own is None:
         raise ValueError(
             f"residuals='response': family={family.name!r} has none whose scale is the same for "
             "all rows. Leave it at 'auto' for quantile residuals, which all families have."
         )
     eta = prediction.linear_predictor(posterior, rows.X, rows.codes)
-    if wanted != "quantile" and has_own:
+    if wanted != "quantile" and own is not None:
         auxiliary = {name: float(np.median(draws)) for name, draws in posterior.auxiliary.items()}
-        df = auxiliary.get("nu", np.inf)
-        return {"fitted": eta, "residual": rows.y - eta, "scale": auxiliary["sigma"], "df": df}
+        scale, df = auxiliary[SIGMA.name], own.error_df(auxiliary)
+        return {"fitted": eta, "residual": rows.y - eta, "scale": scale, "df": df}
     some = posterior.thinned(_DRAWS)
     ends = transform_ends(some, rows.X, rows.codes, rows.y, rows.trials)
     return {"fitted": eta, "residual": quantile_residuals(ends, rng), "quantile": True}

@@ -131,6 +131,11 @@ class LocationFamily(Family):
 
     exact_steps = True
 
+    def error_df(self, aux: Aux) -> Floats | float:
+        """Degrees of freedom of the error over sigma: infinite where it is normal."""
+        del aux
+        return np.inf
+
     @abstractmethod
     def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
         """log p(error)."""

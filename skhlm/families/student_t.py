@@ -49,6 +49,10 @@ class StudentT(LocationFamily):
     noun = "Student-t residuals"
     formula = "student_t(nu, eta, sigma)"
 
+    def error_df(self, aux: Aux) -> Floats | float:
+        """Nu."""
+        return aux["nu"]
+
     def log_density_of_error(self, error: Floats, aux: Aux) -> Floats:
         """log Gamma((nu + 1)/2) - log Gamma(nu/2) - ... - (nu + 1)/2 log(1 + error^2/(nu s^2))."""
         sigma, nu = aux["sigma"], aux["nu"]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from skhlm.exceptions import stacklevel_of_user
-from skhlm.families import Normal
+from skhlm.families.location import SIGMA
 from skhlm.methods.arguments import check_has_eta
 from skhlm.methods.fitted import Fitted
 from skhlm.numerics.importance import k_threshold, smooth
@@ -45,7 +45,7 @@ def on_scale_of_y(route: Route) -> Route:
             f"transformed back is not the mean of y. {_MEDIANS}"
         )
     posterior = model._posterior
-    if not isinstance(posterior.family, Normal):
+    if not posterior.family.is_gaussian:
         raise ValueError(
             f"The model has the logarithm of y with {posterior.family.noun}, and exp of these has "
             "no finite mean, so that there is no expected value of y. Fit with family='normal'; or "
@@ -78,7 +78,7 @@ def _exponential(route: Route) -> log_outcomes.Exponential | None:
     if not isinstance(route.model, Fitted):
         return None
     posterior = route.model._posterior
-    sizes = posterior.auxiliary.get("sigma", np.ones(1))
+    sizes = posterior.auxiliary.get(SIGMA.name, np.ones(1))
     for unit in (1.0, float(sizes.mean()), route.model._spec.units.y_scale):
         z = log_outcomes.steps_about(posterior, unit)
         with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -97,7 +97,7 @@ def _warn_of_few_draws(posterior: Posterior) -> None:
     """Warn where the mean of exp(sigma^2 / 2) is decided by the largest draws of sigma."""
     if posterior.mode is not None:
         return
-    k = float(smooth(0.5 * posterior.auxiliary["sigma"][None] ** 2).pareto_k[0])
+    k = float(smooth(0.5 * posterior.auxiliary[SIGMA.name][None] ** 2).pareto_k[0])
     if k_threshold(posterior.n_draws) < k < np.inf:
         warnings.warn(
             f"Expected values of y rest on a few draws of sigma (Pareto k {k:.2f}): the mean of "

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.families import Normal
-from skhlm.families.links import Log
+from skhlm.families.location import SIGMA
+from skhlm.families.log_normal import LogNormal
 from skhlm.posterior.posterior import Coefficients, Posterior
 
 _STEPS = np.arange(-4.0, 5.0)
@@ -53,41 +53,6 @@ class Exponential:
         return y
 
 
-class ShiftedLog(Log):
-    """The expected outcome is exp(eta) and a number."""
-
-    def __init__(self, shift: float) -> None:
-        self.shift = shift
-
-    def inverse(self, eta: Floats) -> Floats:
-        """exp(eta) and the shift."""
-        return super().inverse(eta) + self.shift
-
-    def average(self, eta: Floats) -> Floats:
-        """The mean of that over draws."""
-        return super().average(eta) + self.shift
-
-    def link(self, mean: Floats) -> Floats:
-        """Logarithm of what is above the shift."""
-        return super().link(mean - self.shift)
-
-    def derivative(self, eta: Floats) -> Floats:
-        """exp(eta)."""
-        return super().inverse(eta)
-
-    def slopes_over_normal(self, eta: Floats, variance: Floats) -> tuple[Floats, Floats]:
-        """exp(eta + variance / 2), twice."""
-        slope = super().inverse(eta + 0.5 * variance)
-        return slope, slope
-
-
-class LogNormal(Normal):
-    """A normal outcome on a logarithmic scale, of which expected values are on that of y."""
-
-    def __init__(self, shift: float) -> None:
-        self.link = ShiftedLog(shift)  # type: ignore[misc]  # a model's own, not its family's
-
-
 def steps_about(posterior: Posterior, unit: float) -> Floats:
     """Nine values of what was fitted, a unit apart, about a typical one."""
     has_intercept = posterior.units.fit_intercept
@@ -98,7 +63,7 @@ def steps_about(posterior: Posterior, unit: float) -> Floats:
 
 def of_outcome(posterior: Posterior, back: Exponential) -> Posterior:
     """The posterior whose expected values are those of y, from that of normal residuals."""
-    sigma = abs(back.rate) * posterior.auxiliary["sigma"]
+    sigma = abs(back.rate) * posterior.auxiliary[SIGMA.name]
     lift = 0.5 * sigma**2 + np.log(back.factor)
     has_intercept = posterior.units.fit_intercept
     draws = _lifted(posterior.draws, back.rate, lift, has_intercept)
@@ -108,7 +73,7 @@ def of_outcome(posterior: Posterior, back: Exponential) -> Posterior:
         draws=draws,
         mean=mean,
         tau=tuple(abs(back.rate) * tau for tau in posterior.tau),
-        auxiliary={"sigma": sigma},
+        auxiliary={SIGMA.name: sigma},
         family=LogNormal(back.shift),
         units=replace(posterior.units, fit_intercept=True),
         mode=None if posterior.mode is None else of_outcome(posterior.mode, back),
