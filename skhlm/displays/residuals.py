@@ -332,8 +332,8 @@ def _residuals_of(rows: JudgedRows, wanted: str, rng: np.random.Generator) -> di
         )
     eta = prediction.linear_predictor(posterior, rows.X, rows.codes)
     if wanted != "quantile" and own is not None:
-        auxiliary = {name: float(np.median(draws)) for name, draws in posterior.auxiliary.items()}
-        scale, df = auxiliary[SIGMA.name], own.error_df(auxiliary)
+        middle = {a: np.median(draws, keepdims=True) for a, draws in posterior.auxiliary.items()}
+        scale, df = float(middle[SIGMA.name][0]), float(np.squeeze(own.error_df(middle)))
         return {"fitted": eta, "residual": rows.y - eta, "scale": scale, "df": df}
     some = posterior.thinned(_DRAWS)
     ends = transform_ends(some, rows.X, rows.codes, rows.y, rows.trials)
