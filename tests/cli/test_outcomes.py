@@ -148,6 +148,27 @@ def test_other_commands_read_a_classifier(folder, capsys):
     assert "yes" in (folder / "r.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "metrics"),
+    [
+        ("word", [], ["log_loss", "brier", "accuracy"]),
+        ("visits", ["--family", "poisson"], ["r2", "rmse", "deviance", "coverage"]),
+        ("share", ["--family", "binomial", "--sample-weight", "trials"], ["r2", "log_loss"]),
+    ],
+)
+def test_scores_are_those_of_the_outcome(folder, rows, target, options, metrics):
+    assert fit(folder, "--target", target, *options) in (0, 4)
+    weight = [option for option in options if option in ("--sample-weight", "trials")]
+    asked = ("--target", target, *weight, "-o", folder / "scores.csv")
+    assert run("score", folder / "m.skhlm", folder / "data.csv", *asked) == 0
+    scores = pd.read_csv(folder / "scores.csv").set_index("rows").loc["all"]
+    assert list(scores.index)[1 : 1 + len(metrics)] == metrics
+    if target == "word":
+        model = skhlm.load(folder / "m.skhlm")
+        right = model.predict(rows[["shop", "price"]]) == rows["word"]
+        assert scores["accuracy"] == pytest.approx(right.mean())
+
+
 @pytest.mark.parametrize("data", ["data.csv", "data.parquet"])
 def test_a_report_takes_shares_by_their_trials(folder, rows, capsys, data):
     weighted = ("--sample-weight", "trials")
