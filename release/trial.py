@@ -40,10 +40,13 @@ def classify(X: pd.DataFrame, slow: pd.Series) -> None:
 
 def main() -> None:
     """All of it, and what it ran on."""
-    assert not (Path(skhlm.__file__).parents[1] / "stan").exists(), "this is a checkout"
+    assert not (Path(skhlm.__file__).parents[1] / "stan" / "build.py").exists(), (
+        "this is a checkout"
+    )
     assert skhlm.__version__ == version("skhlm")
     for load in sorted(name for name in datasets.__all__ if name.startswith("load_")):
-        assert len(getattr(datasets, load)()), load
+        X, y = getattr(datasets, load)(return_X_y=True)
+        assert len(X) == len(y) > 50, load
     X, y = datasets.load_sleepstudy(return_X_y=True)
     fit_and_predict(X, y)
     classify(X, y > y.median())
