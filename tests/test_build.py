@@ -151,8 +151,9 @@ class TestRebuild:
 
 class TestTbbInTheProgram:
     @pytest.fixture
-    def sources(self, tmp_path, monkeypatch) -> Path:
-        """Of oneTBB: two files and a header."""
+    def sources(self, log, tmp_path, monkeypatch) -> Path:
+        """Of oneTBB: two files and a header; in the place of the library that comes with ``log``."""
+        assert not log.exists()
         sources = tmp_path / "oneTBB" / "src" / "tbb"
         sources.mkdir(parents=True)
         for name in ("arena.cpp", "task.cpp", "arena.h"):
