@@ -152,7 +152,7 @@ class TestRebuild:
 class TestTbbInTheProgram:
     @pytest.fixture
     def sources(self, log, tmp_path, monkeypatch) -> Path:
-        """Of oneTBB: two files and a header; in the place of the library that comes with ``log``."""
+        """Of oneTBB, two files and a header, in the place of the library of ``log``."""
         assert not log.exists()
         sources = tmp_path / "oneTBB" / "src" / "tbb"
         sources.mkdir(parents=True)
