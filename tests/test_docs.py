@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/**/README.md"))
-    if ".venv" not in page.parts
+    if not {".venv", "build"} & set(page.relative_to(ROOT).parts)
 )
 BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 NUMBER = re.compile(r"-?\d+\.\d*")
