@@ -283,7 +283,7 @@ def test_the_next_fit_begins_at_the_last_draws(monkeypatch):
     ends = draws.reshape(len(draws), 4, -1)[..., -1]
     begun = {}
 
-    def begin(_problem, settings, _diagnose, earlier):
+    def begin(_problem, settings, _diagnose, _progress, earlier):
         begun.update(earlier=earlier, warmup=settings.iter_warmup)
         raise SamplingError("far enough")
 

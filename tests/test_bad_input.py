@@ -83,7 +83,9 @@ def test_an_unseen_level_can_be_an_error():
     message = r"'region/country': 2 row\(s\).*\('APAC', '\?'\).*unseen='population'"
     with pytest.raises(ValueError, match=message):
         read(X, unseen="error")
-    with pytest.raises(ValueError, match=r"'country': 2 row\(s\) .* or none: '\?'\. Remove"):
+    with pytest.raises(
+        ValueError, match=r"'country': 2 row\(s\) .* or none: '\?', first in row 0\. Remove"
+    ):
         read(
             X.drop(columns="region"), FRAME.drop(columns="region"), groups="country", unseen="error"
         )
@@ -97,7 +99,9 @@ def test_a_missing_group_value_is_an_error_at_fit_and_a_new_level_at_predict(mis
     country = FRAME["country"].astype(object)
     country[[1, 5]] = missing
     X = FRAME.assign(country=country)
-    with pytest.raises(ValueError, match=r"group columns at fit .*'country': 2\. Drop these rows"):
+    with pytest.raises(
+        ValueError, match=r"group columns at fit .*'country': 2, first in row 1\. Drop these rows"
+    ):
         fit(X)
     np.testing.assert_array_equal(np.flatnonzero(read(X)[:, 1] < 0), [1, 5])
     with pytest.raises(ValueError, match=r"'region/country': 2 row\(s\).*\('APAC', None\)"):

@@ -132,7 +132,7 @@ def test_titles_say_where(model):
     assert titles == ["kappa[Intercept at x = 0]", "kappa[year]", "kappa[price]"]
     there = TraceDisplay.from_estimator(model, f"tau[shop, {THERE}]", kind="trace")
     assert there.ax_.get_title().replace("\n", " ") == f"tau[shop, {THERE}]"
-    assert there.ax_.get_ylabel() == "value, in units of the data"
+    assert there.ax_.get_ylabel().replace("\n", " ") == "value, in units of the data"
     effects = GroupEffectsDisplay.from_estimator(model, sort_by="Intercept")
     assert effects.axes_[0].get_title().replace("\n", " ") == "effect on Intercept at x = 0"
     assert "x = 0" in effects.axes_[0].get_title()

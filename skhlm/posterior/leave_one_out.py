@@ -75,7 +75,7 @@ class LeaveOneOut:
     def predictions(self) -> Floats:
         """Expected y of each row that was given, in that order, given all other rows: (n,).
 
-        E[y_i | y_-i], by the same importance weights; rows of weight 0 are not among them.
+        ``E[y_i | y_-i]``, by the same importance weights; rows of weight 0 are not among them.
         """
         mean: Floats = self.pointwise["mean"].to_numpy()[self.given["row"].to_numpy()]
         return mean

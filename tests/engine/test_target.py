@@ -11,8 +11,8 @@ import pytest
 from skhlm.engine.inference import choose_settings
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.program.runs import sample, write_json
-from skhlm.engine.program.waiting import Progress
 from skhlm.engine.target import build_target
+from skhlm.progress import Progress
 from tests.chance import SHIFT, assert_near, mean_error
 from tests.engine.problems import make_problem
 
@@ -132,10 +132,9 @@ def _draws(target, seed):
         max_treedepth=10,
         n_jobs=2,
         seed=seed + 10 * SHIFT,
-        verbose=0,
         **gaps,
     )
-    columns, _ = sample(target.data_block(), settings, Progress(0))
+    columns, _ = sample(target.data_block(), settings, Progress())
     return target.draws(columns, seed)
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skhlm.families.log_normal import ShiftedLog
 from skhlm.posterior import prediction
-from skhlm.posterior.log_outcomes import Exponential, ShiftedLog, of_outcome
+from skhlm.posterior.log_outcomes import Exponential, of_outcome
 from skhlm.posterior.posterior import without_new
 from tests.chance import assert_near
 from tests.posterior.posteriors import make_posterior, make_rows
