@@ -104,8 +104,9 @@ class Checking(Fitted):
     def loo_predict(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Floats:
         """Expected y of each row that was fitted, given all other rows, without fitting again.
 
-        What `predict` would say of the row if it had not been among those of fit: ``E[y_i | y_-i]``, by
-        the importance weights of `loo`. Errors of these predictions are honest ones.
+        What `predict` would say of the row if it had not been among those of fit,
+        ``E[y_i | y_-i]``, by the importance weights of `loo`. Errors of these predictions are
+        honest ones.
 
         Parameters
         ----------
