@@ -38,6 +38,7 @@ from skhlm.displays.names import LONGEST_ALONE, shown_apart
 from skhlm.displays.panels import figure_of, legend_beside, name_panel, open_panels, tidy
 from skhlm.displays.style import BLACK, OTHER, Look, look
 from skhlm.inputs.columns import listed
+from skhlm.methods.arguments import check_coverage
 from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class GroupEffectsDisplay:
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
+        check_coverage(coverage)
         model: Any = find_hierarchical(estimator).model
         factor = choose_factor(model, factor)
         frame = model.group_effects(factor, coverage)

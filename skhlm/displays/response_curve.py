@@ -34,6 +34,7 @@ from skhlm.displays.panels import (
 from skhlm.displays.style import BLACK, BLUE, PALE, VERMILION
 from skhlm.inputs.columns import listed, suggestion
 from skhlm.inputs.outcomes import name_of_outcome
+from skhlm.methods.arguments import check_coverage
 from skhlm.methods.fitted import Fitted, find_hierarchical
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ class ResponseCurveDisplay:
             If there is no such feature, or observed is not a pair; for partial residuals without
             observed rows, of slopes, and of expected values behind a link.
         """
+        check_coverage(coverage)
         if kind is None:
             kind = "median" if find_hierarchical(estimator).targets else "mean"
         settings: dict[str, Any] = {"grid": grid, "coverage": coverage, "kind": kind}

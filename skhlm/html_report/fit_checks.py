@@ -249,7 +249,7 @@ def in_a_sentence(look: Look) -> list[str]:
         said.append(f"90% intervals hold {inside:.1%} of the {_rows(look)}.")
     if look.r2 is not None:
         r2 = look.r2.iloc[0]
-        said.append(f"R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f}).")
+        said.append(f"Bayesian R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f}).")
     if look.loo is not None and look.loo.n_unreliable:
         said.append(
             f"{look.loo.n_unreliable} of {len(look.loo.pointwise):,} distinct rows change the "

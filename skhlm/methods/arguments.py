@@ -37,9 +37,9 @@ def check_quantiles(quantiles: Any) -> Floats:
 
 
 def check_coverage(coverage: Any, name: str = "coverage") -> None:
-    """Raise unless it is a number between 0 and 1."""
+    """Raise unless it is one number between 0 and 1."""
     if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {coverage!r}.")
+        raise ValueError(f"{name} must be one number between 0 and 1, got {coverage!r}.")
 
 
 def check_has_interval(kind: str, *, has_classes: bool) -> None:

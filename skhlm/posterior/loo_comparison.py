@@ -173,7 +173,8 @@ def _check_results(results: Mapping[str, Any]) -> None:
         if not isinstance(result, LeaveOneOut):
             raise TypeError(
                 f"{name} is of type {type(result).__name__}, not a result of HLMRegressor.loo: "
-                "compare_loo(model_a.loo(), model_b.loo())."
+                "compare_loo(model_a.loo(), model_b.loo()), or of more models compare_loo({'a': "
+                "model_a.loo(), 'b': ..., 'c': ...})."
             )
         if not result.converged:
             warnings.warn(

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
-from skhlm.exceptions import stacklevel_of_user
+from skhlm.exceptions import Message, stacklevel_of_user
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
@@ -76,10 +76,14 @@ def warn_of_few_draws(posterior: Posterior, X: Floats, codes: Ints) -> None:
         k = float(smooth(np.log(mean)).pareto_k.max())
         if k_threshold(posterior.n_draws) < k < np.inf:
             warnings.warn(
-                f"Expected values of levels that fit has not seen rest on a few draws (Pareto k "
-                f"{k:.2f}): the mean over what such levels may be hardly exists. Take "
-                "predict(kind='typical'), or predict_quantiles; or give tau a prior with less "
-                "weight on large values.",
+                Message(
+                    f"Expected values of levels that fit has not seen rest on a few draws (Pareto "
+                    f"k {k:.2f}): the mean over what such levels may be hardly exists.",
+                    python="Take predict(kind='typical'), or predict_quantiles; or give tau a "
+                    "prior with less weight on large values.",
+                    elsewhere="Fit with a prior of tau that has less weight on large values, such "
+                    "as --priors weakly_informative.",
+                ),
                 UserWarning,
                 stacklevel=stacklevel_of_user(),
             )

@@ -47,6 +47,11 @@ def test_parameters_become_options(message, in_words):
     assert in_options(message) == in_words
 
 
+def test_a_warning_of_few_draws_names_no_option_that_there_is_not():
+    message = Message("They rest on few draws.", python="Take predict(kind='typical').")
+    assert told(UserWarning(message)) == "They rest on few draws."
+
+
 def test_a_remedy_for_python_is_not_told():
     """It is data of the message, also after it went from one process to another."""
     error = ValueError(Message("No price.", python="Use `SimpleImputer`.", elsewhere="Fill it in."))

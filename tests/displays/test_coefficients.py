@@ -91,7 +91,7 @@ def test_what_is_no_ratio_or_coverage_is_refused(fitted):
     with pytest.raises(ValueError, match="is no ratio where family='student_t'"):
         CoefficientsDisplay.from_estimator(fitted, ratio=True)
     for settings, name in (({"coverage": 1.0}, "coverage"), ({"inner": "half"}, "inner")):
-        with pytest.raises(ValueError, match=f"{name} must lie between 0 and 1"):
+        with pytest.raises(ValueError, match=f"{name} must be one number between 0 and 1"):
             CoefficientsDisplay.from_estimator(fitted, **settings)
 
 

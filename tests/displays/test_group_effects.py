@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from skhlm import GroupEffectsDisplay, HLMRegressor
+from skhlm import GroupEffectsDisplay, HLMRegressor, ResponseCurveDisplay
 
 
 def test_artists_hold_the_group_effects(fitted):
@@ -69,3 +69,9 @@ def test_legible(n_levels, n_coefficients, assert_legible):
         outcome="return on investment (EUR)",
     ).plot()
     assert_legible(display.figure_)
+
+
+def test_one_coverage_at_a_time(fitted):
+    for display in (GroupEffectsDisplay, ResponseCurveDisplay):
+        with pytest.raises(ValueError, match="coverage must be one number"):
+            display.from_estimator(fitted, coverage=(0.5, 0.9))

@@ -190,7 +190,7 @@ def test_rows_must_be_those_of_fit(fitted, campaigns):
         LooPitDisplay.from_estimator(lost)
     given, own = LooPitDisplay.from_estimator(lost, X, y), LooPitDisplay.from_estimator(fitted)
     np.testing.assert_array_equal(given.lower, own.lower)  # in whatever order they were given
-    with pytest.raises(ValueError, match="coverage must lie"):
+    with pytest.raises(ValueError, match="coverage must be one number"):
         LooPitDisplay.from_estimator(fitted, coverage=2)
     with pytest.raises(ValueError, match="kind must be"):
         given.plot(kind="pit")
