@@ -168,7 +168,7 @@ class PriorPosteriorDisplay:
         labels = model._spec.labels
         after = list_draws(model._posterior, labels)
         rng = np.random.default_rng(seed_of(random_state))
-        before = list_draws(_prior_of(model, n_draws, rng), labels)
+        before = list_draws(prior_of(model, n_draws, rng), labels)
         names = list(after)[:MOST_PANELS]
         if parameters is not None:
             names = find_parameters(parameters, list(after), list(after))
@@ -245,7 +245,7 @@ class PriorPosteriorDisplay:
         return max(ends[0], float(self.bounds[i, 0])), min(ends[1], float(self.bounds[i, 1]))
 
 
-def _prior_of(model: Fitted, n_draws: int, rng: np.random.Generator) -> Posterior:
+def prior_of(model: Fitted, n_draws: int, rng: np.random.Generator) -> Posterior:
     """Draws of the priors of the fit in the user's units, without any level."""
     spec, posterior = model._spec, model._posterior
     family = posterior.family

@@ -126,6 +126,5 @@ def _adapt_delta(problem: Problem) -> float:
     so long that the tails of sigma and nu are missed, while careful ones cost little.
     """
     forest = learn_forest(problem.codes, problem.n_levels)
-    n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
-    few = may_be_exact(problem, forest) or problem.n_coefficients + n_effects < _FEW
+    few = may_be_exact(problem, forest) or problem.n_coefficients + problem.n_effects < _FEW
     return _CAREFUL if few or problem.covariance == "full" else _BOLD

@@ -45,6 +45,11 @@ class Problem:
         return self.evidence.n_coefficients
 
     @property
+    def n_effects(self) -> int:
+        """Numbers that group effects are, sum J_g K_g."""
+        return sum(J * len(a) for J, a in zip(self.n_levels, self.varying, strict=True))
+
+    @property
     def cuts(self) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
         return self.family.cuts(self.evidence)

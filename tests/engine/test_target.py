@@ -48,9 +48,7 @@ def test_the_density_of_the_rest_is_what_a_normal_one_of_the_effects_leaves(case
     target = build_target(problem_of(**case))
     assert target.is_collapsed
     whole = replace(target, is_collapsed=False)
-    n_effects = sum(
-        J * len(a) for J, a in zip(target.problem.n_levels, target.problem.varying, strict=True)
-    )
+    n_effects = target.problem.n_effects
     points = np.random.default_rng(1).normal(size=(6, n_effects + _n_rest(target)))
     rest, effects = points[:, :-n_effects], points[:, -n_effects:]
     found = _log_density(whole, points, tmp_path)

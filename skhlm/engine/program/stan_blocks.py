@@ -199,7 +199,7 @@ def read_coordinates(
         "z_aux": len(problem.family.auxiliary),
         "z_omega": int((n_varying * (n_varying - 1) // 2).sum()) * (problem.covariance == "full"),
         "z_root": K * n_roots,
-        "z_delta": 0 if is_collapsed else int((n_varying * problem.n_levels).sum()),
+        "z_delta": 0 if is_collapsed else problem.n_effects,
     }
     ends = np.cumsum(list(sizes.values()))
     if ends[-1] != columns.shape[-1]:

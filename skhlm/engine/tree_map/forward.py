@@ -119,8 +119,7 @@ class _Scales:
 
 def with_effects(z: Coordinates, problem: Problem, seed: int | None) -> Coordinates:
     """The coordinates with z_delta drawn from N(0, I); without seed it is zero, its mode."""
-    n_effects = sum(J * len(k) for J, k in zip(problem.n_levels, problem.varying, strict=True))
-    shape = (*z.z_aux.shape[:2], n_effects)
+    shape = (*z.z_aux.shape[:2], problem.n_effects)
     if seed is None:
         return replace(z, z_delta=np.zeros(shape))
     return replace(z, z_delta=np.random.default_rng(seed).standard_normal(shape))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skhlm.displays.prior_posterior import prior_of
 from skhlm.html_report.page import heading, paragraph, terms
 from skhlm.html_report.table import MOST_ROWS, table
 from skhlm.html_report.words import meanings, where_numbers_are
 from skhlm.numerics.quantiles import quantiles_of
 from skhlm.posterior import Posterior
 from skhlm.posterior.parameters import list_population
-from skhlm.posterior.prior_draws import draw_priors
 from skhlm.reports.parameters import monte_carlo_errors
 
 _N_PRIOR = 4000  # draws from the prior: quantiles to two digits
@@ -44,17 +44,8 @@ def parameters(model: Any) -> Iterator[str]:
 def prior_against_posterior(model: Any) -> pd.DataFrame:
     """Quantiles of every parameter but the group effects before and after the data."""
     posterior: Posterior = model._posterior.where_fitted
-    spec, family = model._spec, model._posterior.family
-    labels = spec.labels.where_fitted
-    draws = draw_priors(
-        spec.build_priors(family),
-        [1] * len(labels.factors),
-        _N_PRIOR,
-        np.random.default_rng(0),
-        family=family,
-        covariance=posterior.structure,
-    )
-    prior = Posterior.from_draws(draws, labels.varying, spec.units, family).where_fitted
+    labels = model._spec.labels.where_fitted
+    prior = prior_of(model, _N_PRIOR, np.random.default_rng(0)).where_fitted
     before, after = _population_quantiles(prior), _population_quantiles(posterior)
     names = [str(name) for block in list_population(posterior) for name in block.names(labels)]
     with np.errstate(invalid="ignore", divide="ignore"):

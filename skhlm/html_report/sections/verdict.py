@@ -8,11 +8,6 @@ from skhlm.diagnostics import Check, Diagnostics
 from skhlm.html_report.fit_checks import Look, in_a_sentence
 from skhlm.html_report.page import bullets, card, paragraph, terms
 
-_TITLES = {
-    "pass": "Sampling: pass",
-    "warn": "Sampling: warn",
-    "fail": "Sampling: fail",
-}
 _MEANS = {
     "pass": "The draws can be trusted.",
     "warn": "To be known before the numbers are used:",
@@ -30,7 +25,7 @@ def _title(diagnostics: Diagnostics) -> str:
     """The verdict, and that there are notes."""
     n = len(diagnostics.notes)
     notes = f", with {n} note{'s' * (n > 1)}" if n else ""
-    return f"{_TITLES[diagnostics.verdict]}{notes}"
+    return f"Sampling: {diagnostics.verdict}{notes}"
 
 
 def _sampling(diagnostics: Diagnostics) -> Iterator[str]:
