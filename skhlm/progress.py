@@ -75,6 +75,7 @@ class Progress:
         self._lock = threading.RLock()
         self._began = clock()
         self._parts = [_Part(0.0, 1.0, "", True, self._began)]
+        self.on_part: Callable[[], None] = _nothing  # called where a part with a name has begun
         self._done, self._told = 0.0, self._began  # how far it was when that was last known
         self._from: tuple[float, float] | None = None  # since when, and where, the rate is taken
         self._in_series = False
@@ -93,8 +94,10 @@ class Progress:
             )
             if clear and not self._in_series:
                 self._from = (now, self._done)
-        depth = len(self._parts)
+            depth = len(self._parts)
         try:
+            if doing:
+                self.on_part()
             yield
             with self._lock:
                 self._arrive(self._parts[depth - 1].end, self._clock())
@@ -239,6 +242,10 @@ def progress_of(title: str, verbose: int) -> Iterator[Progress]:
         _shown.reset(token)
 
 
+def _nothing() -> None:
+    """Nobody looks."""
+
+
 def aside() -> AbstractContextManager[Any]:
     """A context in which something else may be printed to the terminal, if progress is shown."""
     shown = _shown.get()
@@ -265,18 +272,24 @@ def in_words(seconds: float) -> str:
 @contextmanager
 def _ticking(progress: Progress, view: View) -> Iterator[None]:
     """Draw the progress from now on, whatever this thread is at, and how it ended."""
-    ended = threading.Event()
+    ended, one_at_a_time = threading.Event(), threading.Lock()
+
+    def draw() -> None:
+        with one_at_a_time:
+            view.draw(progress.stand())
 
     def tick() -> None:
-        view.draw(progress.stand())
+        draw()
         while not ended.wait(_OFTEN):
-            view.draw(progress.stand())
+            draw()
 
     thread = threading.Thread(target=tick, name="skhlm-progress", daemon=True)
     thread.start()
+    progress.on_part = draw  # however short a part is, it is seen
     try:
         yield
     finally:
+        progress.on_part = _nothing
         ended.set()
         thread.join()
         view.close(progress.stand())

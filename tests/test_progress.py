@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from skhlm.progress import Lines, Progress, Stand, aside, in_words, progress_of
+from skhlm import progress as progress_module
+from skhlm.progress import Lines, Progress, Stand, View, aside, in_words, progress_of
 from tests.terminals import on_terminal
 
 
@@ -25,6 +26,18 @@ class Clock:
 
     def wait(self, seconds):
         self.now += seconds
+
+
+class Seen(View):
+    """A view that only remembers."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def draw(self, stand):
+        self.seen.append(stand)
+
+    close = draw
 
 
 @pytest.fixture
@@ -163,6 +176,21 @@ def test_a_task_within_a_task_is_a_part_of_it(capsys):
         assert inner is outer
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("outer: 100%, ")
+
+
+def test_every_part_with_a_name_is_seen_however_short(monkeypatch):
+    seen = []
+    monkeypatch.setattr(progress_module, "_OFTEN", 60.0)
+    monkeypatch.setattr(progress_module, "_view", lambda _: Seen(seen))
+    names = [f"part {k}" for k in range(50)]
+    with progress_of("task", 1) as progress:
+        for name in names:
+            with progress.part(0.1, name):
+                pass
+    told = [stand.doing for stand in seen if stand.doing]
+    assert list(dict.fromkeys(told)) == names
+    done = [stand.done for stand in seen]
+    assert done == sorted(done)
 
 
 def test_warnings_are_what_they_were_afterwards():
