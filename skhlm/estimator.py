@@ -15,7 +15,13 @@ import joblib
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
-from skhlm.diagnostics import check_counts, diagnose, warn_unless_converged
+from skhlm.diagnostics import (
+    Check,
+    check_counts,
+    check_slopes,
+    diagnose,
+    warn_unless_converged,
+)
 from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
@@ -189,7 +195,9 @@ class HierarchicalModel(
             fit = Fit(
                 spec=spec,
                 posterior=posterior,
-                diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
+                diagnostics=found.diagnostics.and_also(
+                    (*checks, *_check_fit(posterior, rows, spec.labels))
+                ),
                 level_data=learn_level_data(rows, posterior, spec.groups),
                 fingerprint=rows.fingerprint(),
                 seed=settings.seed,
@@ -263,6 +271,11 @@ def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) 
             problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
         ),
     )
+
+
+def _check_fit(posterior: Posterior, rows: Rows, labels: Labels) -> tuple[Check, ...]:
+    """Are the data as the fitted model says?"""
+    return (*check_slopes(posterior, rows, labels), *check_counts(posterior, rows))
 
 
 def _request(

@@ -12,6 +12,7 @@ import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.diagnostics.checks import Check, judge
+from skhlm.diagnostics.slopes import constant_within
 from skhlm.engine import Problem
 from skhlm.exceptions import IdentificationWarning, Message
 from skhlm.inputs.columns import listed
@@ -394,7 +395,7 @@ def _between_levels(data: _Data) -> Check:
     spare, found = [np.nan], []
     for g in data.varies_by_intercept:
         J = data.problem.n_levels[g]
-        fixed = _constant_within(data.X, data.rows, g, J) & ~data.constant
+        fixed = constant_within(data.X, data.rows, g, J) & ~data.constant
         if J > 1 and fixed.any():
             spare.append(J - 1 - int(fixed.sum()))
             if spare[-1] < BETWEEN_NOTE:
@@ -410,19 +411,6 @@ def _between_levels(data: _Data) -> Check:
     return judge(
         "levels to spare", least, BETWEEN_NOTE, _OURS, advice, notes=bool(found), warns=warns
     )
-
-
-def _constant_within(X: Floats, rows: Rows, g: int, n_levels: int) -> Bools:
-    """Whether each predictor, X (N, p), is constant within every level of factor g, (p,)."""
-    cells = np.searchsorted(rows.cell, np.arange(len(rows.codes)))
-    order = np.argsort(rows.codes[:, g], kind="stable")
-    levels = np.searchsorted(rows.codes[order, g], np.arange(n_levels))
-    low, high = (
-        extreme.reduceat(extreme.reduceat(X, cells, axis=0)[order], levels, axis=0)
-        for extreme in (np.minimum, np.maximum)
-    )
-    same: Bools = (low == high).all(axis=0)
-    return same
 
 
 # --- outcome and scales ---------------------------------------------------------------------------

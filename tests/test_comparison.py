@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
@@ -159,6 +160,51 @@ def test_baselines_stand_behind_the_steps_of_a_pipeline(shops):
         "unpooled",
         "searched",
     ]
+
+
+@pytest.fixture(scope="module")
+def firms():
+    """Twenty firms whose effects go with their mean spend."""
+    rng = np.random.default_rng(0)
+    firm, size = np.repeat(np.arange(20), 6), 2 * rng.normal(size=20)
+    X = pd.DataFrame({"spend": size[firm] + rng.normal(size=120), "firm": firm.astype(str)})
+    return X, X["spend"] + 2 * size[firm] + rng.normal(size=120)
+
+
+def test_group_means_are_one_model_more_and_win_on_new_groups(firms, quick):
+    X, y = firms
+    model = clone(quick).set_params(groups="firm")
+    asked = {"model": model, "split_by": "firm", "group_means": "spend"}
+    scores, fitted = compare(X, y, cv=3, random_state=0, return_estimator=True, **asked)
+    assert list(fitted) == ["pooled", "unpooled", "hierarchical", "with group means"]
+    step, inside = (step for _, step in fitted["with group means"][0].steps)
+    assert step.groups == inside.groups == "firm"
+    assert inside._spec.labels.varying_names(0) == ["Intercept", "spend"]
+    rmse = scores[scores["rows"] == "unseen"].groupby("model")["rmse"].mean()
+    assert rmse["with group means"] < 0.5 * rmse["hierarchical"]
+    assert model.varying == "all"  # which stays as it was
+
+
+def test_group_means_stand_behind_the_steps_of_a_pipeline(firms):
+    X, y = firms
+    step = make_column_transformer(
+        ("passthrough", ["firm", "spend"]), verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    model = make_pipeline(step, HLMRegressor("firm", varying="intercept", random_state=0))
+    found = compare(X, y, cv=2, model=model, group_means=["spend"], return_estimator=True)[1]
+    inside = found["with group means"][0][-1][-1]
+    assert inside._spec.labels.coefficients == ("Intercept", "spend", "spend (mean of firm)")
+
+
+def test_group_means_of_what_is_not_there_are_refused(firms, quick):
+    X, y = firms
+    with pytest.raises(ValueError, match="group_means: the model has no groups"):
+        compare(X[["spend"]], y, model=HLMRegressor(), group_means="spend")
+    with pytest.raises(ValueError, match=r"columns: .*'spent'"):
+        compare(X, y, "firm", cv=2, group_means="spent")
+    names = {"with group means": quick}
+    with pytest.raises(ValueError, match="'with group means' is what group_means adds"):
+        compare(X, y, "firm", model=names, group_means="spend")
 
 
 def test_an_unpooled_model_that_is_pooled_is_said():

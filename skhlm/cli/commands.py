@@ -151,6 +151,8 @@ def compare(options: Namespace) -> None:
             given = read_training(options)
         if options.split_by is not None:
             check_name(options.split_by, names_of(given.X), "--split-by")
+        for name in options.group_means or ():
+            check_name(name, names_of(given.X), "--group-means")
         with progress.part(1.0):
             scores = cross_validate(
                 given.X,
@@ -161,6 +163,7 @@ def compare(options: Namespace) -> None:
                 sample_weight=given.weight,
                 coverage=options.coverage,
                 random_state=getattr(options, "random_state", None),
+                group_means=options.group_means,
             )
     if options.output is None:
         found = scores[scores["n"] > 0].drop(columns="fold")

@@ -37,6 +37,7 @@ EXAMPLES = {
     "compare": """\
   skhlm compare data.csv --target y --groups region/country
   skhlm compare data.csv --target y --groups region/country --split-by country --cv 10
+  skhlm compare data.csv --target y --groups firm --split-by firm --group-means spend
   skhlm compare orders.csv --target returned --groups shop --classify -o scores.csv""",
     "allocate": """\
   skhlm allocate model.skhlm plan.csv --feature spend --by country --derive 'log_spend=log(spend)'

@@ -88,6 +88,13 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         help="the group column whose values are not divided between folds, to see how new groups "
         "are predicted (default: rows are shuffled)",
     )
+    parser.add_argument(
+        "--group-means",
+        nargs="+",
+        metavar="COLUMN",
+        help="predictors whose means over the groups one model more is given as predictors, for "
+        "slopes between groups that are not those within them (default: none)",
+    )
     _add_coverage(parser)
     _add_table(parser, "every fold", without="means over folds for the screen")
     _add_model_and_inference(parser)

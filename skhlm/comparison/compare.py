@@ -31,6 +31,7 @@ from skhlm.baselines import (
     share_fallen_back,
 )
 from skhlm.baselines.regressors import HAVE_YARDSTICKS
+from skhlm.comparison.group_means import with_group_means
 from skhlm.comparison.metrics import Metrics, metrics_of
 from skhlm.comparison.scores import by_kind_of_row
 from skhlm.estimator import HierarchicalModel
@@ -44,6 +45,7 @@ from skhlm.wrappers import asking, find_model, fit_weights, model_to_fit, wrappe
 _MOST = 0.5  # share of rows
 _BASELINE = 0.02  # of the time that a hierarchical model takes
 BASELINES = ("pooled", "unpooled")
+WITH_MEANS = "with group means"
 
 
 @overload
@@ -58,6 +60,7 @@ def compare(
     sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
+    group_means: Any = None,
     return_estimator: Literal[False] = False,
 ) -> pd.DataFrame: ...
 
@@ -74,6 +77,7 @@ def compare(
     sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
+    group_means: Any = None,
     return_estimator: Literal[True],
 ) -> tuple[pd.DataFrame, dict[str, list[Any]]]: ...
 
@@ -89,6 +93,7 @@ def compare(
     sample_weight: Any = None,
     coverage: float = 0.9,
     random_state: Any = None,
+    group_means: Any = None,
     return_estimator: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, list[Any]]]:
     """Cross-validate pooled, unpooled and hierarchical models on the same folds.
@@ -121,6 +126,10 @@ def compare(
         Of the prediction intervals.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, when ``cv`` is an int, and of the default model.
+    group_means : str, int, list or dict, default=None
+        Predictors, as `GroupMeans` takes them, whose means over its groups the model, the first of
+        several, is given in one model more, "with group means". Of a search it is the model that is
+        searched, as it is given. Worth a look with ``split_by``: on new groups means can decide.
     return_estimator : bool, default=False
         Whether to return the fitted models as well.
 
@@ -128,9 +137,9 @@ def compare(
     -------
     scores : DataFrame
         Three rows for each fold and model, with columns ``model`` ("pooled", "unpooled",
-        "hierarchical" or the names of ``model``), ``fold``, ``rows`` ("all"; "known": all levels
-        of the row were seen in training; "unseen": some were not), ``n`` (how many these are), and
-        a column for each metric. NaN where there are no rows, ``r2`` below two, ``crps`` where the
+        "hierarchical" or the names of ``model``, "with group means"), ``fold``, ``rows`` ("all";
+        "known": all levels of the row were seen in training; "unseen": some were not), ``n`` (how
+        many these are), and a column for each metric. NaN where there are no rows, ``r2`` below two, ``crps`` where the
         model's y is transformed, and ``deviance`` where a mean is not positive.
 
         - Of numbers ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean,
@@ -174,6 +183,8 @@ def compare(
     'hierarchical'
     """
     models, metrics = _models(groups, model, random_state)
+    if group_means is not None:
+        models |= _with_means(models, group_means, X)
     observed = metrics.check(y, _num_samples(X))
     weight = check_weight(sample_weight, observed)
     y = y if np.ndim(y) == 1 else observed  # one that is one-dimensional keeps its name
@@ -243,6 +254,14 @@ def _models(groups: Any, model: Any, random_state: Any) -> tuple[dict[str, Any],
         )
     pooled = model_to_fit(baselines["pooled"])
     return baselines | others, metrics_of(None if classes else find_family(pooled.family))
+
+
+def _with_means(models: Mapping[str, Any], columns: Any, X: Any) -> dict[str, Any]:
+    """The first of the hierarchical models with means of these columns, by its name."""
+    if WITH_MEANS in models:
+        raise ValueError(f"model: {WITH_MEANS!r} is what group_means adds. Choose another name.")
+    first = next(model for name, model in models.items() if name not in BASELINES)
+    return {WITH_MEANS: with_group_means(first, columns, X)}
 
 
 def _baselines(groups: Any, model: Any) -> dict[str, Any]:

@@ -3,5 +3,13 @@
 from skhlm.diagnostics.checks import Check
 from skhlm.diagnostics.counts import check_counts
 from skhlm.diagnostics.diagnostics import Diagnostics, diagnose, warn_unless_converged
+from skhlm.diagnostics.slopes import check_slopes
 
-__all__ = ["Check", "Diagnostics", "check_counts", "diagnose", "warn_unless_converged"]
+__all__ = [
+    "Check",
+    "Diagnostics",
+    "check_counts",
+    "check_slopes",
+    "diagnose",
+    "warn_unless_converged",
+]

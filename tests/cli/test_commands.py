@@ -368,6 +368,18 @@ def test_compare_is_the_functions(folder, table, capsys):
     assert float(line[3]) == pytest.approx(rmse, rel=1e-3)
     assert run(*asked, "--split-by", "days2") == 1
     assert "--split-by: there is no column 'days2'" in one_line(capsys)
+    assert run(*asked, "--group-means", "days2") == 1
+    assert "--group-means: there is no column 'days2'" in one_line(capsys)
+
+
+def test_compare_has_a_model_with_group_means(folder, capsys):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"firm": np.repeat(list("abcdefgh"), 5), "spend": rng.normal(size=40)})
+    table.assign(sales=rng.normal(size=40)).to_csv(folder / "firms.csv", index=False)
+    asked = ("compare", folder / "firms.csv", "--target", "sales", "--groups", "firm", "--cv", 2)
+    settings = ("--algorithm", "map", "--iter-sampling", 50, "--random-state", 3)
+    assert run(*asked, *settings, "--group-means", "spend") == 0
+    assert "with group means" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
