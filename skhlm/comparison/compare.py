@@ -139,8 +139,9 @@ def compare(
         Three rows for each fold and model, with columns ``model`` ("pooled", "unpooled",
         "hierarchical" or the names of ``model``, "with group means"), ``fold``, ``rows`` ("all";
         "known": all levels of the row were seen in training; "unseen": some were not), ``n`` (how
-        many these are), and a column for each metric. NaN where there are no rows, ``r2`` below two, ``crps`` where the
-        model's y is transformed, and ``deviance`` where a mean is not positive.
+        many these are), and a column for each metric. NaN where there are no rows, ``r2`` below
+        two, ``crps`` where the model's y is transformed, and ``deviance`` where a mean is not
+        positive.
 
         - Of numbers ``r2``, ``rmse``, ``coverage`` (share inside their intervals), ``width`` (mean,
           of the intervals) and ``crps`` (mean).

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from skhlm._typing import Floats, Ints
 from skhlm.displays.curve_rows import curve_names, finest_columns
 from skhlm.displays.fonts import with_glyphs
-from skhlm.displays.frames import choose_coefficients, in_units, outcome_title
+from skhlm.displays.frames import choose_coefficients, in_units, name_inside, outcome_title
 from skhlm.displays.interval_rows import Forest, draw_forest, forest_handles
 from skhlm.displays.level_rows import central_limits, label_rows, rows_of_panels, set_limits
 from skhlm.displays.names import LONGEST_ALONE, shown, shown_apart
@@ -154,7 +154,8 @@ class CoefficientsDisplay:
             Whether to draw exp of the coefficients: odds ratios, or ratios of rates. Their centre
             is the posterior median.
         outcome : str, default=None
-            Name and unit of y, for the axes; None is the name that y had at fit.
+            Name and unit of y, for the axes; None is the name that y had at fit. Of a
+            transformed target coefficients are those of the model inside, of "log of" this name.
         ax
             As in `plot`.
 
@@ -174,7 +175,9 @@ class CoefficientsDisplay:
             ``ratio`` where exp of a coefficient is no ratio; for ``standardized`` of a model with
             ``autoscale=False``, which does not know the standard deviations.
         """
-        model: Fitted = find_hierarchical(estimator).model
+        route = find_hierarchical(estimator)
+        model: Fitted = route.model
+        outcome = name_inside(route, outcome)
         names = list(model._spec.labels.coefficients)
         chosen = (
             _default(names) if coefficients is None else choose_coefficients(coefficients, names)

@@ -101,9 +101,9 @@ def compute_curves(
             "predictors."
         )
     rows = X
-    if X is None and route.direct:
+    if X is None and not route.steps:
         rows = _rows_at_means(route.model, 1 if population else MOST_CURVES)
-    feature = _only_predictor(route.model) if feature is None and route.direct else feature
+    feature = _only_predictor(route.model) if feature is None and not route.steps else feature
     settings: dict[str, Any] = {
         "coverage": coverage,
         "kind": kind,

@@ -82,6 +82,20 @@ def outcome_name(model: Fitted, outcome: str | None) -> str | None:
     return f"{name} = {label}" if name else label
 
 
+def name_inside(route: Route, outcome: str | None) -> str | None:
+    """What the outcome of the model inside an estimator is called: of a transformed y "log of y".
+
+    Functions have their own names where they have any; a mere "transformed" is said of all others.
+    """
+    if not route.targets:
+        return outcome
+    name = outcome or route.model._spec.outcome_name or "y"
+    for target in route.targets:
+        function = getattr(getattr(target, "func", None), "__name__", "")
+        name = f"{function} of {name}" if function.isidentifier() else f"transformed {name}"
+    return name
+
+
 def outcome_title(model: Fitted, outcome: str | None, *, link: bool = False) -> str | None:
     """What is along an axis: a classifier's probability, or "log odds of" on the link's scale.
 

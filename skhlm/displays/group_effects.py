@@ -15,6 +15,7 @@ from skhlm.displays.frames import (
     choose_coefficients,
     choose_factor,
     in_units,
+    name_inside,
     outcome_title,
 )
 from skhlm.displays.level_rows import (
@@ -163,7 +164,8 @@ class GroupEffectsDisplay:
             Posterior probability of the intervals.
         outcome : str, default=None
             Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
-            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it.
+            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it,
+            and of a transformed target what the model inside sees.
         sort_by, ax
             As in `plot`.
 
@@ -182,7 +184,9 @@ class GroupEffectsDisplay:
             If the model has no such factor, or the coefficient does not vary by it.
         """
         check_coverage(coverage)
-        model: Any = find_hierarchical(estimator).model
+        route = find_hierarchical(estimator)
+        model: Any = route.model
+        outcome = name_inside(route, outcome)
         factor = choose_factor(model, factor)
         frame = model.group_effects(factor, coverage)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()

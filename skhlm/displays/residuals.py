@@ -11,7 +11,7 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from skhlm._typing import Floats
 from skhlm.displays.fonts import with_glyphs
-from skhlm.displays.frames import outcome_title
+from skhlm.displays.frames import name_inside, outcome_title
 from skhlm.displays.judged_rows import JudgedRows, judged_rows
 from skhlm.displays.names import shown
 from skhlm.displays.panels import (
@@ -27,6 +27,7 @@ from skhlm.families import LocationFamily
 from skhlm.families.location import SIGMA
 from skhlm.inputs.columns import listed
 from skhlm.inputs.outcomes import name_of_outcome
+from skhlm.methods.fitted import find_hierarchical
 from skhlm.numerics.quantiles import central
 from skhlm.posterior import prediction
 from skhlm.posterior.transforms import quantile_residuals, transform_ends
@@ -183,7 +184,8 @@ class ResidualsDisplay:
         random_state : int, RandomState or None, default=0
             Seed of these, and of quantile residuals of whole numbers.
         outcome : str, default=None
-            Name and unit of y, for the axes; None is the name that y has, or had at fit.
+            Name and unit of y, for the axes; None is the name that y has, or had at fit. Of a
+            transformed target residuals are those of the model inside, "log of" this name.
         ax
             As in `plot`.
 
@@ -205,8 +207,9 @@ class ResidualsDisplay:
         if residuals not in _RESIDUALS:
             raise ValueError(f"residuals must be one of {listed(_RESIDUALS)}, got {residuals!r}.")
         rng = np.random.default_rng(seed_of(random_state))
+        route = find_hierarchical(estimator)
         rows = judged_rows(estimator, X, y, sample_weight, max_rows, rng)
-        outcome = outcome or name_of_outcome(y)
+        outcome = name_inside(route, outcome or name_of_outcome(y))
         display = cls(
             **_residuals_of(rows, residuals, rng),
             outcome=outcome_title(rows.model, outcome),

@@ -209,7 +209,8 @@ class ResponseCurveDisplay:
             transformed target.
         X : frame or array-like of shape (n_samples, n_features), default=None
             Rows, a curve and an operating point for each. None is one row for each combination of
-            levels seen at fit, at most 200 of them, with the predictors at their training means.
+            levels seen at fit, at most 200 of them, with the predictors at their training means;
+            behind the steps of a pipeline rows are needed.
         feature : str or int, default=None
             The predictor that moves, or a pipeline's input; None where there is only one.
             Categories stand side by side; their slopes are differences from the first.

@@ -15,6 +15,7 @@ from skhlm.displays.frames import (
     choose_coefficients,
     choose_factor,
     in_units,
+    name_inside,
     outcome_title,
 )
 from skhlm.displays.level_rows import (
@@ -171,7 +172,8 @@ class ShrinkageDisplay:
             Some of the coefficients that vary by the factor; None is all of them.
         outcome : str, default=None
             Name and unit of y, for the axes, such as "reaction time (ms)"; None is the name that y
-            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it.
+            had at fit. Of families with a link the axes are, and say, log odds or logarithms of it,
+            and of a transformed target what the model inside sees.
         ax
             As in `plot`.
 
@@ -189,7 +191,9 @@ class ShrinkageDisplay:
         ValueError
             If the model has no such factor, or the coefficient does not vary by it.
         """
-        model: Any = find_hierarchical(estimator).model
+        route = find_hierarchical(estimator)
+        model: Any = route.model
+        outcome = name_inside(route, outcome)
         factor = choose_factor(model, factor)
         frame = model.shrinkage_factors(factor)
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()

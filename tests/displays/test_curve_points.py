@@ -103,6 +103,18 @@ def test_partial_residuals_of_a_transformed_target_are_on_the_scale_of_y(campaig
     np.testing.assert_allclose(display.observed[:, 1] - curve, residual, rtol=1e-9, atol=1e-9)
 
 
+def test_a_transformed_target_has_curves_without_rows(campaigns):
+    X, y = campaigns[0][["region", "spend_1"]][:200], np.exp(0.1 * campaigns[1][:200])
+    model = HLMRegressor("region", family="normal", algorithm="map", random_state=0)
+    target = TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp).fit(X, y)
+    display = ResponseCurveDisplay.from_estimator(target, population=True, observed=(X, y))
+    inside = target.regressor_.response_curve(feature="spend_1", grid=display.grid, population=True)
+    np.testing.assert_allclose(display.mean[0], np.exp(inside["mean"].iloc[:50]), rtol=1e-9)
+    np.testing.assert_array_equal(np.sort(display.observed[:, 1]), np.sort(y))
+    every = ResponseCurveDisplay.from_estimator(target)
+    assert len(every.mean) == X["region"].nunique()
+
+
 def test_points_beyond_the_grid_have_no_place(fitted, campaigns):
     X, y = campaigns
     display = ResponseCurveDisplay.from_estimator(
