@@ -12,6 +12,7 @@ from skhlm.comparison import compare
 from skhlm.displays import (
     AllocationDisplay,
     CoefficientsDisplay,
+    ContributionsDisplay,
     CoverageDisplay,
     GroupEffectsDisplay,
     LooPitDisplay,
@@ -44,6 +45,7 @@ __all__ = [
     "Allocation",
     "AllocationDisplay",
     "CoefficientsDisplay",
+    "ContributionsDisplay",
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "GroupMeans",

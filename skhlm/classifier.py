@@ -109,13 +109,14 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         The labels, in increasing order. All probabilities of one class alone, and all coefficients,
         are those of the second.
     coef_ : ndarray of shape (n_predictors,)
-        Posterior means of the population-level slopes, in the order of the predictors in X; for
-        feature selection, which asks for one number a column, see `column_importance`.
+        Posterior means of the population-level slopes, in the order of the predictors in X, NaN
+        where the posterior has no mean; for feature selection, which asks for one number a column,
+        see `column_importance`.
     intercept_ : float
         Posterior mean of the population-level intercept, at x = 0; 0.0 without intercept.
     tau_ : dict of str to dict of str to float
         Posterior mean standard deviation of the group effects, by factor and coefficient; that of
-        the intercept at x = 0.
+        the intercept at x = 0. Infinite where the posterior has no mean, as in `summary`.
     groups_ : tuple of str
         Names of the grouping factors, coarse to fine within each hierarchy.
     diagnostics_ : Diagnostics

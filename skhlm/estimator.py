@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, ClassVar, TypeVar, get_args
 
 import joblib
+import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
@@ -46,7 +47,7 @@ from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
 from skhlm.posterior import Posterior, at_zero
-from skhlm.posterior.moments import count_moments
+from skhlm.posterior.moments import BOTH, count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
 from skhlm.progress import progress_of
 from skhlm.random_state import seed_of
@@ -234,11 +235,20 @@ class HierarchicalModel(
 
 
 def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
-    """The attributes that scikit-learn's users look at first: posterior means, or modes."""
+    """The attributes that scikit-learn's users look at first: posterior means, or modes.
+
+    Where a posterior has no finite mean they say so as tables do: NaN of what may be of both signs,
+    and else infinity.
+    """
+    finite = mode is not None
     if mode is not None:
         posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
     kappa = at_zero.kappa(posterior).mean(axis=-1)
     taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
+    if not finite:
+        kappa[at_zero.moments_of_kappa(posterior) < 1] = np.nan
+        for g, means in enumerate(taus):
+            means[at_zero.moments_of_tau(posterior, g) < 1] = np.inf
     intercept = posterior.units.fit_intercept
     return {
         "intercept_": float(kappa[0]) if intercept else 0.0,
@@ -253,7 +263,11 @@ def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict
 
 def _auxiliary_estimates(posterior: Posterior) -> dict[str, float]:
     """Posterior means of the family's own parameters, and limits that it is of others'."""
-    means = {name: float(draws.mean()) for name, draws in posterior.auxiliary.items()}
+    moments = posterior.finite_moments.auxiliary
+    means = {
+        name: float(draws.mean()) if moments.get(name, BOTH) >= 1 else np.inf
+        for name, draws in posterior.auxiliary.items()
+    }
     found = {**means, **limits_of(posterior.family)}
     return {f"{name}_": value for name, value in found.items()}
 

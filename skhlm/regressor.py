@@ -123,13 +123,14 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
     Attributes
     ----------
     coef_ : ndarray of shape (n_predictors,)
-        Posterior means of the population-level slopes, in the order of the predictors in X; for
-        feature selection, which asks for one number a column, see `column_importance`.
+        Posterior means of the population-level slopes, in the order of the predictors in X, NaN
+        where the posterior has no mean; for feature selection, which asks for one number a column,
+        see `column_importance`.
     intercept_ : float
         Posterior mean of the population-level intercept, at x = 0; 0.0 without intercept.
     tau_ : dict of str to dict of str to float
         Posterior mean standard deviation of the group effects, by factor and coefficient; that of
-        the intercept at x = 0.
+        the intercept at x = 0. Infinite where the posterior has no mean, as in `summary`.
     sigma_ : float
         Posterior mean of the residual scale; for "student_t" and "normal" alone.
     nu_ : float

@@ -85,6 +85,7 @@ def column_importance(estimator: Any) -> Floats:
             "Put them first or last, or name them."
         )
     coefficients = np.abs(model.coef_)
+    coefficients[np.isnan(coefficients)] = np.inf  # of a posterior without a mean
     largest = coefficients.max(initial=0.0)
     importance = np.full(columns.n, np.nextafter(largest, np.inf))
     importance[predictors] = coefficients

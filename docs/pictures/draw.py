@@ -141,6 +141,8 @@ def _advertisers() -> None:
         derive=lambda spend: {"spend_1": (np.log(spend) - 2) / 0.8},
     )
     _write(skhlm.AllocationDisplay.from_allocation(found), "allocation")
+    parts = skhlm.ContributionsDisplay.from_estimator(model, X, outcome="return")
+    _write(parts, "contributions")
 
 
 def _write(display: Any, name: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import codecs
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from skhlm.cli.words import FAMILIES
 
@@ -80,8 +80,52 @@ def fraction(text: str) -> float:
 
 def fractions(text: str) -> float | list[float]:
     """Such a number, or several with commas between them."""
-    several = [fraction(part) for part in text.split(",")]
+    parts = text.split(",")
+    if len(parts) > 1 and not all(part.strip() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has nothing beside a comma: several go in one word, such as 0.5,0.9"
+        )
+    if len(parts) == 1 and len(text.split()) > 1:
+        parts = text.split()
+    several = [fraction(part.strip()) for part in parts]
     return several if len(several) > 1 else several[0]
+
+
+class Once(argparse.Action):
+    """An option that is given once: a second one would silently replace the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value, or say what else to write."""
+        given = vars(namespace).setdefault("_given", set())
+        if self.dest in given:
+            together = " Several go in one word: 0.5,0.9." if self.type is fractions else ""
+            parser.error(f"argument {option_string}: it is given twice.{together}")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says of numbers left over where they may belong."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the message, and with what may have been meant."""
+        start = "unrecognized arguments: "
+        if message.startswith(start) and _are_shares(message.removeprefix(start)):
+            message += ". Several shares of --coverage go in one word, without spaces: 0.5,0.9"
+        super().error(message)
+
+
+def _are_shares(text: str) -> bool:
+    try:
+        return all(0 < float(part) < 1 for part in text.replace(",", " ").split())
+    except ValueError:
+        return False
 
 
 def amount(text: str) -> float:

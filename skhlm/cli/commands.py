@@ -22,7 +22,7 @@ from skhlm.cli.reading import columns_of_fit, load_model, read_observed, read_ro
 from skhlm.cli.remedies import told
 from skhlm.cli.tables import check_name, names_of, write_table
 from skhlm.cli.training import read_training
-from skhlm.cli.words import EXIT, STANDARD
+from skhlm.cli.words import EXIT, STANDARD, TABLES_OF_ROWS
 from skhlm.comparison import compare as cross_validate
 from skhlm.comparison.scores import scores_of
 from skhlm.estimator import HierarchicalModel
@@ -73,9 +73,10 @@ def predict(options: Namespace) -> None:
 def curve(options: Namespace) -> None:
     """Response curves along one predictor."""
     model = load_model(options.model)
-    X = None
+    X, derived = None, {term.predictor for term in options.derive}
     if options.data is not None:
-        X = columns_of_fit(read_rows(options, model), model, options)
+        X = columns_of_fit(read_rows(options, model), model, options, derived)
+        X = X.assign(**dict.fromkeys(sorted(derived), 0.0)) if derived else X
     curves = model.response_curve(
         X,
         options.feature,
@@ -83,6 +84,8 @@ def curve(options: Namespace) -> None:
         coverage=options.coverage,
         kind=kind_of_interval(model, options.kind),
         slope=options.slope,
+        derive=derive(options.derive, options.feature),
+        population=options.population,
     )
     _write(curves, options)
 
@@ -92,7 +95,15 @@ def summary(options: Namespace) -> None:
     model = load_model(options.model)
     if options.factor and options.of not in ("group_effects", "shrinkage_factors"):
         raise ValueError(f"--factor: {options.of} is not by grouping factor.")
-    arguments = {"factor": options.factor} if options.factor else {}
+    arguments: dict[str, Any] = {"factor": options.factor} if options.factor else {}
+    if (options.data is None) == (options.of in TABLES_OF_ROWS):
+        raise ValueError(
+            f"--data: {options.of} is of rows: name a file of them."
+            if options.data is None
+            else f"--data: {options.of} needs no rows."
+        )
+    if options.data is not None:
+        arguments["X"] = columns_of_fit(read_rows(options, model), model, options)
     table: pd.DataFrame = getattr(model, options.of)(**arguments)
     if "level" in table:
         table = table.assign(level=paths(table["level"].tolist()))

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from skhlm.inputs.columns import listed, suggestion
+
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -23,6 +25,7 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "sqrt", "exp", "tanh")
 }
+_ELSEWHERE = {"ln": "log", "log_e": "log", "lg": "log10", "ld": "log2", "sqr": "sqrt"}
 _FORM = (
     "such as log_spend=log(spend), root=sqrt(spend) or hill=spend**2/(spend**2 + 100), with + - * "
     f"/ ** ( ), numbers and {', '.join(_FUNCTIONS)}"
@@ -67,6 +70,8 @@ def read_derivation(text: str) -> Derivation:
         tree = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         tree = None
+    if tree is not None and (unknown := _unknown_function(tree)) is not None:
+        raise ArgumentTypeError(f"in {text!r} {unknown} Functions are {listed(_FUNCTIONS)}")
     if tree is None or not equals or not predictor.strip() or not _is_closed(tree):
         raise ArgumentTypeError(f"{text!r} is no predictor made of the amount, {_FORM}")
     return Derivation(predictor.strip(), tree, text)
@@ -77,6 +82,19 @@ def derive(terms: Sequence[Derivation], feature: str) -> Callable[[Any], dict[st
     if not terms:
         return None
     return lambda values: {term.predictor: term.of(feature, values) for term in terms}
+
+
+def _unknown_function(tree: ast.AST) -> str | None:
+    """What is said of the first function that is none, by its name elsewhere or its spelling."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        name = node.func.id
+        if name in _ELSEWHERE:
+            return f"{name} is called {_ELSEWHERE[name]} here."
+        if name not in _FUNCTIONS:
+            return f"there is no function {name!r}.{suggestion(name, list(_FUNCTIONS))}"
+    return None
 
 
 def _is_closed(tree: ast.AST) -> bool:

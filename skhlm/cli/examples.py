@@ -21,10 +21,13 @@ EXAMPLES = {
   skhlm predict model.skhlm new.csv --coverage 0.5 --kind mean""",
     "curve": """\
   skhlm curve model.skhlm --feature spend -o curves.csv
-  skhlm curve model.skhlm rows.csv --feature spend --grid 0 100 21 --slope""",
+  skhlm curve model.skhlm rows.csv --feature spend --grid 0 100 21 --slope
+  skhlm curve model.skhlm --feature spend --derive 'log_spend=log(spend)' --grid 1 100 21
+  skhlm curve model.skhlm --feature spend --population""",
     "summary": """\
   skhlm summary model.skhlm
-  skhlm summary model.skhlm --of group_effects --factor region/country -o effects.csv""",
+  skhlm summary model.skhlm --of group_effects --factor region/country -o effects.csv
+  skhlm summary model.skhlm --of icc --data data.csv""",
     "diagnose": """\
   skhlm diagnose model.skhlm || echo "look at it" """,
     "report": """\

@@ -19,6 +19,7 @@ from skhlm.cli.words import (
     SHELLS,
     STANDARD,
     TABLES,
+    TABLES_OF_ROWS,
     UNSEEN,
 )
 
@@ -27,7 +28,7 @@ _Add = Callable[..., argparse.ArgumentParser]
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(
+    parser = read.Parser(
         prog="skhlm",
         description="Bayesian hierarchical models for tables: CSV and Parquet files.",
         epilog="skhlm COMMAND --help has examples.\n\n" + CODES,
@@ -290,6 +291,12 @@ def _add_curve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slope", action="store_true", help="marginal return as well (default: the curve alone)"
     )
+    _add_derive(parser, "--feature")
+    parser.add_argument(
+        "--population",
+        action="store_true",
+        help="without group effects: the curve of a level whose effects are zero (default: with)",
+    )
     _add_coverage(parser, several=True)
     _add_kind(parser, "mean")
     _add_output(parser)
@@ -302,8 +309,17 @@ def _add_diagnose(parser: argparse.ArgumentParser) -> None:
 def _add_summary(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument(
-        "--of", **read.one_of(TABLES), default="summary", help="which table (default: %(default)s)"
+        "--of",
+        **read.one_of((*TABLES, *TABLES_OF_ROWS)),
+        default="summary",
+        help="which table (default: %(default)s)",
     )
+    parser.add_argument(
+        "--data",
+        help=f"rows, which {' and '.join(TABLES_OF_ROWS)} are shares of variance over: CSV or "
+        "Parquet (default: none)",
+    )
+    _add_csv(parser)
     parser.add_argument(
         "--factor",
         metavar="FACTOR",
@@ -365,15 +381,7 @@ def _add_allocate(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="rows alike in these columns get the same amount each (default: row by row)",
     )
-    parser.add_argument(
-        "--derive",
-        action="append",
-        type=read.derivation,
-        default=[],
-        metavar="PREDICTOR=EXPRESSION",
-        help="a predictor of the model made of what is spent, such as 'log_spend=log(spend)'; once "
-        "for each (default: what is spent is the predictor)",
-    )
+    _add_derive(parser, "what is spent")
     parser.add_argument(
         "--low",
         type=read.finite,
@@ -396,6 +404,18 @@ def _add_allocate(parser: argparse.ArgumentParser) -> None:
     )
     _add_coverage(parser)
     _add_table(parser, "the amounts")
+
+
+def _add_derive(parser: argparse.ArgumentParser, of: str) -> None:
+    parser.add_argument(
+        "--derive",
+        action="append",
+        type=read.derivation,
+        default=[],
+        metavar="PREDICTOR=EXPRESSION",
+        help=f"a predictor of the model made of {of}, such as 'log_spend=log(spend)'; once for "
+        f"each (default: {of} is the predictor)",
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -465,6 +485,7 @@ def _add_coverage(parser: argparse.ArgumentParser, *, several: bool = False) -> 
     parser.add_argument(
         "--coverage",
         type=read.fractions if several else read.fraction,
+        action=read.Once,
         default=0.9,
         metavar="SHARE",
         help=f"probability of the intervals{more} (default: %(default)s)",

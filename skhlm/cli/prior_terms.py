@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import skhlm.priors as priors
@@ -53,11 +53,28 @@ def read_prior(text: str) -> PriorTerm:
             f"there is no prior {name!r}, but {listed(_PRIORS)}.{suggestion(name, _PRIORS)}"
         )
     try:
-        prior = _PRIORS[name](*map(float, numbers.split(",") if numbers.strip() else ()))
-    except (TypeError, ValueError) as error:
-        names = ", ".join(field.name for field in fields(_PRIORS[name]))
-        raise ArgumentTypeError(f"{text!r}: numbers {name}({names}): {error}") from error
+        prior = _PRIORS[name](*_numbers(name, numbers))
+    except ValueError as error:
+        told = str(error).removeprefix(f"{name}: ").rstrip(".")
+        raise ArgumentTypeError(f"in {text!r} {told}") from error
     return PriorTerm((parameter, *re.findall(r"\[([^\[\]]+)\]", places)), prior)
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    """The numbers of a prior, as many as it may have."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    of = fields(_PRIORS[name])
+    least = sum(field.default is MISSING for field in of)
+    if not least <= len(parts) <= len(of):
+        many = f"{least} to {len(of)}" if least < len(of) else str(least)
+        names = ", ".join(field.name for field in of)
+        raise ValueError(f"{name}({names}) has {many} numbers, and {len(parts)} are given")
+    for part in parts:
+        try:
+            float(part)
+        except ValueError:
+            raise ValueError(f"{part!r} is no number") from None
+    return list(map(float, parts))
 
 
 def combine_priors(terms: Iterable[PriorTerm], rest: PriorSet | None = None) -> dict[str, Any]:

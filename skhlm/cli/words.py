@@ -19,6 +19,7 @@ FALLBACKS = ("nuts",)
 UNSEEN = ("population", "error")
 KINDS = ("outcome", "mean")
 TABLES = ("summary", "group_effects", "coefficients", "shrinkage_factors", "prior_summary")
+TABLES_OF_ROWS = ("r2_nakagawa", "icc")
 PRIORS = ("default", "weakly_informative")
 SHELLS = ("bash", "zsh", "tcsh")
 STANDARD = "-"  # the name of the standard streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skhlm.displays.allocation import AllocationDisplay
 from skhlm.displays.coefficients import CoefficientsDisplay
+from skhlm.displays.contributions import ContributionsDisplay
 from skhlm.displays.coverage import CoverageDisplay
 from skhlm.displays.group_effects import GroupEffectsDisplay
 from skhlm.displays.loo_pit import LooPitDisplay
@@ -17,6 +18,7 @@ from skhlm.displays.trace import TraceDisplay
 __all__ = [
     "AllocationDisplay",
     "CoefficientsDisplay",
+    "ContributionsDisplay",
     "CoverageDisplay",
     "GroupEffectsDisplay",
     "LooPitDisplay",

@@ -115,7 +115,17 @@ class AllocationDisplay:
         -------
         AllocationDisplay
             Drawn.
+
+        Raises
+        ------
+        TypeError
+            If it is none.
         """
+        if not isinstance(allocation, Allocation):
+            raise TypeError(
+                f"allocation: give what optimize_allocation returned, an Allocation, got "
+                f"{type(allocation).__name__}."
+            )
         frame = allocation.units
         own = frame.iloc[:, : frame.columns.tolist().index("n_rows")]
         columns = ("start", "end", "marginal", "marginal_lower", "marginal_upper")

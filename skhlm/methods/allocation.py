@@ -11,19 +11,22 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skhlm._typing import Floats, Ints
+from skhlm._typing import Bools, Floats, Ints
 from skhlm.exceptions import stacklevel_of_user
 from skhlm.methods.arguments import COVERAGE, UNIT_INTERVAL
 from skhlm.methods.bounds import read_bounds
+from skhlm.methods.made_of import all_names
 from skhlm.methods.own_points import OwnInput, find_own_input, outside
 from skhlm.methods.rows_together import Rows, frame_of_groups, group_rows, route_of
 from skhlm.numerics.digits import significant
+from skhlm.preparation import ModelSpec
 from skhlm.printable import printable
 from skhlm.reports import allocation
 from skhlm.reports.curves import Derive
 
 _MOST_UNITS = 1000
 _LITTLE = 0.01  # of the mean amount
+_FAR = 0.1  # of a predictor's training range
 _EQUAL, _NEARLY_EQUAL = 1e-4, 0.02  # marginal returns: expected ones, and those of few draws
 _MARGINAL = ("marginal", "marginal_lower", "marginal_upper")
 _OBJECTIVE = [StrOptions({"expected"}), UNIT_INTERVAL]
@@ -40,9 +43,9 @@ class Allocation:
         One row for each row of X, or for each group: the columns of ``by`` or ``row``, ``n_rows``,
         ``start`` and ``end`` (amounts of each row, before and after), ``marginal`` (what one more
         brings at the end) with ``marginal_lower`` and ``marginal_upper``, ``bound`` ("lower",
-        "upper" or "", where marginals are equal for "expected"; the whole total is an upper bound,
-        too) and ``extrapolated``, whether a
-        predictor is then outside its training range.
+        "upper", "total" where a unit without an upper bound has all of it, or "", where marginals
+        are equal for "expected") and ``extrapolated``, whether a predictor is then outside its
+        training range.
     gain, lower, upper : float
         What the end brings beyond the start in all rows together: posterior mean and interval.
     probability : float
@@ -145,8 +148,10 @@ def optimize_allocation(
     Warns
     -----
     UserWarning
-        When slopes rise somewhere between the bounds: what is found is then the best nearby, and
-        there may be a better one elsewhere. As `HLMRegressor.predict`, if expected values of new
+        When slopes rise somewhere between the bounds: what is found is then the best from several
+        starts and exchanges between pairs, and there may be a better one elsewhere. When more of
+        it, where no upper bound is given, takes a predictor beyond its training range by over a
+        tenth of that: says which, and how far. As `HLMRegressor.predict`, if expected values of new
         levels rest on few draws of tau.
 
     See Also
@@ -210,20 +215,25 @@ def optimize_allocation(
         by_one=by is not None and groups.shape[1] == 1,
     )
     is_expected = objective == "expected"
-    _check_shape(returns, problem, is_free=is_expected and m > 1)
+    is_concave = _check_shape(returns, problem, is_free=is_expected and m > 1)
     present = np.bincount(units, own) / returns.sizes
-    best = problem.solve(
-        returns.expected if is_expected else returns.quantile(float(objective)),
-        problem.within(present),
-        _EQUAL if is_expected else _NEARLY_EQUAL,
+    best = problem.settled(
+        (problem.solve if is_concave else problem.search)(
+            returns.expected if is_expected else returns.quantile(float(objective)),
+            problem.within(present),
+            _EQUAL if is_expected else _NEARLY_EQUAL,
+        )
     )
     gain, marginal = returns.gain(best, own), returns.marginal(best)
     (lower, upper), band = gain.interval(coverage)[0], marginal.interval(coverage).T
     numbers: dict[str, Any] = {"n_rows": returns.sizes, "start": present, "end": best}
     numbers |= zip(_MARGINAL, (marginal.mean, *band), strict=True)
     numbers["bound"] = problem.bound_of(best)
-    far = outside(route.model._spec, rows.predictors, returns.predictors(best[units]))
+    after = returns.predictors(best[units])
+    far = outside(route.model._spec, rows.predictors, after)
     numbers["extrapolated"] = np.bincount(units, far) > 0
+    free = (best[units] > own) & problem.is_open[units]
+    _warn_of_far(route.model._spec, rows.predictors, after, units, free)
     return Allocation(
         units=frame_of_groups(groups, numbers),
         gain=float(gain.mean[0]),
@@ -281,9 +291,32 @@ def _least(returns: allocation.Returns, own: Floats, total: float) -> float:
     return 0.0
 
 
+def _warn_of_far(spec: ModelSpec, before: Floats, after: Floats, units: Ints, free: Bools) -> None:
+    """Warn where predictors (n, p) of rows that freely get more are far beyond those of fit."""
+    ranges = spec.ranges
+    first, beyond = (
+        np.maximum(at - ranges.high, ranges.low - at) / ranges.widths for at in (before, after)
+    )
+    beyond = np.where((beyond > first) & free[:, None], beyond, 0.0)
+    far = (beyond > _FAR).any(axis=1)
+    if not far.any():
+        return
+    n_units, m = len(np.unique(units[far])), len(np.unique(units))
+    row, k = np.unravel_index(np.argmax(beyond), beyond.shape)
+    names = all_names(spec)
+    warnings.warn(
+        f"The best amounts of {n_units} of {m} units are beyond what fit has seen: {names[k]!r} is "
+        f"{after[row, k]:.4g} there, and was {ranges.low[k]:.4g} to {ranges.high[k]:.4g}, so that "
+        f"it is {beyond[row, k]:.3g} times that range outside. The curve there is an assumption, "
+        "and the gain with it: give bounds=(low, high) within which you believe it.",
+        UserWarning,
+        stacklevel=stacklevel_of_user(),
+    )
+
+
 def _check_shape(
     returns: allocation.Returns, problem: allocation.Problem, *, is_free: bool
-) -> None:
+) -> bool:
     """Raise for straight lines that no bound stops; warn where returns do not diminish."""
     shape = allocation.shape_of(returns, problem.low, problem.high)
     is_stopped = (problem.high * returns.sizes < problem.total * (1 - _EQUAL)).any()
@@ -298,8 +331,9 @@ def _check_shape(
         warnings.warn(
             f"Slopes of {int((~shape.is_concave).sum())} of {len(problem.low)} units rise with the "
             "amount somewhere between the bounds, as where returns grow ever faster, or fall ever "
-            "slower: this allocation is the best of those nearby, and there may be a better one "
-            "elsewhere. Give narrower bounds.",
+            "slower: this allocation is the best that was found from several starts, and there may "
+            "be a better one elsewhere. Give narrower bounds.",
             UserWarning,
             stacklevel=stacklevel_of_user(),
         )
+    return bool(shape.is_concave.all())

@@ -28,6 +28,10 @@ _NEAR = 1e-3  # of the way: where the first is
 _STRAIGHT = 1e-7  # of a slope: how little that of a straight line changes
 _TOLERANCE, _MOST_STEPS, _MOST_RUNS = 1e-12, 200, 12  # of the solver
 _AT_BOUND = 1e-5  # of the mean amount
+_WHOLE = 1e-9  # of the total, by which all of it may be missed
+_MOST_STARTS = 8  # units that are tried with all that they may have, or in exchanges
+_SMALL = 1e-6  # of the largest rate, below which others are as good as none
+_BETTER = 1e-9  # of the objective: what is more than rounding
 
 Objective = Callable[[Floats], tuple[float, Floats]]  # value and derivatives by x (m,)
 
@@ -173,14 +177,17 @@ class Problem:
         more, less = marginal[x < self.high - near], marginal[x > self.low + near]
         if not len(more) or not len(less):
             return 0.0
-        size = max(float(np.median(np.abs(less))), np.finfo(float).tiny)
+        size = max(float(np.median(np.abs(less))), _SMALL * float(np.abs(marginal).max()))
+        if not size:
+            return 0.0
         return max(float(more.max() - less.min()) / size, 0.0)
 
     def _climbed(self, objective: Objective, start: Floats) -> Floats:
         """Amounts at which one run of the solver ends."""
         scale = self.total / self.sizes.sum()
         value, rates = objective(start)
-        height = max(float(np.median(np.abs(rates)) * scale), np.finfo(float).tiny)
+        sizes = np.abs(rates) * scale
+        height = max(float(np.median(sizes)), _SMALL * float(sizes.max())) or 1.0
 
         def loss(u: Floats) -> tuple[float, Floats]:
             found, slopes = objective(np.clip(u * scale, self.low, self.high))
@@ -210,8 +217,87 @@ class Problem:
             amounts = amounts + room * (missing / capacity)
         return np.clip(amounts, self.low, self.high)
 
+    @property
+    def is_open(self) -> Bools:
+        """Whether the whole total is the only bound from above, (m,)."""
+        return np.asarray(self.high * self.sizes >= self.total * (1 - _WHOLE))
+
     def bound_of(self, x: Floats) -> list[str]:
-        """Which bound each amount is at: "lower", "upper" or ""."""
+        """Which bound each amount is at: "lower", "upper", "total" where that is all, or ""."""
         near = _AT_BOUND * self.total / self.sizes.sum()
-        at = np.where(x <= self.low + near, "lower", np.where(x >= self.high - near, "upper", ""))
+        highest = np.where(self.is_open, "total", "upper")
+        at = np.where(x <= self.low + near, "lower", np.where(x >= self.high - near, highest, ""))
         return [str(one) for one in at]
+
+    def settled(self, x: Floats) -> Floats:
+        """The same with amounts that are at a bound there exactly; the others make up for it."""
+        near = _AT_BOUND * self.total / self.sizes.sum()
+        low, high = x <= self.low + near, x >= self.high - near
+        free = ~(low | high)
+        settled = np.where(low, self.low, np.where(high, self.high, x))
+        missing = self.total - float(self.sizes @ settled)
+        if not free.any():
+            return settled if abs(missing) <= _WHOLE * self.total else x
+        settled[free] += missing / self.sizes[free].sum()
+        return np.clip(settled, self.low, self.high)
+
+    def search(self, objective: Objective, start: Floats, tolerance: float) -> Floats:
+        """The best of what `solve` finds from several starts, where hills are several.
+
+        These are the start, equal amounts, and of the units with the highest rates each with all
+        that it may have. What is found is bettered by exchanges between pairs of units, as long as
+        there are such.
+        """
+        found = []
+        for first in self._starts(objective, start):
+            try:
+                found.append(self.solve(objective, first, tolerance))
+            except RuntimeError as error:
+                failed = error
+        if not found:
+            raise failed
+        best = max(found, key=lambda x: objective(x)[0])
+        for _ in range(_MOST_RUNS):
+            other = self._exchanged(objective, best)
+            if other is None:
+                return best
+            try:
+                best = max(
+                    (other, self.solve(objective, other, tolerance)), key=lambda x: objective(x)[0]
+                )
+            except RuntimeError:
+                best = other
+        return best
+
+    def _starts(self, objective: Objective, start: Floats) -> list[Floats]:
+        """Where searches begin."""
+        full = [start, self.within(np.full_like(start, self.total / self.sizes.sum()))]
+        rates = objective(self.within(self.high))[1] / self.sizes
+        for unit in np.argsort(-rates)[:_MOST_STARTS].tolist():
+            first = self.low.copy()
+            room = (self.total - float(self.sizes @ first)) / self.sizes[unit]
+            first[unit] = min(self.high[unit], first[unit] + max(room, 0.0))
+            full.append(self.within(first))
+        return full
+
+    def _exchanged(self, objective: Objective, x: Floats) -> Floats | None:
+        """The best exchange between two units, of all that one may give or a part, if one pays."""
+        value, rates = objective(x)
+        order = np.argsort(rates / self.sizes)
+        best = None
+        for giver in order[:_MOST_STARTS].tolist():
+            for taker in order[::-1][:_MOST_STARTS].tolist():
+                for part in (1.0, 0.5, 0.1) if giver != taker else ():
+                    other = self._moved(x, giver, taker, part)
+                    if (gained := objective(other)[0]) > value + _BETTER * abs(value):
+                        value, best = gained, other
+        return best
+
+    def _moved(self, x: Floats, giver: int, taker: int, part: float) -> Floats:
+        """Amounts after a part of what one unit may give, and another take, has changed hands."""
+        gives = (x[giver] - self.low[giver]) * self.sizes[giver]
+        takes = (self.high[taker] - x[taker]) * self.sizes[taker]
+        amount, moved = part * min(gives, takes), x.copy()
+        moved[giver] -= amount / self.sizes[giver]
+        moved[taker] += amount / self.sizes[taker]
+        return np.clip(moved, self.low, self.high)

@@ -12,7 +12,7 @@ import pytest
 import skhlm
 from skhlm import HLMRegressor
 from skhlm.cli.remedies import in_options
-from skhlm.cli.words import TABLES
+from skhlm.cli.words import TABLES, TABLES_OF_ROWS
 from skhlm.priors import Cauchy, Gamma, Normal
 from tests.cli.running import COMMAND, FIT, SHORT, one_line, run
 from tests.terminals import on_terminal
@@ -108,6 +108,40 @@ def test_summary(folder, capsys, of):
     *shown, blank, where = capsys.readouterr().out.splitlines()
     assert (len(shown), blank) == (1 + len(expected), "")
     assert where.startswith('Numbers are in the units of the data. "Intercept", its effects, tau')
+
+
+@pytest.mark.parametrize("of", TABLES_OF_ROWS)
+def test_summary_of_rows(folder, table, capsys, of):
+    model, data = skhlm.load(folder / "m.skhlm"), folder / "data.csv"
+    assert (
+        run("summary", folder / "m.skhlm", "--of", of, "--data", data, "-o", folder / "s.csv") == 0
+    )
+    expected = getattr(model, of)(table[["subject", "days"]])
+    written = pd.read_csv(folder / "s.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(written, expected, check_dtype=False)
+    assert run("summary", folder / "m.skhlm", "--of", of) == 1
+    assert f"--data: {of} is of rows: name a file of them" in one_line(capsys)
+    assert run("summary", folder / "m.skhlm", "--data", data) == 1
+    assert "--data: summary needs no rows" in one_line(capsys)
+
+
+def test_curves_of_what_predictors_are_made_of_and_without_groups(folder, table):
+    model = skhlm.load(folder / "m.skhlm")
+    asked = ("curve", folder / "m.skhlm", "-o", folder / "c.csv", "--grid", 1, 9, 3)
+    assert run(*asked, "--feature", "days", "--population") == 0
+    expected = model.response_curve(feature="days", grid=[1.0, 5.0, 9.0], population=True)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "c.csv"), expected, check_dtype=False)
+    derived = ("--feature", "effort", "--derive", "days=sqrt(effort)")
+    assert run(*asked, *derived) == 0
+    expected = model.response_curve(
+        feature="effort", grid=[1.0, 5.0, 9.0], derive=lambda effort: {"days": np.sqrt(effort)}
+    )
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "c.csv"), expected, check_dtype=False)
+    rows = table.head(2).drop(columns="days")
+    rows.to_csv(folder / "rows.csv", index=False)
+    assert run("curve", folder / "m.skhlm", folder / "rows.csv", *asked[2:], *derived) == 0
+    assert len(pd.read_csv(folder / "c.csv")) == 6
+    assert run(*asked, "--feature", "effort", "--derive", "days=sqrt(x)", "--slope") == 0
 
 
 def test_summary_tells_levels_apart_that_read_alike(tmp_path):

@@ -55,7 +55,7 @@ def test_options_of_fit_are_parameters_of_the_estimator(capsys):
         ("tau=Norml(0, 1)", "Did you mean 'Normal'?"),
         ("tau=Normal(0, -1)", "scale must be above zero"),
         ("tau=Normal(0, 1, 2)", "Normal(loc, scale)"),
-        ("tau=Normal(0, x)", "could not convert string to float"),
+        ("tau=Normal(0, x)", "'x' is no number"),
         ("tau=__import__('os')", "no prior"),
     ],
 )
@@ -136,7 +136,18 @@ def test_a_value_out_of_range_is_told_by_its_option(capsys, arguments, told):
     [
         (["predict", "m", "d", "--coverage", "1.5"], "--coverage: it is 1.5, and must be between"),
         (["predict", "m", "d", "--coverage", "0.5,1"], "--coverage: it is 1, and must be between"),
-        (["curve", "m", "--feature", "x", "--coverage", "0.5,"], "--coverage: '' is no number"),
+        (
+            ["curve", "m", "--feature", "x", "--coverage", "0.5,"],
+            "--coverage: '0.5,' has nothing beside a comma",
+        ),
+        (["predict", "m", "d", "--coverage", "0.5", "--coverage", "0.9"], "in one word: 0.5,0.9."),
+        (["predict", "m", "d", "--coverage", "0.5", "0.9"], "--coverage go in one word"),
+        (["score", "m", "d", "--coverage", "0.5", "--coverage", "0.9"], "is given twice."),
+        (["allocate", "m", "d", "--derive", "a=ln(x)"], "in 'a=ln(x)' ln is called log here."),
+        (["curve", "m", "--derive", "a=sqtr(x)"], "no function 'sqtr'. Did you mean 'sqrt'?"),
+        (["fit", "d", "--prior", "tau=Normal(a, 1)"], "in 'tau=Normal(a, 1)' 'a' is no number"),
+        (["fit", "d", "--prior", "tau=Normal(0, 0)"], "scale must be above zero, got 0.0"),
+        (["fit", "d", "--prior", "nu=Gamma(1)"], "Gamma(shape, rate) has 2 numbers, and 1 are"),
         (["fit", "d", "--priors", "weak"], "no 'weak'. Choose from 'default', 'weakly"),
         (["allocate", "m", "d", "--feature", "x", "--total", "0"], "--total: it is 0, and must be"),
         (["allocate", "m", "d", "--feature", "x", "--objective", "best"], "'best' is no number"),

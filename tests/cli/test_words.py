@@ -40,6 +40,11 @@ def test_words_of_parameters():
     assert {*words.KINDS} <= {*get_args(Kind)}
 
 
+def test_tables_of_rows_are_methods_of_these():
+    for name in words.TABLES_OF_ROWS:
+        assert "X" in inspect.signature(getattr(HLMRegressor(), name)).parameters
+
+
 def test_tables_are_methods_that_need_nothing():
     for name in words.TABLES:
         parameters = inspect.signature(getattr(HLMRegressor(), name)).parameters.values()

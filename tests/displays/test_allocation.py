@@ -7,6 +7,11 @@ import pytest
 from skhlm import Allocation, AllocationDisplay
 
 
+def test_what_is_no_allocation_is_refused():
+    with pytest.raises(TypeError, match=r"give what optimize_allocation returned, .* got int"):
+        AllocationDisplay.from_allocation(3)
+
+
 def allocation(m=5):
     rng = np.random.default_rng(0)
     start, end, marginal = rng.gamma(5, 2, (3, m))

@@ -29,6 +29,7 @@ DERIVED = {
     "root": lambda spend: {"use": np.sqrt(spend)},
     "hill": lambda spend: {"use": spend / (spend + 3)},
     "line": lambda spend: {"use": 2 * spend},
+    "s": lambda spend: {"use": spend**2 / (spend**2 + 9)},
     "square": lambda spend: {"use": spend**2},
 }
 
@@ -184,10 +185,46 @@ def test_straight_lines_need_bounds_and_fill_the_best_first(fitted, data):
     assert found.units["bound"].tolist() == ["lower", "", "upper"]
 
 
+@pytest.mark.filterwarnings("ignore:The best amounts of 1 of 3 units are beyond")
 def test_returns_that_rise_faster_are_warned_of(fitted, data):
+    """All goes where the most is brought, which is found wherever the search begins."""
     model, derive = fitted("square")
+    X = data[0]
     with pytest.warns(UserWarning, match="Slopes of 3 of 3 units rise with the amount"):
+        found = optimize_allocation(model, X, "spend", by="shop", derive=derive)
+    total, sizes = X["spend"].sum(), np.array([10, 30, 20])
+    best = int(np.argmax(slopes(model) * sizes * (total / sizes) ** 2))
+    assert found.units["bound"].tolist() == ["total" if i == best else "lower" for i in range(3)]
+    expected = np.where(np.arange(3) == best, total / sizes, 0.0)
+    np.testing.assert_array_equal(found.units["end"], expected)
+
+
+@pytest.mark.filterwarnings("ignore:Slopes of 3 of 3 units")
+def test_amounts_far_beyond_what_fit_has_seen_are_warned_of(fitted, data):
+    """In a shop of 10 rows all of the total is 24 a row, and fit saw squares up to 10 squared."""
+    model, derive = fitted("square")
+    said = "1 of 3 units are beyond what fit has seen: 'use' is .* there, and was .* to .* outside"
+    with pytest.warns(UserWarning, match=said):
         optimize_allocation(model, data[0], "spend", by="shop", derive=derive)
+    bounds = (0, data[0]["spend"].max())
+    found = optimize_allocation(model, data[0], "spend", by="shop", derive=derive, bounds=bounds)
+    assert set(found.units["bound"]) <= {"", "lower", "upper"}
+
+
+@pytest.mark.filterwarnings("ignore:Slopes of", "ignore:The best amounts")
+@pytest.mark.parametrize("total", [60.0, 150.0, 400.0])
+def test_where_hills_are_several_no_exchange_is_better(fitted, data, total):
+    """S-shaped returns, x^2 / (x^2 + 9), by brute force over two of the three amounts."""
+    model, derive = fitted("s")
+    X, sizes = data[0], np.array([10, 30, 20])
+    found = optimize_allocation(model, X, "spend", total, by="shop", derive=derive)
+    share = np.linspace(0, 1, 401)
+    first, second = np.meshgrid(share, share)
+    parts = np.stack([first, second, 1 - first - second])[:, first + second <= 1]
+    x = parts * total / sizes[:, None]
+    brought = (slopes(model) * sizes) @ (x**2 / (x**2 + 9))
+    end = found.units["end"].to_numpy()
+    assert (slopes(model) * sizes) @ (end**2 / (end**2 + 9)) >= brought.max() * (1 - 1e-9)
 
 
 @pytest.mark.parametrize("slopes", [[-0.13, 1, 2], [-0.5, 1, 2], list(np.linspace(-0.5, 3, 12))])
@@ -232,7 +269,8 @@ def test_what_does_not_move_is_no_extrapolation(data):
     spend = X.assign(size=9.0)[["shop", "spend", "size"]]
     found = optimize_allocation(model, spend, "spend", by="shop", derive=DERIVED["log"])
     assert not found.units["extrapolated"].any()
-    more = optimize_allocation(model, spend, "spend", 1e6, by="shop", derive=DERIVED["log"])
+    with pytest.warns(UserWarning, match="'use' is .* there, and was"):
+        more = optimize_allocation(model, spend, "spend", 1e6, by="shop", derive=DERIVED["log"])
     assert more.units["extrapolated"].all()
 
 

@@ -465,3 +465,36 @@ def test_other_estimators_are_refused(model, data, outcomes):
         contributions(transformed, X)
     with pytest.raises(TypeError, match="X must hold rows"):
         contributions(model, "price")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"price": "low"}, "'price' has numbers, and 'low' is no finite one. Give a number, such"),
+        ({"price": np.inf}, "'price' has numbers, and inf is no finite one"),
+        ({"region": "east"}, "'region' has labels such as 0, and 'east' is of another type"),
+        ({"country": np.int64(3)}, "'country' has labels such as 'c00', and 3 is of another type"),
+        (pd.DataFrame({"price": [1.0]}), "reference, which needs the columns of X: "),
+        (np.zeros((2, 4)), "reference has 2 rows and X has 180"),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_said(model, data, reference, message):
+    with pytest.raises(ValueError, match=message):
+        contributions(model, data[0], reference)
+
+
+@pytest.mark.parametrize("reference", ["price", 3, [1, 2, 3, 4], np.zeros(4), np.mean])
+def test_a_reference_is_a_mapping_or_a_row(model, data, reference):
+    with pytest.raises(TypeError, match=r"reference: give a mapping .* got"):
+        contributions(model, data[0], reference)
+
+
+def test_parts_that_are_nothing_are_zero(data, outcomes):
+    """At the means of fit the effect of a slope alone is nothing, and the row itself is no move."""
+    X = data[0][["region", "price"]]
+    model = HLMRegressor("region", varying=["price"], family="normal", random_state=0)
+    model.fit(X, outcomes["normal"])
+    parts = contributions(model, X)
+    assert (one_part(parts, "region")[BAND] == 0).all(axis=None)
+    parts = contributions(model, X, X)
+    assert (parts.loc[parts["source"] != "reference", BAND] == 0).all(axis=None)

@@ -242,4 +242,6 @@ def test_effects_of_levels_without_variation_follow_a_cauchy_tau():
     effects, summary = same.group_effects(), same.summary().set_index("parameter")
     assert np.isnan(effects["mean"]).all()
     assert np.isinf(summary.loc["tau", "mean"])
+    assert same.tau_ == {"g": {"Intercept": np.inf}}
+    assert np.isfinite([model.tau_["g"]["Intercept"], same.intercept_]).all()
     assert np.isfinite(summary.loc["kappa", ["mean", "sd"]].astype(float)).all()
