@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from skhlm.diagnostics import check_counts, diagnose, warn_unless_converged
-from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
     Covariance,
@@ -198,7 +197,7 @@ class HierarchicalModel(
                 request=request,
                 seconds=perf_counter() - started,
             )
-            self._become(fit, _estimates(posterior, spec.labels, found.mode))
+            self._become(fit, _estimates(posterior, spec.labels))
             warn_unless_converged(found.diagnostics.and_also(unsaid))
             return self
 
@@ -225,10 +224,9 @@ class HierarchicalModel(
         )
 
 
-def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
+def _estimates(posterior: Posterior, labels: Labels) -> dict[str, Any]:
     """The attributes that scikit-learn's users look at first: posterior means, or modes."""
-    if mode is not None:
-        posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
+    posterior = posterior if posterior.mode is None else posterior.mode
     kappa = at_zero.kappa(posterior).mean(axis=-1)
     taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
     intercept = posterior.units.fit_intercept
@@ -258,6 +256,7 @@ def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) 
         spec.units,
         problem.family,
         mode=found.mode,
+        left_out=found.left_out,
         n_chains=found.n_chains,
         moments=count_moments(
             problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family
