@@ -83,8 +83,8 @@ def save(model: HierarchicalModel, path: str | os.PathLike[str] | IO[bytes]) -> 
     The file has names, labels and numbers, in JSON and in numpy's format, and no code. Predictions
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
     rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it
-    becomes None) and metadata requests. Its size is about that of the draws, 8 bytes each: see
-    `HLMRegressor.compact`.
+    becomes None) and metadata requests. Its size is about that of the draws that are kept, 8 bytes
+    each: see `HLMRegressor.compact`.
 
     Examples
     --------
