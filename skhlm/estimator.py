@@ -23,7 +23,6 @@ from skhlm.diagnostics import (
     diagnose,
     warn_unless_converged,
 )
-from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
     Covariance,
@@ -207,7 +206,7 @@ class HierarchicalModel(
                 request=request,
                 seconds=perf_counter() - started,
             )
-            self._become(fit, _estimates(posterior, spec.labels, found.mode))
+            self._become(fit, _estimates(posterior, spec.labels))
             warn_unless_converged(found.diagnostics.and_also(unsaid))
             return self
 
@@ -234,21 +233,18 @@ class HierarchicalModel(
         )
 
 
-def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
+def _estimates(posterior: Posterior, labels: Labels) -> dict[str, Any]:
     """The attributes that scikit-learn's users look at first: posterior means, or modes.
 
     Where a posterior has no finite mean they say so as tables do: NaN of what may be of both signs,
-    and else infinity.
+    and else infinity. A mode has no such moments.
     """
-    finite = mode is not None
-    if mode is not None:
-        posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
+    posterior = posterior if posterior.mode is None else posterior.mode
     kappa = at_zero.kappa(posterior).mean(axis=-1)
     taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
-    if not finite:
-        kappa[at_zero.moments_of_kappa(posterior) < 1] = np.nan
-        for g, means in enumerate(taus):
-            means[at_zero.moments_of_tau(posterior, g) < 1] = np.inf
+    kappa[at_zero.moments_of_kappa(posterior) < 1] = np.nan
+    for g, means in enumerate(taus):
+        means[at_zero.moments_of_tau(posterior, g) < 1] = np.inf
     intercept = posterior.units.fit_intercept
     return {
         "intercept_": float(kappa[0]) if intercept else 0.0,
@@ -280,6 +276,7 @@ def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) 
         spec.units,
         problem.family,
         mode=found.mode,
+        left_out=found.left_out,
         n_chains=found.n_chains,
         moments=count_moments(
             problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family

@@ -25,6 +25,7 @@ from skhlm.diagnostics.checks import Check, judge
 from skhlm.inputs.columns import listed
 from skhlm.inputs.design import Rows
 from skhlm.inputs.labels import Labels
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.cell_sums import sum_by_cell
 from skhlm.numerics.convergence import ess_mean
 from skhlm.posterior import Posterior, prediction
@@ -34,6 +35,7 @@ FEWEST_FREE = 3  # levels beyond those that coefficients take
 _ROUNDING = 1e-6  # sd of level means over that of the predictor, where these differ by rounding
 _MOST_PRODUCTS = 4e9  # levels x predictors x draws: a second or two
 _FEWEST_DRAWS = 400
+_MAKING = 10  # products that it costs to make an effect that is not kept
 
 _SOURCE = "Mundlak 1978, doi:10.2307/1913646; our choice"
 
@@ -186,22 +188,18 @@ def _score(
     posterior: Posterior, data: _Data, g: int, which: Ints, means: Floats, free: int
 ) -> _Scores:
     """Of factor g, whose levels have the means (J, q) of the predictors ``which`` (q,)."""
-    J = posterior.n_levels[g]
     draws = _some_draws(posterior, means.size * sum(map(len, posterior.varying)))
     rho, tau2 = _given_slopes(posterior.covariance(g).mean(axis=-1))
-    weight = data.sums(data.W[None], g, J)[0]
+    weight = data.sums(data.W[None], g, len(means))[0]
     known = tau2 * weight / (1 + tau2 * weight)
     pulls = data.W * (means * (known / weight)[:, None])[data.level(g)].T
-    effects = draws.draws.delta[g][:J]
-    total, given = means.T @ effects[:, 0], -_eta_of_others(draws, data, g, pulls)
-    for i in np.flatnonzero(rho):
-        total -= rho[i] * (means.T @ effects[:, i + 1])
-        given -= rho[i] * ((means * known[:, None]).T @ effects[:, i + 1])
+    own = _own_weights(posterior, data, g, means.T, known, pulls, rho)
+    total, given = np.split(_over_levels(draws, g, own), 2)
     return _Scores(
         columns=which,
         means=means,
         total=total,
-        given=given,
+        given=given - _eta_of_others(draws, data, g, pulls),
         information=tau2 * (means.T @ (means * known[:, None])),
         tau=draws.tau[g][0],
         tau2=tau2,
@@ -242,21 +240,52 @@ def _given_slopes(covariance: Floats) -> tuple[Floats, float]:
     return rho, float(covariance[0, 0] - rho @ covariance[1:, 0])
 
 
+def _own_weights(
+    posterior: Posterior,
+    data: _Data,
+    g: int,
+    means: Floats,
+    known: Floats,
+    pulls: Floats,
+    rho: Floats,
+) -> Floats:
+    """Weights (K_g, 2q, J) of the factor's own effects in the totals and, below, the givens.
+
+    With means (q, J), shares known (J,) and pulls (q, N); intercepts are not in the givens.
+    """
+    weights = [np.concatenate([means, np.zeros_like(means)])]
+    for k, r in zip(posterior.varying[g][1:].tolist(), rho.tolist(), strict=True):
+        moved = data.sums(pulls * data.Z[:, k], g, len(known))
+        weights.append(np.concatenate([-r * means, -r * means * known - moved]))
+    return np.stack(weights)
+
+
 def _eta_of_others(posterior: Posterior, data: _Data, g: int, pulls: Floats) -> Floats:
-    """Sums (q, S) over rows of pulls (q, N) times eta without the factor's own intercepts."""
+    """Sums (q, S) over rows of pulls (q, N) times eta without the effects of factor g."""
     total: Floats = (pulls @ data.Z) @ posterior.draws.kappa
     for h, columns in enumerate(posterior.varying):
-        J = posterior.n_levels[h]
-        for i, k in enumerate(columns):
-            if (h, i) != (g, 0):
-                sums = data.sums(pulls * data.Z[:, k], h, J)
-                np.add(total, sums @ posterior.draws.delta[h][:J, i], out=total)
+        if h != g:
+            J = posterior.n_levels[h]
+            weights = np.stack([data.sums(pulls * data.Z[:, k], h, J) for k in columns])
+            np.add(total, _over_levels(posterior, h, weights), out=total)
+    return total
+
+
+def _over_levels(posterior: Posterior, g: int, weights: Floats) -> Floats:
+    """Sums (q, S) over the levels and columns of factor g of weights (K_g, q, J) times effects."""
+    effects, total = posterior.draws.delta[g], np.zeros((weights.shape[1], posterior.n_draws))
+    size = 8 * posterior.n_draws * len(weights)
+    for block in blocks(posterior.n_levels[g], BLOCK_BYTES // size):
+        some = effects[block]
+        for i, of_column in enumerate(weights):
+            total += of_column[:, block] @ some[:, i]
     return total
 
 
 def _some_draws(posterior: Posterior, numbers: int) -> Posterior:
-    """As many as there is time for, where each takes so many products."""
-    most = int(max(_FEWEST_DRAWS, _MOST_PRODUCTS // numbers))
+    """As many as there is time for, where each takes so many products; to make effects is dear."""
+    cost = 1 if posterior.draws.made is None else _MAKING
+    most = int(max(_FEWEST_DRAWS, _MOST_PRODUCTS // (cost * numbers)))
     return posterior if posterior.n_draws <= most else posterior.thinned(most)
 
 

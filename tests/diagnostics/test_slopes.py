@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,13 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.slopes import Case, exact_values
 from skhlm import GroupMeans, HLMClassifier, HLMRegressor
-from skhlm.diagnostics.slopes import SLOPE_NOTE, probability_of
+from skhlm.diagnostics import check_slopes
+from skhlm.diagnostics.slopes import SLOPE_NOTE, _Data, _scores, probability_of
+from skhlm.draws import Draws
+from skhlm.families import find_family
+from skhlm.inputs.design import Units, canonical_rows
+from skhlm.inputs.labels import Labels
+from skhlm.posterior import Posterior
 from tests.chance import SHIFT, assert_near, at_most
 
 NAME = "slopes between levels"
@@ -147,15 +154,6 @@ def test_where_there_is_no_such_difference_there_is_no_check(case):
 
 def test_many_levels_take_no_time():
     """Of 100,000 levels and 300,000 rows: seconds even on a busy machine."""
-    from time import perf_counter
-
-    from skhlm.diagnostics import check_slopes
-    from skhlm.draws import Draws
-    from skhlm.families import find_family
-    from skhlm.inputs.design import Units, canonical_rows
-    from skhlm.inputs.labels import Labels
-    from skhlm.posterior import Posterior
-
     rng = np.random.default_rng(SHIFT)
     J, shape, varying = 100_000, (2, 100), (np.array([0]),)
     level = np.repeat(np.arange(J), 3)
@@ -176,3 +174,68 @@ def test_many_levels_take_no_time():
     (check,) = check_slopes(posterior, rows, labels)
     assert perf_counter() - started < 20
     assert check.verdict == "pass"
+
+
+COVARIANCE, TAU2, SIGMA2 = np.array([[0.8, 0.3], [0.3, 0.5]]), 0.6, 1.5
+
+
+def crossed_rows(rng, sizes, N=160):
+    """Rows of two crossed factors that x goes with."""
+    codes = np.column_stack([rng.integers(0, J, N) for J in sizes])
+    codes[: max(sizes)] = np.column_stack([np.arange(max(sizes)) % J for J in sizes])
+    x = sum((rng.normal(size=J)[codes[:, g]] for g, J in enumerate(sizes)), rng.normal(size=N))
+    return canonical_rows(x[:, None], rng.normal(size=N) + 2 * x, np.ones(N), codes)
+
+
+def exact_posterior(rng, rows, sizes, S=40_000):
+    """Draws of all effects, of correlated ones by the first factor, variances known."""
+    x, codes = rows.X[:, 0], rows.codes[rows.cell]
+    first, second = (np.eye(J)[codes[:, g]] for g, J in enumerate(sizes))
+    Z = np.column_stack([np.ones(len(x)), x, first, first * x[:, None], second])
+    n, J = 2 + 2 * sizes[0], sizes[0]
+    precision = Z.T @ Z / SIGMA2
+    precision[2:n, 2:n] += np.kron(np.linalg.inv(COVARIANCE), np.eye(J))
+    precision[n:, n:] += np.eye(sizes[1]) / TAU2
+    root = np.linalg.cholesky(np.linalg.inv(precision))
+    mean = root @ (root.T @ Z.T @ rows.y / SIGMA2)
+    drawn = mean[:, None] + root @ rng.normal(size=(len(root), S))
+    correlation = COVARIANCE[0, 1] / np.sqrt(COVARIANCE[0, 0] * COVARIANCE[1, 1])
+    of_first = drawn[2:n].reshape(2, J, S).transpose(2, 1, 0)
+    draws = Draws(
+        kappa=drawn[:2].T[None],
+        delta=(of_first[None], drawn[n:].T[None, :, :, None]),
+        tau=(np.tile(np.sqrt(np.diag(COVARIANCE)), (1, S, 1)), np.full((1, S, 1), TAU2**0.5)),
+        omega=(
+            np.tile([[1, correlation], [correlation, 1]], (1, S, 1, 1)),
+            np.ones((1, S, 1, 1)),
+        ),
+        auxiliary={"sigma": np.full((1, S), SIGMA2**0.5)},
+    )
+    units = Units(True, 0.0, 1.0, np.zeros(1), np.ones(1))
+    varying = (np.array([0, 1]), np.array([0]))
+    return Posterior.from_draws(draws, varying, units, find_family("normal"))
+
+
+def dense_score(rows, sizes, g):
+    """z of the level means of factor g as a predictor, from the covariance of all outcomes."""
+    x, codes = rows.X[:, 0], rows.codes[rows.cell]
+    first, second = (np.eye(J)[codes[:, h]] for h, J in enumerate(sizes))
+    both = np.stack([first, first * x[:, None]])
+    V = np.einsum("anj,ab,bmj->nm", both, COVARIANCE, both)
+    Vi = np.linalg.inv(V + TAU2 * second @ second.T + SIGMA2 * np.eye(len(x)))
+    X, own = np.column_stack([np.ones(len(x)), x]), (first, second)[g]
+    P = Vi - Vi @ X @ np.linalg.solve(X.T @ Vi @ X, X.T @ Vi)
+    m = own @ (own.T @ x / own.sum(axis=0))
+    return m @ P @ rows.y / np.sqrt(m @ P @ m)
+
+
+def test_of_crossed_factors_and_correlated_slopes_it_is_the_score_of_the_whole_model():
+    """z = m' P y / sqrt(m' P m), with P from dense matrices."""
+    rng, sizes = np.random.default_rng(SHIFT), (9, 7)
+    rows = crossed_rows(rng, sizes)
+    posterior = exact_posterior(rng, rows, sizes)
+    for g, scores in _scores(posterior, _Data.at_the_mean(posterior, rows)):
+        z, free = dense_score(rows, sizes, g), sizes[g] - 2
+        t = np.sqrt(free * z**2 / (free + 1 - z**2))
+        (p,) = scores.probabilities(n_chains=1)
+        assert_allclose(stats.t.isf(p / 2, free), t, rtol=0.05, atol=0.05)
