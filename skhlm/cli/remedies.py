@@ -22,6 +22,11 @@ _CALLED_ELSE = (  # what the package calls otherwise, or has as a function
     (re.compile(r"\bbounds=\(0, high\)"), "--high"),
     (re.compile(r"\bbounds=\(low, high\) with lower ones"), "a lower --low"),
     (re.compile(r"\bbounds=\(low, high\) with higher ones"), "a higher --high"),
+    (re.compile(r"\bbounds=\(low, high\) within which"), "--low and --high within which"),
+    (
+        re.compile(r"The step GroupMeans, before the model, adds (the level means of .*)\.$"),
+        r"What \1 bring: skhlm compare --group-means; the step GroupMeans in Python adds them.",
+    ),
     (re.compile(r", chains; max_draws of compact\b"), ", --chains"),
     (re.compile(r"\bwith derive or a pipeline"), "with --derive"),
     (re.compile(r"\bposterior_predictive_check\([^)]*\)"), "skhlm report --data"),

@@ -35,6 +35,12 @@ def test_messages_in_the_words_of_options():
         ),
         ("as fit_intercept=False. Set fit_intercept=True.", "as --no-intercept. Set the default."),
         ("take it out of `groups`", "take it out of --groups"),
+        ("give bounds=(low, high) within which", "give --low and --high within which"),
+        (
+            "The step GroupMeans, before the model, adds the level means of 'x' as predictors.",
+            "What the level means of 'x' as predictors bring: skhlm compare --group-means; the "
+            "step GroupMeans in Python adds them.",
+        ),
         ("no column 'x' in X. X has 3", "no column 'x' in the table. the table has 3"),
         ("y holds one class", "the target holds one class"),
         ("Let rows have the same: by='country'.", "Let rows have the same: --by country."),
