@@ -81,8 +81,8 @@ def main() -> None:
     head = (
         "# Fits to more rows than memory\n\n"
         f"`python -m benchmarks.rows`: normal residuals, {PREDICTORS} predictors that all vary by "
-        f"{LEVELS:,} levels, frames of {BATCH:,} rows that are made twice, once to see how long that "
-        "takes.\n\n"
+        f"{LEVELS:,} levels, frames of {BATCH:,} rows that are made twice, once to see how long "
+        "that takes.\n\n"
     )
     PAGE.write_text(head + "\n".join(lines) + f"\n\n{describe_machine()}\n", encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
