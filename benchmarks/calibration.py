@@ -45,6 +45,7 @@ PAGE = ROOT / "benchmarks" / "results" / "calibration.md"
 PICTURE = ROOT / "docs" / "pictures" / "calibration.png"
 DRAWS, BINS = 99, 20  # of the posterior; of their 100 ranks
 SIZE = 0.01  # of all tests together
+COLUMNS = "design | simulations | quantities | smallest p | of | divergent | reruns | failed"
 EFFECTS = 4  # of each factor whose ranks are looked at
 
 
@@ -174,8 +175,8 @@ def page(results: dict[str, Any]) -> str:
         f"posterior, a chi-squared test of {BINS} bins for each. If all is right, the smallest p of "
         f"all n tests is below {SIZE} / n once in {round(1 / SIZE)} pages.",
         "",
-        "| design | simulations | quantities | smallest p | of | divergences left | runs beyond one | failed |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {COLUMNS} |",
+        "|---" * len(COLUMNS.split("|")) + "|",
     ]
     smallest, n_tests = 1.0, 0
     for name, result in results["designs"].items():
