@@ -171,9 +171,9 @@ def page(results: dict[str, Any]) -> str:
     lines = [
         "# Simulation-based calibration",
         "",
-        f"`python -m benchmarks.calibration`: ranks of true parameters among {DRAWS} draws of their "
-        f"posterior, a chi-squared test of {BINS} bins for each. If all is right, the smallest p of "
-        f"all n tests is below {SIZE} / n once in {round(1 / SIZE)} pages.",
+        f"`python -m benchmarks.calibration`: ranks of true parameters among {DRAWS} draws of "
+        f"their posterior, a chi-squared test of {BINS} bins for each. If all is right, the "
+        f"smallest p of all n tests is below {SIZE} / n once in {round(1 / SIZE)} pages.",
         "",
         f"| {COLUMNS} |",
         "|---" * len(COLUMNS.split("|")) + "|",
