@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
+from skhlm.condensing.source import condensed
 from skhlm.diagnostics import (
     Check,
     check_counts,
@@ -142,7 +143,10 @@ class HierarchicalModel(
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Predictors and group columns.
+            Predictors and group columns. Of a Dask frame, whose rows need not fit in memory, the
+            partitions are put together to few rows with the same likelihood where they are; so
+            with families whose rows add up, see `skhlm.fit_frames`. The model does not remember
+            such rows.
         y : array-like of shape (n_samples,)
             Outcome. Of a regressor numbers that its family can have; yes/no values (bool) are
             refused. Of a classifier two labels of any type.
@@ -179,7 +183,11 @@ class HierarchicalModel(
         started = perf_counter()
         with progress_of("skhlm", self.verbose) as progress:
             with progress.part(_PREPARING, "preparing"):
-                problem, spec, rows = prepare(copy(self), X, y, sample_weight)
+                few = condensed(self, X, y, sample_weight)
+                data = (X, y, sample_weight) if few is None else (few.X, few.y, few.weight)
+                problem, spec, rows = prepare(copy(self), *data)
+                if few is not None:
+                    problem, spec = few.with_extremes(problem, spec)
             earlier = self._earlier(problem, spec)
             settings = self._settings(problem, warm=earlier is not None)
             request = _request(problem, spec, settings, self.iter_warmup)
@@ -199,9 +207,9 @@ class HierarchicalModel(
                     (*checks, *_check_fit(posterior, rows, spec.labels))
                 ),
                 level_data=learn_level_data(rows, posterior, spec.groups),
-                fingerprint=rows.fingerprint(),
+                fingerprint=rows.fingerprint() if few is None else "",
                 seed=settings.seed,
-                rows=rows,
+                rows=rows if few is None else None,
                 statistics=found.statistics,
                 request=request,
                 seconds=perf_counter() - started,
