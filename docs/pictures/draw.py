@@ -16,20 +16,21 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 import skhlm
-from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
+from skhlm.datasets import load_airfare, load_gapminder, load_radon, load_sleepstudy, make_campaigns
 
 HERE = Path(__file__).parent
 SINCE = "decades since 1980"
 
 
 def main() -> None:
-    """Fit seven models and draw each display once with few and once with many groups."""
+    """Fit the models and draw each display once with few and once with many groups."""
     plt.switch_backend("agg")
     _classrooms()
     _sleepstudy()
     _gapminder()
     _radon()
     _advertisers()
+    _airfares()
     _report()
 
 
@@ -141,6 +142,23 @@ def _advertisers() -> None:
         derive=lambda spend: {"spend_1": (np.log(spend) - 2) / 0.8},
     )
     _write(skhlm.AllocationDisplay.from_allocation(found), "allocation")
+
+
+def _airfares() -> None:
+    """The routes of ``docs/worked-example.md``."""
+    table, fare = load_airfare(return_X_y=True)
+    some = table["route"].astype(int) % 4 == 0
+    table = table[some]
+    predictors = {
+        "years": table["year"] - 1997,
+        "distance": np.log2(table["distance"] / 1000),
+        "passengers": np.log2(table["passengers"] / 500),
+        "share": 10 * table["largest_share"],
+    }
+    model = skhlm.HLMRegressor("route", family="normal", varying="intercept", random_state=0)
+    model.fit(table[["route"]].assign(**predictors), np.log(fare[some]))
+    display = skhlm.CoefficientsDisplay.from_estimator(model, list(predictors), outcome="log fare")
+    _write(display, "worked_coefficients")
 
 
 def _write(display: Any, name: str) -> None:
