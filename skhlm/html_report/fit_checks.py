@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,12 @@ from scipy.special import ndtri
 from scipy.stats import binom
 
 from skhlm._typing import Floats, Ints
+from skhlm.html_report.point_predictions import (
+    PointPredictions,
+    explained,
+    point_predictions,
+    worse_in_words,
+)
 from skhlm.inputs.columns import listed
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import can_be_replicated, fitted_rows, rows_to_check
@@ -65,6 +71,8 @@ class Look:
     ==============  ==========================================================================
     ``missing``     why nothing was compared; empty if something was
     ``unlike``      sentences on what is unlike the model
+    ``points``      how close expected outcomes are to the rows; None where all are the same
+    ``worse``       sentences on expected outcomes that are no good
     ``overall``     statistics of all rows, a frame
     ``by_factor``   the same of the levels of each factor, and which factors have too many
     ``intervals``   where outcomes lie in what was predicted; None of yes or no
@@ -77,6 +85,8 @@ class Look:
 
     missing: str = ""
     unlike: list[str] = field(default_factory=list)
+    points: PointPredictions | None = None
+    worse: list[str] = field(default_factory=list)
     overall: pd.DataFrame | None = None
     by_factor: dict[str, pd.DataFrame] = field(default_factory=dict)
     too_many: list[str] = field(default_factory=list)
@@ -101,14 +111,25 @@ def look_at_fit(model: Any, X: Any, y: Any, sample_weight: Any) -> Look:
             f"The {what} are no whole numbers, so the outcome cannot be replicated {model._unit} "
             f"by {model._unit}."
         )
-        return look
-    checked = rows_to_check(model, X, y, sample_weight)
-    _replicate(look, model, *checked)
-    if not model._posterior.family.is_binary:
-        predictors, codes, _, observed = checked
-        some = _some(len(observed))
-        look.intervals = _intervals(model, predictors[some], codes[some], observed[some])
+        codes = rows.codes[rows.cell]
+        look.points, _ = point_predictions(model, rows.X, codes, rows.y, rows.weight)
+    else:
+        checked = rows_to_check(model, X, y, sample_weight)
+        _compare(look, model, *checked)
+    if look.points is not None:
+        look.worse = worse_in_words(look.points, model, _rows(look))
     return look
+
+
+def _compare(
+    look: Look, model: Any, X: Floats, codes: Ints, new_levels: Ints, y: Floats
+) -> None:
+    """Everything that needs the rows one by one."""
+    look.points, expected = point_predictions(model, X, codes, y, np.ones(len(y)))
+    _replicate(look, model, X, codes, new_levels, y, expected)
+    if not model._posterior.family.is_binary:
+        some = _some(len(y))
+        look.intervals = _intervals(model, X[some], codes[some], y[some])
 
 
 def _some(n: int) -> Ints:
@@ -117,21 +138,31 @@ def _some(n: int) -> Ints:
 
 
 def _replicate(
-    look: Look, model: Fitted, X: Floats, codes: Ints, new_levels: Ints, y: Floats
+    look: Look,
+    model: Fitted,
+    X: Floats,
+    codes: Ints,
+    new_levels: Ints,
+    y: Floats,
+    expected: Floats,
 ) -> None:
     """Statistics of all rows, and of each level of the factors."""
     posterior, labels = model._posterior, model._spec.labels
     names = posterior.family.statistics
     n_samples = int(np.clip(_NUMBERS // len(y), _FEWEST, _MOST))
 
-    def check(chosen: Any, groups: list[Ints]) -> pd.DataFrame:
-        statistics = [(name, STATISTICS[name]) for name in chosen]
+    def check(statistics: Any, groups: list[Ints]) -> pd.DataFrame:
         rng = np.random.default_rng(0)
         return predictive_check(
             posterior, X, codes, new_levels, y, statistics, groups, n_samples, rng, INSIDE
         )
 
-    look.overall = check(names, [np.arange(len(y))]).drop(columns="group")
+    statistics = [(name, STATISTICS[name]) for name in names]
+    overall = check([*statistics, ("R²", explained(expected))], [np.arange(len(y))])
+    *_, of_r2 = overall.itertuples()
+    look.overall = overall.iloc[:-1].drop(columns="group")
+    if look.points is not None:
+        look.points = replace(look.points, least=of_r2.lower)
     unlike = look.overall[_outside(look.overall)]
     look.unlike += [_unlike(row) for row in unlike.itertuples()]
     for g, factor in enumerate(labels.factors):
@@ -139,7 +170,7 @@ def _replicate(
         if len(present) > _MOST_LEVELS:
             look.too_many.append(factor)
             continue
-        found = check(names[:2], [np.flatnonzero(codes[:, g] == code) for code in present])
+        found = check(statistics[:2], [np.flatnonzero(codes[:, g] == code) for code in present])
         levels = ["new levels" if c < 0 else labels.levels[g][c] for c in present]
         found.insert(0, "level", [levels[i] for i in found.pop("group")])
         look.by_factor[factor] = _most_surprising_first(found)
@@ -238,7 +269,7 @@ def _r2(model: Fitted, rows: Any) -> pd.DataFrame:
 def in_a_sentence(look: Look) -> list[str]:
     """What the top of the page says of it, beside what is unlike the model."""
     said = []
-    if look.overall is not None and not look.unlike:
+    if look.overall is not None and not (look.unlike or look.worse):
         names = look.overall.loc[look.overall["p_value"].notna(), "statistic"]
         said.append(
             f"Outcomes that the model replicates look like those observed by their "
@@ -247,15 +278,35 @@ def in_a_sentence(look: Look) -> list[str]:
     if look.intervals is not None:
         inside = look.intervals.coverage.set_index("coverage promised")["rows inside"][0.9]
         said.append(f"90% intervals hold {inside:.1%} of the {_rows(look)}.")
-    if look.r2 is not None:
-        r2 = look.r2.iloc[0]
-        said.append(f"Bayesian R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f}).")
+    if told := [*_of_points(look), *_of_bayesian_r2(look)]:
+        said.append(f"{'; '.join(told)}.")
     if look.loo is not None and look.loo.n_unreliable:
         said.append(
             f"{look.loo.n_unreliable} of {len(look.loo.pointwise):,} distinct rows change the "
             f"posterior much by themselves (Pareto k above {look.loo.threshold:.2f})."
         )
     return said
+
+
+def _of_points(look: Look) -> Iterator[str]:
+    """How close predictions are."""
+    points = look.points
+    if points is None:
+        return
+    if np.isnan(points.accuracy):
+        yield f"R² of the expected outcome (score) is {points.r2:.2f}"
+        return
+    yield (
+        f"{points.accuracy:.1%} of the {_rows(look)} are predicted right (score), where the more "
+        f"frequent class has {points.most_frequent:.1%}; R² of the probability is {points.r2:.2f}"
+    )
+
+
+def _of_bayesian_r2(look: Look) -> Iterator[str]:
+    """What the model holds its share of the variance to be."""
+    if look.r2 is not None:
+        r2 = look.r2.iloc[0]
+        yield f"Bayesian R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f})"
 
 
 def _rows(look: Look) -> str:

@@ -73,8 +73,9 @@ def formula(text: str) -> str:
 
 
 def bullets(texts: Iterable[str]) -> str:
-    """A list of plain texts."""
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+    """A list of plain texts; nothing where there are none."""
+    rows = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>{rows}</ul>" if rows else ""
 
 
 def terms(meanings: Iterable[tuple[str, str]]) -> str:

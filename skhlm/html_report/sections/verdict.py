@@ -46,13 +46,16 @@ def _name(check: Check) -> str:
 
 
 def _fit(look: Look, diagnostics: Diagnostics) -> str:
-    """Whether outcomes that the model replicates look like those observed."""
-    if look.missing:
-        return card("unknown", "Fit: not checked", [paragraph(look.missing)])
+    """Whether outcomes that the model replicates look like those observed, and are predicted."""
     said = [paragraph(text) for text in in_a_sentence(look)]
+    if look.missing:
+        title, kind = ("Fit: poor predictions", "warn") if look.worse else ("Fit: not checked", "unknown")
+        return card(kind, title, [bullets(look.worse), paragraph(look.missing), *said])
     doubt = "The draws are not to be trusted, and so is this."
     said += [paragraph(doubt)] * (diagnostics.verdict == "fail")
-    if look.unlike:
-        title = "Fit: the data are unlike the model"
-        return card("warn", title, [bullets(look.unlike), *said])
-    return card("pass", "Fit: nothing unlike the model", said)
+    if not (look.unlike or look.worse):
+        return card("pass", "Fit: nothing unlike the model", said)
+    title = "Fit: the data are unlike the model"
+    if look.worse:
+        title = "Fit: poor predictions" + ", and data unlike the model" * bool(look.unlike)
+    return card("warn", title, [bullets([*look.worse, *look.unlike]), *said])
