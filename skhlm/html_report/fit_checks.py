@@ -37,6 +37,7 @@ _RARE = 0.001  # probability of so many levels outside, by chance alone
 _MOST_ROWS = 20_000  # that are transformed, or left out
 _DRAWS = 400  # for sums over all rows
 _NOMINAL = (0.5, 0.8, 0.9, 0.95)
+_JUDGED = 0.9  # of these
 _EDGE = 1e-6  # of a probability whose normal score is taken
 
 FROM_A_FILE = (
@@ -130,6 +131,7 @@ def _compare(
     if not model._posterior.family.is_binary:
         some = _some(len(y))
         look.intervals = _intervals(model, X[some], codes[some], y[some])
+        look.unlike += _too_narrow(look.intervals)
 
 
 def _some(n: int) -> Ints:
@@ -224,6 +226,17 @@ def _intervals(model: Fitted, X: Floats, codes: Ints, y: Floats) -> Intervals:
     )
 
 
+def _too_narrow(found: Intervals) -> Iterator[str]:
+    """Whether fewer rows are inside their intervals than chance explains."""
+    n = len(found.transforms)
+    inside = found.coverage.set_index("coverage promised")["rows inside"][_JUDGED]
+    if binom.cdf(np.ceil(inside * n), n, _JUDGED) < _RARE:
+        yield (
+            f"coverage: {_JUDGED:.0%} intervals hold {inside:.1%} of the rows, so they are too "
+            "narrow: the model is surer than it should be."
+        )
+
+
 def _leave_out(look: Look, model: Any, X: Any, y: Any, sample_weight: Any) -> None:
     """What needs the rows of fit: R^2 and leave-one-out densities."""
     try:
@@ -276,7 +289,7 @@ def in_a_sentence(look: Look) -> list[str]:
             f"{listed(names).replace(chr(39), '')}."
         )
     if look.intervals is not None:
-        inside = look.intervals.coverage.set_index("coverage promised")["rows inside"][0.9]
+        inside = look.intervals.coverage.set_index("coverage promised")["rows inside"][_JUDGED]
         said.append(f"90% intervals hold {inside:.1%} of the {_rows(look)}.")
     if told := [*_of_points(look), *_of_bayesian_r2(look)]:
         said.append(f"{'; '.join(told)}.")

@@ -148,7 +148,7 @@ def _page(
     look = look_at_fit(model, *rows)
     sections = {
         "Model": model_in_words(model),
-        "Data": data(model),
+        "Data": data(model, *rows),
         "Fit": fit(model, look, *rows),
         "Diagnosis": diagnosis(model),
         "Explore": explorer(model, largest_levels(model)),

@@ -23,11 +23,10 @@ _MOST_JUDGED = 5_000  # by name; of more the worst is named
 def diagnosis(model: Any) -> Iterator[str]:
     """Every check, and what the chains did."""
     checks = model.diagnose()
-    yield table(
-        checks if checks["advice"].any() else checks.drop(columns="advice"),
-        "Checks",
-        folded=False,
-    )
+    advice, last = checks.pop("advice"), len(checks.columns) - 1  # before the sources
+    if advice.any():
+        checks.insert(last, "advice", advice)
+    yield table(checks, "Checks", folded=False)
     if not model._posterior.n_chains:
         return
     if model._posterior.n_chains > 1:

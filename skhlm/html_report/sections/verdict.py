@@ -13,6 +13,7 @@ _MEANS = {
     "warn": "To be known before the numbers are used:",
     "fail": "The draws are not the posterior's, or may not be: do not use these numbers.",
 }
+_DOUBT = "The draws are not those of this model, or may not be: what follows is about them alone."
 
 
 def verdicts(diagnostics: Diagnostics, look: Look) -> Iterator[str]:
@@ -51,9 +52,11 @@ def _fit(look: Look, diagnostics: Diagnostics) -> str:
     if look.missing:
         title, kind = ("Fit: poor predictions", "warn") if look.worse else ("Fit: not checked", "unknown")
         return card(kind, title, [bullets(look.worse), paragraph(look.missing), *said])
-    doubt = "The draws are not to be trusted, and so is this."
-    said += [paragraph(doubt)] * (diagnostics.verdict == "fail")
+    failed = diagnostics.verdict == "fail"
+    said = [paragraph(_DOUBT)] * failed + said
     if not (look.unlike or look.worse):
+        if failed:
+            return card("unknown", "Fit: not to be judged by these draws", said)
         return card("pass", "Fit: nothing unlike the model", said)
     title = "Fit: the data are unlike the model"
     if look.worse:
