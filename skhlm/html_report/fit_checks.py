@@ -122,9 +122,7 @@ def look_at_fit(model: Any, X: Any, y: Any, sample_weight: Any) -> Look:
     return look
 
 
-def _compare(
-    look: Look, model: Any, X: Floats, codes: Ints, new_levels: Ints, y: Floats
-) -> None:
+def _compare(look: Look, model: Any, X: Floats, codes: Ints, new_levels: Ints, y: Floats) -> None:
     """Everything that needs the rows one by one."""
     look.points, expected = point_predictions(model, X, codes, y, np.ones(len(y)))
     _replicate(look, model, X, codes, new_levels, y, expected)
@@ -161,10 +159,9 @@ def _replicate(
 
     statistics = [(name, STATISTICS[name]) for name in names]
     overall = check([*statistics, ("R²", explained(expected))], [np.arange(len(y))])
-    *_, of_r2 = overall.itertuples()
     look.overall = overall.iloc[:-1].drop(columns="group")
     if look.points is not None:
-        look.points = replace(look.points, least=of_r2.lower)
+        look.points = replace(look.points, least=float(overall["lower"].iloc[-1]))
     unlike = look.overall[_outside(look.overall)]
     look.unlike += [_unlike(row) for row in unlike.itertuples()]
     for g, factor in enumerate(labels.factors):

@@ -78,9 +78,7 @@ def point_predictions(
     found = PointPredictions(1 - error / spread, error**0.5, spread**0.5)
     if model._spec.classes is not None:
         right = np.average((expected > _RIGHT) == (y > _RIGHT), weights=weight)
-        found = replace(
-            found, accuracy=float(right), most_frequent=float(max(center, 1 - center))
-        )
+        found = replace(found, accuracy=float(right), most_frequent=float(max(center, 1 - center)))
     return found, expected
 
 
@@ -121,17 +119,26 @@ _REMEDIES = {
     LOG.name: (
         "Expected outcomes multiply with every step along a predictor. Where that is an amount "
         "(spend, people, days), give its logarithm instead, so that they grow as a power of it; "
-        "look below at residuals and response curves where the predictor is large."
+        "look at residuals and response curves where the predictor is large."
     ),
     LOGIT.name: (
-        "Look below at how often it was so among rows of about the same probability. A predictor "
+        "Look at how often it was so among rows of about the same probability. A predictor "
         "with a long tail may have to be given as its logarithm, or one may be missing."
     ),
     "identity": (
-        "A few rows far from the others decide this: look below at residuals against fitted "
+        "A few rows far from the others decide this: look at residuals against fitted "
         "values. A predictor or an outcome with a long tail may have to be given as its logarithm."
     ),
 }
+
+
+def worse_than_constant(model: Fitted) -> list[str]:
+    """What is to be known of a model that predicts its own rows worse than one number does."""
+    rows = model._fit.rows
+    if rows is None:
+        return []
+    found, _ = point_predictions(model, rows.X, rows.codes[rows.cell], rows.y, rows.weight)
+    return [] if found is None else worse_in_words(found, model, "rows of fit")
 
 
 def _expected(posterior: Posterior, X: Floats, codes: Ints) -> Floats:

@@ -54,7 +54,7 @@ def test_amounts_that_are_no_logarithms_get_no_clean_bill(raw):
     assert not any("look like those observed" in text for text in in_a_sentence(look))
 
 
-def test_logarithms_get_one(raw):
+def test_logarithms_get_one():
     X, y = spend()
     model = HLMRegressor("country", family="gamma", **FEW).fit(
         X.assign(spend=np.log(X["spend"])), y
@@ -69,7 +69,7 @@ def test_logarithms_get_one(raw):
     )
 
 
-def test_less_than_a_right_model_explains_is_told(raw):
+def test_less_than_a_right_model_explains_is_told():
     """Rows of the same levels whose outcomes have nothing to do with them."""
     X, _ = spend()
     X = X.assign(spend=np.log(X["spend"]))

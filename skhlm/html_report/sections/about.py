@@ -104,8 +104,8 @@ def data(model: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[str]:
 
 
 _NOT_HERE = (
-    "The model came from a file or was copied: the rows of fit stayed where it was fitted. How many "
-    "each factor's levels had, and the ranges of predictors, are known."
+    "The model came from a file or was copied: the rows of fit stayed where it was fitted. How "
+    "many each factor's levels had, and the ranges of predictors, are known."
 )
 
 

@@ -64,7 +64,10 @@ def _listed(
         said = f"The {most:,} levels of {n:,} with the most rows; model.{method}() has all of them."
     if chains:
         frame = frame.assign(**_convergence(model, g, levels))
-    yield table(frame, title, said, folded=True)
+    rank = np.empty(n, dtype=np.int64)
+    rank[largest_levels(model)[g]] = np.arange(n)
+    first = np.argsort(np.repeat(rank[levels], width), kind="stable")
+    yield table(frame, title, said, folded=True, first=first, elsewhere=f"model.{method}()")
 
 
 def _convergence(model: Any, g: int, levels: Ints) -> dict[str, Floats]:

@@ -50,8 +50,10 @@ def _fit(look: Look, diagnostics: Diagnostics) -> str:
     """Whether outcomes that the model replicates look like those observed, and are predicted."""
     said = [paragraph(text) for text in in_a_sentence(look)]
     if look.missing:
-        title, kind = ("Fit: poor predictions", "warn") if look.worse else ("Fit: not checked", "unknown")
-        return card(kind, title, [bullets(look.worse), paragraph(look.missing), *said])
+        said = [bullets(look.worse), paragraph(look.missing), *said]
+        if look.worse:
+            return card("warn", "Fit: poor predictions", said)
+        return card("unknown", "Fit: not checked", said)
     failed = diagnostics.verdict == "fail"
     said = [paragraph(_DOUBT)] * failed + said
     if not (look.unlike or look.worse):
