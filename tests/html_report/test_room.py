@@ -55,28 +55,29 @@ def test_a_table_keeps_its_most_important_rows():
     frame = pd.DataFrame({"level": [f"level {i}" for i in range(2000)], **numbers})
     first = rng.permutation(2000)
     text = table(frame, "T", "said.", first=first, elsewhere="model.all()")
-    found = text.shorter(size_of(text) // 3)
-    assert size_of(found) <= size_of(text) // 3
+    found = text.shorter(int(0.6 * size_of(text)))
+    assert size_of(found) <= 0.6 * size_of(text)
     names = unpacked(re.search(r'class="rows">([^<]*)<', found).group(1))[0]
     n = len(names)
-    assert 300 < n < 1000
+    assert 500 < n < 1500
     assert names == [f"level {i}" for i in np.sort(first[:n])]
     assert f"There is no room for more than {n:,} of 2,000 rows. model.all() has all of" in found
 
 
 def names_of(n, length):
-    """Names that differ, in letters of three bytes."""
-    return [f"{i:05d}" + "語" * length for i in range(n)]
+    """Names that differ and cannot be compressed, in letters of three bytes."""
+    letters = np.random.default_rng(n).integers(0x4E00, 0x9000, (n, length))
+    return ["".join(map(chr, row)) for row in letters.tolist()]
 
 
 @pytest.fixture(scope="module")
 def large(mode):
-    """Thousands of levels with names of hundreds of bytes, and a hundred predictors."""
+    """Hundreds of levels and predictors with names of hundreds of bytes."""
     rng = np.random.default_rng(0)
-    n, J, p = 6000, 3000, 100
-    X = pd.DataFrame(rng.normal(size=(n, p)), columns=names_of(p, 60))
-    X["shop"] = np.array(names_of(J, 100))[np.arange(n) % J]
-    X["region"] = np.array(names_of(300, 300))[np.arange(n) % 300]
+    n, J, p = 1600, 800, 20
+    X = pd.DataFrame(rng.normal(size=(n, p)), columns=names_of(p, 200))
+    X["shop"] = np.array(names_of(J, 400))[np.arange(n) % J]
+    X["region"] = np.array(names_of(50, 300))[np.arange(n) % 50]
     y = X.iloc[:, 0] + rng.normal(size=n)
     varying = {"shop": [X.columns[0], "Intercept"], "region": "intercept"}
     return mode(X, y, ["shop", "region"], varying=varying, family="normal")
@@ -84,8 +85,8 @@ def large(mode):
 
 def test_no_model_makes_a_larger_file(large, tmp_path):
     path = tmp_path / "report.html"
-    large.report(path, features=names_of(3, 60))
-    assert 1_500_000 < path.stat().st_size <= 3_000_000
+    large.report(path, features=names_of(20, 200)[:2])
+    assert 1_000_000 < path.stat().st_size <= 3_000_000
     text = path.read_text("utf-8")
     assert "There is no room for more than" in text
     for title in ("Parameters", "Effects of shop", "Shrinkage of region", "Response curves"):
@@ -94,10 +95,10 @@ def test_no_model_makes_a_larger_file(large, tmp_path):
         assert f"<td>{name}</td>" in text
 
 
-@pytest.mark.parametrize("most", [150_000, 300_000, 1_000_000])
+@pytest.mark.parametrize("most", [200_000, 1_000_000])
 def test_the_size_holds_whatever_it_is(large, tmp_path, monkeypatch, most):
     monkeypatch.setattr(write, "LARGEST", most)
     path = tmp_path / "report.html"
-    large.report(path, features=names_of(1, 60))
+    large.report(path, features=names_of(20, 200)[:1])
     assert path.stat().st_size <= most
     assert path.read_text("utf-8").endswith("</html>\n")
