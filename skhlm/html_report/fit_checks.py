@@ -30,7 +30,7 @@ from skhlm.posterior.predictive_checks import STATISTICS, predictive_check
 from skhlm.posterior.scoring import pit_ends, share_inside
 
 INSIDE = 0.99  # of the replications, outside of which an observed statistic is unlike the model
-_NUMBERS = 100_000_000  # rows times replications
+_NUMBERS = 20_000_000  # rows times replications
 _FEWEST, _MOST = 200, 1000  # replications
 _MOST_LEVELS = 300  # of a factor that is checked level by level
 _RARE = 0.001  # probability of so many levels outside, by chance alone

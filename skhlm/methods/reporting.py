@@ -611,7 +611,7 @@ class Reporting(Fitted):
             "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
             "region/country" is written "region:country", as slashes are paths in a DataTree; its
             dimension has that name, and its levels are texts such as "EMEA/France".
-            ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
+            ``sample_stats``: what the sampler said of each draw, where that is known.
             ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
             and "X" by row, and "exposure" where there is one. Rows of weight w come w times. Shares
             are successes, of "trials", a row each; classes are 0 and 1, and "classes" names them.

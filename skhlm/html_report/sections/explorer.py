@@ -245,7 +245,7 @@ def _energy(energy: Floats) -> dict[str, list[float]] | None:
 def _divergences_said(statistics: SamplerStatistics | None, n_marked: int) -> str:
     """What a pair of parameters shows of divergent draws."""
     if statistics is None:
-        return "Which draws diverged is known in the process that fitted the model alone."
+        return "Which draws diverged is not known."
     n = int(statistics.divergent.sum())
     if not n:
         return "No draw ended a divergent trajectory."

@@ -81,8 +81,8 @@ def _chains(model: Any) -> Iterator[str]:
     yield heading("The sampler, chain by chain")
     if statistics is None:
         yield paragraph(
-            "What the sampler said of each draw is known in the process that fitted the model "
-            "alone: this report is of one that came from a file or was copied.",
+            "What the sampler said of each draw is not known: the model has fewer draws than it "
+            "was fitted with, or the file is of an earlier version.",
             "left-out",
         )
     frame = pd.DataFrame({"chain": np.arange(1, diagnostics.n_chains + 1)})
