@@ -674,8 +674,8 @@ class Reporting(Fitted):
 
         report(self, path, X, y, sample_weight, title=title, features=features)
 
-    def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
-        """Rows of `shrinkage_factors` for factor g."""
+    def _pooling_of(self, g: int, coverage: float | None) -> pd.DataFrame:
+        """Rows of `shrinkage_factors` for factor g; without a coverage no intervals."""
         fit, spec = self._fit, self._spec
         found = pooling.shrinkage_factors(fit.posterior, fit.level_data, spec.groups, g, coverage)
         names, levels = spec.labels.where_fitted.varying_names(g), spec.labels.levels[g]

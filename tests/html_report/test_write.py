@@ -23,6 +23,7 @@ TABLES = [
     "The run",
     "Grouping factors",
     "Predictors",
+    "Point predictions",
     "Predictive checks",
     "Predictive checks by continent",
     "Predictive checks by continent/country",
@@ -346,7 +347,7 @@ def _full(_):
 def test_what_is_left_out_of_long_tables_is_said(levels_in_the_dozens, tmp_path, monkeypatch):
     for name in ("effects", "parameters"):
         monkeypatch.setattr(f"skhlm.html_report.sections.{name}.MOST_ROWS", 100)
-    monkeypatch.setattr("skhlm.html_report.write._CURVES", -10_000_000)  # none is left
+    monkeypatch.setattr("skhlm.html_report.sections.curves._SAID", 10**9)  # no room is left
     levels_in_the_dozens.report(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     for method in ("shrinkage_factors", "group_effects"):

@@ -19,6 +19,11 @@ from skhlm.numerics.threads import n_workers
 from skhlm.posterior import Posterior, at_zero
 from skhlm.reports.parameters import errors_of_means
 
+_MOST_JUDGED = 10_000  # rows of a table that has what their draws are worth
+_NOT_JUDGED = (
+    "Monte Carlo errors, effective sample sizes and R-hat of so many take too long: Diagnosis has "
+    "the worst."
+)
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
@@ -34,10 +39,11 @@ def shrinkage(model: Any) -> Iterator[str]:
         f"by the common value. {where_numbers_are(model)}"
     )
     for g, factor in enumerate(model.groups_):
-        display = ShrinkageDisplay.from_estimator(model, factor=factor)
+        found = model._pooling_of(g, None)
+        display = ShrinkageDisplay._of_frame(model, found, factor).plot()
         caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
         yield picture(display.figure_, caption)
-        frame = model.shrinkage_factors(factor)[["level", "coefficient", "n", "B", *_POOLING]]
+        frame = found[["level", "coefficient", "n", "B", *_POOLING]]
         yield from _listed(model, g, frame, f"Shrinkage of {factor}", "shrinkage_factors")
 
 
@@ -45,9 +51,10 @@ def effects(model: Any) -> Iterator[str]:
     """Effects of each factor's levels, and how well each is known to the sampler."""
     yield paragraph(where_numbers_are(model))
     for g, factor in enumerate(model.groups_):
-        display = GroupEffectsDisplay.from_estimator(model, factor=factor)
+        found = model.group_effects(factor)
+        display = GroupEffectsDisplay._of_frame(model, found, factor).plot()
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
-        frame = model.group_effects(factor).drop(columns="factor")
+        frame = found.drop(columns="factor")
         yield from _listed(model, g, frame, f"Effects of {factor}", "group_effects", chains=True)
 
 
@@ -62,8 +69,10 @@ def _listed(
     if most < n:
         frame = frame.iloc[np.add.outer(levels * width, np.arange(width)).ravel()]
         said = f"The {most:,} levels of {n:,} with the most rows; model.{method}() has all of them."
-    if chains:
+    if chains and len(frame) <= _MOST_JUDGED:
         frame = frame.assign(**_convergence(model, g, levels))
+    elif chains:
+        said += f" {_NOT_JUDGED}" if said else _NOT_JUDGED
     rank = np.empty(n, dtype=np.int64)
     rank[largest_levels(model)[g]] = np.arange(n)
     first = np.argsort(np.repeat(rank[levels], width), kind="stable")

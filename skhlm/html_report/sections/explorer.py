@@ -26,6 +26,7 @@ _DRAWS, _FEWEST = 250, 50  # of each chain
 _DIVERGENT = 200
 _LAGS = 31
 _BINS = 40  # of energies
+_SAMPLER = "the sampler"  # the title of what it said of each draw
 _WHOLE = 65535  # the largest number of 16 bits
 
 
@@ -68,7 +69,8 @@ def _explorer(model: Fitted, levels_first: Sequence[Ints], most: int) -> Iterato
     room = most // (len(kept) * n_chains)
     population = _first(population, room)
     effects, n_effects = _effects(posterior, labels, levels_first, max(room - n_population, 0))
-    groups = [*population, *effects]
+    of_sampler = [group for group in population if group.title == _SAMPLER]
+    groups = [*(group for group in population if group.title != _SAMPLER), *effects, *of_sampler]
     if not groups:
         yield paragraph(f"{_NO_ROOM} {_ANY}", "left-out")
         return
@@ -159,7 +161,7 @@ def _sampler(statistics: SamplerStatistics) -> _Group:
         "steps of a trajectory": statistics.n_leapfrog,
     }
     draws = np.stack([np.asarray(values, dtype=np.float64).reshape(-1) for values in told.values()])
-    return _Group("the sampler", list(told), draws)
+    return _Group(_SAMPLER, list(told), draws)
 
 
 def _effects(
