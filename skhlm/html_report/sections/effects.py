@@ -19,6 +19,7 @@ from skhlm.numerics.threads import n_workers
 from skhlm.posterior import Posterior, at_zero
 from skhlm.reports.parameters import errors_of_means
 
+_MOST_DRAWN, _DRAWN = 300, 100  # levels in a picture, and those of more that are drawn
 _MOST_JUDGED = 10_000  # rows of a table that has what their draws are worth
 _NOT_JUDGED = (
     "Monte Carlo errors, effective sample sizes and R-hat of so many take too long: Diagnosis has "
@@ -40,9 +41,10 @@ def shrinkage(model: Any) -> Iterator[str]:
     )
     for g, factor in enumerate(model.groups_):
         found = model._pooling_of(g, None)
-        display = ShrinkageDisplay._of_frame(model, found, factor).plot()
-        caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
-        yield picture(display.figure_, caption)
+        drawn, which = _legible(found, "partial_pooling")
+        display = ShrinkageDisplay._of_frame(model, drawn, factor).plot()
+        caption = f"{factor}: from what a level's own rows say to its partially pooled estimate"
+        yield picture(display.figure_, f"{caption}{which}.")
         frame = found[["level", "coefficient", "n", "B", *_POOLING]]
         yield from _listed(model, g, frame, f"Shrinkage of {factor}", "shrinkage_factors")
 
@@ -52,10 +54,26 @@ def effects(model: Any) -> Iterator[str]:
     yield paragraph(where_numbers_are(model))
     for g, factor in enumerate(model.groups_):
         found = model.group_effects(factor)
-        display = GroupEffectsDisplay._of_frame(model, found, factor).plot()
-        yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
+        drawn, which = _legible(found, "mean")
+        display = GroupEffectsDisplay._of_frame(model, drawn, factor).plot()
+        yield picture(display.figure_, f"{factor}: group effects with 90% intervals{which}.")
         frame = found.drop(columns="factor")
         yield from _listed(model, g, frame, f"Effects of {factor}", "group_effects", chains=True)
+
+
+def _legible(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str]:
+    """Rows of as many levels as a picture can show, and which these are, if not all.
+
+    Evenly spaced ones, in the order of a column's values of the first coefficient.
+    """
+    width = frame["coefficient"].nunique()
+    values = frame[column].to_numpy()[::width]
+    if len(values) <= _MOST_DRAWN:
+        return frame, ""
+    picks = np.linspace(0, len(values) - 1, _DRAWN).round().astype(np.int64)
+    levels = np.sort(np.argsort(values, kind="stable")[picks])
+    rows = np.add.outer(levels * width, np.arange(width)).ravel()
+    return frame.iloc[rows], f"; {_DRAWN} of {len(values):,} levels, from the lowest to the highest"
 
 
 def _listed(
