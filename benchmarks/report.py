@@ -87,6 +87,10 @@ def _page(results: Sequence[Result]) -> str:
             "",
             *table(_SAMPLING, _sampling_rows(results)),
             "",
+            "## How many times the plain program's",
+            "",
+            *table(_TIMES, _times_rows(results)),
+            "",
             "## A default fit",
             "",
             *table(_FITS, _fit_rows(results)),
@@ -119,6 +123,7 @@ _SAMPLING = (
     ),
     *("ESS a second", "divergent", "max R-hat", "runs", "seconds", "µs a gradient"),
 )
+_TIMES = ("data", "ESS per gradient", "ESS a second", "the plain program's max R-hat")
 _FITS = (
     *("data", "distinct rows", "coefficients", "levels", "parameters"),
     *("seconds", "date", "commit"),
@@ -149,6 +154,21 @@ def _sampling_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
                     f"{run.seconds:.1f}",
                     f"{run.microseconds_per_gradient:.0f}",
                 )
+
+
+def _times_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
+    """Ratios of the smallest and of the median ESS, where the plain program was run."""
+    for result in results:
+        if result.plain is not None:
+            runs = (result.tree_map, result.plain)
+            a_gradient, a_second = (
+                tuple(ours / plain for ours, plain in zip(*of_both, strict=True))
+                for of_both in (
+                    [run.ess_per_1000_gradients for run in runs],
+                    [run.ess_per_second for run in runs],
+                )
+            )
+            yield result.data_set, pair(a_gradient), pair(a_second), f"{result.plain.max_rhat:.3f}"
 
 
 def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from math_core import LatexToMathML
 from sphinx.application import Sphinx
 
 import skhlm
@@ -27,7 +29,13 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 root_doc = "docs/index"
-include_patterns = ["docs/**", "benchmarks/README.md", "skhlm/datasets/README.md", "*.md"]
+include_patterns = [
+    "docs/**",
+    "benchmarks/README.md",
+    "benchmarks/results/*.md",
+    "skhlm/datasets/README.md",
+    "*.md",
+]
 exclude_patterns = [
     "README.md",
     "build",
@@ -39,6 +47,7 @@ exclude_patterns = [
 templates_path = [str(Path(__file__).with_name("templates"))]
 suppress_warnings = ["config.cache"]  # the gallery's sorting key cannot be pickled
 
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 highlight_language = "none"
 autosummary_generate = True
@@ -60,11 +69,17 @@ html_title = "skhlm"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_math_renderer = "mathml"
 html_additional_pages = {"index": "redirect.html"}
 
 
-def _adapt_page(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Links to scripts and to names lead to their pages; examples end without a blank line."""
+def _adapt_page(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Links to scripts and to names lead to their pages; examples end without a blank line.
+
+    Wide tables of results have the place of the right column.
+    """
+    if page.startswith("benchmarks/results/"):
+        source[0] = "---\nhide-toc: true\n---\n\n" + source[0]
     source[0] = source[0].replace("(gallery/GALLERY_HEADER.rst)", "(_gallery/index.rst)")
     source[0] = re.sub(r"\(gallery/(\w+)\.py\)", r"(_gallery/\1.rst)", source[0])
     source[0] = re.sub(r"\[`([^`]+)`\]\(api\.md#(skhlm\.[\w.]+)\)", r"{py:obj}`\1 <\2>`", source[0])
@@ -94,8 +109,17 @@ def _say_labels(
     lines[:] = [re.sub(r":ref:`(.*?) <\w+>`", r"\1", line) for line in lines]
 
 
+def _write_formula(html: Any, formula: nodes.math | nodes.math_block) -> None:
+    """Formulas become MathML, which browsers set by themselves: no script, no network."""
+    block = isinstance(formula, nodes.math_block)
+    mathml = LatexToMathML().convert_with_local_state(formula.astext(), displaystyle=block)
+    html.body.append(mathml)
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (_write_formula, None), (_write_formula, None))
     app.connect("source-read", _adapt_page)
     app.connect("autodoc-process-docstring", _say_labels, priority=100)
     app.connect("autodoc-process-docstring", _set_formulas, priority=100)  # before numpydoc

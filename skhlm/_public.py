@@ -9,6 +9,7 @@ from skhlm.baselines import (
 )
 from skhlm.classifier import HLMClassifier
 from skhlm.comparison import compare
+from skhlm.condensing.fitting import fit_frames, fit_parquet
 from skhlm.displays import (
     AllocationDisplay,
     CoefficientsDisplay,
@@ -69,6 +70,8 @@ __all__ = [
     "compare_loo",
     "compare_points",
     "contributions",
+    "fit_frames",
+    "fit_parquet",
     "load",
     "optimize_allocation",
     "predict_interval",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.condensing.dask_frames import lazily
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.classes import Classes
 from skhlm.methods.arguments import COVERAGES, EXPECTED, SCALE, checked
@@ -164,6 +165,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         """Be what a fit has found, and have its classes."""
         super()._become(fit, {**attributes, "classes_": _classes(fit).labels})
 
+    @lazily
     @checked({"kind": EXPECTED})
     def predict_proba(self, X: Any, kind: Expected = "mean") -> Floats:
         """Probability of each class.
@@ -188,6 +190,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         predictors, codes, _ = self._rows(X)
         return prediction.typical_probabilities(self._posterior, predictors, codes)
 
+    @lazily
     @checked({"kind": EXPECTED})
     def decision_function(self, X: Any, kind: Expected = "mean") -> Floats:
         """Log odds of the second class: those of `predict_proba`, finite always.
@@ -210,6 +213,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         predictors, codes, _ = self._rows(X)
         return prediction.linear_predictor(self._posterior, predictors, codes)
 
+    @lazily
     @checked({"coverage": COVERAGES, "kind": SCALE})
     def predict_interval(  # type: ignore[override]  # a label has no interval
         self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Scale = "mean"

@@ -69,6 +69,34 @@ class Draws:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """The one factor whose effects a sampler has left out, and what the rows of its levels say.
+
+    Its effects are normal given all else (`LevelEffects`); in `Draws` it has no levels. In the
+    units of the model, at an error variance of one.
+
+    ===============  =============  ==============================================================
+    field            shape          what it is
+    ===============  =============  ==============================================================
+    ``factor``                      its number
+    ``information``  (J, K_g, K)    sum of w a x' over the rows of each level, a those of the
+                                    predictors x whose coefficients vary
+    ``score``        (J, K_g)       sum of w a y
+    ``above``        numbers        coarser factors in which its levels lie
+    ``lies_in``      (J,) each      in which of their levels each level lies
+    ``seed``         int or None    of the random numbers; None for the mode, which has none
+    ===============  =============  ==============================================================
+    """
+
+    factor: int
+    information: Floats
+    score: Floats
+    above: tuple[int, ...]
+    lies_in: tuple[Ints, ...]
+    seed: int | None
+
+
 @dataclass(frozen=True)
 class SamplerStatistics:
     """What the sampler says of its own draws.

@@ -15,8 +15,8 @@ import joblib
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
+from skhlm.condensing.source import condensed
 from skhlm.diagnostics import check_counts, diagnose, warn_unless_converged
-from skhlm.draws import Draws
 from skhlm.engine import (
     Algorithm,
     Covariance,
@@ -136,7 +136,10 @@ class HierarchicalModel(
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Predictors and group columns.
+            Predictors and group columns. Of a Dask frame, whose rows need not fit in memory, the
+            partitions are put together to few rows with the same likelihood where they are; so
+            with families whose rows add up, see `skhlm.fit_frames`. The model does not remember
+            such rows.
         y : array-like of shape (n_samples,)
             Outcome. Of a regressor numbers that its family can have; yes/no values (bool) are
             refused. Of a classifier two labels of any type.
@@ -173,7 +176,11 @@ class HierarchicalModel(
         started = perf_counter()
         with progress_of("skhlm", self.verbose) as progress:
             with progress.part(_PREPARING, "preparing"):
-                problem, spec, rows = prepare(copy(self), X, y, sample_weight)
+                few = condensed(self, X, y, sample_weight)
+                data = (X, y, sample_weight) if few is None else (few.X, few.y, few.weight)
+                problem, spec, rows = prepare(copy(self), *data)
+                if few is not None:
+                    problem, spec = few.with_extremes(problem, spec)
             earlier = self._earlier(problem, spec)
             settings = self._settings(problem, warm=earlier is not None)
             request = _request(problem, spec, settings, self.iter_warmup)
@@ -191,14 +198,14 @@ class HierarchicalModel(
                 posterior=posterior,
                 diagnostics=found.diagnostics.and_also((*checks, *check_counts(posterior, rows))),
                 level_data=learn_level_data(rows, posterior, spec.groups),
-                fingerprint=rows.fingerprint(),
+                fingerprint=rows.fingerprint() if few is None else "",
                 seed=settings.seed,
-                rows=rows,
+                rows=rows if few is None else None,
                 statistics=found.statistics,
                 request=request,
                 seconds=perf_counter() - started,
             )
-            self._become(fit, _estimates(posterior, spec.labels, found.mode))
+            self._become(fit, _estimates(posterior, spec.labels))
             warn_unless_converged(found.diagnostics.and_also(unsaid))
             return self
 
@@ -225,10 +232,9 @@ class HierarchicalModel(
         )
 
 
-def _estimates(posterior: Posterior, labels: Labels, mode: Draws | None) -> dict[str, Any]:
+def _estimates(posterior: Posterior, labels: Labels) -> dict[str, Any]:
     """The attributes that scikit-learn's users look at first: posterior means, or modes."""
-    if mode is not None:
-        posterior = Posterior.from_draws(mode, posterior.varying, posterior.units, posterior.family)
+    posterior = posterior if posterior.mode is None else posterior.mode
     kappa = at_zero.kappa(posterior).mean(axis=-1)
     taus = [at_zero.tau(posterior, g).mean(axis=-1) for g in range(len(labels.factors))]
     intercept = posterior.units.fit_intercept
@@ -258,6 +264,7 @@ def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) 
         spec.units,
         problem.family,
         mode=found.mode,
+        left_out=found.left_out,
         n_chains=found.n_chains,
         moments=count_moments(
             problem.priors, rows, spec.units, problem.varying, problem.n_levels, problem.family

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 
 import pytest
 
 from skhlm import HLMRegressor
 from skhlm.datasets import make_campaigns
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    """Which tests a process has is chance, and matplotlib warns of twenty."""
+    yield
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

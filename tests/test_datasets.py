@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.linear_model import PoissonRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor
 
 from skhlm.datasets import (
     Dataset,
     derive,
     load_aggression,
+    load_airfare,
     load_epilepsy,
     load_gapminder,
     load_grouse,
@@ -28,6 +29,7 @@ LOADERS = {
     "radon": (load_radon, 12490, "state/county", "log_radon"),
     "grouse": (load_grouse, 403, "location/brood", "ticks"),
     "aggression": (load_aggression, 7584, ["person", "item"], "answer"),
+    "airfare": (load_airfare, 4596, "route", "fare"),
     "epilepsy": (load_epilepsy, 236, "patient", "seizures"),
 }
 FACTORS = ["region", "region/country", "industry", "industry/vertical"]
@@ -135,9 +137,26 @@ def test_epilepsy_has_the_published_poisson_regression():
     np.testing.assert_allclose([fit.intercept_, *fit.coef_], published, atol=6e-6)
 
 
+def test_airfare_has_the_slopes_that_wooldridge_published():
+    """Of the largest airline's share: 0.360 between all rows, 0.169 within routes."""
+    X, y = load_airfare(return_X_y=True)
+    assert X.groupby("route")["year"].apply(list).map([1997, 1998, 1999, 2000].__eq__).all()
+    years = [(X["year"] == year).astype(float) for year in (1998, 1999, 2000)]
+    distance = np.log(X["distance"])
+    terms = pd.concat([X["largest_share"], *years, distance, distance**2], axis=1)
+    pooled = LinearRegression().fit(terms.to_numpy(), np.log(y))
+    np.testing.assert_allclose(pooled.coef_[0], 0.360, atol=5e-4)
+
+    def within(table):
+        return table - table.groupby(X["route"]).transform("mean")
+
+    fixed = LinearRegression().fit(within(terms.iloc[:, :4]).to_numpy(), within(np.log(y)))
+    np.testing.assert_allclose(fixed.coef_[0], 0.169, atol=5e-4)
+
+
 def test_shipped_files_are_small():
     data = files("skhlm.datasets") / "data"
-    assert sum(len(file.read_bytes()) for file in data.iterdir()) < 100_000
+    assert sum(len(file.read_bytes()) for file in data.iterdir()) < 150_000
 
 
 def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path):
@@ -165,6 +184,10 @@ def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path
         '"1",5,"placebo",11,31,0,1,1,-0.756,0.114\n'
         '"2",0,"progabide",19,20,1,30,4,-0.21,-0.324\n'
     )
+    (tmp_path / "airfare.csv").write_text(
+        "year,id,dist,passen,fare,bmktshr,ldist,y98,y99,y00,lfare,ldistsq,concen,lpassen\n"
+        "1997,1,528,152,106,0.8385999798774719,6.26,0,0,0,4.66,39.3,0.8385999798774719,5.02\n"
+    )
     targets = tmp_path / "first", tmp_path / "second"
     for target in targets:
         target.mkdir()
@@ -184,6 +207,8 @@ def test_derivation_drops_unknown_floors_and_depends_on_its_input_alone(tmp_path
         [1, "S4WantCurse", 20, 1, 0, 1, 0, 0, "yes"],
         [2, "S1DoShout", 11, 0, 1, 0, 0, 1, "no"],
     ]
+    airfare = pd.read_csv(targets[0] / "airfare.csv.gz")
+    assert airfare.to_numpy().tolist() == [[1, 1997, 528, 152, 0.8386, 106]]
     epilepsy = pd.read_csv(targets[0] / "epilepsy.csv.gz")
     assert epilepsy.to_numpy().tolist() == [[1, 1, 0, 11, 31, 5], [30, 4, 1, 19, 20, 0]]
 

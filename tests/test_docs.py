@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 
 import skhlm
+from benchmarks.data_sets import DATA_SETS
+from benchmarks.report import read_result
 from skhlm import datasets, exceptions, priors, scorers
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/**/README.md"))
@@ -85,6 +89,18 @@ def test_numbers_of_an_example_are_compared_to_their_last_digit(got, same):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_lines_of_code_are_seen_whole(page):
+    """The site shows 100 characters at 1,366 pixels, without scrolling."""
+    fence = re.compile(r"^```(.*?)\n(.*?)^```", re.M | re.S)
+    fenced = [code for kind, code in fence.findall(_text(page)) if not kind.startswith("{")]
+    indented = re.findall(r"(?<=\n\n)(?: {4}\S.*\n)+", fence.sub("", _text(page)))
+    lines = "".join(
+        [*fenced, *(re.sub("^    ", "", code, flags=re.M) for code in indented)]
+    ).splitlines()
+    assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = _text(page)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
@@ -100,6 +116,55 @@ def test_troubleshooting_quotes_what_errors_say():
     quoted = re.findall(r'"([^"]+)"', re.sub("`.*?`", "", cells))
     assert len(quoted) > 10
     assert [words for words in quoted if words not in said] == []
+
+
+def test_algorithms_has_the_table_that_was_measured():
+    measured = _text("benchmarks/results/algorithms.md").partition("## Where")[0]
+    page = re.search("<!-- measured -->(.*)<!-- end", _text("docs/algorithms.md"), re.S)
+    assert page is not None
+    assert re.findall("^[|].*", page[1], re.M) == re.findall("^[|].*", measured, re.M)
+
+
+def test_benchmarks_tells_what_was_measured():
+    """Ratios and seconds of the page, from the records of the measurements."""
+    results = [read_result(data.key, RESULTS) for data in DATA_SETS]
+    page = _text("docs/benchmarks.md")
+    gains = [result.gain for result in results if result.plain is not None]
+    assert f"Of {len(gains)} fits" in page
+    assert f"{min(gains):.0f} times" in page
+    assert f"{max(gains):,.0f} times" in page
+    near = [result.gain for result in results if result.plain and result.plain.max_rhat < 1.02]
+    assert f"{min(near):.0f} to {max(near):.0f}" in page
+    large = [r.default_fit_seconds for r in results if r.data_set.startswith("M/")]
+    named = {"aggression/binomial": "7.3", "gapminder/student_t": "28.5"}
+    small = [
+        result.default_fit_seconds
+        for result in results
+        if result.data_set not in named and not result.data_set.startswith("M/")
+    ]
+    for seconds in (small, large):
+        assert f"{min(seconds):.1f} to {max(seconds):.1f}" in " ".join(page.split())
+    for result in results:
+        if result.data_set in named:
+            assert f"{result.default_fit_seconds:.1f}" == named[result.data_set]
+            assert named[result.data_set] in page
+
+
+def test_ratios_to_the_peer_are_those_that_were_measured():
+    least = {}
+    for record in json.loads(_text("benchmarks/results/peers.json")).values():
+        ours, peer = record["ours"], record["peer"]
+        for name, before in (("all", 0), ("sampling", 1)):
+            rates = [
+                run["min_ess"] / (run["cpu_seconds"] - before * run["cpu_seconds_before"])
+                for run in (ours, peer)
+            ]
+            least[name] = min(least.get(name, np.inf), rates[0] / rates[1])
+    for page in ("docs/benchmarks.md", "docs/other-packages.md"):
+        assert f"had {least['all']:.0f} times as many" in " ".join(_text(page).split())
+        assert f"{least['sampling']:.0f} times and more with imports" in " ".join(
+            _text(page).split()
+        )
 
 
 def test_the_reference_has_everything_public():

@@ -62,7 +62,7 @@ def posterior_arrays(model):
     posterior = model._posterior
     return {
         "kappa": [posterior.draws.kappa],
-        "delta": posterior.draws.delta,
+        "delta": [np.asarray(effects) for effects in posterior.draws.delta],
         "tau": posterior.tau,
         **{name: [values] for name, values in posterior.auxiliary.items()},
     }

@@ -14,22 +14,25 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from PIL import Image
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 
 import skhlm
-from skhlm.datasets import load_gapminder, load_radon, load_sleepstudy, make_campaigns
+from skhlm.datasets import load_airfare, load_gapminder, load_radon, load_sleepstudy, make_campaigns
 
 HERE = Path(__file__).parent
 SINCE = "decades since 1980"
 
 
 def main() -> None:
-    """Fit seven models and draw each display once with few and once with many groups."""
+    """Fit the models and draw each display once with few and once with many groups."""
     plt.switch_backend("agg")
     _classrooms()
     _sleepstudy()
     _gapminder()
     _radon()
     _advertisers()
+    _airfares()
+    _firms()
     _report()
 
 
@@ -128,10 +131,13 @@ def _radon() -> None:
 
 
 def _advertisers() -> None:
-    """The simulated campaigns of ``docs/allocation.md``."""
+    """The simulated campaigns of ``docs/curves.md`` and ``docs/allocation.md``."""
     X, y, _ = make_campaigns(1000, n_predictors=1, n_regions=6, n_countries=12, random_state=28)
     groups = ["region/country", "industry/vertical"]
     model = skhlm.HLMRegressor(groups, random_state=0).fit(X, y)
+    six = X.drop_duplicates("country").head(6)
+    curves = skhlm.ResponseCurveDisplay.from_estimator(model, six, "spend_1", outcome="return")
+    _write(curves, "curves")
     campaigns = X.assign(spend=np.exp(2 + 0.8 * X["spend_1"])).drop(columns="spend_1")
     found = skhlm.optimize_allocation(
         model,
@@ -141,6 +147,40 @@ def _advertisers() -> None:
         derive=lambda spend: {"spend_1": (np.log(spend) - 2) / 0.8},
     )
     _write(skhlm.AllocationDisplay.from_allocation(found), "allocation")
+
+
+def _airfares() -> None:
+    """The routes of ``docs/worked-example.md``."""
+    table, fare = load_airfare(return_X_y=True)
+    some = table["route"].astype(int) % 4 == 0
+    table = table[some]
+    predictors = {
+        "years": table["year"] - 1997,
+        "distance": np.log2(table["distance"] / 1000),
+        "passengers": np.log2(table["passengers"] / 500),
+        "share": 10 * table["largest_share"],
+    }
+    model = skhlm.HLMRegressor("route", family="normal", varying="intercept", random_state=0)
+    model.fit(table[["route"]].assign(**predictors), np.log(fare[some]))
+    display = skhlm.CoefficientsDisplay.from_estimator(model, list(predictors), outcome="log fare")
+    _write(display, "worked_coefficients")
+
+
+def _firms() -> None:
+    """The simulated firms of ``docs/group-means.md``, of which thirty are known."""
+    rng = np.random.default_rng(0)
+    firm = np.repeat(np.arange(40), 8)
+    size = rng.normal(size=40)
+    X = pd.DataFrame({"firm": [f"firm-{j:02d}" for j in firm]})
+    X["spend"] = 2 * size[firm] + rng.normal(size=320)
+    y = X["spend"] + (3 * size + rng.normal(0, 0.5, 40))[firm] + rng.normal(0, 0.5, 320)
+    model = skhlm.HLMRegressor("firm", varying="intercept", family="normal", random_state=0)
+    pipeline = make_pipeline(skhlm.GroupMeans("firm", "spend"), model)
+    old = X["firm"] < "firm-30"
+    pipeline.fit(X[old], y[old])
+    rows = pd.DataFrame({"firm": ["firm-00", "another"], "spend": [2.0, 4.0]})
+    curves = skhlm.ResponseCurveDisplay.from_estimator(pipeline, rows, "spend", outcome="sales")
+    _write(curves, "group_means")
 
 
 def _write(display: Any, name: str) -> None:

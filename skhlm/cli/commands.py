@@ -20,8 +20,8 @@ from skhlm.cli.fields import as_numbers, check_numbers
 from skhlm.cli.outcomes import kind_of_interval, outcome_columns
 from skhlm.cli.reading import columns_of_fit, load_model, read_observed, read_rows
 from skhlm.cli.remedies import told
-from skhlm.cli.tables import check_name, names_of, write_table
-from skhlm.cli.training import read_training
+from skhlm.cli.tables import check_name, is_data_set, names_of, write_table
+from skhlm.cli.training import Training, gather_training, read_training
 from skhlm.cli.words import EXIT, STANDARD
 from skhlm.comparison import compare as cross_validate
 from skhlm.comparison.scores import scores_of
@@ -44,13 +44,14 @@ def fit(options: Namespace) -> int:
     _check_not_shown(options, "a model")
     with progress_of("skhlm fit", _shows_progress(options)) as progress:
         with progress.part(_READING, "reading"):
-            given = read_training(options)
+            read = gather_training if is_data_set(options.data) else read_training
+            given = read(options)
         with progress.part(_FITTING):
             model = given.model.fit(given.X, given.y, sample_weight=given.weight)
         with progress.part(_SAVING, "saving"):
             _save(model, options.output)
     tell = complain if _is_printed(options.output) else say
-    for line in _what_became(model, given.X, options.output):
+    for line in _what_became(model, given, options.output):
         tell(line)
     return EXIT["fail"] if model.diagnostics_.verdict == "fail" else 0
 
@@ -233,21 +234,20 @@ def _is_printed(path: str) -> bool:
     return path == STANDARD or is_stream(Path(path))
 
 
-def _what_became(model: HierarchicalModel, X: pd.DataFrame, file: str) -> list[str]:
+def _what_became(model: HierarchicalModel, given: Training, file: str) -> list[str]:
     """A fit in a line, and in another one which checks found something."""
     verdict, n = model.diagnostics_.verdict, len(model.groups_)
     place = "standard output" if file == STANDARD else file
-    told = f"{n} grouping factor{'s' * (n != 1)}; predictors {_predictors(model, X)}"
-    lines = [f"{len(X)} rows, {told}; verdict: {verdict}; saved to {place}"]
+    told = f"{n} grouping factor{'s' * (n != 1)}; predictors {_predictors(model, given)}"
+    lines = [f"{given.n_rows} rows, {told}; verdict: {verdict}; saved to {place}"]
     if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
         lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
     return lines + [f"poor predictions: {text}" for text in worse_than_constant(model)]
 
 
-def _predictors(model: HierarchicalModel, X: pd.DataFrame) -> str:
+def _predictors(model: HierarchicalModel, given: Training) -> str:
     """The names of the columns that were taken for predictors, which few options name."""
-    columns = names_of(X)
-    return listed(columns[j] for j in model._spec.predictor_positions) or "none"
+    return listed(given.columns[j] for j in model._spec.predictor_positions) or "none"
 
 
 def _carried(table: pd.DataFrame, X: pd.DataFrame, options: Namespace) -> pd.DataFrame:

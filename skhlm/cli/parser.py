@@ -406,7 +406,11 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", help="CSV or Parquet file; - is CSV from standard input")
+    parser.add_argument(
+        "data",
+        help="CSV or Parquet file; - is CSV from standard input; fit also takes a directory of "
+        "Parquet files, which may be larger than memory",
+    )
     _add_csv(parser)
 
 

@@ -85,6 +85,11 @@ def is_parquet(path: str) -> bool:
     return path != STANDARD and Path(path).suffix.lower() in _PARQUET
 
 
+def is_data_set(path: str) -> bool:
+    """Whether rows are in the Parquet files of a directory."""
+    return path != STANDARD and Path(path).is_dir()
+
+
 def is_compressed(path: str) -> bool:
     """Whether a CSV file of this name is packed."""
     return Path(path).suffix.lower() in _COMPRESSED

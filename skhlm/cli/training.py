@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ from skhlm.cli.fields import check_numbers, first_word, holds_numbers
 from skhlm.cli.outcomes import choose_estimator
 from skhlm.cli.prior_terms import combine_priors
 from skhlm.cli.reading import read, weight_of
-from skhlm.cli.tables import check_name, column, names_of
+from skhlm.cli.tables import check_name, column, is_data_set, names_of
+from skhlm.condensing.condensed import blocks_of, condense
+from skhlm.condensing.fitting import parquet_frames
 from skhlm.estimator import HierarchicalModel
 from skhlm.inputs.columns import listed
 
@@ -24,20 +26,50 @@ class Training:
     """A model that is not fitted yet, and the rows for it, how often each counts among them."""
 
     model: HierarchicalModel
-    X: pd.DataFrame
-    y: pd.Series[Any]
+    X: Any
+    y: Any
     weight: Any
+    n_rows: int
+    columns: Sequence[str]
 
 
 def read_training(options: Namespace) -> Training:
     """What the options of `fit` and `compare` ask for."""
+    if is_data_set(options.data):
+        raise ValueError(
+            f"{options.data} is a directory. A data set of many files is for skhlm fit; a "
+            "comparison needs one table."
+        )
     table = read(options, lambda table: _text_of_fit(table, options), _named(options))
     y = column(table, options.target, "--target")
     weight = weight_of(table, options)
     X = table.drop(columns=[c for c in (options.target, options.sample_weight) if c])
     estimator = choose_estimator(y, options)
     model = estimator(options.groups, **_parameters(options, estimator))
-    return Training(model, X[_used_columns(X, options)], y, weight)
+    X = X[_used_columns(X, options)]
+    return Training(model, X, y, weight, len(X), names_of(X))
+
+
+def gather_training(options: Namespace) -> Training:
+    """The same of a directory of Parquet files, whose rows are put together to few as they come."""
+    first = next(parquet_frames(options.data), None)
+    if first is None:
+        raise ValueError(f"{options.data} has no rows.")
+    apart = [c for c in (options.target, options.sample_weight) if c]
+    estimator = choose_estimator(column(first, options.target, "--target"), options)
+    weight_of(first, options)
+    model = estimator(options.groups, **_parameters(options, estimator))
+    columns, n_rows = _used_columns(first.drop(columns=apart), options), 0
+
+    def frames() -> Iterator[pd.DataFrame]:
+        nonlocal n_rows
+        for frame in parquet_frames(options.data, [*columns, *apart]):
+            n_rows += len(frame)
+            yield frame
+
+    blocks = blocks_of(frames(), options.target, options.sample_weight)
+    few = condense(model, blocks)
+    return Training(model, few, None, None, n_rows, columns)
 
 
 def _parameters(options: Namespace, estimator: type[HierarchicalModel]) -> dict[str, Any]:

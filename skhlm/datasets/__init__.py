@@ -1,4 +1,4 @@
-"""Data to try a hierarchical model on: six small real sets and simulated advertisers.
+"""Data to try a hierarchical model on: seven small real sets and simulated advertisers.
 
 >>> from skhlm.datasets import load_gapminder
 >>> X, y = load_gapminder(return_X_y=True)
@@ -16,6 +16,7 @@ from __future__ import annotations
 from skhlm.datasets.real import (
     Dataset,
     load_aggression,
+    load_airfare,
     load_epilepsy,
     load_gapminder,
     load_grouse,
@@ -28,6 +29,7 @@ __all__ = [
     "CampaignTruth",
     "Dataset",
     "load_aggression",
+    "load_airfare",
     "load_epilepsy",
     "load_gapminder",
     "load_grouse",

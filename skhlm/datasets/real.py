@@ -42,7 +42,7 @@ class Dataset:
         return list(self.data.columns)
 
 
-_NAMED = ("subject", "location", "brood", "person", "patient")  # by numbers
+_NAMED = ("subject", "location", "brood", "person", "patient", "route")  # by numbers
 
 XY = tuple[pd.DataFrame, "pd.Series[Any]"]
 
@@ -382,6 +382,62 @@ def load_epilepsy(*, return_X_y: bool = False) -> Dataset | XY:
     y = table.pop("seizures")
     source = "Thall and Vail (1990), doi:10.2307/2532086; as tabulated in MASS"
     return _packed(table, y, "patient", source, return_X_y)
+
+
+@overload
+def load_airfare(*, return_X_y: Literal[False] = False) -> Dataset: ...
+@overload
+def load_airfare(*, return_X_y: Literal[True]) -> XY: ...
+def load_airfare(*, return_X_y: bool = False) -> Dataset | XY:
+    """Fares of 1,149 routes between cities of the United States, 1997 to 2000.
+
+    4,596 rows, four years of each route, balanced. What goes with low fares between routes, such as
+    many passengers, need not be what goes with low fares in the years of a route.
+
+    =================  ==========================================================
+    column of X        what it is
+    =================  ==========================================================
+    ``route``          number of the route, as a string
+    ``year``           1997 to 2000
+    ``distance``       between the cities, in miles
+    ``passengers``     a day, on average over the year
+    ``largest_share``  of passengers, of the airline that has most of them, 0 to 1
+    =================  ==========================================================
+
+    y is ``fare``: the average fare one way, in dollars.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(X, y)`` alone.
+
+    Returns
+    -------
+    Dataset or (pandas.DataFrame, pandas.Series)
+        With ``groups = "route"``.
+
+    Notes
+    -----
+    Source: Domestic Airline Fares Consumer Report of the US Department of Transportation, in the
+    public domain, as collected by J. Kwon for Wooldridge's textbook (2010) and tabulated in the R
+    package ``wooldridge``.
+
+    References
+    ----------
+    Wooldridge, J. M. (2010). Econometric Analysis of Cross Section and Panel Data, second edition.
+    MIT Press. ISBN 978-0-262-23258-6
+
+    Examples
+    --------
+    >>> from skhlm.datasets import load_airfare
+    >>> X, y = load_airfare(return_X_y=True)
+    >>> y.groupby(X["year"]).mean().round(0).to_dict()
+    {1997: 174.0, 1998: 175.0, 1999: 178.0, 2000: 188.0}
+    """
+    table = _read("airfare")
+    y = table.pop("fare")
+    source = "US Department of Transportation, public domain; as tabulated in wooldridge"
+    return _packed(table, y, "route", source, return_X_y)
 
 
 def _read(name: str) -> pd.DataFrame:

@@ -46,7 +46,10 @@ _BETANCOURT_2017 = "Betancourt 2017, arXiv:1701.02434"
 
 @dataclass(frozen=True, eq=False)
 class Diagnostics:
-    """How well inference went, over every parameter, group effects included.
+    """How well inference went, over every parameter that was sampled, group effects included.
+
+    With normal residuals and one hierarchy the effects of its finest factor are not sampled: they
+    are made from everything else and independent noise.
 
     What does not apply to an algorithm is NaN, zero or empty. ``print(model.diagnostics_)`` shows
     every check, `skhlm.HLMRegressor.diagnose` gives them as a frame.

@@ -54,7 +54,8 @@ def run_approximation(
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
         mode = target.draws(found.mode[None, None], seed=None)
-    return Inference(draws, diagnose(draws, statistics, algorithm=settings.algorithm), mode)
+    diagnostics = diagnose(draws, statistics, algorithm=settings.algorithm)
+    return Inference(draws, diagnostics, mode, left_out=target.left_out(settings.seed))
 
 
 def _weighed(found: Approximation, seed: int) -> tuple[Floats, ImportanceStatistics]:

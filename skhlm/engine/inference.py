@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from skhlm.diagnostics import Diagnostics
-from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
+from skhlm.draws import Draws, ImportanceStatistics, LeftOut, SamplerStatistics
 from skhlm.engine.problem import Problem, may_be_exact
 from skhlm.numerics.forest import learn_forest
 from skhlm.numerics.threads import n_workers
@@ -75,13 +75,15 @@ class Inference:
     """Draws of the posterior, how well they were made, and the mode if that was asked for.
 
     Draws of an approximation are all in one chain; the mode is one draw in one chain. The sampler's
-    statistics are those of the same draws; approximations have none.
+    statistics are those of the same draws; approximations have none. Effects of one factor may be
+    left out of both.
     """
 
     draws: Draws
     diagnostics: Diagnostics
     mode: Draws | None = None
     statistics: SamplerStatistics | None = None
+    left_out: LeftOut | None = None
 
     @property
     def n_chains(self) -> int:

@@ -92,7 +92,8 @@ def run_nuts(
         other = sampler.run(run.target.recalibrated(run.columns, run.draws))
         run = _counted(max(other, run, key=_merit), runs)
     run = sampler.lengthened(run)
-    return Inference(run.draws, run.diagnostics, statistics=run.statistics)
+    left_out = run.target.left_out(settings.seed)
+    return Inference(run.draws, run.diagnostics, statistics=run.statistics, left_out=left_out)
 
 
 @dataclass(frozen=True)

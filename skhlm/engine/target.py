@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.draws import Draws
+from skhlm.draws import Draws, LeftOut
 from skhlm.engine.problem import Problem
 from skhlm.engine.program.runs import INITIAL_RADIUS, Inits, Start
 from skhlm.engine.program.stan_blocks import (
@@ -39,12 +39,42 @@ class Target:
     def draws(self, columns: Floats, seed: int | None, n_threads: int = 1) -> Draws:
         """Draws of the model's own parameters, from the program's columns (chains, draws, P).
 
-        Effects that the program leaves out are drawn from the seed; without, they are at the mode.
+        Where the program leaves out the effects, those of the finest factor are left out here as
+        well (see `left_out`), and those of coarser ones are drawn from the seed; without a seed
+        they are at the mode.
         """
         z = self._coordinates(columns)
-        if self.is_collapsed:
-            z = with_effects(z, self.problem, seed)
-        return to_draws(z, self.problem, self.forest, self.constants, n_threads)
+        finest = self._finest
+        if finest is not None:
+            z = with_effects(z, self.problem.n_effects - self._n_effects_of(finest), seed)
+        return to_draws(z, self.problem, self.forest, self.constants, n_threads, finest)
+
+    def left_out(self, seed: int | None) -> LeftOut | None:
+        """What the effects that `draws` leaves out follow from; the seed is of their draws."""
+        if self._finest is None:
+            return None
+        *above, finest = self.forest.chains[0]
+        lies_in, codes = [], np.arange(self.problem.n_levels[finest])
+        for g in reversed(self.forest.chains[0][1:]):
+            codes = self.forest.parents[g][codes]
+            lies_in.append(codes)
+        own, unit = self.problem.varying[finest], np.exp(-self.constants.log_c)
+        return LeftOut(
+            factor=finest,
+            information=unit * self.constants.leaf_information[0][:, own],
+            score=unit * self.constants.leaf_score[0][:, own],
+            above=tuple(above),
+            lies_in=tuple(reversed(lies_in)),
+            seed=seed,
+        )
+
+    @property
+    def _finest(self) -> int | None:
+        """The factor whose effects are left out."""
+        return self.forest.chains[0][-1] if self.is_collapsed else None
+
+    def _n_effects_of(self, g: int) -> int:
+        return self.problem.n_levels[g] * len(self.problem.varying[g])
 
     def start(self, last: Draws, step_size: float | None) -> Start:
         """The last draws of an earlier fit, seen through the present map, and drawn in.

@@ -34,6 +34,7 @@ class Binomial(LinkFamily):
     noun = "binomial outcomes"
     formula = "binomial(trials, inv_logit(eta))"
     support = "shares of successes in [0, 1]"
+    merges_equal_rows = True
     is_discrete = True
     is_binary = True
     statistics = ("mean",)

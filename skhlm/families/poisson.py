@@ -31,6 +31,7 @@ class Poisson(LogFamily):
     noun = "Poisson counts"
     formula = "poisson(exp(eta))"
     support = "counts: 0, 1, 2, ..."
+    merges_equal_rows = True
     is_discrete = True
     wider = "negative_binomial"
     statistics = ("mean", "zeros", "dispersion", "max")

@@ -38,6 +38,7 @@ from skhlm.files.sampling import read_statistics, written_statistics
 from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
 from skhlm.posterior import NEW, Posterior
+from skhlm.posterior.level_effects import LevelEffects
 from skhlm.posterior.moments import BOTH
 from skhlm.posterior.parameters import list_parameters
 from skhlm.preparation import ModelSpec
@@ -83,8 +84,8 @@ def save(model: HierarchicalModel, path: str | os.PathLike[str] | IO[bytes]) -> 
     The file has names, labels and numbers, in JSON and in numpy's format, and no code. Predictions
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
     rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it
-    becomes None) and metadata requests. Its size is about that of the draws, 8 bytes each: see
-    `HLMRegressor.compact`.
+    becomes None) and metadata requests. Its size is about that of the draws that are kept, 8 bytes
+    each: see `HLMRegressor.compact`.
 
     Examples
     --------
@@ -208,6 +209,9 @@ def _written(model: HierarchicalModel, arrays: dict[str, Array]) -> dict[str, An
     }
     arrays |= _common_arrays(model)
     arrays |= written_statistics(fit.statistics, posterior)
+    if (made := posterior.draws.made) is not None:
+        values["left_out"] = (made.rows.seed, made.rows.factor, *made.rows.above)
+        arrays |= _left_out_arrays(made)
     for g in range(len(spec.groups.factors)):
         arrays |= {f"factor{g}.{key}": array for key, array in _factor_arrays(model, g).items()}
     return {name: encode(value, name, arrays) for name, value in values.items()}
@@ -243,7 +247,20 @@ def _common_arrays(model: HierarchicalModel) -> dict[str, Array]:
     if posterior.mode is not None:
         at_mode = [posterior.mode.auxiliary[a.name] for a in posterior.family.auxiliary]
         found["mode"] = np.concatenate([np.zeros(0), *at_mode])
-    return found | {block.key: block.kept(posterior) for block in list_parameters(posterior)}
+    blocks = [block for block in list_parameters(posterior) if block.is_kept(posterior)]
+    return found | {block.key: block.kept(posterior) for block in blocks}
+
+
+def _left_out_arrays(effects: LevelEffects) -> dict[str, Array]:
+    """What the effects that nobody keeps are made from, beside the draws of all else."""
+    rows = effects.rows
+    shape = len(rows.above), len(rows.score)
+    return {
+        "left_out.information": rows.information,
+        "left_out.score": rows.score,
+        "left_out.lies_in": np.array(rows.lies_in, dtype=np.int64).reshape(shape).T,
+        "left_out.stream": effects.stream,
+    }
 
 
 def _factor_arrays(model: HierarchicalModel, g: int) -> dict[str, Array]:

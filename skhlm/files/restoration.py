@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skhlm._typing import Floats, Ints
+from skhlm.draws import Draws, LeftOut
 from skhlm.exceptions import ModelFileError
 from skhlm.families import FAMILIES, Family, find_family
 from skhlm.families.links import LOG
@@ -24,10 +25,12 @@ from skhlm.inputs.hierarchy import Factor, Groups, Hierarchy
 from skhlm.inputs.labels import Labels
 from skhlm.posterior import NEW, NO_EFFECT, Coefficients, Posterior
 from skhlm.posterior.moments import BOTH, Moments
+from skhlm.posterior.posterior import with_left_out
 from skhlm.preparation import ModelSpec, name_parameters
 from skhlm.reports.pooling import LevelData
 
 _ROUNDING = 1e-6  # of a correlation
+_NOT_LEFT_OUT = "left_out: not a factor whose effects can be made"
 
 _TYPES: Mapping[str, Any] = {
     "parameters": dict[str, Any],
@@ -44,6 +47,7 @@ _TYPES: Mapping[str, Any] = {
     "family": str,
     "exposure": int | None,
     "classes": tuple[str | tuple[Any, ...], ...] | None,
+    "left_out": tuple[int, ...] | None,
     "attributes": dict[str, Any],
 }
 _LATER: Mapping[str, Any] = {  # what older files lack
@@ -54,6 +58,7 @@ _LATER: Mapping[str, Any] = {  # what older files lack
     "family": "",
     "exposure": None,
     "classes": None,
+    "left_out": None,
 }
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")  # of dates and times
 _LABELS = {  # types of the two labels of a classifier, as numpy calls them
@@ -253,16 +258,30 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
         (g, J, len(columns))
         for g, (J, columns) in enumerate(zip(spec.groups.n_levels, varying, strict=True))
     ]
+    left_out = _left_out(contents, spec)
+    missing = None if left_out is None else left_out.factor
+    kept = Coefficients(
+        kappa,
+        tuple(_delta(contents, g, 0 if g == missing else J, K_g, S) for g, J, K_g in sizes),
+        varying,
+    )
+    scales = Draws(
+        kappa,
+        (),
+        tuple(contents.floats(f"factor{g}.tau", K_g, S, least=0.0) for g, _, K_g in sizes),
+        tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
+        {a.name: contents.floats(a.name, S, least=a.lower) for a in family.auxiliary},
+    )
+    draws = kept
+    if left_out is not None:
+        stream = contents.ints("left_out.stream", S, below=[2**31])
+        draws = with_left_out(kept, left_out, scales, spec.units, family, stream)
     posterior = Posterior(
-        draws=Coefficients(
-            kappa,
-            tuple(_delta(contents, g, J, K_g, S) for g, J, K_g in sizes),
-            varying,
-        ),
+        draws=draws,
         mean=_mean(contents, spec),
-        tau=tuple(contents.floats(f"factor{g}.tau", K_g, S, least=0.0) for g, _, K_g in sizes),
-        omega=tuple(_omega(contents, g, K_g, S) for g, _, K_g in sizes if full),
-        auxiliary={a.name: contents.floats(a.name, S, least=a.lower) for a in family.auxiliary},
+        tau=scales.tau,
+        omega=scales.omega,
+        auxiliary=scales.auxiliary,
         family=family,
         units=spec.units,
         n_chains=n_chains,
@@ -273,6 +292,28 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     )
     return replace(
         posterior, mode=_mode(contents, posterior) if "mode" in contents.arrays else None
+    )
+
+
+def _left_out(contents: Contents, spec: ModelSpec) -> LeftOut | None:
+    """What the effects of a factor are made from that are not in the file."""
+    found, n_levels = contents["left_out"], spec.groups.n_levels
+    if found is None:
+        return None
+    require(len(found) >= 2 and len(set(found[1:])) == len(found) - 1, _NOT_LEFT_OUT)
+    seed, g, *above = found
+    in_range = all(0 <= h < len(n_levels) for h in (g, *above)) and 0 <= seed < 2**64
+    require(in_range, _NOT_LEFT_OUT)
+    require(read_family(contents).is_gaussian, _NOT_LEFT_OUT)
+    J, K_g = n_levels[g], len(spec.labels.varying[g])
+    sizes = [n_levels[h] for h in above]
+    return LeftOut(
+        factor=g,
+        information=contents.floats("left_out.information", J, K_g, len(spec.labels.coefficients)),
+        score=contents.floats("left_out.score", J, K_g),
+        above=tuple(above),
+        lies_in=tuple(contents.ints("left_out.lies_in", J, len(above), below=sizes).T),
+        seed=seed,
     )
 
 
@@ -497,7 +538,8 @@ def _varying(
 def _delta(contents: Contents, g: int, J: int, K: int, S: int) -> Floats:
     """Effects of factor g, then zeros, then those of a new level: (J + 2, K, S)."""
     delta = np.zeros((J + 2, K, S))
-    delta[:-2] = contents.floats(f"factor{g}.delta", J, K, S)
+    if J:
+        delta[:-2] = contents.floats(f"factor{g}.delta", J, K, S)
     delta[NEW] = contents.floats(f"factor{g}.new", K, S)
     return delta
 

@@ -116,7 +116,7 @@ def _rounded(x: Floats) -> Floats:
 
 def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:
     """Sort and merge rows with predictors (n, p), y (n,), weights > 0 (n,), levels (n, G)."""
-    cells, cell = _cells(codes)
+    cells, cell = cells_of(codes)
     X = X + 0.0  # not -0.0, which compares equal to 0.0 but has other bytes
     y = y + 0.0
     order = np.lexsort((weight, y, *X.T[::-1], cell))
@@ -130,7 +130,7 @@ def canonical_rows(X: Floats, y: Floats, weight: Floats, codes: Ints) -> Rows:
     return Rows(X[starts], y[starts], total, cell[starts], cells, given, given_weight)
 
 
-def _cells(codes: Ints) -> tuple[Ints, Ints]:
+def cells_of(codes: Ints) -> tuple[Ints, Ints]:
     """Distinct rows of codes (C, G) in increasing order, and which of them each row is (n,)."""
     cell = np.zeros(len(codes), dtype=np.int64)
     for column in codes.T:

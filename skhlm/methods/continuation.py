@@ -25,15 +25,13 @@ def continue_from(fit: Fit, problem: Problem, new_spec: ModelSpec, chains: int) 
     spec, posterior = fit.spec, fit.posterior
     if not _is_same_model(posterior, spec, problem, new_spec):
         return None
-    known = _in_units(posterior, spec.units, new_spec.units)
-    levels = [_matched(spec.labels, new_spec.labels, g) for g in range(len(known.delta))]
-    draws = replace(
-        known, delta=tuple(d[level] for d, level in zip(known.delta, levels, strict=True))
-    )
     picks = (np.arange(chains) + 1) * posterior.n_draws // chains - 1
+    last = _in_units(posterior.picked(picks), spec.units, new_spec.units)
+    levels = [_matched(spec.labels, new_spec.labels, g) for g in range(len(last.delta))]
+    delta = tuple(d[level] for d, level in zip(last.delta, levels, strict=True))
     step_size = fit.diagnostics.step_size
     return Earlier(
-        last=draws.map(lambda x: np.moveaxis(x[..., picks], -1, 0)[:, None]),
+        last=replace(last, delta=delta).map(lambda x: np.moveaxis(x, -1, 0)[:, None]),
         step_size=float(np.exp(np.log(step_size).mean())) if len(step_size) else None,
     )
 

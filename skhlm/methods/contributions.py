@@ -132,7 +132,7 @@ def contributions(
     doi:10.1515/9781400867080
 
     Friedman (2004). Paths and consistency in additive cost sharing. International Journal of Game
-    Theory 32. doi:10.1007/s001820400173
+    Theory 32(4), 501-518. doi:10.1007/s001820400173
 
     Examples
     --------

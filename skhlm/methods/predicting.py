@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.condensing.dask_frames import lazily
 from skhlm.inputs.frames import check_weight
 from skhlm.methods.arguments import (
     COVERAGES,
@@ -37,6 +38,7 @@ _POINTS = {
 class Predicting(Fitted):
     """Predictions for rows of X."""
 
+    @lazily
     @checked({"kind": POINT})
     def predict(
         self, X: Any, return_std: bool = False, kind: Point = "mean"
@@ -91,6 +93,7 @@ class Predicting(Fitted):
         spread = prediction.std_of_eta if kind == "link" else prediction.predictive_std
         return mean, spread(self._posterior, predictors, codes)
 
+    @lazily
     @checked({"coverage": COVERAGES, "kind": KIND})
     def predict_interval(
         self, X: Any, coverage: float | Sequence[float] = 0.9, kind: Kind = "outcome"
@@ -129,6 +132,7 @@ class Predicting(Fitted):
         of_rows = partial(prediction.quantiles, self._posterior, predictors, codes, kind=kind)
         return intervals_of(coverage, of_rows)
 
+    @lazily
     @checked({"quantiles": ["array-like", UNIT_INTERVAL], "kind": KIND})
     def predict_quantiles(
         self,

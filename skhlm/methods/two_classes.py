@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 
 from skhlm._typing import Floats
+from skhlm.condensing.dask_frames import lazily
 from skhlm.families import family_of_classes
 from skhlm.inputs.classes import Classes
 from skhlm.methods.arguments import checked
@@ -41,6 +42,7 @@ class TwoClasses(ClassifierMixin):
         tags.classifier_tags.multi_class = False
         return tags
 
+    @lazily
     @checked(
         {},
         " Probabilities are predict_proba's, log odds decision_function's: predict gives labels.",
@@ -77,6 +79,7 @@ class TwoClasses(ClassifierMixin):
         """
         return self._probabilities(X)
 
+    @lazily
     def predict_log_proba(self, X: Any) -> Floats:
         """Logarithm of `predict_proba`, finite always.
 

@@ -188,7 +188,7 @@ def predict_mean(estimator: Any, X: Any) -> Floats:
     References
     ----------
     .. [1] Fabrizi and Trivisano (2012). Bayesian estimation of log-normal means with finite
-       quadratic expected loss. Bayesian Analysis 7(4). doi:10.1214/12-BA733
+       quadratic expected loss. Bayesian Analysis 7(4), 975-996. doi:10.1214/12-BA733
 
     Examples
     --------

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skhlm._typing import Floats, Ints
+from skhlm.numerics.blocks import blocks
 from skhlm.numerics.small_matrices import (
     apply,
     apply_transposed,
@@ -30,6 +31,8 @@ from skhlm.numerics.small_matrices import (
     product,
     symmetric,
 )
+
+_CACHED = 2**15  # numbers of a working array that stays near the processor
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,24 @@ def integrate(conditional: Conditional) -> Message:
     Ms[rest] = s[rest] - apply(F[np.ix_(rest, a)], Vs)
     parents = conditional.layer.parents
     return Message(_sum_children(symmetric(MF), parents), _sum_children(Ms, parents))
+
+
+def integrate_leaves(leaf: Message, c: Floats, layer: Layer, P: Floats) -> Message:
+    """Message to the parents of leaves whose information is c (D,) times that of ``leaf``.
+
+    `integrate` of `condition`, for one block of levels after another, so that memory and the
+    length of the innermost loops do not depend on the number of levels.
+    """
+    n_parents = int(layer.parents.max()) + 1
+    shape = (n_parents, len(c))
+    total = Message(np.zeros((*leaf.F.shape[:2], *shape)), np.zeros((len(leaf.s), *shape)))
+    for block in blocks(len(layer.parents), _CACHED // len(c)):
+        present, parents = np.unique(layer.parents[block], return_inverse=True)
+        below = Message(c * leaf.F[:, :, block], c * leaf.s[:, block])
+        message = integrate(condition(Layer(layer.varying, parents), below, P))
+        total.F[:, :, present] += message.F
+        total.s[:, present] += message.s
+    return total
 
 
 def raised(conditional: Conditional, k: int, by: Floats) -> tuple[Floats, Message]:

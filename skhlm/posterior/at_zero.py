@@ -14,6 +14,8 @@ from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Units
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.quantiles import describe
+from skhlm.numerics.threads import in_threads, n_workers
+from skhlm.posterior.level_effects import LevelEffects
 from skhlm.posterior.moments import BOTH, mark
 from skhlm.posterior.posterior import Coefficients, Posterior
 
@@ -30,13 +32,13 @@ def delta(posterior: Posterior, g: int, levels: slice = slice(None)) -> Floats:
     If slopes vary by the factor and the intercept does not, it varies at x = 0 all the same;
     that part is in `coefficients` alone.
     """
-    effects = posterior.draws.delta[g][:-2][levels]
+    effects = posterior.draws.delta[g][np.arange(posterior.n_levels[g])[levels]]
     return _moved(effects, posterior.varying[g], posterior.units)
 
 
 def coefficients(posterior: Posterior, codes: Ints, of: Coefficients | None = None) -> Floats:
     """Beta of each row of codes, (n, K, S); of the draws by default."""
-    of = posterior.draws if of is None else of
+    of, codes = (posterior.draws if of is None else of).at_hand(codes)
     n_coefficients, n_draws = of.kappa.shape
     beta = np.empty((len(codes), n_coefficients, n_draws))
     for k in range(n_coefficients):
@@ -46,10 +48,16 @@ def coefficients(posterior: Posterior, codes: Ints, of: Coefficients | None = No
 
 def covariance(posterior: Posterior, g: int) -> Floats:
     """Covariance T Sigma_g T' of factor g's effects, (K_g, K_g, S)."""
-    columns = posterior.varying[g]
-    T = _moved(np.eye(len(columns))[:, :, None], columns, posterior.units)[:, :, 0].T
+    T = _transform(posterior, g)
     moved: Floats = np.einsum("ij,jks,lk->ils", T, posterior.covariance(g), T)
     return moved
+
+
+def _transform(posterior: Posterior, g: int) -> Floats:
+    """T (K_g, K_g): effects of factor g at x = 0 are T times those at the predictors' means."""
+    columns = posterior.varying[g]
+    T: Floats = _moved(np.eye(len(columns))[:, :, None], columns, posterior.units)[:, :, 0].T
+    return T
 
 
 def tau(posterior: Posterior, g: int) -> Floats:
@@ -92,11 +100,25 @@ def moments_of_coefficients(posterior: Posterior, codes: Ints) -> Ints:
 
 
 def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float]) -> Floats:
-    """`describe` of the effects of factor g, (J_g, K_g, 2 + q)."""
+    """`describe` of the effects of factor g, (J_g, K_g, 2 + q).
+
+    Means and standard deviations of effects that are made when they are asked for have no Monte
+    Carlo error but that of what they are made from.
+    """
     shape = (posterior.n_levels[g], len(posterior.varying[g]), 2 + len(probabilities))
     result = np.empty(shape)
-    for levels in blocks(shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))):
+
+    def fill(levels: slice) -> None:
         result[levels] = describe(delta(posterior, g, levels), probabilities)
+
+    pieces = list(blocks(shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))))
+    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
+    effects = posterior.draws.delta[g]
+    if isinstance(effects, LevelEffects):
+        T = _transform(posterior, g)
+        mean, covariance = effects.moments
+        result[..., 0] = mean @ T.T
+        result[..., 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance, T))
     mark(result, moments_of_effects(posterior, g))
     return result
 

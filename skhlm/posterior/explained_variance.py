@@ -83,8 +83,8 @@ def r2_parts(posterior: Posterior, rows: Rows) -> Floats:
     A part's share is Cov_i(part, eta) / Var_i(eta) over the weighted rows, so that the parts add up
     to `r2_draws`; where parts go against each other one is negative. An exposure counts as kappa's.
     """
-    alone, share = _parts_alone(posterior.draws), rows.weight / rows.weight.sum()
-    n_parts, K = len(alone), len(posterior.draws.kappa)
+    share = rows.weight / rows.weight.sum()
+    n_parts, K = 1 + len(posterior.varying), len(posterior.draws.kappa)
     first, products = np.zeros((2, n_parts, posterior.n_draws))
     eta_moments = np.zeros((2, posterior.n_draws))
     for chosen, eta in prediction.draws_of_eta(
@@ -96,7 +96,8 @@ def r2_parts(posterior: Posterior, rows: Rows) -> Floats:
             share[chosen],
         )
         eta_moments += [w @ eta, w @ eta**2]
-        for i, part in enumerate(alone):
+        draws, codes = posterior.draws.at_hand(codes)
+        for i, part in enumerate(_parts_alone(draws)):
             value = part.expected_value(Z if i == 0 else Z[:, :K], codes)
             first[i] += w @ value
             products[i] += w @ (value * eta)

@@ -85,10 +85,11 @@ def _lifted(
     coefficients: Coefficients, rate: float, lift: Floats, has_intercept: bool
 ) -> Coefficients:
     """So many times the coefficients, and an intercept that is higher, or new, by ``lift`` (S,)."""
-    kappa, varying = rate * coefficients.kappa, coefficients.varying
+    lifted = coefficients.times(rate)
+    kappa, varying = lifted.kappa, lifted.varying
     if has_intercept:
         kappa[0] += lift
     else:
         kappa = np.vstack([lift, kappa])
         varying = tuple(columns + 1 for columns in varying)
-    return Coefficients(kappa, tuple(rate * delta for delta in coefficients.delta), varying)
+    return Coefficients(kappa, lifted.delta, varying)

@@ -74,6 +74,10 @@ class Block(ABC):
         """Whether it is a parameter of the family."""
         return isinstance(self, _Auxiliary)
 
+    def is_kept(self, _: Posterior, /) -> bool:
+        """Whether their draws are kept, not made when they are asked for."""
+        return True
+
     @abstractmethod
     def names(self, labels: Labels, /) -> Iterator[Name]:
         """What they are called, in the order of the arrays."""
@@ -206,6 +210,9 @@ class _Delta(_OfFactor):
     def _places(self, labels: Labels) -> Iterator[tuple[str, str]]:
         coefficients = labels.varying_names(self.g)
         return ((level, name) for level in paths(labels.levels[self.g]) for name in coefficients)
+
+    def is_kept(self, posterior: Posterior, /) -> bool:
+        return posterior.draws.delta[self.g] is not posterior.draws.made
 
     def drawn(self, draws: Draws) -> Floats:
         return draws.delta[self.g].reshape(*draws.shape, -1)

@@ -12,21 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
 
 from skhlm._typing import Floats, Ints
-from skhlm.draws import Draws
-from skhlm.families import Family
+from skhlm.draws import Draws, LeftOut
+from skhlm.families import AUXILIARY, Family
 from skhlm.inputs.design import Units
-from skhlm.numerics.small_matrices import root
+from skhlm.numerics.small_matrices import cholesky, root
 from skhlm.numerics.strata import stratified
+from skhlm.posterior.level_effects import LevelEffects, Rest, some_of
 from skhlm.posterior.moments import Moments
 from skhlm.posterior.outcomes import Outcome, outcome_of
 
 NEW, NO_EFFECT = -1, -2
+
+Effects: TypeAlias = Floats | LevelEffects
 
 
 def without_new(codes: Ints) -> Ints:
@@ -50,19 +53,59 @@ class Coefficients:
     ===========  ==================  ===========================================================
     ``kappa``    (K, S)              population-level coefficients
     ``delta``    (J_g + 2, K_g, S)   for each factor its effects; then zeros (`NO_EFFECT`), then
-                                     the effects of a level that was not seen (`NEW`)
+                                     the effects of a level that was not seen (`NEW`). Those of one
+                                     factor may be made when they are asked for
     ``varying``  (K_g,)              for each factor the coefficients that vary by it, increasing
     ===========  ==================  ===========================================================
     """
 
     kappa: Floats
-    delta: tuple[Floats, ...]
+    delta: tuple[Effects, ...]
     varying: tuple[Ints, ...]
+
+    @property
+    def made(self) -> LevelEffects | None:
+        """The effects that are made when they are asked for, if there is such a factor."""
+        return next((one for one in self.delta if isinstance(one, LevelEffects)), None)
 
     def some(self, picks: Ints | slice) -> Coefficients:
         """Those of some draws."""
-        delta = tuple(effects[..., picks] for effects in self.delta)
-        return Coefficients(self.kappa[:, picks], delta, self.varying)
+        delta = tuple(_some_draws(effects, picks) for effects in self.delta)
+        return Coefficients(some_of(self.kappa, picks), delta, self.varying)
+
+    def few(self, picks: Ints) -> Coefficients:
+        """Those of a few draws with all effects at hand; what is made is of few random numbers."""
+        some = self.some(picks)
+        delta = tuple(
+            effects.renumbered()[:] if isinstance(effects, LevelEffects) else effects
+            for effects in some.delta
+        )
+        return replace(some, delta=delta)
+
+    def times(self, rate: float) -> Coefficients:
+        """So many times the coefficients."""
+        delta = tuple(
+            effects.times(rate) if isinstance(effects, LevelEffects) else rate * effects
+            for effects in self.delta
+        )
+        return Coefficients(rate * self.kappa, delta, self.varying)
+
+    def at_hand(self, codes: Ints) -> tuple[Coefficients, Ints]:
+        """The same with effects as arrays, those of the levels in rows of codes (n, G); the codes.
+
+        Codes are other ones where effects are not kept: of such a factor there are only the levels
+        that occur.
+        """
+        delta = list(self.delta)
+        for g, effects in enumerate(self.delta):
+            if isinstance(effects, LevelEffects):
+                own = codes[:, g]
+                levels = np.unique(own[own >= 0])
+                behind = len(effects) + np.array([NO_EFFECT, NEW])
+                delta[g] = effects.of(np.concatenate([levels, behind]))
+                codes = codes.copy()
+                codes[:, g] = np.where(own >= 0, np.searchsorted(levels, own), own)
+        return Coefficients(self.kappa, tuple(delta), self.varying), codes
 
     def at(self, codes: Ints, k: int) -> Floats:
         """Coefficient k of beta for each row of codes (n, G): (n, S)."""
@@ -102,9 +145,10 @@ class Coefficients:
         A last column beyond the K coefficients is an offset, which is added. Sums term by term: a
         matrix product may round a row differently in another batch.
         """
+        own, codes = self.at_hand(codes)
         value = np.zeros((len(Z), self.kappa.shape[1]))
         for k in range(len(self.kappa)):
-            value += Z[:, k, None] * self.at(codes, k)[cell]
+            value += Z[:, k, None] * own.at(codes, k)[cell]
         for offset in Z.T[len(self.kappa) :]:
             value += offset[:, None]
         return value
@@ -164,6 +208,7 @@ class Posterior:
         family: Family,
         *,
         mode: Draws | None = None,
+        left_out: LeftOut | None = None,
         n_chains: int | None = None,
         moments: Moments | None = None,
     ) -> Posterior:
@@ -177,13 +222,20 @@ class Posterior:
         family : Family
         mode : Draws or None, default=None
             One draw to take for the posterior mean.
+        left_out : LeftOut or None, default=None
+            What the effects of a factor follow from that has no levels in the draws.
         n_chains : int or None, default=None
             Number of Markov chains that the draws are; None if the draws' first axis says.
         moments : Moments or None, default=None
             Which means and standard deviations are finite.
         """
         flat, coefficients = _in_user_units(draws, varying, units)
-        alone = None if mode is None else cls.from_draws(mode, varying, units, family)
+        if left_out is not None:
+            coefficients = with_left_out(coefficients, left_out, flat, units, family)
+        alone = None
+        if mode is not None:
+            of_mode = None if left_out is None else replace(left_out, seed=None)
+            alone = cls.from_draws(mode, varying, units, family, left_out=of_mode)
         return cls(
             draws=coefficients,
             mean=_posterior_mean(coefficients) if alone is None else alone.mean,
@@ -209,19 +261,21 @@ class Posterior:
         length = self.n_draws // n_chains
         n_kept = min(length, max(1, n_draws // n_chains))
         kept = ((np.arange(n_kept) + 0.5) * length / n_kept).astype(np.int64)
-        picks = (length * np.arange(n_chains)[:, None] + kept).reshape(-1)
-        tau = tuple(np.take(tau, picks, axis=-1) for tau in self.tau)
-        omega = tuple(np.take(omega, picks, axis=-1) for omega in self.omega)
-        delta = tuple(np.take(effects, picks, axis=-1) for effects in self.draws.delta)
-        for g, effects in enumerate(delta):
-            effects[NEW] = _new_level(g, tau[g], omega)
-        auxiliary = {name: values[picks] for name, values in self.auxiliary.items()}
+        few = self.picked((length * np.arange(n_chains)[:, None] + kept).reshape(-1))
+        delta = tuple(
+            _with_new_level(effects, _new_level(g, few.tau[g], few.omega))
+            for g, effects in enumerate(few.draws.delta)
+        )
+        return replace(few, draws=replace(few.draws, delta=delta))
+
+    def picked(self, picks: Ints) -> Posterior:
+        """The posterior with some of its draws; `mean` stays."""
         return replace(
             self,
-            draws=Coefficients(np.take(self.draws.kappa, picks, axis=-1), delta, self.varying),
-            tau=tau,
-            omega=omega,
-            auxiliary=auxiliary,
+            draws=self.draws.some(picks),
+            tau=tuple(np.take(tau, picks, axis=-1) for tau in self.tau),
+            omega=tuple(np.take(omega, picks, axis=-1) for omega in self.omega),
+            auxiliary={name: values[picks] for name, values in self.auxiliary.items()},
             sample=None,
         )
 
@@ -306,11 +360,76 @@ def _in_user_units(
     return flat, Coefficients(flat.kappa, delta, tuple(varying))
 
 
+def with_left_out(
+    kept: Coefficients,
+    left_out: LeftOut,
+    scales: Draws,
+    units: Units,
+    family: Family,
+    stream: Ints | None = None,
+) -> Coefficients:
+    """Coefficients with the effects that were left out, made when they are asked for.
+
+    ``kept`` has no levels of that factor; its scales, correlations and the family's parameters, in
+    the user's units, are those of ``scales`` (..., S). ``stream`` (S,) says which of a level's
+    random numbers each draw has, by default those of its own number.
+    """
+    g, scale = left_out.factor, units.coefficient_scale
+    own = scale[kept.varying[g]]
+    kappa = kept.kappa - np.eye(len(scale), 1) * units.y_center * units.fit_intercept
+    outcome = {
+        name: values / units.y_scale if AUXILIARY[name].units_of_outcome else values
+        for name, values in scales.auxiliary.items()
+    }
+    n_draws = kappa.shape[1]
+    rest = Rest(
+        kappa=kappa / scale[:, None],
+        above=tuple(kept.delta[h] / scale[kept.varying[h], None] for h in left_out.above),
+        root=(scales.tau[g] / own[:, None])[:, None] * _correlation_root(scales, g),
+        precision=np.broadcast_to(family.information(np.zeros(1), outcome), (n_draws,)),
+    )
+    effects = LevelEffects(
+        rows=left_out,
+        varying=kept.varying,
+        rest=rest,
+        scale=own,
+        unseen=kept.delta[g][NEW],
+        stream=np.arange(n_draws) if stream is None else stream,
+    )
+    delta = tuple(effects if h == g else other for h, other in enumerate(kept.delta))
+    return replace(kept, delta=delta)
+
+
+def _correlation_root(scales: Draws, g: int) -> Floats:
+    """Lower L with L L' = Omega, (K_g, K_g, S)."""
+    if scales.omega:
+        return cholesky(scales.omega[g])
+    size, n_draws = scales.tau[g].shape
+    return np.broadcast_to(np.eye(size)[:, :, None], (size, size, n_draws))
+
+
+def _some_draws(effects: Effects, picks: Ints | slice) -> Effects:
+    """Effects of some draws."""
+    return effects.some(picks) if isinstance(effects, LevelEffects) else some_of(effects, picks)
+
+
+def _with_new_level(effects: Effects, unseen: Floats) -> Effects:
+    """The same with these effects of a level that was not seen."""
+    if isinstance(effects, LevelEffects):
+        return replace(effects, unseen=unseen)
+    effects = effects.copy()
+    effects[NEW] = unseen
+    return effects
+
+
 def _posterior_mean(draws: Coefficients) -> Coefficients:
     """Posterior means with S = 1; a new level's are zero."""
-    delta = tuple(effects.mean(axis=-1, keepdims=True) for effects in draws.delta)
-    for effects in delta:
-        effects[NEW] = 0.0
+    delta = tuple(
+        effects.means
+        if isinstance(effects, LevelEffects)
+        else _with_new_level(effects.mean(axis=-1, keepdims=True), np.zeros(()))
+        for effects in draws.delta
+    )
     return Coefficients(draws.kappa.mean(axis=-1, keepdims=True), delta, draws.varying)
 
 

@@ -20,13 +20,20 @@ from skhlm.numerics.quantiles import central
 from skhlm.numerics.threads import in_threads, n_workers
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.moments import BOTH
-from skhlm.posterior.posterior import NEW, Coefficients, Posterior, correlated, without_new
+from skhlm.posterior.posterior import (
+    NEW,
+    Coefficients,
+    Posterior,
+    correlated,
+    without_new,
+)
 
 _NEARLY_SURE = 0.999  # probability
 _ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
 _TOGETHER = 2**17  # numbers of one where rows are better worked out many at a time
 _PIECE = 2**10  # rows that one thread works out at a time
+_MADE_BYTES = 4 * JOINT_BYTES  # of effects that are made once for many draws
 
 Kind = Literal["outcome", "mean", "link"]
 
@@ -151,12 +158,13 @@ def _eta_of_sorted(
     The effects of the last factor, whose levels change most often, stay beside the sum of all other
     coefficients. Sums over both are term by term, and of each row alone.
     """
-    draws, n_coefficients, codes = posterior.draws, len(posterior.draws.kappa), without_new(codes)
+    draws, codes = posterior.draws.at_hand(without_new(codes))
+    n_coefficients = len(draws.kappa)
     cells, cell = _runs(codes[:, :-1])
     betas, level, at = draws.by_cell(cells), NEW, -1
     last, effects, levels = np.empty(0, dtype=np.int64), draws.kappa[None, :0], np.zeros_like(cell)
     if posterior.varying:
-        last, effects, levels = posterior.varying[-1], draws.delta[-1], codes[:, -1]
+        last, effects, levels = posterior.varying[-1], np.asarray(draws.delta[-1]), codes[:, -1]
     both = np.empty((n_coefficients + len(last), posterior.n_draws))
     z, offsets = np.c_[Z[:, :n_coefficients], Z[:, last]], Z[:, n_coefficients:]
     size = max(numbers // posterior.n_draws, 1)
@@ -435,27 +443,49 @@ def joint_coefficients(
         1 + int(new.max(initial=-1, where=code == NEW))
         for new, code in zip(new_levels.T, codes.T, strict=True)
     ]
-    n_levels = np.asarray(posterior.n_levels, dtype=np.int64)
-    levels = np.where(codes == NEW, n_levels + new_levels, codes)
-    size = _joint_size(posterior, len(codes), n_new)
-    for block in blocks(len(picks), JOINT_BYTES // (8 * size)):
-        yield block, levels, _coefficients_of_new_levels(posterior, picks[block], n_new, rng)
+    for some, draws, known in _at_hand(posterior, codes, picks, n_new):
+        n_levels = np.array([len(effects) - 2 for effects in draws.delta], dtype=np.int64)
+        levels = np.where(codes == NEW, n_levels + new_levels, known)
+        size = _joint_size(draws, len(codes), n_new)
+        for block in blocks(some.stop - some.start, JOINT_BYTES // (8 * size)):
+            of_all = slice(some.start + block.start, some.start + block.stop)
+            found = draws.some(block)
+            yield of_all, levels, _with_new_levels(found, posterior, picks[of_all], n_new, rng)
 
 
-def _joint_size(posterior: Posterior, n_rows: int, n_new: Sequence[int]) -> int:
+def _at_hand(
+    posterior: Posterior, codes: Ints, picks: Ints, n_new: Sequence[int]
+) -> Iterator[tuple[slice, Coefficients, Ints]]:
+    """Picked draws of the coefficients with the effects of all rows, and codes there.
+
+    So many together as there is room for; of effects that have to be made for more.
+    """
+    room, size = JOINT_BYTES, _joint_size(posterior.draws, len(codes), n_new)
+    if (made := posterior.draws.made) is not None:
+        n_levels = len(np.unique(codes[:, made.rows.factor]))
+        room, size = _MADE_BYTES, (n_levels + 2) * len(made.scale)
+    for some in blocks(len(picks), room // (8 * size)):
+        yield some, *posterior.draws.some(picks[some]).at_hand(codes)
+
+
+def _joint_size(draws: Coefficients, n_rows: int, n_new: Sequence[int]) -> int:
     """Numbers that one joint draw keeps in memory."""
     levels = sum(
-        (J + new + 2) * len(columns)
-        for J, new, columns in zip(posterior.n_levels, n_new, posterior.varying, strict=True)
+        (len(effects) + new) * len(columns)
+        for effects, new, columns in zip(draws.delta, n_new, draws.varying, strict=True)
     )
     return 3 * n_rows + levels
 
 
-def _coefficients_of_new_levels(
-    posterior: Posterior, picks: Ints, n_new: Sequence[int], rng: np.random.Generator
+def _with_new_levels(
+    draws: Coefficients,
+    posterior: Posterior,
+    picks: Ints,
+    n_new: Sequence[int],
+    rng: np.random.Generator,
 ) -> Coefficients:
-    """Some draws of the coefficients, effects of so many new levels after the seen ones'."""
-    draws, delta = posterior.draws.some(picks), []
+    """Picked draws of the coefficients, effects of so many new levels after the seen ones'."""
+    delta = []
     for g, m in enumerate(n_new):
         seen = draws.delta[g][:-2]
         z = rng.standard_normal((m, seen.shape[1], len(picks)))

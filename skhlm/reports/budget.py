@@ -106,10 +106,11 @@ def _is_straight(posterior: Posterior) -> bool:
 
 def _parts(posterior: Posterior, Z: Floats, codes: Ints) -> Iterator[Floats]:
     """Draws of z' kappa and then of z' delta_g for each factor, (b, S)."""
-    kappa, varying = posterior.draws.kappa, posterior.varying
+    draws, codes = posterior.draws.at_hand(codes)
+    kappa = draws.kappa
     yield Z @ kappa
-    for g, columns in enumerate(varying):
-        effects = posterior.draws.delta[g]
+    for g, columns in enumerate(draws.varying):
+        effects = draws.delta[g]
         part = np.zeros((len(Z), kappa.shape[1]))
         for j, k in enumerate(columns):
             part += Z[:, k, None] * effects[codes[:, g], j]

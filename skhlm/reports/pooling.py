@@ -91,8 +91,9 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
     else:
         mean = [_most_likely(rows, Z, posterior, level, g) for g, level in enumerate(levels)]
     picks = np.unique(np.linspace(0, posterior.n_draws - 1, _SPREAD_DRAWS).astype(np.int64))
+    few = posterior.draws.few(picks)
     draws = [
-        _least_squares(posterior.draws.some(picks[block]), cells, levels)
+        _least_squares(few.some(block), cells, levels)
         for block in blocks(len(picks), JOINT_BYTES // (32 * cells.wzy.size))
     ]
     return LevelData(
@@ -255,7 +256,8 @@ def _least_squares(
 
 def _coefficients_at(coefficients: Coefficients, codes: Ints, columns: Iterable[int]) -> Floats:
     """Some coefficients of beta at each row of codes, (n, number of columns, S)."""
-    return np.stack([coefficients.at(codes, int(k)) for k in columns], axis=1)
+    own, codes = coefficients.at_hand(codes)
+    return np.stack([own.at(codes, int(k)) for k in columns], axis=1)
 
 
 def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats:

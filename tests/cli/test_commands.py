@@ -494,6 +494,42 @@ def test_errors_name_row_line_and_value(folder, table, capsys, command, change, 
         assert word not in line
 
 
+# --- a directory of Parquet files -----------------------------------------------------------------
+
+
+def test_a_directory_of_files_is_fitted_as_one_table(folder, table, tmp_path, capsys):
+    place = tmp_path / "rows"
+    place.mkdir()
+    for i in range(3):
+        table.iloc[i::3].to_parquet(place / f"{i}.parquet")
+    asked = (*FIT, *SHORT, "-o")
+    assert run("fit", place, *asked, tmp_path / "many.skhlm") in (0, 4)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{len(table)} rows, 1 grouping factor; predictors 'days'")
+    assert run("fit", folder / "data.csv", *asked, tmp_path / "one.skhlm") in (0, 4)
+    many, one = (skhlm.load(tmp_path / f"{name}.skhlm") for name in ("many", "one"))
+    X = table.drop(columns="reaction").astype({"subject": str})
+    np.testing.assert_allclose(many.predict(X), one.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "told"),
+    [
+        ("compare", (), "is a directory. A data set of many files is for skhlm fit"),
+        ("fit", ("--family", "student_t"), "needs every row by itself"),
+        ("fit", ("--predictors", "no"), "there is no column 'no'"),
+    ],
+)
+def test_errors_of_directories(table, tmp_path, capsys, command, more, told):
+    place = tmp_path / "rows"
+    place.mkdir()
+    table.to_parquet(place / "0.parquet")
+    output = ("-o", tmp_path / "m.skhlm") if command == "fit" else ()
+    assert run(command, place, *FIT, *SHORT, *more, *output) == 1
+    assert told in one_line(capsys)
+    assert run("fit", tmp_path / "nowhere", *FIT, "-o", tmp_path / "m.skhlm") == 1
+
+
 # --- progress -------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Pictures are drawn without a screen, and closed."""
+"""Pictures are drawn without a screen."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
-plt = pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    """No figure is left open."""
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -52,6 +52,9 @@ class Target:
     def inits(self, columns):
         return tuple(columns[:, 0])
 
+    def left_out(self, _seed):
+        return None
+
 
 @dataclass(frozen=True)
 class Call:

@@ -12,6 +12,8 @@ from skhlm.engine.inference import choose_settings
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.program.runs import sample, write_json
 from skhlm.engine.target import build_target
+from skhlm.inputs.design import Units
+from skhlm.posterior import Posterior
 from skhlm.progress import Progress
 from tests.chance import SHIFT, assert_near, mean_error
 from tests.engine.problems import make_problem
@@ -93,13 +95,14 @@ def test_effects_are_sampled_where_the_map_is_not_their_posterior(case):
 
 
 def test_effects_left_out_are_drawn_from_the_seed():
-    target = build_target(problem_of())
+    target = build_target(problem_of(factors=(REGION, CITY)))
     columns = np.zeros((2, 3, _n_rest(target)))
-    one, again, other, mode = (target.draws(columns, seed) for seed in (1, 1, 2, None))
-    np.testing.assert_array_equal(one.delta[0], again.delta[0])
-    assert (one.delta[0] != other.delta[0]).all()
-    assert len(np.unique(one.delta[0])) == one.delta[0].size
-    assert np.ptp(mode.delta[0], axis=(0, 1)).max() == 0
+    one, again, other, mode = (_whole(target, columns, seed) for seed in (1, 1, 2, None))
+    for g in range(2):
+        np.testing.assert_array_equal(one.delta[g], again.delta[g])
+        assert (one.delta[g] != other.delta[g]).all()
+        assert len(np.unique(one.delta[g])) == one.delta[g].size
+        assert np.ptp(mode.delta[g], axis=(0, 1)).max() < 1e-12
 
 
 @pytest.mark.parametrize("case", ["three nested", "correlated"])
@@ -133,7 +136,23 @@ def _draws(target, seed):
         **gaps,
     )
     columns, _ = sample(target.data_block(), settings, Progress())
-    return target.draws(columns, seed)
+    return _whole(target, columns, seed)
+
+
+def _whole(target, columns, seed):
+    """Draws of all parameters, those of the effects among them that are left out."""
+    draws, left_out = target.draws(columns, seed), target.left_out(seed)
+    if left_out is None:
+        return draws
+    problem, K = target.problem, target.problem.n_coefficients
+    units = Units(True, 0.0, 1.0, np.zeros(K - 1), np.ones(K - 1))
+    posterior = Posterior.from_draws(
+        draws, problem.varying, units, problem.family, left_out=left_out
+    )
+    made = np.moveaxis(np.asarray(posterior.draws.made)[:-2], -1, 0)
+    made = made.reshape(*draws.shape, *made.shape[1:])
+    delta = tuple(made if g == left_out.factor else d for g, d in enumerate(draws.delta))
+    return replace(draws, delta=delta)
 
 
 def _statistics(draws):

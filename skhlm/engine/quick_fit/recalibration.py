@@ -12,6 +12,7 @@ and its score until the mean of its effects' draws d is the conditional mean: it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,16 +66,16 @@ def _learned(
 ) -> MapConstants:
     """The constants, finite or not."""
     scales = _scale_maps(problem, constants, draws)
+    growth = float(np.exp(scales.log_c - constants.log_c))
+    if scales_alone:
+        return _with_scales(constants, scales, growth)
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
     trees = build_trees(forest, problem.codes, problem.varying)
-    growth = float(np.exp(scales.log_c - constants.log_c))
     if not forest.chains:
         expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
         return to_rooted_constants(trees, [expansion], kappa, prior, scales)
     delta = [_mean(d) for d in draws.delta]
     old = _old_expansions(constants, growth, trees, delta, kappa)
-    if scales_alone:
-        return to_constants(trees, old, kappa, prior, scales)
     z = _leaf_coordinates(coordinates, problem, forest)
     expansions = []
     for t, chain in enumerate(forest.chains):
@@ -82,6 +83,16 @@ def _learned(
         P = _prior_precision(draws, leaf)
         expansions.append(_matched(old[t], problem.varying[leaf], P, delta[leaf], z[t]))
     return to_constants(trees, expansions, kappa, prior, scales)
+
+
+def _with_scales(constants: MapConstants, scales: ScaleMaps, growth: float) -> MapConstants:
+    """The same information and score at the new c, with other maps of scales."""
+    return replace(
+        constants,
+        leaf_information=tuple(growth * F for F in constants.leaf_information),
+        leaf_score=tuple(growth * s for s in constants.leaf_score),
+        **vars(scales),
+    )
 
 
 def _mean(draws: Floats) -> Floats:

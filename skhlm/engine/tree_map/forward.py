@@ -12,6 +12,7 @@ Whatever the constants, the map is a change of variables of the same posterior: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
@@ -27,6 +28,7 @@ from skhlm.numerics.elimination import (
     Message,
     condition_root,
     downward,
+    integrate_leaves,
     root_value,
     upward,
 )
@@ -117,9 +119,9 @@ class _Scales:
     c: Floats  # (D,) information of a row against the centre's
 
 
-def with_effects(z: Coordinates, problem: Problem, seed: int | None) -> Coordinates:
+def with_effects(z: Coordinates, n_effects: int, seed: int | None) -> Coordinates:
     """The coordinates with z_delta drawn from N(0, I); without seed it is zero, its mode."""
-    shape = (*z.z_aux.shape[:2], problem.n_effects)
+    shape = (*z.z_aux.shape[:2], n_effects)
     if seed is None:
         return replace(z, z_delta=np.zeros(shape))
     return replace(z, z_delta=np.random.default_rng(seed).standard_normal(shape))
@@ -131,15 +133,22 @@ def to_draws(
     forest: Forest,
     constants: MapConstants,
     n_threads: int = 1,
+    left_out: int | None = None,
 ) -> Draws:
-    """Draws of the model's own parameters, factors in the user's order; threads share chunks."""
+    """Draws of the model's own parameters, factors in the user's order; threads share chunks.
+
+    A factor that is left out, the leaf of the only tree, has no levels here, and none in z_delta.
+    """
     shape = coordinates.z_aux.shape[:2]
     n_draws, K = shape[0] * shape[1], problem.n_coefficients
-    step = max(1, _CHUNK // (max((1, *problem.n_levels)) * max(1, K**2)))
+    n_levels = [J for g, J in enumerate(problem.n_levels) if g != left_out]
+    step = max(1, _CHUNK // (max((1, *n_levels)) * max(1, K**2)))
+    if left_out is not None:
+        step = min(step, math.ceil(n_draws / n_threads))
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
 
     def piece(chunk: slice) -> Draws:
-        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants)
+        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants, left_out)
 
     return _joined(in_threads(piece, blocks(n_draws, step), n_threads), shape)
 
@@ -178,10 +187,16 @@ def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
     )
 
 
-def _map_chunk(z: Coordinates, problem: Problem, forest: Forest, constants: MapConstants) -> Draws:
+def _map_chunk(
+    z: Coordinates,
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    left_out: int | None,
+) -> Draws:
     """One chunk of draws, from coordinates (..., D) to parameters (..., D)."""
     scales = _scales(z, problem, forest, constants)
-    kappa, delta = _coefficients(z, scales, problem, forest, constants)
+    kappa, delta = _coefficients(z, scales, problem, forest, constants, left_out)
     full = problem.covariance == "full"
     return Draws(
         kappa=kappa,
@@ -246,23 +261,36 @@ def _correlation_factor(z: Floats, n: int) -> Floats:
 
 
 def _coefficients(
-    z: Coordinates, scales: _Scales, problem: Problem, forest: Forest, constants: MapConstants
+    z: Coordinates,
+    scales: _Scales,
+    problem: Problem,
+    forest: Forest,
+    constants: MapConstants,
+    left_out: int | None,
 ) -> tuple[Floats, dict[int, Floats]]:
     """Population-level coefficients (K, D) and each factor's effects (K_g, J_g, D)."""
     n_draws = len(scales.c)
-    shapes = {g: (problem.n_levels[g], len(problem.varying[g])) for g in forest.order}
+    n_levels = {g: 0 if g == left_out else problem.n_levels[g] for g in forest.order}
+    shapes = {g: (J, len(problem.varying[g])) for g, J in n_levels.items()}
     flat = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
     z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in flat.items()}
     P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.n_coefficients, n_draws))
     delta: dict[int, Floats] = {}
     for t, tree in enumerate(build_trees(forest, problem.codes, problem.varying)):
-        leaf = leaf_message(constants, t, scales.c)
-        conditionals, message = upward(leaf, tree.layers, [P[g] for g in tree.members])
+        members, layers = tree.members, tree.layers
+        if left_out is None:
+            leaf = leaf_message(constants, t, scales.c)
+        else:
+            at_one, members, layers = leaf_message(constants, t, 1.0), members[:-1], layers[:-1]
+            leaf = integrate_leaves(at_one, scales.c, tree.layers[-1], P[left_out])
+        conditionals, message = upward(leaf, layers, [P[g] for g in members])
         q = root_value(root_conditional(message, constants, t), z.z_root[:, t, None])
-        d, B = downward(conditionals, q, [z_delta[g] for g in tree.members])
-        delta.update(zip(tree.members, d, strict=True))
+        d, B = downward(conditionals, q, [z_delta[g] for g in members])
+        delta.update(zip(members, d, strict=True))
         kappa += q[:, 0] if t == 0 else -contrast(constants.contrast_weight[t], B - q)
+    if left_out is not None:
+        delta[left_out] = z_delta[left_out]
     return kappa, delta
 
 
@@ -271,7 +299,7 @@ def prior_precision(tau: Floats, L: Floats) -> Floats:
     return gram(inverse_lower(L) / tau)[:, :, None]
 
 
-def leaf_message(constants: MapConstants, t: int, c: Floats) -> Message:
+def leaf_message(constants: MapConstants, t: int, c: Floats | float) -> Message:
     """What the data say about the totals of a tree's leaf levels, (J, K, K) as (K, K, J, D)."""
     F0 = (constants.leaf_information or (constants.root_information[None],))[t]
     s0 = (constants.leaf_score or (constants.root_score[None],))[t]

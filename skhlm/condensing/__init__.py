@@ -1,0 +1,1 @@
+"""More rows than memory: what the likelihood needs of them, gathered a block at a time."""

@@ -1,0 +1,164 @@
+"""Rows of any number as few rows with the same likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skhlm._typing import Floats
+from skhlm.condensing.equal_rows import EqualRows
+from skhlm.condensing.moments import CellMoments
+from skhlm.inputs.columns import listed
+from skhlm.inputs.frames import check_fit_data, check_weight
+
+if TYPE_CHECKING:
+    from skhlm.engine import Problem
+    from skhlm.preparation import ModelSpec
+
+_ROUNDING = 1e-12
+
+Block = tuple[pd.DataFrame, Any, Any]  # X, y and sample_weight of some rows
+Gathered = CellMoments | EqualRows
+
+
+@dataclass(frozen=True, eq=False)
+class Extremes:
+    """Where predictors (p,) and outcome were, which the rows that stand for them do not tell."""
+
+    low: Floats
+    high: Floats
+    of_outcome: Floats  # its ends, (2,)
+
+
+@dataclass(frozen=True, eq=False)
+class Condensed:
+    """Rows that stand for many more: a frame X, outcomes, weights."""
+
+    X: pd.DataFrame
+    y: Any
+    weight: Floats
+    extremes: Extremes | None = None
+
+    @classmethod
+    def of(cls, gathered: Gathered, name: str | None) -> Condensed:
+        """What was gathered, the outcome under its name."""
+        X, y, weight = gathered.to_rows()
+        extremes = None
+        if isinstance(gathered, CellMoments):
+            low, high = gathered.low, gathered.high
+            extremes = Extremes(low[:-1], high[:-1], np.array([low[-1], high[-1]]))
+        return cls(X, y if name is None else pd.Series(y, name=name), weight, extremes)
+
+    def with_extremes(self, problem: Problem, spec: ModelSpec) -> tuple[Problem, ModelSpec]:
+        """A problem of these rows, and what is remembered of it, as of the rows they stand for."""
+        spec = replace(spec, level_weights=tuple(map(_whole, spec.level_weights)))
+        if self.extremes is None:
+            return problem, spec
+        ends = spec.units.outcome(self.extremes.of_outcome)
+        evidence = replace(problem.evidence, largest=float(np.abs(ends).max()))
+        ranges = replace(spec.ranges, low=self.extremes.low, high=self.extremes.high)
+        return replace(problem, evidence=evidence), replace(spec, ranges=ranges)
+
+
+def _whole(sums: Floats) -> Floats:
+    """Sums of whole weights as the whole numbers that they are."""
+    nearest = np.rint(sums)
+    return np.where(np.abs(sums - nearest) <= _ROUNDING * nearest, nearest, sums)
+
+
+def condense(model: Any, blocks: Iterable[Block]) -> Condensed:
+    """Few rows with the likelihood that all rows have in a model.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in ``fit``; and when the model's family needs every row by itself, blocks have different
+        columns, or there are none.
+    """
+    check_family(model)
+    gathered: Gathered | None = None
+    name = None
+    for X, y, weight in blocks:
+        if not len(X):
+            continue
+        found = gather(model, X, y, weight)
+        name = getattr(y, "name", None)
+        gathered = found if gathered is None else join(gathered, found)
+    if gathered is None:
+        raise ValueError("There are no rows to fit.")
+    return Condensed.of(gathered, name)
+
+
+def check_family(model: Any) -> None:
+    """Raise where rows of the model's family cannot be put together."""
+    family = model._outcome_request.family
+    if not (family.is_gaussian or family.merges_equal_rows):
+        raise ValueError(
+            f"family={family.name!r} needs every row by itself, and such rows do not fit in "
+            "memory: no fewer numbers say what they say. Set family='normal' ('binomial' for "
+            "shares, 'poisson' for counts, an HLMClassifier for two classes), or fit a sample of "
+            "the rows as one frame, such as X.sample(frac=0.01).compute() of Dask."
+        )
+
+
+def gather(model: Any, X: pd.DataFrame, y: Any, weight: Any) -> Gathered:
+    """What the likelihood needs of one block of rows, which are checked as in ``fit``."""
+    model = copy(model)
+    if not model._outcome_request.family.is_gaussian:
+        weights = check_weight(weight, np.zeros((len(X), 0)))
+        used = weights > 0
+        return EqualRows.of(X[used], np.asarray(y)[used], weights[used])
+    if len(X) == 1:  # of which fit wants two, halves here
+        X, y = pd.concat([X, X]), np.repeat(np.asarray(y), 2)
+        weight = np.full(2, 0.5) if weight is None else 0.5 * np.repeat(np.asarray(weight), 2)
+    data = check_fit_data(model, X, y, weight, model.groups, **vars(model._outcome_request))
+    return CellMoments.of(data)
+
+
+def join(one: Gathered, other: Gathered) -> Gathered:
+    """What the likelihood needs of both."""
+    if _names(one) != _names(other):
+        raise ValueError(
+            f"Frames have different columns: one has {listed(_names(one))}, a later one "
+            f"{listed(_names(other))}. All must have the same, in the same order."
+        )
+    if isinstance(one, CellMoments) and isinstance(other, CellMoments):
+        return one.joined(other)
+    assert isinstance(one, EqualRows) and isinstance(other, EqualRows)
+    return one.joined(other)
+
+
+def _names(gathered: Gathered) -> tuple[Any, ...]:
+    """The columns of X."""
+    if isinstance(gathered, EqualRows):
+        return gathered.names
+    columns = gathered.columns
+    return tuple(range(columns.n)) if columns.names is None else columns.names
+
+
+def split(frame: pd.DataFrame, target: str, sample_weight: str | None) -> Block:
+    """A frame as X, y and weights."""
+    for role, column in (("target", target), ("sample_weight", sample_weight)):
+        if column is not None and column not in frame.columns:
+            raise ValueError(
+                f"{role}: there is no column {column!r} in a frame, whose columns are "
+                f"{listed(frame.columns)}."
+            )
+    apart = [column for column in (target, sample_weight) if column is not None]
+    weight = None if sample_weight is None else frame[sample_weight]
+    return frame.drop(columns=apart), frame[target], weight
+
+
+def blocks_of(
+    frames: Iterable[pd.DataFrame], target: str, sample_weight: str | None
+) -> Iterator[Block]:
+    """Frames as blocks of rows."""
+    for frame in frames:
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(f"frames: got a {type(frame).__name__} among them, not a pandas frame.")
+        yield split(frame, target, sample_weight)

@@ -1,0 +1,283 @@
+"""Effects of a factor's levels that nobody keeps: normal given all else, made when asked for.
+
+Where the sampler leaves the effects of one factor out, those of a level follow from what its rows
+say and from each draw of everything else, exactly:
+
+    d | rest ~ N(V A (s - F B), V),   V = (A F A' + Sigma^-1)^-1,   F = c F0,   s = c s0,
+
+A the selection of the coefficients that vary, B the sum of kappa and of the effects above the
+level, c = 1 / sigma^2. Means and covariances are those of a mixture of normal distributions (Rao
+and Blackwell: Gelfand and Smith 1990, doi:10.1080/01621459.1990.10476213). Random numbers depend on
+seed, level and draw alone: whoever asks, for whichever levels, in whatever order, is told the same
+to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skhlm._typing import Floats, Ints
+from skhlm.draws import LeftOut
+from skhlm.numerics.blocks import blocks
+from skhlm.numerics.numbered_normals import numbered_normals
+from skhlm.numerics.threads import in_threads, n_workers
+
+_CACHED = 2**15  # numbers of a working array that stays near the processor
+_SMALLEST_PIVOT = 64 * float(np.finfo(np.float64).eps)
+
+
+def some_of(draws: Floats, picks: Ints | slice) -> Floats:
+    """Some of the draws (..., S), which lie in memory as those do."""
+    return draws[..., picks] if isinstance(picks, slice) else np.take(draws, picks, axis=-1)
+
+
+class Moments(NamedTuple):
+    """Posterior means (J, K_g) and covariances (J, K_g, K_g) of the effects of each level."""
+
+    mean: Floats
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """Draws of all that the effects of a factor are conditioned on, in the units of the fit.
+
+    =============  ==============  ===============================================================
+    field          shape           what it is
+    =============  ==============  ===============================================================
+    ``kappa``      (K, S)          population-level coefficients
+    ``above``      (J_h + 2, K_h, S) each  effects of the coarser factors
+    ``root``       (K_g, K_g, S)   lower T with T T' = Sigma
+    ``precision``  (S,)            c = 1 / sigma^2
+    =============  ==============  ===============================================================
+    """
+
+    kappa: Floats
+    above: tuple[Floats, ...]
+    root: Floats
+    precision: Floats
+
+    def some(self, picks: Ints | slice) -> Rest:
+        """Some of the draws."""
+        above = tuple(some_of(effects, picks) for effects in self.above)
+        kappa, root, precision = (
+            some_of(draws, picks) for draws in (self.kappa, self.root, self.precision)
+        )
+        return Rest(kappa, above, root, precision)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelEffects:
+    """Draws of the effects of J levels, (J + 2, K_g, S), which are made where levels are picked.
+
+    Behind the levels stand zeros and the effects of a level that was not seen, as in
+    `Coefficients`.
+
+    ===========  ===========  ====================================================================
+    field        shape        what it is
+    ===========  ===========  ====================================================================
+    ``rows``                  what the rows of each level say
+    ``varying``  G x (K_h,)   the coefficients that vary by each factor
+    ``rest``                  draws of everything else
+    ``scale``    (K_g,)       of effects against those in the units of the fit
+    ``unseen``   (K_g, S)     effects of a level that was not seen
+    ``stream``   (S,)         number of each draw among those that a level has
+    ===========  ===========  ====================================================================
+    """
+
+    rows: LeftOut
+    varying: tuple[Ints, ...]
+    rest: Rest
+    scale: Floats
+    unseen: Floats
+    stream: Ints
+
+    def __len__(self) -> int:
+        return len(self.rows.score) + 2
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """As of an array that holds all of them."""
+        return (len(self), *self.unseen.shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State without what is worked out from it again."""
+        return {name: value for name, value in vars(self).items() if name != "moments"}
+
+    def __getitem__(self, key: Any) -> Floats:
+        """As of an array that holds all of them; the first index, of any kind, picks levels."""
+        levels, *rest = key if isinstance(key, tuple) else (key,)
+        wanted = np.arange(len(self))[levels]
+        values = self.of(wanted.reshape(-1)).reshape(*wanted.shape, *self.unseen.shape)
+        return values[(slice(None),) * wanted.ndim + tuple(rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
+        return np.asarray(self[:], dtype=dtype)
+
+    def times(self, rate: float) -> LevelEffects:
+        """So many times the effects."""
+        return replace(self, scale=rate * self.scale, unseen=rate * self.unseen)
+
+    def some(self, picks: Ints | slice) -> LevelEffects:
+        """Those of some draws."""
+        return replace(
+            self,
+            rest=self.rest.some(picks),
+            unseen=some_of(self.unseen, picks),
+            stream=self.stream[picks],
+        )
+
+    def renumbered(self) -> LevelEffects:
+        """As many draws from the first of each level's random numbers: other ones, sooner made."""
+        return replace(self, stream=np.arange(len(self.stream)))
+
+    def of(self, levels: Ints) -> Floats:
+        """Draws of some levels (n,), and of what stands behind them: (n, K_g, S)."""
+        effects = np.zeros((len(levels), *self.unseen.shape))
+        seen = np.flatnonzero(levels < len(self.rows.score))
+        for block in self._blocks(len(seen)):
+            which = seen[block]
+            given = self._given(levels[which])
+            effects[which] = self.scale[:, None] * given.effects(self._normals(levels[which]))
+        effects[levels == len(self) - 1] = self.unseen
+        return effects
+
+    @property
+    def means(self) -> Floats:
+        """Posterior means with S = 1, zero for a level that was not seen: (J + 2, K_g, 1)."""
+        mean = np.zeros((len(self), len(self.scale), 1))
+        mean[:-2, :, 0] = self.moments.mean
+        return mean
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Posterior means and covariances, of the mixture of the conditional distributions."""
+        found = in_threads(
+            lambda block: self._given(np.arange(block.start, block.stop)).moments(),
+            pieces := self._blocks(len(self.rows.score)),
+            min(n_workers(), max(len(pieces), 1)),
+        )
+        mean, covariance = map(np.concatenate, zip(*found, strict=True))
+        return Moments(self.scale * mean, np.outer(self.scale, self.scale) * covariance)
+
+    def _blocks(self, n_levels: int) -> list[slice]:
+        """Blocks of levels whose draws a cache holds."""
+        return list(blocks(n_levels, _CACHED // max(self.unseen.size, 1)))
+
+    def _normals(self, levels: Ints) -> Floats:
+        """Standard normal numbers (K_g, n, S); zeros where the mode alone is known."""
+        if self.rows.seed is None:
+            return np.zeros((len(self.scale), len(levels), len(self.stream)))
+        return numbered_normals(self.rows.seed, levels, self.stream, len(self.scale))
+
+    def _given(self, levels: Ints) -> _Given:
+        """The conditional distributions of some levels' effects."""
+        information, score = self.rows.information[levels], self.rows.score[levels]
+        above = zip(self.rows.above, self.rows.lies_in, self.rest.above, strict=True)
+        others = [(self.varying[h], effects[codes[levels]]) for h, codes, effects in above]
+        told = np.repeat(score.T[:, :, None], self.rest.kappa.shape[1], axis=2)
+        for k, kappa in enumerate(self.rest.kappa):
+            total = np.broadcast_to(kappa, told.shape[1:])
+            for varying, effects in others:
+                for j in np.flatnonzero(varying == k):
+                    total = total + effects[:, j]
+            for of_own, weight in zip(told, information[:, :, k].T, strict=True):
+                of_own -= weight[:, None] * total
+        own = self.varying[self.rows.factor]
+        varying_part = np.moveaxis(information[:, :, own], 0, -1)[..., None]
+        return _Given(varying_part, told, self.rest.root, self.rest.precision)
+
+
+class _Given:
+    """Conditional distributions of the effects of n levels in each of S draws.
+
+    Whitened, d = T u with u ~ N(W T' c r, W), W^-1 = I + T' c F0 T = R R', r = s0 - F0 B: nothing
+    overflows where an sd is nearly zero. Sums are term by term, so that no level depends on those
+    beside it.
+    """
+
+    def __init__(self, information: Floats, told: Floats, root: Floats, precision: Floats) -> None:
+        """From F0 (K_g, K_g, n, 1), r (K_g, n, S), T (K_g, K_g, S) and c (S,)."""
+        self._root, self._filled = root, root.any(axis=-1) | np.eye(len(root), dtype=bool)
+        half = [self._to_white(precision * row) for row in information]  # c F0 T, row by row
+        columns = [self._to_white(column) for column in zip(*half, strict=True)]
+        for i, column in enumerate(columns):
+            column[i] += 1.0
+        self._R = _lower_root(columns)
+        self._mean = self._forward(self._to_white(precision * told))
+
+    def effects(self, z: Floats) -> Floats:
+        """Effects at standard normal z (K_g, n, S): (n, K_g, S)."""
+        return self._from_white([u + e for u, e in zip(self._mean, z, strict=True)])
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Means (n, K_g) and covariances (n, K_g, K_g) of the mixtures over draws."""
+        means = self._from_white(self._mean)
+        mean = means.mean(axis=-1)
+        means -= mean[..., None]
+        halves = [self._forward(row) for row in self._root]
+        covariance = np.empty((*mean.shape, mean.shape[1]))
+        for a, first in enumerate(halves):
+            for b, second in enumerate(halves[: a + 1]):
+                both = _sum([x * y for x, y in zip(first, second, strict=True)])
+                both += means[:, a] * means[:, b]
+                covariance[:, a, b] = covariance[:, b, a] = both.mean(axis=-1)
+        return mean, covariance
+
+    def _to_white(self, values: Sequence[Floats] | Floats) -> list[Floats]:
+        """T'v, entry by entry."""
+        return [
+            _sum([t * v for t, v, on in zip(column, values, filled, strict=True) if on])
+            for column, filled in zip(self._root.swapaxes(0, 1), self._filled.T, strict=True)
+        ]
+
+    def _forward(self, values: Sequence[Floats] | Floats) -> list[Floats]:
+        """R^-1 v, entry by entry."""
+        found: list[Floats] = []
+        for value, row in zip(values, self._R, strict=True):
+            taken = [r * x for r, x in zip(row, found, strict=False)]
+            found.append((value - _sum(taken) if taken else value) / row[-1])
+        return found
+
+    def _from_white(self, white: Sequence[Floats]) -> Floats:
+        """T R'^-1 u, (n, K_g, S)."""
+        solved = list(white)
+        for i in reversed(range(len(solved))):
+            for k in range(i + 1, len(solved)):
+                solved[i] = solved[i] - self._R[k][i] * solved[k]
+            solved[i] = solved[i] / self._R[i][i]
+        rows = zip(self._root, self._filled, strict=True)
+        found = [
+            _sum([t * u for t, u, on in zip(row, solved, filled, strict=True) if on])
+            for row, filled in rows
+        ]
+        return np.stack(found, axis=1)
+
+
+def _lower_root(columns: Sequence[Sequence[Floats]]) -> list[list[Floats]]:
+    """Rows of the lower R with R R' = M, whose columns these are; pivots are not below rounding."""
+    rows: list[list[Floats]] = []
+    for i in range(len(columns)):
+        row: list[Floats] = []
+        for j in range(i + 1):
+            taken = [a * b for a, b in zip(row, rows[j] if j < i else row, strict=False)]
+            value = columns[j][i] - _sum(taken) if taken else columns[j][i]
+            if j < i:
+                row.append(value / rows[j][j])
+            else:
+                row.append(np.sqrt(np.maximum(value, _SMALLEST_PIVOT * np.abs(columns[i][i]))))
+        rows.append(row)
+    return rows
+
+
+def _sum(terms: Sequence[Floats]) -> Floats:
+    """Their sum, the first of them overwritten; one by one, so that no entry depends on others."""
+    total = terms[0]
+    for term in terms[1:]:
+        total += term
+    return total
