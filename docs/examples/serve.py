@@ -4,7 +4,7 @@
 
 or, with several processes that share the model's memory,
 
-    MODEL=demand.skhlm gunicorn --preload --workers 4 --chdir docs/examples "serve:application()"
+    MODEL=$PWD/demand.skhlm gunicorn --preload -w 4 --chdir docs/examples "serve:application()"
 
 `POST /predict` takes ``{"rows": [{"price": 2.5, "country": "FR"}, ...], "coverage": 0.9}`` and
 answers ``{"predictions": [{"mean": ..., "lower": ..., "upper": ...}, ...]}``. A group that the

@@ -27,6 +27,7 @@ from skhlm.comparison import compare as cross_validate
 from skhlm.comparison.scores import scores_of
 from skhlm.estimator import HierarchicalModel
 from skhlm.files.persistence import load, save
+from skhlm.html_report.point_predictions import worse_than_constant
 from skhlm.inputs.columns import listed
 from skhlm.inputs.labels import paths
 from skhlm.methods.allocation import Allocation, optimize_allocation
@@ -136,6 +137,7 @@ def report(options: Namespace) -> None:
     write = partial(model.report, title=options.title, features=options.features)
     if options.output != STANDARD:
         write(options.output, *given)
+        complain(f"the report is in {options.output}")
         return
     with TemporaryDirectory() as folder:
         page = Path(folder, "report.html")
@@ -254,7 +256,7 @@ def _what_became(model: HierarchicalModel, given: Training, file: str) -> list[s
     lines = [f"{given.n_rows} rows, {told}; verdict: {verdict}; saved to {place}"]
     if found := [f"{c.name} ({c.verdict})" for c in model.diagnostics_.checks if c.advice]:
         lines.append(f"found: {', '.join(found)}; what it means: skhlm diagnose {file}")
-    return lines
+    return lines + [f"poor predictions: {text}" for text in worse_than_constant(model)]
 
 
 def _predictors(model: HierarchicalModel, given: Training) -> str:

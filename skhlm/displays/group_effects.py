@@ -43,6 +43,7 @@ from skhlm.methods.arguments import check_coverage
 from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
     from matplotlib.lines import Line2D
@@ -189,12 +190,26 @@ class GroupEffectsDisplay:
         outcome = name_inside(route, outcome)
         factor = choose_factor(model, factor)
         frame = model.group_effects(factor, coverage)
+        display = cls._of_frame(model, frame, factor, coefficients, coverage, outcome)
+        return display.plot(ax, sort_by=sort_by)
+
+    @classmethod
+    def _of_frame(
+        cls,
+        model: Any,
+        frame: pd.DataFrame,
+        factor: str,
+        coefficients: Sequence[str] | str | None = None,
+        coverage: float = 0.9,
+        outcome: str | None = None,
+    ) -> GroupEffectsDisplay:
+        """The same, not drawn yet, of what `group_effects` says of a factor."""
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
         labels = model._spec.labels
         titles = dict(zip(labels.coefficients, labels.titles.coefficients, strict=True))
         mean, lower, upper = (by_level(frame, name, chosen) for name in ("mean", "lower", "upper"))
-        display = cls(
+        return cls(
             levels=level_names(levels),
             coefficients=chosen,
             mean=mean,
@@ -206,7 +221,6 @@ class GroupEffectsDisplay:
             coverage=coverage,
             outcome=outcome_title(model, outcome, link=True),
         )
-        return display.plot(ax, sort_by=sort_by)
 
     @with_glyphs
     def plot(self, ax: Any = None, *, sort_by: str | None = None) -> GroupEffectsDisplay:

@@ -37,6 +37,7 @@ from skhlm.displays.style import BLACK, GREY, Look
 from skhlm.methods.fitted import find_hierarchical
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
@@ -196,10 +197,22 @@ class ShrinkageDisplay:
         outcome = name_inside(route, outcome)
         factor = choose_factor(model, factor)
         frame = model.shrinkage_factors(factor)
+        return cls._of_frame(model, frame, factor, coefficients, outcome).plot(ax)
+
+    @classmethod
+    def _of_frame(
+        cls,
+        model: Any,
+        frame: pd.DataFrame,
+        factor: str,
+        coefficients: Sequence[str] | str | None = None,
+        outcome: str | None = None,
+    ) -> ShrinkageDisplay:
+        """The same, not drawn yet, of what `shrinkage_factors` says of a factor."""
         levels, names = list(dict.fromkeys(frame["level"])), frame["coefficient"].unique().tolist()
         chosen = choose_coefficients(coefficients, names, factor)
         estimates = ("no_pooling", "partial_pooling", "complete_pooling")
-        display = cls(
+        return cls(
             levels=level_names(levels),
             coefficients=chosen,
             **{name: by_level(frame, name, chosen) for name in estimates},
@@ -209,7 +222,6 @@ class ShrinkageDisplay:
             outcome=outcome_title(model, outcome, link=True),
             unit=model._unit,
         )
-        return display.plot(ax)
 
     @with_glyphs
     def plot(self, ax: Any = None) -> ShrinkageDisplay:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _KINDS = ("rank", "trace")
+_COLUMNS = 3  # of panels, which have to hold twenty bars
 _N_BINS = 20
 # black, as no chain is
 _DIVERGENCE: dict[str, Any] = {"color": BLACK, "marker": "|", "ls": "", "ms": 6, "mew": 1.2}
@@ -192,8 +193,8 @@ class TraceDisplay:
         if kind not in _KINDS:
             raise ValueError(f"kind must be 'rank' or 'trace', got {kind!r}.")
         n, n_chains, _ = self.draws.shape
-        shape = grid_shape(n)
-        height = 0.8 + 0.35 * n_chains if kind == "rank" else 2.0
+        shape = grid_shape(n, _COLUMNS)
+        height = 0.8 + 0.5 * n_chains if kind == "rank" else 2.0
         size = (1.6 + 3.0 * shape[1], 0.5 + height * shape[0])
         panels = open_panels("TraceDisplay.plot", ax, n, shape, size)
         self.bars_: Any = np.empty((n, n_chains), dtype=object) if kind == "rank" else None

@@ -34,6 +34,7 @@ from skhlm.files.restoration import (
     read_spec,
     written_classes,
 )
+from skhlm.files.sampling import read_statistics, written_statistics
 from skhlm.methods.fitted import Fit
 from skhlm.outputs import replacing
 from skhlm.posterior import NEW, Posterior
@@ -207,6 +208,7 @@ def _written(model: HierarchicalModel, arrays: dict[str, Array]) -> dict[str, An
         "attributes": {name: getattr(model, name) for name in ATTRIBUTES if hasattr(model, name)},
     }
     arrays |= _common_arrays(model)
+    arrays |= written_statistics(fit.statistics, posterior)
     if (made := posterior.draws.made) is not None:
         values["left_out"] = (made.rows.seed, made.rows.factor, *made.rows.above)
         arrays |= _left_out_arrays(made)
@@ -295,9 +297,10 @@ def _restored(kind: type[HierarchicalModel], contents: Contents) -> Hierarchical
     level_data, fingerprint = read_level_data(contents, spec.labels), read_fingerprint(contents)
     posterior = read_posterior(contents, spec)
     attributes = _attributes(contents["attributes"], spec, posterior)
-    fit = Fit(
-        spec, posterior, attributes["diagnostics_"], level_data, fingerprint, read_seed(contents)
-    )
+    diagnostics: Diagnostics = attributes["diagnostics_"]
+    said = read_statistics(contents, posterior, diagnostics, model.max_treedepth)
+    seed = read_seed(contents)
+    fit = Fit(spec, posterior, diagnostics, level_data, fingerprint, seed, statistics=said)
     model._become(fit, attributes)
     return model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,12 @@ from scipy.special import ndtri
 from scipy.stats import binom
 
 from skhlm._typing import Floats, Ints
+from skhlm.html_report.point_predictions import (
+    PointPredictions,
+    explained,
+    point_predictions,
+    worse_in_words,
+)
 from skhlm.inputs.columns import listed
 from skhlm.methods.fitted import Fitted
 from skhlm.methods.fitted_rows import can_be_replicated, fitted_rows, rows_to_check
@@ -24,13 +30,14 @@ from skhlm.posterior.predictive_checks import STATISTICS, predictive_check
 from skhlm.posterior.scoring import pit_ends, share_inside
 
 INSIDE = 0.99  # of the replications, outside of which an observed statistic is unlike the model
-_NUMBERS = 100_000_000  # rows times replications
+_NUMBERS = 20_000_000  # rows times replications
 _FEWEST, _MOST = 200, 1000  # replications
 _MOST_LEVELS = 300  # of a factor that is checked level by level
 _RARE = 0.001  # probability of so many levels outside, by chance alone
 _MOST_ROWS = 20_000  # that are transformed, or left out
 _DRAWS = 400  # for sums over all rows
 _NOMINAL = (0.5, 0.8, 0.9, 0.95)
+_JUDGED = 0.9  # of these
 _EDGE = 1e-6  # of a probability whose normal score is taken
 
 FROM_A_FILE = (
@@ -65,6 +72,8 @@ class Look:
     ==============  ==========================================================================
     ``missing``     why nothing was compared; empty if something was
     ``unlike``      sentences on what is unlike the model
+    ``points``      how close expected outcomes are to the rows; None where all are the same
+    ``worse``       sentences on expected outcomes that are no good
     ``overall``     statistics of all rows, a frame
     ``by_factor``   the same of the levels of each factor, and which factors have too many
     ``intervals``   where outcomes lie in what was predicted; None of yes or no
@@ -77,6 +86,8 @@ class Look:
 
     missing: str = ""
     unlike: list[str] = field(default_factory=list)
+    points: PointPredictions | None = None
+    worse: list[str] = field(default_factory=list)
     overall: pd.DataFrame | None = None
     by_factor: dict[str, pd.DataFrame] = field(default_factory=dict)
     too_many: list[str] = field(default_factory=list)
@@ -101,14 +112,24 @@ def look_at_fit(model: Any, X: Any, y: Any, sample_weight: Any) -> Look:
             f"The {what} are no whole numbers, so the outcome cannot be replicated {model._unit} "
             f"by {model._unit}."
         )
-        return look
-    checked = rows_to_check(model, X, y, sample_weight)
-    _replicate(look, model, *checked)
-    if not model._posterior.family.is_binary:
-        predictors, codes, _, observed = checked
-        some = _some(len(observed))
-        look.intervals = _intervals(model, predictors[some], codes[some], observed[some])
+        codes = rows.codes[rows.cell]
+        look.points, _ = point_predictions(model, rows.X, codes, rows.y, rows.weight)
+    else:
+        checked = rows_to_check(model, X, y, sample_weight)
+        _compare(look, model, *checked)
+    if look.points is not None:
+        look.worse = worse_in_words(look.points, model, _rows(look))
     return look
+
+
+def _compare(look: Look, model: Any, X: Floats, codes: Ints, new_levels: Ints, y: Floats) -> None:
+    """Everything that needs the rows one by one."""
+    look.points, expected = point_predictions(model, X, codes, y, np.ones(len(y)))
+    _replicate(look, model, X, codes, new_levels, y, expected)
+    if not model._posterior.family.is_binary:
+        some = _some(len(y))
+        look.intervals = _intervals(model, X[some], codes[some], y[some])
+        look.unlike += _too_narrow(look.intervals)
 
 
 def _some(n: int) -> Ints:
@@ -117,21 +138,30 @@ def _some(n: int) -> Ints:
 
 
 def _replicate(
-    look: Look, model: Fitted, X: Floats, codes: Ints, new_levels: Ints, y: Floats
+    look: Look,
+    model: Fitted,
+    X: Floats,
+    codes: Ints,
+    new_levels: Ints,
+    y: Floats,
+    expected: Floats,
 ) -> None:
     """Statistics of all rows, and of each level of the factors."""
     posterior, labels = model._posterior, model._spec.labels
     names = posterior.family.statistics
     n_samples = int(np.clip(_NUMBERS // len(y), _FEWEST, _MOST))
 
-    def check(chosen: Any, groups: list[Ints]) -> pd.DataFrame:
-        statistics = [(name, STATISTICS[name]) for name in chosen]
+    def check(statistics: Any, groups: list[Ints]) -> pd.DataFrame:
         rng = np.random.default_rng(0)
         return predictive_check(
             posterior, X, codes, new_levels, y, statistics, groups, n_samples, rng, INSIDE
         )
 
-    look.overall = check(names, [np.arange(len(y))]).drop(columns="group")
+    statistics = [(name, STATISTICS[name]) for name in names]
+    overall = check([*statistics, ("R²", explained(expected))], [np.arange(len(y))])
+    look.overall = overall.iloc[:-1].drop(columns="group")
+    if look.points is not None:
+        look.points = replace(look.points, least=float(overall["lower"].iloc[-1]))
     unlike = look.overall[_outside(look.overall)]
     look.unlike += [_unlike(row) for row in unlike.itertuples()]
     for g, factor in enumerate(labels.factors):
@@ -139,7 +169,7 @@ def _replicate(
         if len(present) > _MOST_LEVELS:
             look.too_many.append(factor)
             continue
-        found = check(names[:2], [np.flatnonzero(codes[:, g] == code) for code in present])
+        found = check(statistics[:2], [np.flatnonzero(codes[:, g] == code) for code in present])
         levels = ["new levels" if c < 0 else labels.levels[g][c] for c in present]
         found.insert(0, "level", [levels[i] for i in found.pop("group")])
         look.by_factor[factor] = _most_surprising_first(found)
@@ -193,6 +223,17 @@ def _intervals(model: Fitted, X: Floats, codes: Ints, y: Floats) -> Intervals:
     )
 
 
+def _too_narrow(found: Intervals) -> Iterator[str]:
+    """Whether fewer rows are inside their intervals than chance explains."""
+    n = len(found.transforms)
+    inside = found.coverage.set_index("coverage promised")["rows inside"][_JUDGED]
+    if binom.cdf(np.ceil(inside * n), n, _JUDGED) < _RARE:
+        yield (
+            f"coverage: {_JUDGED:.0%} intervals hold {inside:.1%} of the rows, so they are too "
+            "narrow: the model is surer than it should be."
+        )
+
+
 def _leave_out(look: Look, model: Any, X: Any, y: Any, sample_weight: Any) -> None:
     """What needs the rows of fit: R^2 and leave-one-out densities."""
     try:
@@ -238,24 +279,44 @@ def _r2(model: Fitted, rows: Any) -> pd.DataFrame:
 def in_a_sentence(look: Look) -> list[str]:
     """What the top of the page says of it, beside what is unlike the model."""
     said = []
-    if look.overall is not None and not look.unlike:
+    if look.overall is not None and not (look.unlike or look.worse):
         names = look.overall.loc[look.overall["p_value"].notna(), "statistic"]
         said.append(
             f"Outcomes that the model replicates look like those observed by their "
             f"{listed(names).replace(chr(39), '')}."
         )
     if look.intervals is not None:
-        inside = look.intervals.coverage.set_index("coverage promised")["rows inside"][0.9]
+        inside = look.intervals.coverage.set_index("coverage promised")["rows inside"][_JUDGED]
         said.append(f"90% intervals hold {inside:.1%} of the {_rows(look)}.")
-    if look.r2 is not None:
-        r2 = look.r2.iloc[0]
-        said.append(f"Bayesian R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f}).")
+    if told := [*_of_points(look), *_of_bayesian_r2(look)]:
+        said.append(f"{'; '.join(told)}.")
     if look.loo is not None and look.loo.n_unreliable:
         said.append(
             f"{look.loo.n_unreliable} of {len(look.loo.pointwise):,} distinct rows change the "
             f"posterior much by themselves (Pareto k above {look.loo.threshold:.2f})."
         )
     return said
+
+
+def _of_points(look: Look) -> Iterator[str]:
+    """How close predictions are."""
+    points = look.points
+    if points is None:
+        return
+    if np.isnan(points.accuracy):
+        yield f"R² of the expected outcome (score) is {points.r2:.2f}"
+        return
+    yield (
+        f"{points.accuracy:.1%} of the {_rows(look)} are predicted right (score), where the more "
+        f"frequent class has {points.most_frequent:.1%}; R² of the probability is {points.r2:.2f}"
+    )
+
+
+def _of_bayesian_r2(look: Look) -> Iterator[str]:
+    """What the model holds its share of the variance to be."""
+    if look.r2 is not None:
+        r2 = look.r2.iloc[0]
+        yield f"Bayesian R² is {r2['R²']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f})"
 
 
 def _rows(look: Look) -> str:

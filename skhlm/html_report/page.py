@@ -14,8 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from skhlm.html_report.room import Flexible, size_of
+
 _DPI = 110  # pixels of a picture by inch; a page shows them one to one where there is room
 _COLOURS = 128
+_SMALLER = (0.75, 0.5)  # shares of a picture's pixels where there is no room for all
+_MOST_LETTERS = 4000  # of a paragraph, in which names of any length may be
 _LEGIBLE, _SCREEN = 0.7, 900  # share of its width, and pixels, below which a picture is scrolled
 _FILES = Path(__file__).parent
 _STYLES = ("static/vendor/uplot/uPlot.min.css", "static/page.css")
@@ -39,7 +43,7 @@ class Section:
 
 def render(title: str, subtitle: str, summary: Iterable[str], sections: Iterable[Section]) -> str:
     """The page: its title, what is to be known before all else, and the sections."""
-    sections = list(sections)
+    sections, title = list(sections), _cut(title)
     links = "".join(f'<a href="#{_anchor(s)}">{escape(s.title)}</a>' for s in sections)
     body = "".join(
         f'<section id="{_anchor(s)}"><h2>{escape(s.title)}</h2>{"".join(s.parts)}</section>'
@@ -59,7 +63,8 @@ def render(title: str, subtitle: str, summary: Iterable[str], sections: Iterable
 
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text."""
-    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+    text = escape(_cut(text))
+    return f'<p class="{kind}">{text}</p>' if kind else f"<p>{text}</p>"
 
 
 def heading(text: str) -> str:
@@ -69,17 +74,18 @@ def heading(text: str) -> str:
 
 def formula(text: str) -> str:
     """Lines that keep their spaces."""
-    return f"<pre>{escape(text)}</pre>"
+    return f"<pre>{escape(_cut(text))}</pre>"
 
 
 def bullets(texts: Iterable[str]) -> str:
-    """A list of plain texts."""
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+    """A list of plain texts; nothing where there are none."""
+    rows = "".join(f"<li>{escape(_cut(text))}</li>" for text in texts)
+    return f"<ul>{rows}</ul>" if rows else ""
 
 
 def terms(meanings: Iterable[tuple[str, str]]) -> str:
     """Terms, and what each means."""
-    rows = (f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in meanings)
+    rows = (f"<dt>{escape(term)}</dt><dd>{escape(_cut(text))}</dd>" for term, text in meanings)
     return f"<dl>{''.join(rows)}</dl>"
 
 
@@ -99,14 +105,32 @@ def picture(figure: Any, caption: str) -> str:
     canvas.draw()  # once: savefig would draw everything twice, for the layout alone at first
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     plt.close(figure)
+
+    def shorter(most: int) -> str:
+        for share in _SMALLER:
+            if size_of(made := _figure(image, caption, share)) <= most:
+                return made
+        return paragraph(f"There is no room for this picture. {caption}", "left-out")
+
+    return Flexible(_figure(image, caption, 1.0), shorter)
+
+
+def _figure(image: Any, caption: str, share: float) -> str:
+    """An image with its caption, with fewer pixels where the share is below 1, shown as large."""
+    from PIL import Image
+
+    width, height = image.size
+    if share < 1:
+        image = image.resize((round(width * share), round(height * share)))
     few = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     buffer = BytesIO()
     few.save(buffer, "png")
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    least = min(round(_LEGIBLE * image.width), _SCREEN)
+    least, caption = min(round(_LEGIBLE * width), _SCREEN), escape(_cut(caption))
     return (
-        f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{escape(caption)}"'
-        f' style="min-width: {least}px"></div><figcaption>{escape(caption)}</figcaption></figure>'
+        f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{caption}"'
+        f' width="{width}" style="min-width: {least}px"></div><figcaption>{caption}</figcaption>'
+        "</figure>"
     )
 
 
@@ -115,6 +139,11 @@ def packed(content: Any) -> str:
     text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     data = zlib.compress(text.encode("utf-8", "backslashreplace"), 9)
     return base64.b64encode(data).decode("ascii")
+
+
+def _cut(text: str) -> str:
+    """A text that is no longer than a page can bear."""
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}\u2026"
 
 
 def _read(names: Iterable[str]) -> str:

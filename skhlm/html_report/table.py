@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from skhlm._typing import Ints
 from skhlm.html_report.page import packed
+from skhlm.html_report.room import Flexible, largest
 
 MOST_ROWS = 20_000  # of one table
 _WRITTEN = 250  # rows of which all are in the page as HTML
@@ -16,11 +19,20 @@ _BEGINNING = 100  # rows of a longer one that are, for who reads without a scrip
 _OPEN = 14  # rows of a table that is not folded
 _MANY = 10  # columns, which have smaller letters on paper
 _LONG = 40  # characters of a cell that may take several lines
+_LONGEST = 500  # characters of a cell
 _WHOLE = ("ess_bulk", "ess_tail")  # columns without decimals
 _VERDICTS = ("pass", "note", "warn", "fail")
 
 
-def table(frame: pd.DataFrame, title: str, said: str = "", *, folded: bool | None = None) -> str:
+def table(
+    frame: pd.DataFrame,
+    title: str,
+    said: str = "",
+    *,
+    folded: bool | None = None,
+    first: Sequence[int] | Ints | None = None,
+    elsewhere: str = "",
+) -> str:
     """All rows of a frame under a title; numbers with four significant digits.
 
     Parameters
@@ -31,28 +43,64 @@ def table(frame: pd.DataFrame, title: str, said: str = "", *, folded: bool | Non
         What is to be known of it, such as what is left out.
     folded : bool or None, default=None
         Whether it is closed at first; None where it is long.
+    first : ints, default=None
+        Positions of rows, those first that are to stay where there is no room for all; None is
+        their order.
+    elsewhere : str, default=""
+        What has all of them then, such as a method.
+
+    Returns
+    -------
+    Flexible
+        With fewer rows where it has to be shorter.
     """
     if not len(frame):
         return ""
-    frame = frame.round({name: 0 for name in _WHOLE if name in frame})
-    is_number = [is_numeric_dtype(frame[name]) for name in frame]
-    columns = [[_text(value) for value in frame[name]] for name in frame]
-    head = "".join(
-        f"<th{_NUMBER * number}>{escape(str(name))}</th>"
-        for name, number in zip(frame, is_number, strict=True)
-    )
-    whole = len(frame) <= _WRITTEN
-    first = _rows([column[: None if whole else _BEGINNING] for column in columns], is_number)
-    is_open = len(frame) <= _OPEN if folded is None else not folded
-    rows = f"{len(frame):,} row{'s' * (len(frame) > 1)}"
-    rest = "" if whole else _rest(columns)
-    kind = "table many" if len(columns) > _MANY else "table"
-    return (
-        f'<details class="{kind}"{" open" * is_open}><summary>{escape(title)} <small>({rows})'
-        f"</small></summary>{f'<p>{escape(said)}</p>' if said else ''}"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{first}</tbody></table>'
-        f"</div>{rest}</details>"
-    )
+    whole = _Table(frame, title, said, folded)
+
+    def of_rows(n: int) -> str:
+        if n == len(frame):
+            return whole.html()
+        chosen = np.arange(n) if first is None else np.sort(np.asarray(first)[:n])
+        left_out = f"There is no room for more than {n:,} of {len(frame):,} rows."
+        has_all = f" {elsewhere} has all of them." if elsewhere else ""
+        return whole.html(chosen, f"{left_out}{has_all}")
+
+    return Flexible(of_rows(len(frame)), lambda most: largest(most, len(frame), of_rows))
+
+
+class _Table:
+    """The texts of a frame, of which some rows or all become HTML."""
+
+    def __init__(self, frame: pd.DataFrame, title: str, said: str, folded: bool | None) -> None:
+        frame = frame.round({name: 0 for name in _WHOLE if name in frame})
+        self.title, self.said = _short(title), said
+        self.is_open = len(frame) <= _OPEN if folded is None else not folded
+        self.names = [_short(str(name)) for name in frame]
+        self.is_number = [is_numeric_dtype(frame[name]) for name in frame]
+        self.columns = [[_text(value) for value in frame[name]] for name in frame]
+
+    def html(self, chosen: Ints | None = None, left_out: str = "") -> str:
+        """All rows, or those chosen."""
+        columns = self.columns
+        if chosen is not None:
+            columns = [[column[i] for i in chosen] for column in columns]
+        n = len(columns[0])
+        head = "".join(
+            f"<th{_NUMBER * number}>{escape(name)}</th>"
+            for name, number in zip(self.names, self.is_number, strict=True)
+        )
+        whole = n <= _WRITTEN
+        first = _rows([c[: None if whole else _BEGINNING] for c in columns], self.is_number)
+        kind = "table many" if len(columns) > _MANY else "table"
+        told = " ".join(filter(None, [self.said, left_out]))
+        return (
+            f'<details class="{kind}"{" open" * self.is_open}><summary>{escape(self.title)} <small>'
+            f"({n:,} row{'s' * (n != 1)})</small></summary>"
+            f"{f'<p>{escape(told)}</p>' if told else ''}"
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{first}</tbody></table>'
+            f"</div>{'' if whole else _rest(columns)}</details>"
+        )
 
 
 def _rest(columns: Sequence[Sequence[str]]) -> str:
@@ -88,4 +136,9 @@ def _text(value: object) -> str:
         if pd.isna(value):
             return ""
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return "/".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return _short("/".join(map(str, value)) if isinstance(value, tuple) else str(value))
+
+
+def _short(text: str) -> str:
+    """A text that fits into a cell."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from skhlm.displays.panels import check_matplotlib
 from skhlm.estimator import HierarchicalModel
 from skhlm.html_report.fit_checks import look_at_fit
 from skhlm.html_report.page import Section, render
+from skhlm.html_report.room import fitted, size_of
 from skhlm.html_report.sections.about import data, model_in_words, subtitle_of, title_of
 from skhlm.html_report.sections.curves import curves
 from skhlm.html_report.sections.effects import effects, largest_levels, shrinkage
@@ -27,9 +29,8 @@ from skhlm.inputs.frames import check_observed
 from skhlm.inputs.outcomes import name_of_outcome
 from skhlm.outputs import replacing
 
-_LONGEST = (
-    2_850_000  # letters of all sections; scripts, styles and the top come to less than 0.1 MB
-)
+LARGEST = 3_000_000  # bytes of a file
+_CURVES = 400_000  # that the other sections leave to response curves
 
 
 def report(
@@ -148,7 +149,7 @@ def _page(
     look = look_at_fit(model, *rows)
     sections = {
         "Model": model_in_words(model),
-        "Data": data(model),
+        "Data": data(model, *rows),
         "Fit": fit(model, look, *rows),
         "Diagnosis": diagnosis(model),
         "Explore": explorer(model, largest_levels(model)),
@@ -156,14 +157,20 @@ def _page(
     }
     if model.groups_:
         sections |= {"Shrinkage": shrinkage(model), "Group effects": effects(model)}
-    written = [Section(name, list(parts)) for name, parts in sections.items()]
+    top = title_of(model) if title is None else title, subtitle_of(model)
+    cards = list(verdicts(model.diagnostics_, look))
+    names = [*sections, *["Response curves"] * bool(positions)]
+    room = LARGEST - size_of(render(*top, cards, [Section(name, []) for name in names]))
+    written = _fitted(sections, room - _CURVES * bool(positions))
     if positions:
-        room = _LONGEST - sum(len(part) for section in written for part in section.parts)
+        room -= sum(size_of(part) for section in written for part in section.parts)
         drawn = curves(model, *rows[:2], positions, named=named, room=room)
         written.append(Section("Response curves", list(drawn)))
-    return render(
-        title_of(model) if title is None else title,
-        subtitle_of(model),
-        verdicts(model.diagnostics_, look),
-        written,
-    )
+    return render(*top, cards, written)
+
+
+def _fitted(sections: Mapping[str, Iterable[str]], most: int) -> list[Section]:
+    """Sections of at most so many bytes in all."""
+    parts = {name: list(of_section) for name, of_section in sections.items()}
+    left = iter(fitted(list(chain.from_iterable(parts.values())), most))
+    return [Section(name, list(islice(left, len(own)))) for name, own in parts.items()]

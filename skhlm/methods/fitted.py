@@ -40,13 +40,13 @@ class Fit:
     ``level_data``   what each level's rows say alone
     ``fingerprint``  of the rows; empty in older files
     ``seed``         of the draws; None in older files
+    ``statistics``   what the sampler said of its draws; None in older files
     ``rows``         the rows that were fitted, in canonical order
-    ``statistics``   what the sampler said of its draws
     ``request``      a hash of what was fitted and how: a warm fit of the same is none
     ``seconds``      how long it took
     ===============  ==========================================================================
 
-    The last four stay in the process that fitted: elsewhere they are None.
+    The last three stay in the process that fitted: elsewhere they are None.
     """
 
     spec: ModelSpec
@@ -55,14 +55,14 @@ class Fit:
     level_data: LevelData
     fingerprint: str
     seed: int | None = None
-    rows: Rows | None = None
     statistics: SamplerStatistics | None = None
+    rows: Rows | None = None
     request: str | None = None
     seconds: float | None = None
 
     def elsewhere(self) -> Fit:
         """What pickles, model files and compact models have of it."""
-        return replace(self, rows=None, statistics=None, request=None, seconds=None)
+        return replace(self, rows=None, request=None, seconds=None)
 
 
 class Fitted:
@@ -166,7 +166,7 @@ class Fitted:
         check_is_fitted(self)
         model = copy(self)
         thinned = self._posterior.thinned(max_draws)
-        model._fit = replace(self._fit.elsewhere(), posterior=thinned)
+        model._fit = replace(self._fit.elsewhere(), posterior=thinned, statistics=None)
         return model
 
     def _rows(self, X: Any) -> tuple[Floats, Ints, Mapping[int, GroupColumn]]:

@@ -611,7 +611,7 @@ class Reporting(Fitted):
             "tau_<factor>" and "omega_<factor>", in the user's units, intercepts at x = 0.
             "region/country" is written "region:country", as slashes are paths in a DataTree; its
             dimension has that name, and its levels are texts such as "EMEA/France".
-            ``sample_stats``: what the sampler said of each draw; only in the process that ran it.
+            ``sample_stats``: what the sampler said of each draw, where that is known.
             ``log_likelihood``, ``posterior_predictive``, ``observed_data``, ``constant_data``: "y"
             and "X" by row, and "exposure" where there is one. Rows of weight w come w times. Shares
             are successes, of "trials", a row each; classes are 0 and 1, and "classes" names them.
@@ -674,8 +674,8 @@ class Reporting(Fitted):
 
         report(self, path, X, y, sample_weight, title=title, features=features)
 
-    def _pooling_of(self, g: int, coverage: float) -> pd.DataFrame:
-        """Rows of `shrinkage_factors` for factor g."""
+    def _pooling_of(self, g: int, coverage: float | None) -> pd.DataFrame:
+        """Rows of `shrinkage_factors` for factor g; without a coverage no intervals."""
         fit, spec = self._fit, self._spec
         found = pooling.shrinkage_factors(fit.posterior, fit.level_data, spec.groups, g, coverage)
         names, levels = spec.labels.where_fitted.varying_names(g), spec.labels.levels[g]

@@ -116,7 +116,8 @@ def _skewness(y: Floats) -> Floats:
     """Third central moment over the second's power 3/2; NaN where y is constant."""
     deviation = y - y.mean(axis=0)
     deviation = deviation / np.abs(deviation).max(axis=0)  # cubes of amounts may overflow
-    return np.asarray((deviation**3).mean(axis=0) / (deviation**2).mean(axis=0) ** 1.5)
+    square = deviation**2
+    return np.asarray((square * deviation).mean(axis=0) / square.mean(axis=0) ** 1.5)
 
 
 def _zeros(y: Floats) -> Floats:

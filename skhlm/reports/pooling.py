@@ -104,7 +104,7 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
 
 
 def shrinkage_factors(
-    posterior: Posterior, data: LevelData, groups: Groups, g: int, coverage: float = 0.9
+    posterior: Posterior, data: LevelData, groups: Groups, g: int, coverage: float | None = 0.9
 ) -> Pooling:
     """Shrinkage factors of factor g and its estimates with complete, partial and no pooling.
 
@@ -115,8 +115,8 @@ def shrinkage_factors(
     groups : Groups
     g : int
         Number of the factor.
-    coverage : float, default 0.9
-        Of the central intervals.
+    coverage : float or None, default 0.9
+        Of the central intervals, most of the work; None has none: they are NaN.
 
     Returns
     -------
@@ -286,21 +286,26 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
     return mean
 
 
-def _level_estimates(posterior: Posterior, codes: Ints, g: int, coverage: float) -> Estimates:
+def _level_estimates(
+    posterior: Posterior, codes: Ints, g: int, coverage: float | None
+) -> Estimates:
     """Mean and interval of the coefficients that vary by factor g at each row of codes."""
     varying = posterior.varying[g]
-    ends = np.empty((len(codes), len(varying), 2))
-    for rows in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * len(varying))):
+    ends = np.full((len(codes), len(varying), 2), np.nan)
+    n = 0 if coverage is None else len(codes)
+    for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * len(varying))):
         draws = _coefficients_at(posterior.draws, codes[rows], varying)
-        ends[rows] = quantiles_of(draws, central(coverage))
+        ends[rows] = quantiles_of(draws, central(coverage or 0.5))
     mean = _coefficients_at(posterior.mean, codes, varying)[..., 0]
     return Estimates(mean, ends[..., 0], ends[..., 1])
 
 
-def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float) -> Estimates:
+def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float | None) -> Estimates:
     """The levels' own estimates; draws are estimate + spread u + sqrt([I^-1]_kk) noise."""
     inverse, identified = pseudo_inverse(data.information[g])
     mean, spread = np.where(identified, data.estimate[g], np.nan), data.spread[g]
+    if coverage is None:
+        return Estimates(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
     scale = np.sqrt(np.einsum("jkk->jk", inverse))
     noise = _noise(posterior)
     strata = (np.arange(len(noise)) + 0.5) / len(noise)

@@ -349,12 +349,30 @@ def test_others_are(folder, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_report_has_the_title_and_the_curves_asked_for(folder, tmp_path):
+def test_a_report_has_the_title_and_the_curves_asked_for(folder, tmp_path, capsys):
     named = ("--title", "A <title>", "--features", "days")
     assert run("report", folder / "m.skhlm", *named, "-o", tmp_path / "r.html") == 0
     text = (tmp_path / "r.html").read_text("utf-8")
     assert "<h1>A &lt;title&gt;</h1>" in text
     assert "The expected outcome along days" in text
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"the report is in {tmp_path / 'r.html'}\n")
+
+
+def test_a_model_that_predicts_worse_than_a_constant_is_told_when_it_is_fitted(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    spend = np.exp(rng.normal(6, 1.2, 600))
+    revenue = rng.gamma(2, np.exp(0.5 + 0.6 * np.log(spend)) / 2)
+    for name, x in (("raw", spend), ("log", np.log(spend))):
+        pd.DataFrame({"x": x, "revenue": revenue}).to_csv(tmp_path / f"{name}.csv", index=False)
+        model, few = tmp_path / f"{name}.skhlm", ("--chains", "2", "--random-state", "0")
+        options = ("--target", "revenue", "--family", "gamma", *few, "-o", model)
+        assert run("fit", tmp_path / f"{name}.csv", *options) == 0
+        poor = [line for line in capsys.readouterr().out.splitlines() if line.startswith("poor")]
+        assert len(poor) == (name == "raw")
+        if poor:
+            assert "poor predictions: R² of the expected outcome (score) is -" in poor[0]
+            assert "give its logarithm instead" in poor[0]
 
 
 # --- scores, comparisons, allocations -------------------------------------------------------------

@@ -76,12 +76,13 @@ def test_the_default_is_what_mixes_worst_but_no_effects(fitted):
     assert not chosen.legend_.get_title().get_text()
 
 
-def test_divergences_are_known_until_the_model_is_pickled(fitted):
+def test_divergences_are_known_until_draws_are_left_out(fitted):
     display = TraceDisplay.from_estimator(fitted, "sigma")
     assert display.divergent.sum() == fitted.diagnostics_.n_divergent
     assert display.divergent.shape == display.draws.shape[1:]
     again = TraceDisplay.from_estimator(pickle.loads(pickle.dumps(fitted)), "sigma")
-    assert again.divergent is None
+    np.testing.assert_array_equal(again.divergent, display.divergent)
+    assert TraceDisplay.from_estimator(fitted.compact(100), "sigma").divergent is None
 
 
 def test_an_approximation_has_no_chains(fitted):

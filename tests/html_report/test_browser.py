@@ -11,6 +11,7 @@ import shutil
 from unicodedata import normalize
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib.pyplot")
@@ -45,12 +46,15 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reports(model, levels_in_the_dozens, tmp_path_factory):
+def reports(model, levels_in_the_dozens, mode, tmp_path_factory):
     """Reports by what they are of, as addresses."""
     folder = tmp_path_factory.mktemp("reports")
-    paths = {"chains": folder / "chains.html", "many": folder / "many.html"}
+    paths = {name: folder / f"{name}.html" for name in ("chains", "many", "few")}
     model.report(paths["chains"])
     levels_in_the_dozens.report(paths["many"])
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"shop": ["A", "B"] * 20, "price": rng.normal(size=40)})
+    mode(X, rng.normal(size=40), "shop").report(paths["few"])  # two levels, of which a check tells
     return {name: path.as_uri() for name, path in paths.items()}
 
 
@@ -74,6 +78,30 @@ def test_the_page_is_silent_and_no_wider_than_the_window(browser, reports, name,
     broken = "return [...document.images].filter(i => !(i.complete && i.naturalWidth > 100)).length"
     assert browser.execute_script(broken) == 0
     assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("chains", "rhat"), ("few", "advice")])
+def test_the_columns_that_matter_are_seen_at_1000_pixels(browser, reports, name, wanted):
+    opened(browser, reports[name])
+    browser.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+    seen = browser.execute_script(SEEN)
+    assert wanted in [title for title, _ in seen]
+    assert [title for title, inside in seen if not inside] == []
+
+
+# Headings of such columns, and whether they are inside what is shown without scrolling.
+SEEN = """
+return [...document.querySelectorAll(".wide th")]
+  .filter(th => ["advice", "rhat", "source", "verdict"].includes(th.textContent))
+  .map(th => [th.textContent, th.getBoundingClientRect().right
+    <= th.closest(".wide").getBoundingClientRect().right + 1]);
+"""
+
+
+def test_legends_have_no_stray_colon(browser, reports):
+    opened(browser, reports["chains"])
+    after = "return getComputedStyle(document.querySelector('.u-legend th'), '::after').content"
+    assert browser.execute_script(after) == "none"
 
 
 @pytest.mark.parametrize("name", ["chains", "many"])

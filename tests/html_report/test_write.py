@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 import skhlm
 from skhlm import HLMRegressor
 from skhlm.html_report.rows import rows_of_fit
-from skhlm.html_report.sections import curves
+from skhlm.html_report.sections import curves, effects
 from skhlm.html_report.words import priors_in_words
 from skhlm.priors import Gamma, Normal, StudentT
 
@@ -23,6 +23,7 @@ TABLES = [
     "The run",
     "Grouping factors",
     "Predictors",
+    "Point predictions",
     "Predictive checks",
     "Predictive checks by continent",
     "Predictive checks by continent/country",
@@ -346,10 +347,25 @@ def _full(_):
 def test_what_is_left_out_of_long_tables_is_said(levels_in_the_dozens, tmp_path, monkeypatch):
     for name in ("effects", "parameters"):
         monkeypatch.setattr(f"skhlm.html_report.sections.{name}.MOST_ROWS", 100)
-    monkeypatch.setattr("skhlm.html_report.write._LONGEST", 0)
+    monkeypatch.setattr("skhlm.html_report.sections.curves._SAID", 10**9)  # no room is left
     levels_in_the_dozens.report(tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text("utf-8")
     for method in ("shrinkage_factors", "group_effects"):
         assert f"The 50 levels of 300 with the most rows; model.{method}() has all of them." in text
     assert "The table has 50 of 300 combinations; model.coefficients() has all." in text
     assert "Curves along 0 of 1 predictors" in text
+
+
+def test_levels_that_are_too_many_for_a_picture_are_thinned(levels_in_the_dozens, monkeypatch):
+    for n_levels, n_drawn in ((300, 300), (299, 100)):
+        monkeypatch.setattr(effects, "_MOST_DRAWN", n_levels)
+        frame = levels_in_the_dozens.group_effects()
+        drawn, said = effects._legible(frame, "mean")
+        assert len(drawn) == 2 * n_drawn
+        assert said == (
+            "" if n_drawn == 300 else "; 100 of 300 levels, from the lowest to the highest"
+        )
+        first = frame[frame["coefficient"] == "Intercept"]["mean"]
+        kept = drawn[drawn["coefficient"] == "Intercept"]["mean"]
+        assert (kept.min(), kept.max()) == (first.min(), first.max())
+        assert drawn["level"].tolist() == [x for x in kept.index.map(frame["level"]) for _ in "ab"]

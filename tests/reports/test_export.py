@@ -245,7 +245,7 @@ def test_a_pickled_model_exports_its_parameters(correlated):
     other = pickle.loads(pickle.dumps(model))
     data = other.to_arviz()
     assert hasattr(data, "posterior")
-    assert not hasattr(data, "sample_stats")
+    assert hasattr(data, "sample_stats")
     assert not hasattr(data, "observed_data")
     again = other.to_arviz(X, y, posterior_predictive=False)
     total = float(again["log_likelihood"]["y"].sum())

@@ -16,6 +16,7 @@ from skhlm.html_report.page import bullets, formula, paragraph
 from skhlm.html_report.table import table
 from skhlm.html_report.words import in_symbols, in_words, priors_in_words
 from skhlm.inputs.design import Rows
+from skhlm.inputs.frames import check_weight
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "cmdstanpy")
 
@@ -80,11 +81,12 @@ def _run(model: Any) -> Iterator[tuple[str, object]]:
             continue
 
 
-def data(model: Any) -> Iterator[str]:
-    """Rows, levels of factors, ranges of predictors."""
+def data(model: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[str]:
+    """Rows of fit and those given instead, levels of factors, ranges of predictors."""
     spec, rows = model._spec, model._fit.rows
-    if rows is not None:
-        yield paragraph(_rows_in_words(model, rows))
+    yield paragraph(_NOT_HERE if rows is None else _rows_in_words(model, rows))
+    if X is not None:
+        yield paragraph(_given_in_words(model, X, y, sample_weight))
     weights = pd.DataFrame(
         {
             "factor": spec.labels.factors,
@@ -99,6 +101,30 @@ def data(model: Any) -> Iterator[str]:
     predictors = {"smallest": ranges.low, "mean": ranges.mean, "largest": ranges.high}
     frame = pd.DataFrame({"predictor": names, **{k: v[:n] for k, v in predictors.items()}})
     yield table(frame, "Predictors")
+
+
+_NOT_HERE = (
+    "The model came from a file or was copied: the rows of fit stayed where it was fitted. How "
+    "many each factor's levels had, and the ranges of predictors, are known."
+)
+
+
+def _given_in_words(model: Any, X: Any, y: Any, sample_weight: Any) -> str:
+    """Rows that the model is compared with."""
+    predictors, codes, _ = model._rows(X)
+    outcome, weight = model._observed(y, len(codes)), check_weight(sample_weight, predictors)
+    n = float(weight.sum())
+    new = float(weight[(codes < 0).any(axis=1)].sum())
+    said = f"Given to compare it with: {n:,.6g} {model._unit}s"
+    if model._spec.classes is not None:
+        yes = float(weight @ outcome)
+        first, second = model._spec.classes.plain
+        said += f", {yes:,.6g} of {second}, {n - yes:,.6g} of {first}"
+    else:
+        said += f"; their outcome lies between {outcome.min():.4g} and {outcome.max():.4g}"
+    if model.groups_:
+        said += f"; {new:,.6g} of levels that fit has not seen" if new else "; all of known levels"
+    return f"{said}."
 
 
 def _rows_in_words(model: Any, rows: Rows) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 
 from skhlm.displays import ResponseCurveDisplay
 from skhlm.html_report.page import paragraph, picture
+from skhlm.html_report.room import size_of
 from skhlm.html_report.rows import rows_of_fit
 
 _MOST = 60  # predictors with a picture, unless they are named
+_SAID = 500  # bytes of what is said of those left out
 _PANELS, _FEWER, _MANY = 6, 3, 6  # in each picture; where there are more than so many pictures
 
 
@@ -20,7 +22,7 @@ def curves(
 ) -> Iterator[str]:
     """The expected outcome along predictors, given by their positions in X, the others at means.
 
-    As many pictures as there is room for, in letters.
+    As many pictures as there is room for, in bytes.
     """
     observed = rows_of_fit(model) if X is None else (X, y)
     wanted = positions if named else positions[:_MOST]
@@ -36,8 +38,8 @@ def curves(
         drawn, n = len(display.panels_), display.n_curves
         said += [f"{drawn} of {n} curves, from the lowest to the highest"] * (drawn < n)
         drawn_now = picture(display.figure_, f"{'; '.join(said)}.")
-        room -= len(drawn_now)
-        if room < 0:
+        room -= size_of(drawn_now)
+        if room < _SAID:
             break
         n_shown += 1
         yield drawn_now

@@ -19,6 +19,12 @@ from skhlm.numerics.threads import n_workers
 from skhlm.posterior import Posterior, at_zero
 from skhlm.reports.parameters import errors_of_means
 
+_MOST_DRAWN, _DRAWN = 300, 100  # levels in a picture, and those of more that are drawn
+_MOST_JUDGED = 10_000  # rows of a table that has what their draws are worth
+_NOT_JUDGED = (
+    "Monte Carlo errors, effective sample sizes and R-hat of so many take too long: Diagnosis has "
+    "the worst."
+)
 _POOLING = ("no_pooling", "partial_pooling", "complete_pooling")
 
 
@@ -34,10 +40,12 @@ def shrinkage(model: Any) -> Iterator[str]:
         f"by the common value. {where_numbers_are(model)}"
     )
     for g, factor in enumerate(model.groups_):
-        display = ShrinkageDisplay.from_estimator(model, factor=factor)
-        caption = f"{factor}: from what a level's own rows say to its partially pooled estimate."
-        yield picture(display.figure_, caption)
-        frame = model.shrinkage_factors(factor)[["level", "coefficient", "n", "B", *_POOLING]]
+        found = model._pooling_of(g, None)
+        drawn, which = _legible(found, "partial_pooling")
+        display = ShrinkageDisplay._of_frame(model, drawn, factor).plot()
+        caption = f"{factor}: from what a level's own rows say to its partially pooled estimate"
+        yield picture(display.figure_, f"{caption}{which}.")
+        frame = found[["level", "coefficient", "n", "B", *_POOLING]]
         yield from _listed(model, g, frame, f"Shrinkage of {factor}", "shrinkage_factors")
 
 
@@ -45,10 +53,27 @@ def effects(model: Any) -> Iterator[str]:
     """Effects of each factor's levels, and how well each is known to the sampler."""
     yield paragraph(where_numbers_are(model))
     for g, factor in enumerate(model.groups_):
-        display = GroupEffectsDisplay.from_estimator(model, factor=factor)
-        yield picture(display.figure_, f"{factor}: group effects with 90% intervals.")
-        frame = model.group_effects(factor).drop(columns="factor")
+        found = model.group_effects(factor)
+        drawn, which = _legible(found, "mean")
+        display = GroupEffectsDisplay._of_frame(model, drawn, factor).plot()
+        yield picture(display.figure_, f"{factor}: group effects with 90% intervals{which}.")
+        frame = found.drop(columns="factor")
         yield from _listed(model, g, frame, f"Effects of {factor}", "group_effects", chains=True)
+
+
+def _legible(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str]:
+    """Rows of as many levels as a picture can show, and which these are, if not all.
+
+    Evenly spaced ones, in the order of a column's values of the first coefficient.
+    """
+    width = frame["coefficient"].nunique()
+    values = frame[column].to_numpy()[::width]
+    if len(values) <= _MOST_DRAWN:
+        return frame, ""
+    picks = np.linspace(0, len(values) - 1, _DRAWN).round().astype(np.int64)
+    levels = np.sort(np.argsort(values, kind="stable")[picks])
+    rows = np.add.outer(levels * width, np.arange(width)).ravel()
+    return frame.iloc[rows], f"; {_DRAWN} of {len(values):,} levels, from the lowest to the highest"
 
 
 def _listed(
@@ -62,9 +87,14 @@ def _listed(
     if most < n:
         frame = frame.iloc[np.add.outer(levels * width, np.arange(width)).ravel()]
         said = f"The {most:,} levels of {n:,} with the most rows; model.{method}() has all of them."
-    if chains:
+    if chains and len(frame) <= _MOST_JUDGED:
         frame = frame.assign(**_convergence(model, g, levels))
-    yield table(frame, title, said, folded=True)
+    elif chains:
+        said += f" {_NOT_JUDGED}" if said else _NOT_JUDGED
+    rank = np.empty(n, dtype=np.int64)
+    rank[largest_levels(model)[g]] = np.arange(n)
+    first = np.argsort(np.repeat(rank[levels], width), kind="stable")
+    yield table(frame, title, said, folded=True, first=first, elsewhere=f"model.{method}()")
 
 
 def _convergence(model: Any, g: int, levels: Ints) -> dict[str, Floats]:

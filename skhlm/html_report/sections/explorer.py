@@ -13,6 +13,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.displays.style import COLOURS
 from skhlm.draws import SamplerStatistics
 from skhlm.html_report.page import packed, paragraph
+from skhlm.html_report.room import Flexible, largest
 from skhlm.html_report.sections.sampling import statistics_of
 from skhlm.inputs.labels import Labels, paths
 from skhlm.methods.fitted import Fitted
@@ -25,6 +26,7 @@ _DRAWS, _FEWEST = 250, 50  # of each chain
 _DIVERGENT = 200
 _LAGS = 31
 _BINS = 40  # of energies
+_SAMPLER = "the sampler"  # the title of what it said of each draw
 _WHOLE = 65535  # the largest number of 16 bits
 
 
@@ -46,29 +48,74 @@ def explorer(model: Fitted, levels_first: Sequence[Ints]) -> Iterator[str]:
     levels_first : G arrays of int
         Levels of each factor, those first whose effects are to be in it where not all can be.
     """
+
+    def with_numbers(most: int) -> str:
+        return "".join(_explorer(model, levels_first, most))
+
+    yield Flexible(
+        with_numbers(MOST_NUMBERS), lambda most: largest(most, MOST_NUMBERS, with_numbers)
+    )
+
+
+def _explorer(model: Fitted, levels_first: Sequence[Ints], most: int) -> Iterator[str]:
+    """The same with so many numbers at most."""
     posterior, labels = model._posterior, model._spec.labels
     statistics = statistics_of(model) if posterior.n_chains else None
-    population = _population(posterior, labels.titles)
-    sampler = [] if statistics is None else [_sampler(statistics)]
     n_chains = max(1, posterior.n_chains)
-    n_population = sum(len(group.names) for group in (*population, *sampler))
-    kept = _kept(posterior.n_draws // n_chains, n_population * n_chains)
-    room = MOST_NUMBERS // (len(kept) * n_chains) - n_population
-    effects, n_effects = _effects(posterior, labels, levels_first, max(room, 0))
-    content = _content([*population, *effects, *sampler], posterior, kept, statistics)
+    sampler = [] if statistics is None else [_sampler(statistics)]
+    population = [*_population(posterior, labels.titles), *sampler]
+    n_population = sum(len(group.names) for group in population)
+    kept = _kept(posterior.n_draws // n_chains, n_population * n_chains, most)
+    room = most // (len(kept) * n_chains)
+    population = _first(population, room)
+    effects, n_effects = _effects(posterior, labels, levels_first, max(room - n_population, 0))
+    of_sampler = [group for group in population if group.title == _SAMPLER]
+    groups = [*(group for group in population if group.title != _SAMPLER), *effects, *of_sampler]
+    if not groups:
+        yield paragraph(f"{_NO_ROOM} {_ANY}", "left-out")
+        return
     yield paragraph(_said(posterior, kept, statistics))
-    n_shown = sum(len(group.names) for group in effects)
-    if n_shown < n_effects:
-        yield paragraph(
-            f"The list has {n_shown:,} of {n_effects:,} group effects, those of the levels with "
-            "the most rows: there is no room for the draws of all. "
-            "TraceDisplay.from_estimator(model, parameters=...) draws any of them.",
-            "left-out",
-        )
+    yield from _left_out(population, n_population, effects, n_effects)
+    content = _content(groups, posterior, kept, statistics)
     yield (
         "<noscript><p>This part needs a browser that runs scripts.</p></noscript>"
         f'<div id="explorer"><script type="text/plain">{packed(content)}</script></div>'
     )
+
+
+_NO_ROOM = "There is no room for draws here."
+_ANY = "TraceDisplay.from_estimator(model, parameters=...) draws any of them."
+
+
+def _first(groups: Sequence[_Group], most: int) -> list[_Group]:
+    """The first so many parameters of groups."""
+    found = []
+    for group in groups:
+        n = min(len(group.names), most)
+        most -= n
+        if n:
+            found.append(_Group(group.title, group.names[:n], group.draws[:n]))
+    return found
+
+
+def _left_out(
+    population: Sequence[_Group], n_population: int, effects: Sequence[_Group], n_effects: int
+) -> Iterator[str]:
+    """Which parameters there is no room for."""
+    n_shown = sum(len(group.names) for group in population)
+    if n_shown < n_population:
+        yield paragraph(
+            f"The list has the first {n_shown:,} of {n_population:,} parameters that are no "
+            f"effects: there is no room for more. {_ANY}",
+            "left-out",
+        )
+    n_shown = sum(len(group.names) for group in effects)
+    if n_shown < n_effects:
+        yield paragraph(
+            f"The list has {n_shown:,} of {n_effects:,} group effects, those of the levels with "
+            f"the most rows: there is no room for the draws of all. {_ANY}",
+            "left-out",
+        )
 
 
 def _said(posterior: Posterior, kept: Ints, statistics: SamplerStatistics | None) -> str:
@@ -87,9 +134,9 @@ def _said(posterior: Posterior, kept: Ints, statistics: SamplerStatistics | None
     return f"{how}Drawn are {few}{marked}; autocorrelations are those of all draws."
 
 
-def _kept(n_draws: int, n_numbers: int) -> Ints:
+def _kept(n_draws: int, n_numbers: int, most: int) -> Ints:
     """Which draws of a chain are embedded, evenly spaced; fewer where there are many numbers."""
-    n = int(np.clip(MOST_NUMBERS // max(n_numbers, 1), _FEWEST, _DRAWS))
+    n = int(np.clip(most // max(n_numbers, 1), _FEWEST, _DRAWS))
     return np.unique(np.linspace(0, n_draws - 1, min(n, n_draws)).astype(np.int64))
 
 
@@ -114,7 +161,7 @@ def _sampler(statistics: SamplerStatistics) -> _Group:
         "steps of a trajectory": statistics.n_leapfrog,
     }
     draws = np.stack([np.asarray(values, dtype=np.float64).reshape(-1) for values in told.values()])
-    return _Group("the sampler", list(told), draws)
+    return _Group(_SAMPLER, list(told), draws)
 
 
 def _effects(
@@ -200,7 +247,7 @@ def _energy(energy: Floats) -> dict[str, list[float]] | None:
 def _divergences_said(statistics: SamplerStatistics | None, n_marked: int) -> str:
     """What a pair of parameters shows of divergent draws."""
     if statistics is None:
-        return "Which draws diverged is known in the process that fitted the model alone."
+        return "Which draws diverged is not known."
     n = int(statistics.divergent.sum())
     if not n:
         return "No draw ended a divergent trajectory."

@@ -32,6 +32,8 @@ def fit(model: Any, look: Look, X: Any, y: Any, sample_weight: Any) -> Iterator[
     """Everything that compares the model with rows."""
     if look.missing:
         yield paragraph(look.missing)
+    if look.points is not None:
+        yield table(look.points.table(), "Point predictions", _POINTS, folded=False)
     if look.overall is not None:
         yield heading("Replications of the outcome")
         display = PosteriorPredictiveDisplay.from_estimator(model, X, y, sample_weight)
@@ -49,6 +51,10 @@ def fit(model: Any, look: Look, X: Any, y: Any, sample_weight: Any) -> Iterator[
         yield paragraph(look.loo_missing, "left-out")
 
 
+_POINTS = (
+    "How close the expected outcomes are to these rows, beside the one number, or class, that is "
+    "closest to all of them. R² below 0 is worse than that."
+)
 _R2 = (
     "The share of the outcome's variance that the model explains in the rows of fit, with 90% "
     "intervals; the parts add up to it, each by its covariance with the sum of all."

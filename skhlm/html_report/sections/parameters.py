@@ -29,7 +29,8 @@ def parameters(model: Any) -> Iterator[str]:
     errors = monte_carlo_errors(model._posterior, model._spec.labels)
     summary.insert(summary.columns.get_loc("sd") + 1, "mcse", errors)
     said = "mcse is the Monte Carlo standard error of the mean: how far other draws would move it."
-    yield table(_without_empty(summary), "Parameters", said, folded=False)
+    summary = _without_empty(summary)
+    yield table(summary, "Parameters", said, folded=False, elsewhere="model.summary()")
     yield table(
         prior_against_posterior(model),
         "Prior against posterior",
@@ -76,7 +77,8 @@ def _coefficients(model: Any) -> Iterator[str]:
             "left-out",
         )
     frame = model.coefficients(levels)
-    yield table(frame, "Coefficients", "kappa and the effects of all factors.", folded=True)
+    said = "kappa and the effects of all factors."
+    yield table(frame, "Coefficients", said, folded=True, elsewhere="model.coefficients()")
 
 
 def _without_empty(frame: pd.DataFrame) -> pd.DataFrame:

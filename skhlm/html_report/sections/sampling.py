@@ -23,11 +23,10 @@ _MOST_JUDGED = 5_000  # by name; of more the worst is named
 def diagnosis(model: Any) -> Iterator[str]:
     """Every check, and what the chains did."""
     checks = model.diagnose()
-    yield table(
-        checks if checks["advice"].any() else checks.drop(columns="advice"),
-        "Checks",
-        folded=False,
-    )
+    advice, last = checks.pop("advice"), len(checks.columns) - 1  # before the sources
+    if advice.any():
+        checks.insert(last, "advice", advice)
+    yield table(checks, "Checks", folded=False)
     if not model._posterior.n_chains:
         return
     if model._posterior.n_chains > 1:
@@ -82,8 +81,8 @@ def _chains(model: Any) -> Iterator[str]:
     yield heading("The sampler, chain by chain")
     if statistics is None:
         yield paragraph(
-            "What the sampler said of each draw is known in the process that fitted the model "
-            "alone: this report is of one that came from a file or was copied.",
+            "What the sampler said of each draw is not known: the model has fewer draws than it "
+            "was fitted with, or the file is of an earlier version.",
             "left-out",
         )
     frame = pd.DataFrame({"chain": np.arange(1, diagnostics.n_chains + 1)})

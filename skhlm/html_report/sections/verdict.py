@@ -13,6 +13,7 @@ _MEANS = {
     "warn": "To be known before the numbers are used:",
     "fail": "The draws are not the posterior's, or may not be: do not use these numbers.",
 }
+_DOUBT = "The draws are not those of this model, or may not be: what follows is about them alone."
 
 
 def verdicts(diagnostics: Diagnostics, look: Look) -> Iterator[str]:
@@ -46,13 +47,20 @@ def _name(check: Check) -> str:
 
 
 def _fit(look: Look, diagnostics: Diagnostics) -> str:
-    """Whether outcomes that the model replicates look like those observed."""
-    if look.missing:
-        return card("unknown", "Fit: not checked", [paragraph(look.missing)])
+    """Whether outcomes that the model replicates look like those observed, and are predicted."""
     said = [paragraph(text) for text in in_a_sentence(look)]
-    doubt = "The draws are not to be trusted, and so is this."
-    said += [paragraph(doubt)] * (diagnostics.verdict == "fail")
-    if look.unlike:
-        title = "Fit: the data are unlike the model"
-        return card("warn", title, [bullets(look.unlike), *said])
-    return card("pass", "Fit: nothing unlike the model", said)
+    if look.missing:
+        said = [bullets(look.worse), paragraph(look.missing), *said]
+        if look.worse:
+            return card("warn", "Fit: poor predictions", said)
+        return card("unknown", "Fit: not checked", said)
+    failed = diagnostics.verdict == "fail"
+    said = [paragraph(_DOUBT)] * failed + said
+    if not (look.unlike or look.worse):
+        if failed:
+            return card("unknown", "Fit: not to be judged by these draws", said)
+        return card("pass", "Fit: nothing unlike the model", said)
+    title = "Fit: the data are unlike the model"
+    if look.worse:
+        title = "Fit: poor predictions" + ", and data unlike the model" * bool(look.unlike)
+    return card("warn", title, [bullets([*look.worse, *look.unlike]), *said])
