@@ -69,9 +69,9 @@ def main() -> None:
     machine = "; ".join(f"{name} {value}" for name, value in describe_machine().items())
     PAGE.write_text(
         "# A level of the tree map\n\n"
-        "`python -m benchmarks.tree_map`: nanoseconds of CPU time a level, forward and reverse, the\n"
-        "best of 20 passes, on one core. K coefficients, of which so many vary; a factor of so many\n"
-        "levels, and where there is one, another above it.\n\n"
+        "`python -m benchmarks.tree_map`: nanoseconds of CPU time a level, forward and reverse,\n"
+        "the best of 20 passes, on one core. K coefficients, of which so many vary; a factor of\n"
+        "so many levels, and where there is one, another above it.\n\n"
         f"{text}\n\n{machine}\n",
         encoding="utf-8",
     )
