@@ -489,8 +489,11 @@ def test_gradient_is_that_of_the_value(programs):
 
 @pytest.mark.parametrize("parameter", ["tau", "aux", "omega", "root", "delta"])
 @pytest.mark.parametrize("value", [-1e5, 1e200])
-def test_numerical_failure_is_an_error_not_a_number(parameter, value, build_program, tmp_path):
-    case = Case("overflow", 2, NESTED, full=True)
+@pytest.mark.parametrize("factors", [NESTED, (Factor(1, 12, ALL2),)], ids=["few", "in_blocks"])
+def test_numerical_failure_is_an_error_not_a_number(
+    factors, parameter, value, build_program, tmp_path
+):
+    case = Case("overflow", 2, factors, full=True)
     programs = prepare(case, build_program, tmp_path)
     names = [field.name for field in fields(Coordinates)]
     ends = np.cumsum(Coordinates.sizes(programs.model))
