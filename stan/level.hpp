@@ -54,6 +54,17 @@ struct FewVary {
   int rest(int i) const { return rest_[i]; }
 };
 
+/** The first M of K coefficients vary. */
+template <int K, int M>
+struct FirstVary {
+  static constexpr int size = K;
+  static constexpr int n_all() { return K; }
+  static constexpr int n_varying() { return M; }
+  static constexpr int n_rest() { return K - M; }
+  static constexpr int varying(int i) { return i; }
+  static constexpr int rest(int i) { return M + i; }
+};
+
 /** Any subset of any number varies, known at run time. */
 struct SomeVary {
   static constexpr int size = unknown;

@@ -188,7 +188,8 @@ class TreeMap {
       with_factor(f, [&](const auto& A) {
         if (fits_packs<decltype(A)> && f.n_levels >= Blocks::fewest_levels) {
           f.blocks = blocks_.size();
-          blocks_.emplace_back(f.first, f.n_levels, f.n_varying, k_, parent_.data() + f.first);
+          blocks_.emplace_back(f.first, f.n_levels, f.n_varying, k_, parent_.data() + f.first,
+                               columns_.data() + f.columns);
         }
       });
       if (f.blocks >= 0 && f.is_leaf)
