@@ -53,7 +53,7 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
                           const double* aux, double log_c, const Forest& forest,
                           const MapConstants& constants, const Rows& rows, int family,
                           const KappaPrior& prior, Gradient* gradient) {
-  static thread_local TreeMap map;  // kept for its memory only
+  static thread_local TreeMap map;  // of the one model that the program has
   static thread_local std::vector<double> d_kappa, d_shift;
   d_kappa.resize(rows.n_coefficients);
   d_shift.resize(rows.n_coefficients);
@@ -128,7 +128,7 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
   static thread_local std::vector<double> no_delta, no_d_delta;  // where these are left out
   const bool collapsed = z_delta.size() == 0;
   if (collapsed) {
-    no_delta.assign(forest.n_effects(), 0.0);
+    no_delta.resize(forest.n_effects());  // zeros: nobody writes there
     no_d_delta.resize(forest.n_effects());
   }
   const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HLM_CHOOSES_INSTRUCTIONS
@@ -20,8 +21,16 @@
  * SKHLM_INSTRUCTIONS=baseline or avx2 in the environment asks for no more than that.
  */
 #define HLM_INLINE [[gnu::always_inline]] inline
+#define HLM_UNROLL _Pragma("GCC unroll 32")  // before a loop of few turns, their number known
+#define HLM_INLINED __attribute__((always_inline))  // of lambdas, behind their arguments
 
 namespace hlm {
+
+/** How many numbers a vector register holds, as a type; told to work that takes it. */
+template <int width>
+using Width = std::integral_constant<int, width>;
+template <class Work>
+constexpr bool wants_width = std::is_invocable_v<const Work&, Width<2>>;
 
 #ifdef HLM_CHOOSES_INSTRUCTIONS
 
@@ -62,19 +71,22 @@ inline Instructions find_instructions() {
 
 template <class Work>
 __attribute__((flatten)) void run_baseline(const Work& work) {
-  work();
+  if constexpr (wants_width<Work>) work(Width<2>());
+  else work();
 }
 template <class Work>
 __attribute__((flatten, target("avx2,fma"))) void run_avx2(const Work& work) {
-  work();
+  if constexpr (wants_width<Work>) work(Width<4>());
+  else work();
 }
 template <class Work>
 __attribute__((flatten, target("avx512f,avx512dq,avx512vl,avx2,fma"))) void run_avx512(
     const Work& work) {
-  work();
+  if constexpr (wants_width<Work>) work(Width<8>());
+  else work();
 }
 
-/** Calls work(), which takes and returns nothing. */
+/** Calls work() or work(Width), which returns nothing. */
 template <class Work>
 void vectorised(const Work& work) {
   static const Instructions instructions = find_instructions();
@@ -89,7 +101,8 @@ void vectorised(const Work& work) {
 
 template <class Work>
 void vectorised(const Work& work) {
-  work();
+  if constexpr (wants_width<Work>) work(Width<2>());
+  else work();
 }
 
 #endif

@@ -15,6 +15,9 @@
 namespace hlm {
 
 constexpr double LOG_2 = 0.69314718055994530942;
+// bits of a number: its significand's, those of 1 and of 2^52, which added makes a number of an integer
+constexpr std::uint64_t SIGNIFICAND = 0x000fffffffffffff;
+constexpr std::uint64_t ONE = std::uint64_t(1023) << 52, TWO_TO_52 = 0x4330000000000000;
 
 HLM_INLINE std::uint64_t bits_of(double x) {
   std::uint64_t bits;
@@ -60,10 +63,9 @@ HLM_INLINE double lane_exp(double x) {
  */
 HLM_INLINE double lane_log(double x) {
   constexpr std::uint64_t half_octave = 0x3fe6a09e667f3bcd;  // sqrt(1/2)
-  constexpr std::uint64_t one = std::uint64_t(1023) << 52, two_to_52 = 0x4330000000000000;
-  const std::uint64_t biased = (bits_of(x) - half_octave + one) >> 52;  // n + 1023
-  const double m = from_bits(bits_of(x) + one - (biased << 52));
-  const double n = from_bits(two_to_52 | biased) - (0x1p52 + 1023);
+  const std::uint64_t biased = (bits_of(x) - half_octave + ONE) >> 52;  // n + 1023
+  const double m = from_bits(bits_of(x) + ONE - (biased << 52));
+  const double n = from_bits(TWO_TO_52 | biased) - (0x1p52 + 1023);
   const double s = (m - 1) / (m + 1), z = s * s;
   double p = 2.0 / 21;
   p = p * z + 2.0 / 19;
@@ -83,13 +85,12 @@ HLM_INLINE double lane_log(double x) {
  * their significands stays below 2^1000, the powers of two are counted. NaN where one is not finite.
  */
 HLM_INLINE double sum_of_logs(int n, const double* q) {
-  constexpr std::uint64_t significand = 0x000fffffffffffff, one = std::uint64_t(1023) << 52;
   double product = 1;
   std::uint64_t powers = 0;
 #pragma omp simd reduction(* : product) reduction(+ : powers)
   for (int i = 0; i < n; ++i) {
     powers += bits_of(q[i]) >> 52;
-    product *= from_bits((bits_of(q[i]) & significand) | one) + 0 * q[i];
+    product *= from_bits((bits_of(q[i]) & SIGNIFICAND) | ONE) + 0 * q[i];
   }
   return std::log(product) + (static_cast<double>(powers) - 1023.0 * n) * LOG_2;
 }

@@ -54,6 +54,17 @@ struct FewVary {
   int rest(int i) const { return rest_[i]; }
 };
 
+/** The first M of K coefficients vary. */
+template <int K, int M>
+struct FirstVary {
+  static constexpr int size = K;
+  static constexpr int n_all() { return K; }
+  static constexpr int n_varying() { return M; }
+  static constexpr int n_rest() { return K - M; }
+  static constexpr int varying(int i) { return i; }
+  static constexpr int rest(int i) { return M + i; }
+};
+
 /** Any subset of any number varies, known at run time. */
 struct SomeVary {
   static constexpr int size = unknown;
@@ -74,26 +85,26 @@ struct Scratch {
 };
 
 /** An intermediate result: on the stack where its size is known, else in the scratch memory. */
-template <int Size>
+template <int Size, class Number>
 struct Local {
-  double values[Size > 0 ? Size : 1];
-  Local(Scratch&, int) {}
-  operator double*() { return values; }
+  Number values[Size > 0 ? Size : 1];
+  HLM_INLINE Local(Scratch&, int) {}
+  HLM_INLINE operator Number*() { return values; }
 };
 template <>
-struct Local<unknown> {
+struct Local<unknown, double> {
   double* values;
   Local(Scratch& scratch, int size) : values(scratch.next) { scratch.next += size; }
   operator double*() { return values; }
 };
-template <class Subset>
-using LocalVector = Local<Subset::size>;
-template <class Subset>
-using LocalMatrix = Local<Subset::size == unknown ? unknown : Subset::size * Subset::size>;
+template <class Subset, class Number>
+using LocalVector = Local<Subset::size, Number>;
+template <class Subset, class Number>
+using LocalMatrix = Local<Subset::size == unknown ? unknown : Subset::size * Subset::size, Number>;
 
 /** The rows of F (K x K) that belong to varying coefficients: F itself where all of them do. */
-template <class Subset>
-HLM_INLINE ConstMatrix varying_rows(const Subset& A, const double* F, double* memory) {
+template <class Subset, class Number>
+HLM_INLINE View<const Number> varying_rows(const Subset& A, const Number* F, Number* memory) {
   const int k = A.n_all(), m = A.n_varying();
   if (m == k) return {F, k};
   for (int j = 0; j < k; ++j)
@@ -102,14 +113,15 @@ HLM_INLINE ConstMatrix varying_rows(const Subset& A, const double* F, double* me
 }
 
 /** What the passes leave in a level for each other. */
+template <class Number>
 struct Level {
-  double *F, *s;      // information and score about B: K x K, K
-  double *Q, *V, *T;  // K_g x K_g, K_g x K_g, K_g x K
-  double *w, *d;      // K_g, K_g: whitened conditional mean, and the effect itself
-  double *gF, *gs;    // adjoints of F and s
+  Number *F, *s;      // information and score about B: K x K, K
+  Number *Q, *V, *T;  // K_g x K_g, K_g x K_g, K_g x K
+  Number *w, *d;      // K_g, K_g: whitened conditional mean, and the effect itself
+  Number *gF, *gs;    // adjoints of F and s
 
-  static std::size_t size(int k) { return 5 * static_cast<std::size_t>(k) * k + 4 * k; }
-  Level(double* memory, int k)
+  static constexpr std::size_t size(std::size_t k) { return 5 * k * k + 4 * k; }
+  HLM_INLINE Level(Number* memory, int k)
       : F(memory), s(F + k * k), Q(s + k), V(Q + k * k), T(V + k * k), w(T + k * k), d(w + k),
         gF(d + k), gs(gF + k * k) {}
 };
@@ -117,41 +129,52 @@ struct Level {
 /** Q = R^-1 and V = Q'Q for S = R R' (m x m); R's diagonal goes into `determinant`. */
 template <class Subset>
 void invert(const Subset& A, const double* S, double* Q, double* V, Scratch scratch,
-            LogProduct& determinant) {
+            LogProduct<double>& determinant) {
   const int m = A.n_varying();
-  LocalMatrix<Subset> R(scratch, m * m);
+  LocalMatrix<Subset, double> R(scratch, m * m);
   for (int i = 0; i < m * m; ++i) R[i] = S[i];
-  invert<Subset::size>(Matrix{R, m}, m, Matrix{Q, m}, Matrix{V, m}, determinant);
+  invert<Subset::size>(Matrix{R, m}, m, Matrix{Q, m}, determinant);
+  gram<Subset::size>(ConstMatrix{Q, m}, m, Matrix{V, m});
 }
 
-/** Q and V of a level whose F is complete; R's diagonal goes into `determinant`. */
-template <class Subset>
-void condition(const Subset& A, const double* P_, const Level& level, Scratch scratch,
-               LogProduct& determinant) {
+/** Q of a level whose F is complete; R's diagonal goes into `determinant`. */
+template <class Subset, class Number>
+HLM_INLINE void condition(const Subset& A, const double* P_, const Level<Number>& level,
+                          Scratch scratch, LogProduct<Number>& determinant) {
   const int m = A.n_varying();
   const ConstMatrix P{P_, m};
-  const Matrix F{level.F, A.n_all()};
-  LocalMatrix<Subset> S_(scratch, m * m);
-  const Matrix S{S_, m};
+  const View<Number> F{level.F, A.n_all()};
+  LocalMatrix<Subset, Number> S_(scratch, m * m);
+  const View<Number> S{S_, m};
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i) S(i, j) = F(A.varying(i), A.varying(j)) + P(i, j);
-  invert<Subset::size>(S, m, Matrix{level.Q, m}, Matrix{level.V, m}, determinant);
+  invert<Subset::size>(S, m, View<Number>{level.Q, m}, determinant);
 }
 
-/** T of a level, and its message: adds M F (symmetrised) and M s to its parent's F and s. */
-template <class Subset>
-void send_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
-                  Scratch scratch) {
-  constexpr int size = Subset::size;
+/** V and T of a level, from F and Q. */
+template <class Subset, class Number>
+HLM_INLINE void weigh(const Subset& A, const Level<Number>& level, Scratch scratch) {
+  const int k = A.n_all(), m = A.n_varying();
+  const View<Number> V{level.V, m};
+  LocalMatrix<Subset, Number> FA(scratch, m * k);
+  gram<Subset::size>(View<const Number>{level.Q, m}, m, V);
+  product<Subset::size>(constant(V), varying_rows<Subset, Number>(A, level.F, FA), m, m, k,
+                        View<Number>{level.T, m});
+}
+
+/** The message of a level: adds M F (symmetrised) and M s to its parent's F and s. */
+template <class Subset, class Number>
+HLM_INLINE void send_message(const Subset& A, const double* P_, const Level<Number>& level,
+                             Number* F_parent_, Number* s_parent, Scratch scratch) {
   const int k = A.n_all(), m = A.n_varying(), n_rest = A.n_rest();
-  const ConstMatrix P{P_, m}, V{level.V, m}, F{level.F, k};
-  const Matrix T{level.T, m}, F_parent{parent.F, k};
-  LocalMatrix<Subset> FA_(scratch, m * k), PT_(scratch, m * k);
-  LocalVector<Subset> v(scratch, m);
-  const ConstMatrix FA = varying_rows(A, level.F, FA_);
-  const Matrix PT{PT_, m};
-  product<size>(V, FA, m, m, k, T);
-  product<size>(P, constant(T), m, m, k, PT);
+  const ConstMatrix P{P_, m};
+  const View<const Number> V{level.V, m}, T{level.T, m}, F{level.F, k};
+  const View<Number> F_parent{F_parent_, k};
+  LocalMatrix<Subset, Number> FA_(scratch, m * k), PT_(scratch, m * k);
+  LocalVector<Subset, Number> v(scratch, m);
+  const View<const Number> FA = varying_rows<Subset, Number>(A, level.F, FA_);
+  const View<Number> PT{PT_, m};
+  product<Subset::size>(P, T, m, m, k, PT);
   for (int j = 0; j < m; ++j)
     for (int i = 0; i < m; ++i)
       F_parent(A.varying(i), A.varying(j)) += 0.5 * (PT(i, A.varying(j)) + PT(j, A.varying(i)));
@@ -163,28 +186,29 @@ void send_message(const Subset& A, const double* P_, const Level& level, const L
     }
     for (int i = 0; i < n_rest; ++i) {
       const int a = A.rest(i);
-      const double both = sum(0, m, [&](int p) { return FA(p, a) * T(p, b) + FA(p, b) * T(p, a); });
+      const Number both = sum(0, m, [&](int p) { return FA(p, a) * T(p, b) + FA(p, b) * T(p, a); });
       F_parent(a, b) += F(a, b) - 0.5 * both;
     }
   }
   for (int i = 0; i < m; ++i)
     v[i] = sum(0, m, [&](int p) { return V(i, p) * level.s[A.varying(p)]; });
   for (int i = 0; i < m; ++i)
-    parent.s[A.varying(i)] += sum(0, m, [&](int p) { return P(i, p) * v[p]; });
+    s_parent[A.varying(i)] += sum(0, m, [&](int p) { return P(i, p) * v[p]; });
   for (int i = 0; i < n_rest; ++i)
-    parent.s[A.rest(i)]
+    s_parent[A.rest(i)]
         += level.s[A.rest(i)] - sum(0, m, [&](int p) { return FA(p, A.rest(i)) * v[p]; });
 }
 
 /** w, d of a level and its total B, from z and the parent's total; returns d'P d. */
-template <class Subset>
-double place_effect(const Subset& A, const double* P_, const double* z, const Level& level,
-                    const double* B_parent, double* B, Scratch scratch) {
+template <class Subset, class Number>
+HLM_INLINE Number place_effect(const Subset& A, const double* P_, const Number* z,
+                               const Level<Number>& level, const Number* B_parent, Number* B,
+                               Scratch scratch) {
   const int k = A.n_all(), m = A.n_varying();
   const ConstMatrix P{P_, m};
-  const Matrix F{level.F, k}, Q{level.Q, m};
-  double *w = level.w, *d = level.d;
-  LocalVector<Subset> score(scratch, m);
+  const View<const Number> F{level.F, k}, Q{level.Q, m};
+  Number *w = level.w, *d = level.d;
+  LocalVector<Subset, Number> score(scratch, m);
   for (int i = 0; i < m; ++i) {
     const int a = A.varying(i);
     score[i] = level.s[a] - sum(0, k, [&](int j) { return F(a, j) * B_parent[j]; });
@@ -215,17 +239,18 @@ double place_effect(const Subset& A, const double* P_, const double* z, const Le
  *
  * where sym-from-lower mirrors the lower triangle.
  */
-template <class Subset>
-void reverse_effect(const Subset& A, const double* P_, const double* z, const Level& level,
-                    const double* B_parent, const double* gB, double* gB_parent, double* gz,
-                    double* gP_, Scratch scratch) {
+template <class Subset, class Number>
+HLM_INLINE void reverse_effect(const Subset& A, const double* P_, const Number* z,
+                               const Level<Number>& level, const Number* B_parent, const Number* gB,
+                               Number* gB_parent, Number* gz, Number* gP_, Scratch scratch) {
   const int k = A.n_all(), m = A.n_varying();
   const ConstMatrix P{P_, m};
-  const Matrix F{level.F, k}, Q{level.Q, m}, gF{level.gF, k}, gP{gP_, m};
-  const double *w = level.w, *d = level.d;
-  LocalMatrix<Subset> N_(scratch, m * m), NQ_(scratch, m * m), gS_(scratch, m * m);
-  LocalVector<Subset> gd(scratch, m), x(scratch, m);
-  const Matrix N{N_, m}, NQ{NQ_, m}, gS{gS_, m};
+  const View<const Number> F{level.F, k}, Q{level.Q, m};
+  const View<Number> gF{level.gF, k}, gP{gP_, m};
+  const Number *w = level.w, *d = level.d;
+  LocalMatrix<Subset, Number> N_(scratch, m * m), NQ_(scratch, m * m), gS_(scratch, m * m);
+  LocalVector<Subset, Number> gd(scratch, m), x(scratch, m);
+  const View<Number> N{N_, m}, NQ{NQ_, m}, gS{gS_, m};
   for (int i = 0; i < m; ++i)
     gd[i] = gB[A.varying(i)] - sum(0, m, [&](int p) { return P(i, p) * d[p]; });
   for (int i = 0; i < m; ++i) gz[i] = sum(0, i + 1, [&](int p) { return Q(i, p) * gd[p]; });
@@ -238,15 +263,15 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
     for (int i = j + 1; i < m; ++i)
       N(i, j) = N(j, i) = -0.5 * (z[i] * gz[j] + gz[i] * w[j] + w[i] * gz[j]);
   }
-  product<Subset::size>(constant(N), constant(Q), m, m, m, NQ);
-  product_of_transpose<Subset::size>(constant(Q), constant(NQ), m, m, m, gS);
+  product<Subset::size>(constant(N), Q, m, m, m, NQ);
+  product_of_transpose<Subset::size>(Q, constant(NQ), m, m, m, gS);
   for (int j = 0; j < k; ++j) level.gs[j] = 0;
   for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
   for (int j = 0; j < m; ++j)
     for (int i = j; i < m; ++i) {
       const int a = A.varying(i), b = A.varying(j);
       gF(a, b) = gF(b, a) = gS(i, j) - 0.5 * (x[i] * B_parent[b] + x[j] * B_parent[a]);
-      const double both = gS(i, j) - 0.5 * d[i] * d[j];
+      const Number both = gS(i, j) - 0.5 * d[i] * d[j];
       gP(i, j) += both;
       if (i != j) gP(j, i) += both;
     }
@@ -266,17 +291,17 @@ void reverse_effect(const Subset& A, const double* P_, const double* z, const Le
  *
  *     gs += M'g,   gF += M'G M - sym(M'g (A'v)'),   gP += T G T' + sym((T g) v')
  */
-template <class Subset>
-void reverse_message(const Subset& A, const double* P_, const Level& level, const Level& parent,
-                     double* gP_, Scratch scratch) {
+template <class Subset, class Number>
+HLM_INLINE void reverse_message(const Subset& A, const double* P_, const Level<Number>& level,
+                                const Number* G_, const Number* g, Number* gP_, Scratch scratch) {
   constexpr int size = Subset::size;
   const int k = A.n_all(), m = A.n_varying(), n_rest = A.n_rest();
-  const ConstMatrix P{P_, m}, V{level.V, m}, T{level.T, m}, G{parent.gF, k};
-  const Matrix gF{level.gF, k}, gP{gP_, m};
-  const double* g = parent.gs;
-  LocalMatrix<Subset> Z_(scratch, m * k), H_(scratch, m * k), D_(scratch, m * m);
-  LocalVector<Subset> v(scratch, m), x(scratch, m), y(scratch, m);
-  const Matrix Z{Z_, m}, H{H_, m}, D{D_, m};
+  const ConstMatrix P{P_, m};
+  const View<const Number> V{level.V, m}, T{level.T, m}, G{G_, k};
+  const View<Number> gF{level.gF, k}, gP{gP_, m};
+  LocalMatrix<Subset, Number> Z_(scratch, m * k), H_(scratch, m * k), D_(scratch, m * m);
+  LocalVector<Subset, Number> v(scratch, m), x(scratch, m), y(scratch, m);
+  const View<Number> Z{Z_, m}, H{H_, m}, D{D_, m};
   product<size>(V, P, m, m, m, D);
   for (int i = 0; i < m; ++i) {
     for (int j = 0; j < m; ++j) Z(i, A.varying(j)) = D(i, j);
@@ -298,7 +323,7 @@ void reverse_message(const Subset& A, const double* P_, const Level& level, cons
   for (int j = 0; j < n_rest; ++j) {
     const int b = A.rest(j);
     for (int i = 0; i < m; ++i) {
-      const double both = H(i, b) - 0.5 * v[i] * g[b];
+      const Number both = H(i, b) - 0.5 * v[i] * g[b];
       gF(A.varying(i), b) += both;
       gF(b, A.varying(i)) += both;
     }

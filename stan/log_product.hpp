@@ -1,34 +1,46 @@
 #ifndef HLM_LOG_PRODUCT_HPP
 #define HLM_LOG_PRODUCT_HPP
 
+#include "pack.hpp"
+
 #include <cmath>
+#include <limits>
+#include <stdexcept>
 
 namespace hlm {
 
 /**
- * The log of a long product, at the price of a multiplication a factor.
- *
- * Powers of 2^500 are taken out and counted, which rounds nothing; the only logarithm is the last.
- * Factors should lie within 2^-500 and 2^500, about 1e150.
+ * A long product of square roots of pivots, for its logarithm, at the price of a multiplication a
+ * factor; of packs, one product in each lane. Powers of two are taken out and counted, which rounds
+ * nothing. A factor that is not within 0 and 1e150 makes the product NaN.
  */
-class LogProduct {
- public:
-  void times(double factor) {
-    product_ *= factor;
-    if (product_ > 0x1p500) {
-      product_ *= 0x1p-500;
-      ++powers_;
-    } else if (product_ < 0x1p-500) {
-      product_ *= 0x1p500;
-      --powers_;
-    }
-  }
-  double log() const { return 500 * std::log(2.0) * powers_ + std::log(product_); }
+template <class Number>
+struct LogProduct {
+  Number significand = 1, power = 0;
 
- private:
-  double product_ = 1;
-  double powers_ = 0;
+  HLM_INLINE void times(Number factor) {
+    const Number nan = std::numeric_limits<double>::quiet_NaN();
+    const Number small = where_greater(factor, 1e150, nan, factor);
+    const Number product = significand * where_greater(factor, 0, small, nan);
+    significand = significand_of(product) + 0 * product;
+    power += power_of(product);
+  }
 };
+
+/** Takes what the lanes of a product hold into that of numbers. */
+inline void take_in(const Lanes& significand, const Lanes& power, LogProduct<double>& product) {
+  for (int lane = 0; lane < Lanes::count; ++lane) {
+    product.times(significand.at[lane]);
+    product.power += power.at[lane];
+  }
+}
+
+/** The log of a product; what is no number had a pivot that was not positive. */
+inline double log(const LogProduct<double>& product) {
+  if (std::isnan(product.significand))
+    throw std::domain_error("hlm: information is not positive definite");
+  return LOG_2 * product.power + std::log(product.significand);
+}
 
 }  // namespace hlm
 

@@ -1,11 +1,13 @@
 #ifndef HLM_TREE_MAP_HPP
 #define HLM_TREE_MAP_HPP
 
+#include "blocks.hpp"
 #include "level.hpp"
 #include "log_product.hpp"
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -68,34 +70,22 @@ struct MapAdjoint {
 
 class TreeMap {
  public:
-  /** Points the map at a model; memory of earlier models is used again, nothing else is kept. */
+  /**
+   * Points the map at a model. One that it is pointed at already, known by where its numbers lie,
+   * costs nothing: they must not change as long as it is.
+   */
   void set_up(const Forest& forest, const MapConstants& constants) {
+    const auto model = std::make_tuple(
+        forest.n_coefficients, forest.n_levels.data(), forest.parent.data(), forest.parent.size(),
+        constants.leaf_information, constants.leaf_score, constants.root_information);
+    if (model == model_) return;
+    model_ = model;
     k_ = forest.n_coefficients;
     n_roots_ = std::max(forest.n_trees, 1);
     has_trees_ = forest.n_trees > 0;
     constants_ = constants;
-    factors_.clear();
-    columns_.clear();
-    for (int i = 0; i < k_; ++i) columns_.push_back(i);
-    int level = 0, z = 0, precision = 0, column = 0;
-    for (std::size_t g = 0; g < forest.n_levels.size(); ++g) {
-      const int m = forest.n_varying[g], n_levels = forest.n_levels[g];
-      factors_.push_back({level, n_levels, m, z, precision, static_cast<int>(columns_.size()),
-                          forest.tree[g] - 1, forest.is_leaf[g] != 0});
-      add_columns(forest.varying.data() + column, m);
-      level += n_levels;
-      z += n_levels * m;
-      precision += m * m;
-      column += m;
-    }
-    n_levels_ = level;
-    n_precision_ = precision;
-    parent_.resize(n_levels_ + n_roots_);
-    for (const Factor& f : factors_)
-      for (int l = f.first; l < f.first + f.n_levels; ++l)
-        parent_[l] = forest.parent[l] > 0 ? forest.parent[l] - 1 : root(f.tree);
-    for (int t = 0; t < n_roots_; ++t) parent_[root(t)] = ground();
-    memory_.resize(Level::size(k_) * (n_levels_ + n_roots_));
+    set_factors(forest);
+    set_levels(forest);
     scratch_.resize(Scratch::size(k_));
     total_.resize(k_ * n_totals());
     d_total_.resize(k_ * n_totals());
@@ -150,14 +140,67 @@ class TreeMap {
     int columns;       // where its varying columns start in columns_, the others following
     int tree;
     bool is_leaf;
+    int blocks;  // which of blocks_ it is, or -1
   };
+  using Model = std::tuple<int, const int*, const int*, std::size_t, const double*, const double*,
+                           const double*>;
 
   int root(int t) const { return n_levels_ + t; }
   int ground() const { return n_levels_ + n_roots_; }
-  Level level(int l) { return Level(memory_.data() + Level::size(k_) * l, k_); }
+  Exchange exchange() {
+    return {k_, total_.data(), d_total_.data(), memory_.data(), slot_.data()};
+  }
+  Level<double> level(int l) { return exchange().level(l); }
   double* total(int l) { return total_.data() + k_ * l; }
   double* d_total(int l) { return d_total_.data() + k_ * l; }
   Scratch scratch() { return {scratch_.data()}; }
+
+  void set_factors(const Forest& forest) {
+    factors_.clear();
+    columns_.clear();
+    for (int i = 0; i < k_; ++i) columns_.push_back(i);
+    int level = 0, z = 0, precision = 0, column = 0;
+    for (std::size_t g = 0; g < forest.n_levels.size(); ++g) {
+      const int m = forest.n_varying[g], n_levels = forest.n_levels[g];
+      factors_.push_back({level, n_levels, m, z, precision, static_cast<int>(columns_.size()),
+                          forest.tree[g] - 1, forest.is_leaf[g] != 0, -1});
+      add_columns(forest.varying.data() + column, m);
+      level += n_levels;
+      z += n_levels * m;
+      precision += m * m;
+      column += m;
+    }
+    n_levels_ = level;
+    n_precision_ = precision;
+  }
+
+  /** Parents; blocks of the factors that have many levels; memory of all other levels. */
+  void set_levels(const Forest& forest) {
+    parent_.resize(n_levels_ + n_roots_);
+    for (const Factor& f : factors_)
+      for (int l = f.first; l < f.first + f.n_levels; ++l)
+        parent_[l] = forest.parent[l] > 0 ? forest.parent[l] - 1 : root(f.tree);
+    for (int t = 0; t < n_roots_; ++t) parent_[root(t)] = ground();
+    slot_.assign(n_levels_ + n_roots_, -1);
+    blocks_.clear();
+    int n_slots = 0;
+    for (Factor& f : factors_) {
+      with_factor(f, [&](const auto& A) {
+        if (fits_packs<decltype(A)> && f.n_levels >= Blocks::fewest_levels) {
+          f.blocks = blocks_.size();
+          blocks_.emplace_back(f.first, f.n_levels, f.n_varying, k_, parent_.data() + f.first,
+                               columns_.data() + f.columns);
+        }
+      });
+      if (f.blocks >= 0 && f.is_leaf)
+        blocks_.back().set_leaves(constants_.leaf_information + std::size_t(k_) * k_ * f.first,
+                                  constants_.leaf_score + k_ * f.first);
+      else
+        for (int l = f.first; l < f.first + f.n_levels; ++l) slot_[l] = n_slots++;
+    }
+    for (int t = 0; t < n_roots_; ++t) slot_[root(t)] = n_slots++;
+    memory_.resize(Level<double>::size(k_) * n_slots);
+  }
 
   /** Notes which columns vary by a factor and, behind them, which do not. */
   void add_columns(const int* varying, int m) {
@@ -203,18 +246,18 @@ class TreeMap {
   void start_upward() {
     const std::size_t k = k_, kk = k * k;
     for (const Factor& f : factors_)
-      for (int l = f.first; l < f.first + f.n_levels; ++l) {
-        const Level at = level(l);
+      for (int l = f.first; l < f.first + f.n_levels && slot_[l] >= 0; ++l) {
+        const Level<double> at = level(l);
         const double scale = f.is_leaf ? c_ : 0;
         scaled(kk, scale, constants_.leaf_information + kk * l, at.F);
         scaled(k, scale, constants_.leaf_score + k * l, at.s);
       }
     for (int t = 0; t < n_roots_; ++t) {
-      const Level at = level(root(t));
+      const Level<double> at = level(root(t));
       scaled(kk, t == 0 ? c_ : 0, constants_.root_information, at.F);
       scaled(k, t == 0 ? c_ : 0, constants_.root_score, at.s);
     }
-    const Level first = level(root(0));
+    const Level<double> first = level(root(0));
     for (int i = 0; i < k_; ++i) {
       first.F[i + k_ * i] += constants_.prior_precision[i];
       first.s[i] += constants_.prior_score[i];
@@ -227,25 +270,30 @@ class TreeMap {
 
   /** Children first; returns sum_g J_g/2 log|P_g| - sum log|R|. */
   double send_upward() {
-    LogProduct determinant;
+    LogProduct<double> determinant;
     double prior = 0;
     for (auto f = factors_.rbegin(); f != factors_.rend(); ++f)
       with_factor(*f, [&](const auto& A) {
         const double* P = precision_ + f->precision;
-        LogProduct prior_determinant;
+        LogProduct<double> prior_determinant;
         invert(A, P, ignored_.data(), inverse_precision_.data() + f->precision, scratch(),
                prior_determinant);
-        prior += f->n_levels * prior_determinant.log();
+        prior += f->n_levels * log(prior_determinant);
+        if constexpr (fits_packs<decltype(A)>)
+          if (f->blocks >= 0)
+            return blocks_[f->blocks].send_upward(A, P, c_, exchange(), determinant);
         for (int l = f->first; l < f->first + f->n_levels; ++l) {
-          condition(A, P, level(l), scratch(), determinant);
-          send_message(A, P, level(l), level(parent_[l]), scratch());
+          const Level<double> at = level(l), parent = level(parent_[l]);
+          condition(A, P, at, scratch(), determinant);
+          weigh(A, at, scratch());
+          send_message(A, P, at, parent.F, parent.s, scratch());
         }
       });
     with_roots([&](const auto& A) {
       for (int t = 0; t < n_roots_; ++t)
         condition(A, zeros_.data(), level(root(t)), scratch(), determinant);
     });
-    return prior - determinant.log();
+    return prior - log(determinant);
   }
 
   /** Parents first; returns sum_l d_l'P_g d_l. */
@@ -259,10 +307,14 @@ class TreeMap {
     });
     for (const Factor& f : factors_)
       with_factor(f, [&](const auto& A) {
-        const double* z = z_delta_ + f.z;
+        const double *P = precision_ + f.precision, *z = z_delta_ + f.z;
+        if constexpr (fits_packs<decltype(A)>)
+          if (f.blocks >= 0) {
+            squares += blocks_[f.blocks].place_downward(A, P, z, c_, exchange());
+            return;
+          }
         for (int l = f.first; l < f.first + f.n_levels; ++l, z += f.n_varying)
-          squares += place_effect(A, precision_ + f.precision, z, level(l), total(parent_[l]),
-                                  total(l), scratch());
+          squares += place_effect(A, P, z, level(l), total(parent_[l]), total(l), scratch());
       });
     return squares;
   }
@@ -339,12 +391,15 @@ class TreeMap {
   void reverse_place(MapAdjoint& adjoint) {
     for (auto f = factors_.rbegin(); f != factors_.rend(); ++f)
       with_factor(*f, [&](const auto& A) {
-        for (int l = f->first; l < f->first + f->n_levels; ++l) {
-          const int z = f->z + f->n_varying * (l - f->first);
-          reverse_effect(A, precision_ + f->precision, z_delta_ + z, level(l), total(parent_[l]),
-                         d_total(l), d_total(parent_[l]), adjoint.z_delta + z,
-                         adjoint.precision + f->precision, scratch());
-        }
+        const double *P = precision_ + f->precision, *z = z_delta_ + f->z;
+        double *gz = adjoint.z_delta + f->z, *gP = adjoint.precision + f->precision;
+        if constexpr (fits_packs<decltype(A)>)
+          if (f->blocks >= 0)
+            return blocks_[f->blocks].reverse_place(A, P, z, c_, exchange(), gz, gP, adjoint.c);
+        const int m = f->n_varying;
+        for (int l = f->first; l < f->first + f->n_levels; ++l, z += m, gz += m)
+          reverse_effect(A, P, z, level(l), total(parent_[l]), d_total(l), d_total(parent_[l]), gz,
+                         gP, scratch());
       });
     with_roots([&](const auto& A) {
       for (int t = 0; t < n_roots_; ++t)
@@ -360,21 +415,25 @@ class TreeMap {
    * and J_g/2 log|P_g| gives gP += J_g/2 P_g^-1.
    */
   void reverse_send(MapAdjoint& adjoint) {
-    const Level first = level(root(0));
+    const Level<double> first = level(root(0));
     adjoint.c += inner(k_ * k_, first.gF, constants_.root_information)
                  + inner(k_, first.gs, constants_.root_score);
     for (const Factor& f : factors_)
       with_factor(f, [&](const auto& A) {
+        const double* P = precision_ + f.precision;
         double* gP = adjoint.precision + f.precision;
+        for (int i = 0; i < A.n_varying() * A.n_varying(); ++i)
+          gP[i] += 0.5 * f.n_levels * inverse_precision_[f.precision + i];
+        if constexpr (fits_packs<decltype(A)>)
+          if (f.blocks >= 0)
+            return blocks_[f.blocks].reverse_send(A, P, c_, exchange(), gP, adjoint.c);
         for (int l = f.first; l < f.first + f.n_levels; ++l) {
-          const Level at = level(l);
-          reverse_message(A, precision_ + f.precision, at, level(parent_[l]), gP, scratch());
+          const Level<double> at = level(l), parent = level(parent_[l]);
+          reverse_message(A, P, at, parent.gF, parent.gs, gP, scratch());
           if (f.is_leaf)
             adjoint.c += (inner(A.n_all() * A.n_all(), at.gF, at.F)
                           + inner(A.n_all(), at.gs, at.s)) / c_;
         }
-        for (int i = 0; i < A.n_varying() * A.n_varying(); ++i)
-          gP[i] += 0.5 * f.n_levels * inverse_precision_[f.precision + i];
       });
   }
 
@@ -382,12 +441,15 @@ class TreeMap {
     return sum(0, n, [&](int i) { return a[i] * b[i]; });
   }
 
+  Model model_{};
   int k_, n_levels_, n_roots_, n_precision_;
   bool has_trees_;
   MapConstants constants_;
   std::vector<Factor> factors_;
   std::vector<int> columns_;  // 0, ..., K - 1, then for each factor its columns and the others
   std::vector<int> parent_;   // of every level and root, from 0
+  std::vector<int> slot_;     // which part of memory_ is a level's or root's, or -1
+  std::vector<Blocks> blocks_;
 
   const double *z_root_, *z_delta_, *precision_;
   double c_;

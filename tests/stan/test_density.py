@@ -59,6 +59,7 @@ class Case:
     log_aux: float = 0.4  # where the map of the first auxiliary parameter is centred
     offset: float = 0.0  # mean of the rows' offsets, which vary where the family has them
     n_rows: int = 40
+    in_order: bool = False  # levels of one parent follow each other
 
     def __str__(self) -> str:
         """The test's name."""
@@ -77,6 +78,20 @@ class Case:
 ALL2, ALL3 = (1, 2), (1, 2, 3)
 CROSSED = (Factor(1, 4, ALL2), Factor(2, 5, ALL2), Factor(3, 3, ALL2))
 NESTED = (Factor(1, 3, ALL2), Factor(1, 7, ALL2), Factor(2, 2, ALL2), Factor(2, 5, ALL2))
+
+
+def many_levels(K: int, m: int) -> Case:
+    """Factors whose levels go by in blocks of eight, of parents as they come."""
+    few, all_of_them = tuple(range(K - m + 1, K + 1)), tuple(range(1, K + 1))
+    factors = (
+        Factor(1, 9, few),
+        Factor(1, 13, all_of_them),
+        Factor(1, 22, few),
+        Factor(2, 17, few),
+    )
+    return Case(f"many_levels_where_{m}_of_{K}_vary", K, factors)
+
+
 CASES = (
     Case("no_factor", 3),
     Case("no_factor_many_predictors", 12, family="normal", kappa_prior=(4.0, 0.1, 1.0)),
@@ -93,6 +108,12 @@ CASES = (
         for K in range(2, 7)
     ),
     Case("three_of_four_vary", 4, (Factor(1, 5, (1, 3, 4)), Factor(2, 4, (2,)))),
+    *(many_levels(K, m) for K in range(1, 5) for m in sorted({1, 2, K}) if m <= K),
+    Case("blocks_exactly", 2, (Factor(1, 8, ALL2), Factor(2, 16, ALL2)), full=True),
+    Case("blocks_of_one_parent", 2, (Factor(1, 3, ALL2), Factor(1, 48, ALL2)), in_order=True),
+    Case("blocks_across_parents", 2, (Factor(1, 3, (2,)), Factor(1, 50, ALL2)), in_order=True),
+    Case("blocks_above_a_larger_subset", 4, (Factor(1, 9, (3,)), Factor(1, 12, (1, 2, 3)))),
+    Case("blocks_below_a_larger_subset", 4, (Factor(1, 9, (1, 2, 4)), Factor(1, 12, (2,)))),
     Case("nothing_varies", 2, (Factor(1, 3, ()), Factor(2, 4, ALL2))),
     Case("full_covariance", 3, (Factor(1, 4, ALL3), Factor(2, 3, (1, 3))), full=True),
     Case("full_covariance_of_four", 4, (Factor(1, 6, (1, 2, 3, 4)),), full=True, tau_df=INFINITE),
@@ -142,8 +163,9 @@ class Forest:
         parent = np.zeros(first[-1], dtype=int)
         for g, factor in enumerate(case.factors):
             if g and case.factors[g - 1].tree == factor.tree:
-                above = rng.integers(first[g - 1], first[g], factor.n_levels)
-                parent[first[g] : first[g + 1]] = above + 1
+                above, n = case.factors[g - 1].n_levels, factor.n_levels
+                chosen = np.arange(n) * above // n if case.in_order else rng.integers(above, size=n)
+                parent[first[g] : first[g + 1]] = first[g - 1] + chosen + 1
         return cls(first, parent)
 
     def levels(self, leaf: Array, case: Case) -> Array:
@@ -467,8 +489,11 @@ def test_gradient_is_that_of_the_value(programs):
 
 @pytest.mark.parametrize("parameter", ["tau", "aux", "omega", "root", "delta"])
 @pytest.mark.parametrize("value", [-1e5, 1e200])
-def test_numerical_failure_is_an_error_not_a_number(parameter, value, build_program, tmp_path):
-    case = Case("overflow", 2, NESTED, full=True)
+@pytest.mark.parametrize("factors", [NESTED, (Factor(1, 12, ALL2),)], ids=["few", "in_blocks"])
+def test_numerical_failure_is_an_error_not_a_number(
+    factors, parameter, value, build_program, tmp_path
+):
+    case = Case("overflow", 2, factors, full=True)
     programs = prepare(case, build_program, tmp_path)
     names = [field.name for field in fields(Coordinates)]
     ends = np.cumsum(Coordinates.sizes(programs.model))
