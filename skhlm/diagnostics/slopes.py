@@ -15,7 +15,7 @@ information in the rows of a level, and what these add is a sum over their draws
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -35,7 +35,7 @@ FEWEST_FREE = 3  # levels beyond those that coefficients take
 _ROUNDING = 1e-6  # sd of level means over that of the predictor, where these differ by rounding
 _MOST_PRODUCTS = 4e9  # levels x predictors x draws: a second or two
 _FEWEST_DRAWS = 400
-_MAKING = 10  # products that it costs to make an effect that is not kept
+_MAKING = 2_000  # products that it costs to make an effect that is not kept
 
 _SOURCE = "Mundlak 1978, doi:10.2307/1913646; our choice"
 
@@ -284,9 +284,12 @@ def _over_levels(posterior: Posterior, g: int, weights: Floats) -> Floats:
 
 def _some_draws(posterior: Posterior, numbers: int) -> Posterior:
     """As many as there is time for, where each takes so many products; to make effects is dear."""
-    cost = 1 if posterior.draws.made is None else _MAKING
-    most = int(max(_FEWEST_DRAWS, _MOST_PRODUCTS // (cost * numbers)))
-    return posterior if posterior.n_draws <= most else posterior.thinned(most)
+    made = posterior.draws.made
+    most = int(max(_FEWEST_DRAWS, _MOST_PRODUCTS // ((1 if made is None else _MAKING) * numbers)))
+    if posterior.n_draws <= most:
+        return posterior
+    few = posterior.thinned(most)
+    return few if made is None else replace(few, draws=few.draws.renumbered())
 
 
 def probability_of(

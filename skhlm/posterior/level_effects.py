@@ -28,7 +28,6 @@ from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_threads, n_workers
 
 _CACHED = 2**15  # numbers of a working array that stays near the processor
-_SMALLEST_PIVOT = 64 * float(np.finfo(np.float64).eps)
 
 
 def some_of(draws: Floats, picks: Ints | slice) -> Floats:
@@ -203,13 +202,19 @@ class _Given:
 
     def __init__(self, information: Floats, told: Floats, root: Floats, precision: Floats) -> None:
         """From F0 (K_g, K_g, n, 1), r (K_g, n, S), T (K_g, K_g, S) and c (S,)."""
-        self._root, self._filled = root, root.any(axis=-1) | np.eye(len(root), dtype=bool)
-        half = [self._to_white(precision * row) for row in information]  # c F0 T, row by row
-        columns = [self._to_white(column) for column in zip(*half, strict=True)]
+        self._root, scaled, size = _entries(root), _entries(precision * root), len(root)
+        if any(root[i, :i].any() for i in range(size)):
+            half = [_transposed(self._root, row) for row in information]  # F0 T, row by row
+            columns = [_transposed(scaled, column) for column in zip(*half, strict=True)]
+        else:  # T has its diagonal alone
+            columns = [
+                [information[i, j] * (scaled[i][i] * self._root[j][j]) for i in range(size)]
+                for j in range(size)
+            ]
         for i, column in enumerate(columns):
             column[i] += 1.0
         self._R = _lower_root(columns)
-        self._mean = self._forward(self._to_white(precision * told))
+        self._mean = self._forward(_transposed(scaled, told))
 
     def effects(self, z: Floats) -> Floats:
         """Effects at standard normal z (K_g, n, S): (n, K_g, S)."""
@@ -224,24 +229,22 @@ class _Given:
         covariance = np.empty((*mean.shape, mean.shape[1]))
         for a, first in enumerate(halves):
             for b, second in enumerate(halves[: a + 1]):
-                both = _sum([x * y for x, y in zip(first, second, strict=True)])
-                both += means[:, a] * means[:, b]
+                both = means[:, a] * means[:, b]
+                for x, y in zip(first, second, strict=True):
+                    if x is not None and y is not None:
+                        both += x * y
                 covariance[:, a, b] = covariance[:, b, a] = both.mean(axis=-1)
         return mean, covariance
 
-    def _to_white(self, values: Sequence[Floats] | Floats) -> list[Floats]:
-        """T'v, entry by entry."""
-        return [
-            _sum([t * v for t, v, on in zip(column, values, filled, strict=True) if on])
-            for column, filled in zip(self._root.swapaxes(0, 1), self._filled.T, strict=True)
-        ]
-
-    def _forward(self, values: Sequence[Floats] | Floats) -> list[Floats]:
-        """R^-1 v, entry by entry."""
-        found: list[Floats] = []
+    def _forward(self, values: Sequence[Floats | None]) -> list[Any]:
+        """R^-1 v, entry by entry; None is zero."""
+        found: list[Floats | None] = []
         for value, row in zip(values, self._R, strict=True):
-            taken = [r * x for r, x in zip(row, found, strict=False)]
-            found.append((value - _sum(taken) if taken else value) / row[-1])
+            left = value
+            for r, x in zip(row, found, strict=False):
+                if x is not None:
+                    left = -r * x if left is None else left - r * x
+            found.append(None if left is None else left / row[-1])
         return found
 
     def _from_white(self, white: Sequence[Floats]) -> Floats:
@@ -251,27 +254,46 @@ class _Given:
             for k in range(i + 1, len(solved)):
                 solved[i] = solved[i] - self._R[k][i] * solved[k]
             solved[i] = solved[i] / self._R[i][i]
-        rows = zip(self._root, self._filled, strict=True)
         found = [
-            _sum([t * u for t, u, on in zip(row, solved, filled, strict=True) if on])
-            for row, filled in rows
+            _sum([t * u for t, u in zip(row, solved, strict=True) if t is not None])
+            for row in self._root
         ]
         return np.stack(found, axis=1)
 
 
+def _entries(root: Floats) -> list[list[Any]]:
+    """Lower T (K_g, K_g, S) row by row; None for what is zero in all draws, off the diagonal."""
+    return [
+        [entry if i == j or entry.any() else None for j, entry in enumerate(row)]
+        for i, row in enumerate(root)
+    ]
+
+
+def _transposed(root: Sequence[Sequence[Any]], values: Sequence[Floats] | Floats) -> list[Floats]:
+    """T'v, entry by entry."""
+    columns = zip(*root, strict=True)
+    return [
+        _sum([t * v for t, v in zip(column, values, strict=True) if t is not None])
+        for column in columns
+    ]
+
+
 def _lower_root(columns: Sequence[Sequence[Floats]]) -> list[list[Floats]]:
-    """Rows of the lower R with R R' = M, whose columns these are; pivots are not below rounding."""
+    """Rows of the lower R with R R' = M, whose columns these are.
+
+    M is I and what is not negative, so no pivot is below one, whatever rounding says.
+    """
     rows: list[list[Floats]] = []
     for i in range(len(columns)):
         row: list[Floats] = []
-        for j in range(i + 1):
-            taken = [a * b for a, b in zip(row, rows[j] if j < i else row, strict=False)]
+        for j in range(i):
+            taken = [a * b for a, b in zip(row, rows[j], strict=False)]
             value = columns[j][i] - _sum(taken) if taken else columns[j][i]
-            if j < i:
-                row.append(value / rows[j][j])
-            else:
-                row.append(np.sqrt(np.maximum(value, _SMALLEST_PIVOT * np.abs(columns[i][i]))))
-        rows.append(row)
+            row.append(value / rows[j][j])
+        pivot = columns[i][i]
+        for entry in row:
+            pivot = pivot - entry * entry
+        rows.append([*row, np.sqrt(np.maximum(pivot, 1.0))])
     return rows
 
 

@@ -75,12 +75,16 @@ class Coefficients:
 
     def few(self, picks: Ints) -> Coefficients:
         """Those of a few draws with all effects at hand; what is made is of few random numbers."""
-        some = self.some(picks)
+        some = self.some(picks).renumbered()
+        return replace(some, delta=tuple(map(np.asarray, some.delta)))
+
+    def renumbered(self) -> Coefficients:
+        """The same but for effects that are made, which are of the first random numbers."""
         delta = tuple(
-            effects.renumbered()[:] if isinstance(effects, LevelEffects) else effects
-            for effects in some.delta
+            effects.renumbered() if isinstance(effects, LevelEffects) else effects
+            for effects in self.delta
         )
-        return replace(some, delta=delta)
+        return replace(self, delta=delta)
 
     def times(self, rate: float) -> Coefficients:
         """So many times the coefficients."""
