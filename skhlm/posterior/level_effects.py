@@ -27,7 +27,7 @@ from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_threads, n_workers
 
-_CACHED = 2**15  # numbers of a working array that stays near the processor
+_BLOCK = 2**18  # numbers of a working array: threads are slower with less at a time
 
 
 def some_of(draws: Floats, picks: Ints | slice) -> Floats:
@@ -166,7 +166,7 @@ class LevelEffects:
 
     def _blocks(self, n_levels: int) -> list[slice]:
         """Blocks of levels whose draws a cache holds."""
-        return list(blocks(n_levels, _CACHED // max(self.unseen.size, 1)))
+        return list(blocks(n_levels, _BLOCK // max(self.unseen.size, 1)))
 
     def _normals(self, levels: Ints) -> Floats:
         """Standard normal numbers (K_g, n, S); zeros where the mode alone is known."""
