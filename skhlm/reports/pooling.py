@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,11 +18,13 @@ from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 from skhlm.numerics.pseudo_inverse import pseudo_inverse
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
+from skhlm.numerics.threads import in_threads, n_workers
 from skhlm.posterior import prediction
 from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
 from skhlm.reports.own_estimates import OwnRows, own_estimates
 
+_CERTAIN = 1e-9  # spread of an estimate over its sd that makes no difference
 _SPREAD_DRAWS = 100  # give a standard deviation to 7%
 _NORMAL_DRAWS = 4000
 _INFORMED = 4e6  # rows times draws over which their information is averaged, to one per cent or so
@@ -272,7 +274,8 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
     root = cholesky(posterior.omega[g]) if posterior.omega else None
     one = np.eye(len(tau))[:, :, None, None]
     mean = np.empty((len(information), len(tau)))
-    for levels in blocks(len(mean), BLOCK_BYTES // (8 * posterior.n_draws * one.size)):
+
+    def fill(levels: slice) -> None:
         of_levels = np.moveaxis(information[levels], 0, -1)[..., None]
         A = of_levels * (tau[:, None] * tau * c)[:, :, None]
         if root is None:
@@ -283,21 +286,36 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
             A = product(product(R_transposed, A), R)
             Q = product(inverse_lower(cholesky(one + A)), R_transposed)
         mean[levels] = (Q**2).sum(axis=0).mean(axis=-1).T
+
+    _in_blocks(fill, len(mean), posterior.n_draws * one.size)
     return mean
+
+
+def _in_blocks(fill: Callable[[slice], None], n: int, numbers: int) -> None:
+    """Fill n rows, a block at a time and in threads, where each row takes so many numbers."""
+    pieces = list(blocks(n, BLOCK_BYTES // (8 * numbers)))
+    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
 
 
 def _level_estimates(
     posterior: Posterior, codes: Ints, g: int, coverage: float | None
 ) -> Estimates:
     """Mean and interval of the coefficients that vary by factor g at each row of codes."""
-    varying = posterior.varying[g]
-    ends = np.full((len(codes), len(varying), 2), np.nan)
-    n = 0 if coverage is None else len(codes)
-    for rows in blocks(n, BLOCK_BYTES // (8 * posterior.n_draws * len(varying))):
-        draws = _coefficients_at(posterior.draws, codes[rows], varying)
+    varying, mean = (
+        posterior.varying[g],
+        _coefficients_at(posterior.mean, codes, posterior.varying[g]),
+    )
+    distinct, which = np.unique(codes, axis=0, return_inverse=True)
+    ends = np.full((len(distinct), len(varying), 2), np.nan)
+
+    def fill(rows: slice) -> None:
+        draws = _coefficients_at(posterior.draws, distinct[rows], varying)
         ends[rows] = quantiles_of(draws, central(coverage or 0.5))
-    mean = _coefficients_at(posterior.mean, codes, varying)[..., 0]
-    return Estimates(mean, ends[..., 0], ends[..., 1])
+
+    if coverage is not None:
+        _in_blocks(fill, len(distinct), posterior.n_draws * len(varying))
+    ends = ends[which.reshape(-1)]
+    return Estimates(mean[..., 0], ends[..., 0], ends[..., 1])
 
 
 def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float | None) -> Estimates:
@@ -308,12 +326,17 @@ def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float |
         return Estimates(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
     scale = np.sqrt(np.einsum("jkk->jk", inverse))
     noise = _noise(posterior)
+    ends = scale[..., None] * quantiles_of(noise, central(coverage))
+    uncertain = np.flatnonzero((spread > _CERTAIN * scale).any(axis=1))
     strata = (np.arange(len(noise)) + 0.5) / len(noise)
     u = ndtri(np.random.default_rng((3, g)).permuted(strata))
-    ends = np.empty((*mean.shape, 2))
-    for levels in blocks(len(mean), BLOCK_BYTES // (8 * noise.size * mean.shape[1])):
+
+    def fill(rows: slice) -> None:
+        levels = uncertain[rows]
         deviation = spread[levels, :, None] * u + scale[levels, :, None] * noise
-        ends[levels] = quantiles_of(deviation, central(coverage))
+        ends[levels] = quantiles_of(deviation, central(coverage or 0.5))
+
+    _in_blocks(fill, len(uncertain), noise.size * mean.shape[1])
     return Estimates(mean, mean + ends[..., 0], mean + ends[..., 1])
 
 
