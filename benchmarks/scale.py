@@ -53,8 +53,8 @@ TASKS = {
     "levels": [
         Task(levels, 10 * levels, 1, family, varying)
         for family, varying, sizes in (
-            ("normal", "all", (200, 2_000, 10_000)),
-            ("normal", "intercept", (2_000, 10_000)),
+            ("normal", "all", (200, 2_000, 10_000, 100_000)),
+            ("normal", "intercept", (2_000, 10_000, 100_000)),
             ("student_t", "all", (200, 2_000)),
         )
         for levels in sizes
