@@ -35,7 +35,11 @@ from skhlm.engine import (
     infer,
 )
 from skhlm.families import limits_of
-from skhlm.identification import check_identification, warn_unless_identified
+from skhlm.identification import (
+    OF_SINGLE_ROWS,
+    check_identification,
+    warn_unless_identified,
+)
 from skhlm.inputs.design import Rows
 from skhlm.inputs.labels import Labels
 from skhlm.methods.arguments import UNIT_INTERVAL
@@ -196,6 +200,8 @@ class HierarchicalModel(
                 warn_unless_converged(replace(self._fit.diagnostics, checks=unsaid))
                 return self
             checks = check_identification(problem, rows, spec.units, spec.labels)
+            if few is not None:
+                checks = tuple(check for check in checks if check.name not in OF_SINGLE_ROWS)
             unsaid = warn_unless_identified(checks)
             judge = partial(diagnose, labels=spec.labels.where_fitted)
             found = infer(problem, settings, judge, progress, earlier)
@@ -204,7 +210,7 @@ class HierarchicalModel(
                 spec=spec,
                 posterior=posterior,
                 diagnostics=found.diagnostics.and_also(
-                    (*checks, *_check_fit(posterior, rows, spec.labels))
+                    (*checks, *_check_fit(posterior, rows, spec.labels, singly=few is None))
                 ),
                 level_data=learn_level_data(rows, posterior, spec.groups),
                 fingerprint=rows.fingerprint() if few is None else "",
@@ -292,9 +298,12 @@ def _posterior(found: Inference, problem: Problem, spec: ModelSpec, rows: Rows) 
     )
 
 
-def _check_fit(posterior: Posterior, rows: Rows, labels: Labels) -> tuple[Check, ...]:
-    """Are the data as the fitted model says?"""
-    return (*check_slopes(posterior, rows, labels), *check_counts(posterior, rows))
+def _check_fit(
+    posterior: Posterior, rows: Rows, labels: Labels, *, singly: bool
+) -> tuple[Check, ...]:
+    """Are the data as the fitted model says? Counts are looked at ``singly`` or not at all."""
+    of_counts = check_counts(posterior, rows) if singly else ()
+    return (*check_slopes(posterior, rows, labels), *of_counts)
 
 
 def _request(

@@ -40,6 +40,13 @@ _BELSLEY = "Belsley, Kuh and Welsch 1980, doi:10.1002/0471725153"
 _GELMAN = "Gelman 2006, doi:10.1214/06-BA117A"
 _LME4 = "lme4's lmerControl, doi:10.18637/jss.v067.i01"
 
+OF_SINGLE_ROWS = (  # checks for which it takes the rows themselves, not others that stand for them
+    "distinct outcomes",
+    "exact fit",
+    "trials",
+    "share of one row",
+    "weight of one row",
+)
 SEVERE = (
     "constant predictors",
     "collinear predictors",

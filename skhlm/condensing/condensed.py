@@ -13,8 +13,11 @@ import pandas as pd
 from skhlm._typing import Floats
 from skhlm.condensing.equal_rows import EqualRows
 from skhlm.condensing.moments import CellMoments
+from skhlm.exceptions import Message
 from skhlm.inputs.columns import listed
-from skhlm.inputs.frames import check_fit_data, check_weight
+from skhlm.inputs.frames import check_fit_data, check_observed, check_weight
+from skhlm.inputs.hierarchy import learn_groups
+from skhlm.inputs.outcomes import check_possible
 
 if TYPE_CHECKING:
     from skhlm.engine import Problem
@@ -87,6 +90,8 @@ def condense(model: Any, blocks: Iterable[Block]) -> Condensed:
         if not len(X):
             continue
         found = gather(model, X, y, weight)
+        if found is None:
+            continue
         name = getattr(y, "name", None)
         gathered = found if gathered is None else join(gathered, found)
     if gathered is None:
@@ -99,46 +104,59 @@ def check_family(model: Any) -> None:
     family = model._outcome_request.family
     if not (family.is_gaussian or family.merges_equal_rows):
         raise ValueError(
-            f"family={family.name!r} needs every row by itself, and such rows do not fit in "
-            "memory: no fewer numbers say what they say. Set family='normal' ('binomial' for "
-            "shares, 'poisson' for counts, an HLMClassifier for two classes), or fit a sample of "
-            "the rows as one frame, such as X.sample(frac=0.01).compute() of Dask."
+            Message(
+                f"family={family.name!r} needs every row by itself: no fewer numbers say what rows "
+                "say, which are read here a part at a time.",
+                python="Set family='normal' ('binomial' for shares, 'poisson' for counts, an "
+                "HLMClassifier for two classes), or fit a sample of the rows as one frame, such as "
+                "X.sample(frac=0.01).compute() of Dask.",
+                elsewhere="Say `family` normal, binomial for shares or poisson for counts, or fit "
+                "a sample of the rows as one file.",
+            )
         )
 
 
-def gather(model: Any, X: pd.DataFrame, y: Any, weight: Any) -> Gathered:
-    """What the likelihood needs of one block of rows, which are checked as in ``fit``."""
-    model = copy(model)
-    if not model._outcome_request.family.is_gaussian:
+def gather(model: Any, X: pd.DataFrame, y: Any, weight: Any) -> Gathered | None:
+    """What the likelihood needs of one block of rows, which are checked as in ``fit``.
+
+    Rows of weight zero say nothing, and a block may have no others: None.
+    """
+    model, asked = copy(model), model._outcome_request
+    given = None if weight is None else pd.to_numeric(pd.Series(weight), errors="coerce").to_numpy()
+    if given is not None and (given != 0).sum() <= 1:
+        used = given != 0
+        X, y, weight, given = X[used], pd.Series(y)[used], pd.Series(weight)[used], given[used]
+    if not len(X):
+        return None
+    if not asked.family.is_gaussian:
+        if not asked.has_classes:
+            check_possible(asked.family, check_observed(y, len(X)), y)
         weights = check_weight(weight, np.zeros((len(X), 0)))
-        used = weights > 0
-        return EqualRows.of(X[used], np.asarray(y)[used], weights[used])
+        return EqualRows.of(X[weights > 0], np.asarray(y)[weights > 0], weights[weights > 0])
     if len(X) == 1:  # of which fit wants two, halves here
         X, y = pd.concat([X, X]), np.repeat(np.asarray(y), 2)
-        weight = np.full(2, 0.5) if weight is None else 0.5 * np.repeat(np.asarray(weight), 2)
-    data = check_fit_data(model, X, y, weight, model.groups, **vars(model._outcome_request))
-    return CellMoments.of(data)
+        weight = np.full(2, 0.5) if given is None else 0.5 * np.repeat(given, 2)
+    data = check_fit_data(model, X, y, weight, model.groups, **vars(asked))
+    learn_groups(data.hierarchies, data.groups)  # for its checks of labels
+    return CellMoments.of(data, tuple(X.columns))
 
 
 def join(one: Gathered, other: Gathered) -> Gathered:
     """What the likelihood needs of both."""
-    if _names(one) != _names(other):
+    if one.names != other.names:
         raise ValueError(
-            f"Frames have different columns: one has {listed(_names(one))}, a later one "
-            f"{listed(_names(other))}. All must have the same, in the same order."
+            f"Frames have different columns: one has {listed(one.names)}, a later one "
+            f"{listed(other.names)}. All must have the same, in the same order."
+        )
+    if one.kinds != other.kinds:
+        raise TypeError(
+            f"Frames hold values of different kinds in a column: one has {', '.join(one.kinds)}, "
+            f"a later one {', '.join(other.kinds)}. Make them alike, for example with astype."
         )
     if isinstance(one, CellMoments) and isinstance(other, CellMoments):
         return one.joined(other)
     assert isinstance(one, EqualRows) and isinstance(other, EqualRows)
     return one.joined(other)
-
-
-def _names(gathered: Gathered) -> tuple[Any, ...]:
-    """The columns of X."""
-    if isinstance(gathered, EqualRows):
-        return gathered.names
-    columns = gathered.columns
-    return tuple(range(columns.n)) if columns.names is None else columns.names
 
 
 def split(frame: pd.DataFrame, target: str, sample_weight: str | None) -> Block:

@@ -25,7 +25,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 def is_dask(given: Any) -> bool:
     """Whether rows are Dask's, not here yet."""
-    return hasattr(given, "__dask_graph__") and hasattr(given, "to_delayed")
+    return hasattr(given, "__dask_graph__") and hasattr(given, "divisions")
 
 
 def condense_dask(model: Any, X: Any, y: Any, sample_weight: Any) -> Condensed:

@@ -90,7 +90,8 @@ def fit_parquet(
     model : HLMRegressor or HLMClassifier
         As for `fit_frames`.
     path : str or path-like
-        A file, or a directory of files, which may be partitioned by columns ("country=DE/...").
+        A file, or a directory of nothing but such files, which may be partitioned by columns
+        ("country=DE/..."). Columns and their types are those of the first one.
     target : str
         The column that is the outcome.
     sample_weight : str or None, default=None
@@ -120,7 +121,8 @@ def fit_parquet(
     """
     wanted = None
     if columns is not None:
-        wanted = [*columns, target, *([] if sample_weight is None else [sample_weight])]
+        apart = [target, *([] if sample_weight is None else [sample_weight])]
+        wanted = list(dict.fromkeys([*columns, *apart]))
     return fit_frames(model, parquet_frames(path, wanted), target, sample_weight=sample_weight)
 
 
@@ -136,9 +138,15 @@ def parquet_frames(
         ) from error
     if not Path(path).exists():
         raise FileNotFoundError(f"There is no file or directory {os.fspath(path)!r}.")
-    rows = pyarrow.dataset.dataset(os.fspath(path), format="parquet", partitioning="hive")
-    if columns is not None and (missing := [c for c in columns if c not in rows.schema.names]):
-        raise ValueError(f"columns: {os.fspath(path)!r} has no column {missing[0]!r}.")
-    for batch in rows.to_batches(columns=columns, batch_size=_BATCH):
-        if batch.num_rows:
-            yield batch.to_pandas()
+    try:
+        rows = pyarrow.dataset.dataset(os.fspath(path), format="parquet", partitioning="hive")
+        if columns is not None and (missing := [c for c in columns if c not in rows.schema.names]):
+            raise ValueError(f"columns: {os.fspath(path)!r} has no column {missing[0]!r}.")
+        for batch in rows.to_batches(columns=columns, batch_size=_BATCH):
+            if batch.num_rows:
+                yield batch.to_pandas()
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} cannot be read as Parquet files of the same columns and types: "
+            f"{error}"
+        ) from error

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from skhlm._typing import Floats
-from skhlm.inputs.columns import Columns, Label
+from skhlm.inputs.columns import Columns, Label, kind
 from skhlm.inputs.design import cells_of
 from skhlm.inputs.frames import FitData
 from skhlm.numerics.cell_sums import sum_by_cell
@@ -34,6 +34,8 @@ class CellMoments:
     ``keys``       C tuples   labels of each cell, one for each group column
     ``positions``             where these columns are in X
     ``columns``               the columns of X
+    ``names``                 what these are called, strings or not
+    ``kinds``                 of labels in each group column
     ``weight``     (C,)       sum of the weights
     ``mean``       (C, d)     mean of v
     ``scatter``    (C, d, d)  sum of w (v - mean) (v - mean)'
@@ -45,6 +47,8 @@ class CellMoments:
     keys: tuple[tuple[Label, ...], ...]
     positions: tuple[int, ...]
     columns: Columns
+    names: tuple[Any, ...]
+    kinds: tuple[str, ...]
     weight: Floats
     mean: Floats
     scatter: Floats
@@ -52,8 +56,8 @@ class CellMoments:
     high: Floats
 
     @classmethod
-    def of(cls, data: FitData) -> CellMoments:
-        """Those of a block of rows."""
+    def of(cls, data: FitData, names: tuple[Any, ...]) -> CellMoments:
+        """Those of a block of rows whose X has columns of these names."""
         positions = tuple(sorted(data.groups))
         codes = np.stack([data.groups[j].codes for j in positions], axis=1) if positions else None
         cells, cell = _one_cell(len(data.y)) if codes is None else cells_of(codes)
@@ -77,6 +81,8 @@ class CellMoments:
             keys=keys,
             positions=positions,
             columns=data.columns,
+            names=names,
+            kinds=tuple(kind(values[0]) for values in labels),
             weight=weight,
             mean=mean,
             scatter=scatter,
@@ -102,6 +108,8 @@ class CellMoments:
             keys=tuple(number),
             positions=self.positions,
             columns=self.columns,
+            names=self.names,
+            kinds=self.kinds,
             weight=weight,
             mean=mean,
             scatter=scatter,

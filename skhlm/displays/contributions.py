@@ -78,7 +78,7 @@ class ContributionsDisplay:
     ...     parts=["spend", "country"], mean=[2.0, -0.5], lower=[1.5, -1.0], upper=[2.5, 0.0],
     ...     reference=[1.0, 0.5, 1.5], prediction=[2.5, 2.0, 3.0],
     ... )
-    >>> [bar.get_width() for bar in display.plot().bars_]
+    >>> [float(bar.get_width()) for bar in display.plot().bars_]
     [1.0, 2.0, 0.5, 2.5]
     """
 

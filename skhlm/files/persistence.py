@@ -259,7 +259,6 @@ def _left_out_arrays(effects: LevelEffects) -> dict[str, Array]:
         "left_out.information": rows.information,
         "left_out.score": rows.score,
         "left_out.lies_in": np.array(rows.lies_in, dtype=np.int64).reshape(shape).T,
-        "left_out.stream": effects.stream,
     }
 
 

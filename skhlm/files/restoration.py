@@ -30,6 +30,7 @@ from skhlm.preparation import ModelSpec, name_parameters
 from skhlm.reports.pooling import LevelData
 
 _ROUNDING = 1e-6  # of a correlation
+_MOST_INFORMATION = 1e100
 _NOT_LEFT_OUT = "left_out: not a factor whose effects can be made"
 
 _TYPES: Mapping[str, Any] = {
@@ -274,8 +275,7 @@ def read_posterior(contents: Contents, spec: ModelSpec) -> Posterior:
     )
     draws = kept
     if left_out is not None:
-        stream = contents.ints("left_out.stream", S, below=[2**31])
-        draws = with_left_out(kept, left_out, scales, spec.units, family, stream)
+        draws = with_left_out(kept, left_out, scales, spec.units, family)
     posterior = Posterior(
         draws=draws,
         mean=_mean(contents, spec),
@@ -306,11 +306,15 @@ def _left_out(contents: Contents, spec: ModelSpec) -> LeftOut | None:
     require(in_range, _NOT_LEFT_OUT)
     require(read_family(contents).is_gaussian, _NOT_LEFT_OUT)
     J, K_g = n_levels[g], len(spec.labels.varying[g])
-    sizes = [n_levels[h] for h in above]
+    sizes, K = [n_levels[h] for h in above], len(spec.labels.coefficients)
+    most = _MOST_INFORMATION
+    information = contents.floats("left_out.information", J, K_g, K, least=-most, most=most)
+    own = information[:, :, spec.labels.varying[g]]
+    require((np.einsum("lkk->lk", own) >= 0).all(), _NOT_LEFT_OUT)
     return LeftOut(
         factor=g,
-        information=contents.floats("left_out.information", J, K_g, len(spec.labels.coefficients)),
-        score=contents.floats("left_out.score", J, K_g),
+        information=information,
+        score=contents.floats("left_out.score", J, K_g, least=-most, most=most),
         above=tuple(above),
         lies_in=tuple(contents.ints("left_out.lies_in", J, len(above), below=sizes).T),
         seed=seed,

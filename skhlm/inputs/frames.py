@@ -306,6 +306,12 @@ def _read_exposure(X: Any, position: int, columns: Columns) -> Floats:
 def _check_table(estimator: BaseEstimator, X: Any) -> Any:
     """X as a frame with distinct column names or as a numpy array with two dimensions."""
     check_not_masked(X, "X")
+    if hasattr(X, "__dask_graph__"):
+        raise TypeError(
+            "X is Dask's, and its rows are not there yet: pass X.compute(), of a sample if there "
+            "are too many. Dask frames are for fit, predict, predict_interval, predict_quantiles "
+            "and predict_proba."
+        )
     if is_frame(X):
         _check_names(X)
         if X.shape[1]:

@@ -270,7 +270,7 @@ class Posterior:
             _with_new_level(effects, _new_level(g, few.tau[g], few.omega))
             for g, effects in enumerate(few.draws.delta)
         )
-        return replace(few, draws=replace(few.draws, delta=delta))
+        return replace(few, draws=replace(few.draws, delta=delta).renumbered())
 
     def picked(self, picks: Ints) -> Posterior:
         """The posterior with some of its draws; `mean` stays."""
@@ -370,13 +370,11 @@ def with_left_out(
     scales: Draws,
     units: Units,
     family: Family,
-    stream: Ints | None = None,
 ) -> Coefficients:
     """Coefficients with the effects that were left out, made when they are asked for.
 
     ``kept`` has no levels of that factor; its scales, correlations and the family's parameters, in
-    the user's units, are those of ``scales`` (..., S). ``stream`` (S,) says which of a level's
-    random numbers each draw has, by default those of its own number.
+    the user's units, are those of ``scales`` (..., S).
     """
     g, scale = left_out.factor, units.coefficient_scale
     own = scale[kept.varying[g]]
@@ -398,7 +396,7 @@ def with_left_out(
         rest=rest,
         scale=own,
         unseen=kept.delta[g][NEW],
-        stream=np.arange(n_draws) if stream is None else stream,
+        stream=np.arange(n_draws),
     )
     delta = tuple(effects if h == g else other for h, other in enumerate(kept.delta))
     return replace(kept, delta=delta)

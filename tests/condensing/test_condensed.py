@@ -217,6 +217,60 @@ def test_errors_come_before_stan_and_leave_the_model(frames, error, told):
     assert not hasattr(model, "n_features_in_")
 
 
+@pytest.mark.parametrize("label", [None, np.nan])
+def test_missing_labels_are_refused_as_by_fit(label):
+    frames = [
+        pd.DataFrame({"x": np.arange(20.0) % 7, "g": [name] * 10 + [label] * 10, "y": range(20)})
+        for name in "abcdef"
+    ]
+    for family in ("normal", "poisson"):
+        with pytest.raises(ValueError, match="Missing values in group columns at fit"):
+            fit_frames(HLMRegressor("g", family=family), frames, "y")
+
+
+@pytest.mark.parametrize("n", [50, 49])
+@pytest.mark.parametrize("family", ["normal", "poisson"])
+def test_a_frame_may_have_no_weight_or_one_row_of_it(n, family):
+    frame = rows_of().drop(columns="region")
+    frame["y"] = frame["y"].round().abs()
+    frame.loc[: n - 1, "w"] = 0.0
+    frame.loc[n:, "w"] += 1
+    model = HLMRegressor("shop", family=family)
+    condensed = condense(model, blocks_of(divided(frame, [50, 51]), "y", "w"))
+    X = frame.drop(columns=["y", "w"])
+    assert_same_problem(model, condensed, X, frame["y"], frame["w"])
+
+
+def test_columns_that_are_numbers_keep_their_order():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 2))).assign(y=rng.normal(size=40))
+    frames = [frame.iloc[:20][[0, 1, "y"]], frame.iloc[20:][[1, 0, "y"]]]
+    with pytest.raises(ValueError, match="different columns"):
+        fit_frames(HLMRegressor(family="normal"), frames, "y")
+
+
+def test_yes_and_no_are_no_numbers():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.integers(3, size=40), "y": rng.integers(2, size=40)})
+    frames = [frame.assign(y=frame["y"] == 1), frame]
+    with pytest.raises(TypeError, match="values of different kinds"):
+        fit_frames(HLMClassifier(), frames, "y")
+    with pytest.raises(TypeError, match="y holds"):
+        fit_frames(HLMRegressor(family="poisson"), frames, "y")
+
+
+def test_what_takes_single_rows_is_not_said_to_pass():
+    """Shares merge to ones of many trials, which vary less than chance of few alone makes them."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"x": rng.integers(3, size=900), "g": list("abcde") * 180, "w": 4})
+    frame["y"] = rng.binomial(4, 1 / (1 + np.exp(-0.5 * frame["x"]))) / 4
+    model = HLMRegressor("g", family="binomial", algorithm="laplace", random_state=0)
+    fit_frames(model, divided(frame, [400]), "y", sample_weight="w")
+    names = set(model.diagnostics_.to_frame()["check"])
+    assert not names & {"dispersion", "exact fit", "share of one row"}
+    assert {"collinear predictors", "levels"} <= names
+
+
 def test_pipelines_are_refused():
     with pytest.raises(TypeError, match="got a list"):
         fit_frames([], [rows_of()], "y")

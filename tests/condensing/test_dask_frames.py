@@ -115,6 +115,14 @@ def test_errors(frame):
         HLMRegressor("shop", family="normal").fit(rows[["x", "g"]], rows["y"])
 
 
+def test_other_methods_want_rows(frame, whole):
+    rows = lazy(frame)[["x", "g"]]
+    with pytest.raises(TypeError, match=r"pass X.compute\(\)"):
+        whole.sample_y(rows)
+    with pytest.raises(TypeError, match=r"pass X.compute\(\)"):
+        whole.predict(rows.to_dask_array(lengths=True))
+
+
 def test_on_two_processes(cluster, frame, whole):
     assert cluster.scheduler_info()["workers"]
     model = assert_fit(lazy(frame), frame, whole)
