@@ -84,7 +84,8 @@ def main() -> None:
         f"{LEVELS:,} levels, frames of {BATCH:,} rows that are made twice, once to see how long "
         "that takes.\n\n"
     )
-    PAGE.write_text(head + "\n".join(lines) + f"\n\n{describe_machine()}\n", encoding="utf-8")
+    machine = "; ".join(f"{name} {value}" for name, value in describe_machine().items())
+    PAGE.write_text(head + "\n".join(lines) + f"\n\n{machine}\n", encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
 
 

@@ -78,7 +78,8 @@ def curve(options: Namespace) -> None:
     X, derived = None, {term.predictor for term in options.derive}
     if options.data is not None:
         X = columns_of_fit(read_rows(options, model), model, options, derived)
-        X = X.assign(**dict.fromkeys(sorted(derived), 0.0)) if derived else X
+        if derived:
+            X = X.assign(**dict.fromkeys(sorted(derived), 0.0))[list(model.feature_names_in_)]
     curves = model.response_curve(
         X,
         options.feature,

@@ -21,6 +21,10 @@ _SHOWN = 10
 _PREFIXED = "__"  # what ColumnTransformer puts between the name of a transformer and a column's
 _DATES = (date, np.datetime64)
 _WITH_DATES = ("date", "datetime", "datetime64", "mixed", "mixed-integer")  # as pandas infers
+_MADE_OF = (
+    " If predictors are made of it, say how by derive, such as derive=lambda spend: {'log_spend': "
+    "np.log(spend)}."
+)
 _FINER = ("datetime64[ps]", "datetime64[fs]", "datetime64[as]")
 
 
@@ -130,6 +134,8 @@ class Columns:
             raise ValueError(
                 f"{argument}: there is no column {name!r} in X. Its columns are "
                 f"{listed(self.names)}.{suggestion(name, self.names)}{self._why_prefixed(name)}"
+                + _MADE_OF
+                * (argument == "feature")
             )
         return self.names.index(name)
 

@@ -144,6 +144,16 @@ def test_curves_of_what_predictors_are_made_of_and_without_groups(folder, table)
     assert run(*asked, "--feature", "effort", "--derive", "days=sqrt(x)", "--slope") == 0
 
 
+def test_a_derived_predictor_has_its_place_among_others(table, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = table[["days", "subject", "reaction"]].assign(age=rng.normal(size=len(table)))
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert run("fit", tmp_path / "rows.csv", *FIT, *SHORT, "-o", tmp_path / "m.skhlm") in (0, 4)
+    rows.drop(columns="days").head(3).to_csv(tmp_path / "few.csv", index=False)
+    asked = ("--feature", "effort", "--derive", "days=sqrt(effort)", "--grid", 1, 9, 3)
+    assert run("curve", tmp_path / "m.skhlm", tmp_path / "few.csv", *asked) == 0
+
+
 def test_summary_tells_levels_apart_that_read_alike(tmp_path):
     levels = [("a/b", "c"), ("a", "b/c"), ("a", "d")]
     rows = pd.DataFrame([levels[i % 3] for i in range(60)], columns=["region", "shop"])

@@ -13,6 +13,12 @@ _MEANS = {
     "warn": "To be known before the numbers are used:",
     "fail": "The draws are not the posterior's, or may not be: do not use these numbers.",
 }
+_TO_DO = (
+    "What may help: for a skewed outcome its logarithm or, if it is positive, family='gamma'; for "
+    "counts that vary more, family='negative_binomial'; where with Student-t residuals the mean "
+    "alone is off, family='normal'; where it is that of some levels, a predictor that tells these "
+    "from the others, or coefficients that vary by the factor."
+)
 _DOUBT = "The draws are not those of this model, or may not be: what follows is about them alone."
 
 
@@ -63,4 +69,5 @@ def _fit(look: Look, diagnostics: Diagnostics) -> str:
     title = "Fit: the data are unlike the model"
     if look.worse:
         title = "Fit: poor predictions" + ", and data unlike the model" * bool(look.unlike)
-    return card("warn", title, [bullets([*look.worse, *look.unlike]), *said])
+    to_do = [paragraph(_TO_DO)] * bool(look.unlike)
+    return card("warn", title, [bullets([*look.worse, *look.unlike]), *to_do, *said])
