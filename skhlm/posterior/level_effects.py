@@ -27,7 +27,7 @@ from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_threads, n_workers
 
-_BLOCK = 2**18  # numbers of a working array: threads are slower with less at a time
+_BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
 
 
 def some_of(draws: Floats, picks: Ints | slice) -> Floats:
@@ -165,8 +165,8 @@ class LevelEffects:
         return Moments(self.scale * mean, np.outer(self.scale, self.scale) * covariance)
 
     def _blocks(self, n_levels: int) -> list[slice]:
-        """Blocks of levels whose draws a cache holds."""
-        return list(blocks(n_levels, _BLOCK // max(self.unseen.size, 1)))
+        """Blocks of levels with so many numbers in a matrix of each level and draw."""
+        return list(blocks(n_levels, _BLOCK // max(len(self.scale) * self.unseen.size, 1)))
 
     def _normals(self, levels: Ints) -> Floats:
         """Standard normal numbers (K_g, n, S); zeros where the mode alone is known."""
