@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,16 +85,15 @@ def condense(model: Any, blocks: Iterable[Block]) -> Condensed:
         columns, or there are none.
     """
     check_family(model)
-    gathered: Gathered | None = None
     name = None
-    for X, y, weight in blocks:
-        if not len(X):
-            continue
-        found = gather(model, X, y, weight)
-        if found is None:
-            continue
-        name = getattr(y, "name", None)
-        gathered = found if gathered is None else join(gathered, found)
+
+    def parts() -> Iterator[Gathered | None]:
+        nonlocal name
+        for X, y, weight in blocks:
+            name = getattr(y, "name", None)
+            yield gather(model, X, y, weight)
+
+    gathered = join_all(parts())
     if gathered is None:
         raise ValueError("There are no rows to fit.")
     return Condensed.of(gathered, name)
@@ -157,6 +157,13 @@ def join(one: Gathered, other: Gathered) -> Gathered:
         return one.joined(other)
     assert isinstance(one, EqualRows) and isinstance(other, EqualRows)
     return one.joined(other)
+
+
+def join_all(parts: Iterable[Gathered | None]) -> Gathered | None:
+    """What the likelihood needs of all; None where no part has rows."""
+    found = (part for part in parts if part is not None)
+    first = next(found, None)
+    return None if first is None else reduce(join, found, first)
 
 
 def split(frame: pd.DataFrame, target: str, sample_weight: str | None) -> Block:

@@ -16,7 +16,7 @@ from skhlm.condensing.condensed import (
     Gathered,
     check_family,
     gather,
-    join,
+    join_all,
 )
 
 _FAN_IN = 8  # how many parts are joined at a time
@@ -41,7 +41,7 @@ def condense_dask(model: Any, X: Any, y: Any, sample_weight: Any) -> Condensed:
     gathered = [dask.delayed(_gather)(dask.delayed(model), *part) for part in parts]
     while len(gathered) > 1:
         groups = (gathered[i : i + _FAN_IN] for i in range(0, len(gathered), _FAN_IN))
-        gathered = [dask.delayed(_join)(group) for group in groups]
+        gathered = [dask.delayed(join_all)(group) for group in groups]
     (found,) = dask.compute(gathered[0])
     if found is None:
         raise ValueError("X has no rows.")
@@ -123,15 +123,4 @@ def _gather(model: Any, X: pd.DataFrame, y: Any, sample_weight: Any) -> Gathered
                 f"{name} has {len(other)} rows in a partition where X has {len(X)}: take both from "
                 "one Dask frame."
             )
-    return gather(model, X, y, sample_weight) if len(X) else None
-
-
-def _join(parts: list[Gathered | None]) -> Gathered | None:
-    """What is needed of some partitions together."""
-    found = [part for part in parts if part is not None]
-    if not found:
-        return None
-    total = found[0]
-    for part in found[1:]:
-        total = join(total, part)
-    return total
+    return gather(model, X, y, sample_weight)

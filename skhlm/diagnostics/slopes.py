@@ -15,7 +15,7 @@ information in the rows of a level, and what these add is a sum over their draws
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -286,10 +286,7 @@ def _some_draws(posterior: Posterior, numbers: int) -> Posterior:
     """As many as there is time for, where each takes so many products; to make effects is dear."""
     made = posterior.draws.made
     most = int(max(_FEWEST_DRAWS, _MOST_PRODUCTS // ((1 if made is None else _MAKING) * numbers)))
-    if posterior.n_draws <= most:
-        return posterior
-    few = posterior.thinned(most)
-    return few if made is None else replace(few, draws=few.draws.renumbered())
+    return posterior if posterior.n_draws <= most else posterior.thinned(most)
 
 
 def probability_of(

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import joblib
 
+from skhlm.numerics.blocks import blocks
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -20,6 +22,12 @@ def in_threads(
         return list(map(function, items))
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, items))
+
+
+def in_blocks(function: Callable[[slice], _Result], n: int, size: int) -> list[_Result]:
+    """``function`` of slices of at most ``size`` that cover ``range(n)``; threads share them."""
+    pieces = list(blocks(n, size))
+    return in_threads(function, pieces, min(n_workers(), max(len(pieces), 1)))
 
 
 def n_workers(n_jobs: int | None = None) -> int:

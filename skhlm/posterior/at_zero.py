@@ -14,7 +14,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Units
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.quantiles import describe
-from skhlm.numerics.threads import in_threads, n_workers
+from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.level_effects import LevelEffects
 from skhlm.posterior.moments import BOTH, mark
 from skhlm.posterior.posterior import Coefficients, Posterior
@@ -111,8 +111,7 @@ def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float
     def fill(levels: slice) -> None:
         result[levels] = describe(delta(posterior, g, levels), probabilities)
 
-    pieces = list(blocks(shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))))
-    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
+    in_blocks(fill, shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1)))
     effects = posterior.draws.delta[g]
     if isinstance(effects, LevelEffects):
         T = _transform(posterior, g)

@@ -25,7 +25,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import LeftOut
 from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
-from skhlm.numerics.threads import in_threads, n_workers
+from skhlm.numerics.threads import in_blocks
 
 _BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
 
@@ -139,7 +139,7 @@ class LevelEffects:
         """Draws of some levels (n,), and of what stands behind them: (n, K_g, S)."""
         effects = np.zeros((len(levels), *self.unseen.shape))
         seen = np.flatnonzero(levels < len(self.rows.score))
-        for block in self._blocks(len(seen)):
+        for block in blocks(len(seen), self._size):
             which = seen[block]
             given = self._given(levels[which])
             effects[which] = self.scale[:, None] * given.effects(self._normals(levels[which]))
@@ -156,17 +156,18 @@ class LevelEffects:
     @cached_property
     def moments(self) -> Moments:
         """Posterior means and covariances, of the mixture of the conditional distributions."""
-        found = in_threads(
+        found = in_blocks(
             lambda block: self._given(np.arange(block.start, block.stop)).moments(),
-            pieces := self._blocks(len(self.rows.score)),
-            min(n_workers(), max(len(pieces), 1)),
+            len(self.rows.score),
+            self._size,
         )
         mean, covariance = map(np.concatenate, zip(*found, strict=True))
         return Moments(self.scale * mean, np.outer(self.scale, self.scale) * covariance)
 
-    def _blocks(self, n_levels: int) -> list[slice]:
-        """Blocks of levels with so many numbers in a matrix of each level and draw."""
-        return list(blocks(n_levels, _BLOCK // max(len(self.scale) * self.unseen.size, 1)))
+    @property
+    def _size(self) -> int:
+        """Levels of a block, with so many numbers in a matrix of each level and draw."""
+        return _BLOCK // max(len(self.scale) * self.unseen.size, 1)
 
     def _normals(self, levels: Ints) -> Floats:
         """Standard normal numbers (K_g, n, S); zeros where the mode alone is known."""

@@ -17,7 +17,7 @@ from skhlm.exceptions import Message, stacklevel_of_user
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
-from skhlm.numerics.threads import in_threads, n_workers
+from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.moments import BOTH
 from skhlm.posterior.posterior import (
@@ -126,11 +126,8 @@ def _mean_over_draws(posterior: Posterior, X: Floats, codes: Ints, sign: float =
     X, codes = X[order], codes[order]
     first = np.flatnonzero(_starts(codes) | _starts(X))
     Z, codes = sign * posterior.units.centred(X[first]), codes[first]
-    pieces = list(blocks(len(Z), _PIECE))
-    means = in_threads(
-        lambda rows: _means_of_sorted(posterior.averaged, Z[rows], codes[rows]),
-        pieces,
-        min(n_workers(), max(len(pieces), 1)),
+    means = in_blocks(
+        lambda rows: _means_of_sorted(posterior.averaged, Z[rows], codes[rows]), len(Z), _PIECE
     )
     value = np.empty(len(X))
     value[order] = np.repeat(np.concatenate(means), np.diff(np.append(first, len(X))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 from skhlm.numerics.pseudo_inverse import pseudo_inverse
 from skhlm.numerics.quantiles import central, quantiles_of
 from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
-from skhlm.numerics.threads import in_threads, n_workers
+from skhlm.numerics.threads import in_blocks
 from skhlm.posterior import prediction
 from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NO_EFFECT, Coefficients, Posterior
@@ -287,24 +287,16 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
             Q = product(inverse_lower(cholesky(one + A)), R_transposed)
         mean[levels] = (Q**2).sum(axis=0).mean(axis=-1).T
 
-    _in_blocks(fill, len(mean), posterior.n_draws * one.size)
+    in_blocks(fill, len(mean), BLOCK_BYTES // (8 * posterior.n_draws * one.size))
     return mean
-
-
-def _in_blocks(fill: Callable[[slice], None], n: int, numbers: int) -> None:
-    """Fill n rows, a block at a time and in threads, where each row takes so many numbers."""
-    pieces = list(blocks(n, BLOCK_BYTES // (8 * numbers)))
-    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
 
 
 def _level_estimates(
     posterior: Posterior, codes: Ints, g: int, coverage: float | None
 ) -> Estimates:
     """Mean and interval of the coefficients that vary by factor g at each row of codes."""
-    varying, mean = (
-        posterior.varying[g],
-        _coefficients_at(posterior.mean, codes, posterior.varying[g]),
-    )
+    varying = posterior.varying[g]
+    mean = _coefficients_at(posterior.mean, codes, varying)
     distinct, which = np.unique(codes, axis=0, return_inverse=True)
     ends = np.full((len(distinct), len(varying), 2), np.nan)
 
@@ -313,7 +305,7 @@ def _level_estimates(
         ends[rows] = quantiles_of(draws, central(coverage or 0.5))
 
     if coverage is not None:
-        _in_blocks(fill, len(distinct), posterior.n_draws * len(varying))
+        in_blocks(fill, len(distinct), BLOCK_BYTES // (8 * posterior.n_draws * len(varying)))
     ends = ends[which.reshape(-1)]
     return Estimates(mean[..., 0], ends[..., 0], ends[..., 1])
 
@@ -336,7 +328,7 @@ def _no_pooling(posterior: Posterior, data: LevelData, g: int, coverage: float |
         deviation = spread[levels, :, None] * u + scale[levels, :, None] * noise
         ends[levels] = quantiles_of(deviation, central(coverage or 0.5))
 
-    _in_blocks(fill, len(uncertain), noise.size * mean.shape[1])
+    in_blocks(fill, len(uncertain), BLOCK_BYTES // (8 * noise.size * mean.shape[1]))
     return Estimates(mean, mean + ends[..., 0], mean + ends[..., 1])
 
 
