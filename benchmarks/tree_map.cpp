@@ -63,7 +63,7 @@ int main(int, char** argument) {
     const double start = cpu_seconds();
     for (int i = 0; i < repeats; ++i) {
       map.forward(z_root.data(), z.data(), precision.data(), 1.1);
-      std::fill(map.d_total(), map.d_total() + k * map.n_totals(), 0.5);
+      std::fill(map.d_totals(), map.d_totals() + k * map.n_totals(), 0.5);
       map.reverse(ones.data(), ones.data(), adjoint);
     }
     best = std::min(best, (cpu_seconds() - start) / repeats);

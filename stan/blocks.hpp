@@ -51,6 +51,11 @@ struct Exchange {
   }
 };
 
+/** Sums over levels: d'P d, and of leaves |r - R B|^2. */
+struct Squares {
+  double of_effects = 0, of_rows = 0;
+};
+
 /** All levels of one factor, at least eight, in blocks; the first may be any index. */
 class Blocks {
  public:
@@ -153,10 +158,7 @@ class Blocks {
     constexpr int k = Subset::n_all(), m = Subset::n_varying();
     const auto A = in_order(selection);
     Lanes sums[k + m * m + 1] = {};
-    for (int l = 0; !is_leaf_ && l < n_levels_; ++l) {
-      double* gF = outside.level(first_ + l).gF;
-      std::fill(gF, gF + k * k + k, 0.0);
-    }
+    clear_adjoints(outside);
     vectorised([&](auto width) {
       using Number = Pack<width>;
       const auto reverse = [&](int b, int lane) HLM_INLINED {
@@ -209,6 +211,59 @@ class Blocks {
     });
     for (int i = 0; i < m * m; ++i) gP[i] += sum(sums[i]);
     gc += sum(sums[m * m]) / c;
+  }
+
+  /** Rows of leaves, `squares_left` has their order: of the level with index 0 on, n numbers each. */
+  void set_rows(const double* R) {
+    const int n = triangle(k_) + k_;
+    rows_.resize(n_blocks() * std::size_t(n));
+    for (int b = 0; b < n_blocks(); ++b)
+      for (int lane = 0; lane < Lanes::count; ++lane)
+        for (int i = 0; i < n; ++i)
+          rows_[b * std::size_t(n) + i].at[lane] = R[n * std::size_t(level(b, lane)) + i];
+  }
+
+  /**
+   * The effects at z = 0 and in the same pass, parents first, the adjoints of P, of c and of what
+   * the children have sent; where leaves have rows, also c times their squares.
+   */
+  template <class Subset>
+  Squares descend(const Subset& selection, const double* P, double c, const Exchange& outside,
+                  double* gP, double& gc) {
+    constexpr int k = Subset::n_all(), m = Subset::n_varying(), n_rows = triangle(k) + k;
+    const auto A = in_order(selection);
+    Lanes sums[m * m + 3] = {};
+    clear_adjoints(outside);
+    vectorised([&](auto width) {
+      using Number = Pack<width>;
+      const auto go = [&](int b, int lane) HLM_INLINED {
+        Scratch scratch{};
+        Number memory[Level<Number>::size(k)], B_parent[k], B[k], G[k * k + k], to[m * m + 1];
+        const Number zeros[m] = {};
+        const Level<Number> level(memory, k);
+        load_conditioned<Subset>(b, lane, c, level);
+        weigh(A, level, scratch);
+        of_parents(b, lane, k, columns_, B_parent, [&](int l) { return outside.total + k * l; });
+        of_parents(b, lane, k * k + k, entries_, G, [&](int l) { return outside.level(l).gF; });
+        load<m * m + 1>(sums, lane, to);
+        to[m * m] += place_effect(A, P, zeros, level, B_parent, B, scratch);
+        reverse_mode(A, level, to);
+        reverse_message(A, P, level, G, G + k * k, to, scratch);
+        store<m * m + 1>(to, sums, lane);
+        hand_out<Subset>(b, lane, level, outside, sums[m * m + 1]);
+        if (is_leaf_) {
+          Number R[n_rows];
+          load<n_rows>(rows_.data() + n_rows * std::size_t(b), lane, R);
+          (Number::load(sums[m * m + 2], lane) + squares_left(k, R, B)).store(sums[m * m + 2], lane);
+        } else {
+          scatter(b, lane, k, columns_, B, [&](int l) { return outside.total + k * (first_ + l); });
+        }
+      };
+      run<width>(go, sums, 0, columns_, [](int) -> double* { return nullptr; });
+    });
+    for (int i = 0; i < m * m; ++i) gP[i] += sum(sums[i]);
+    gc += sum(sums[m * m + 1]) / c;
+    return {sum(sums[m * m]), sum(sums[m * m + 2])};
   }
 
  private:
@@ -288,6 +343,14 @@ class Blocks {
       gather(b, lane, n, order, to, [&](int l) { return at(parent_[l]); });
   }
 
+  /** Those of F and s that levels other than leaves hand out. */
+  void clear_adjoints(const Exchange& outside) const {
+    for (int l = 0; !is_leaf_ && l < n_levels_; ++l) {
+      double* gF = outside.level(first_ + l).gF;
+      std::fill(gF, gF + k_ * k_ + k_, 0.0);
+    }
+  }
+
   /** F and s of levels that are no leaves, which their children have completed. */
   template <class Subset, class Number>
   HLM_INLINE void receive(const Exchange& outside, int b, int lane) {
@@ -344,7 +407,7 @@ class Blocks {
   const int* parent_;  // indices, of this factor's levels
   std::vector<int> shared_parent_;
   Order columns_, entries_, as_they_are_{0, 1, 2, 3};  // of K numbers; of F and s; of z
-  std::vector<Lanes> memory_;
+  std::vector<Lanes> memory_, rows_;
 };
 
 }  // namespace hlm

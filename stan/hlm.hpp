@@ -1,6 +1,7 @@
 #ifndef HLM_HPP
 #define HLM_HPP
 
+#include "collapsed.hpp"
 #include "families/families.hpp"
 #include "patience.hpp"
 #include "rows.hpp"
@@ -62,8 +63,8 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
     const double unit = std::exp(-log_c);
     double value = map.forward(z_root, z_delta, precision, likelihood.information() * unit);
     value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());
-    const RowsResult result = sweep_rows(rows, likelihood, map.shift(), map.total(),
-                                         map.n_totals(), d_shift.data(), map.d_total());
+    const RowsResult result = sweep_rows(rows, likelihood, map.shift(), map.totals(),
+                                         map.n_totals(), d_shift.data(), map.d_totals());
     value += result.log_density;
     if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
     if (gradient) {
@@ -73,6 +74,31 @@ inline double log_density(const double* z_root, const double* z_delta, const dou
     }
     return value;
   });
+}
+
+/** The same with the effects of one tree integrated out, all rows being normal. */
+inline double collapsed_log_density(const double* z_root, const double* precision,
+                                    const double* aux, double log_c, const Forest& forest,
+                                    const MapConstants& constants, const Rows& rows,
+                                    const KappaPrior& prior, Gradient* gradient) {
+  static thread_local Collapsed map;  // of the one model that the program has
+  static thread_local std::vector<double> d_kappa;
+  d_kappa.resize(rows.n_coefficients);
+  map.set_up(forest, constants, rows);
+  Normal likelihood(aux);
+  const double unit = std::exp(-log_c);
+  double value = map.rise(z_root, precision, likelihood.information() * unit);
+  value += prior(rows.n_coefficients, map.kappa(), d_kappa.data());
+  const Squares squares = map.descend(d_kappa.data());
+  likelihood.add_squares(squares.of_rows);
+  value += likelihood.log_density(rows) - 0.5 * squares.of_effects;
+  if (!std::isfinite(value)) throw std::domain_error("hlm: log density is not finite");
+  if (gradient) {
+    map.copy_adjoint(gradient->map);
+    likelihood.d_aux(rows, gradient->aux);
+    likelihood.add_d_information(gradient->map.c * unit, gradient->aux);
+  }
+  return value;
 }
 
 }  // namespace hlm
@@ -125,18 +151,17 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
                        outcome.data(),
                        outcome_weight.data()};
   const hlm::KappaPrior prior{kappa_df.data(), kappa_loc.data(), kappa_scale.data()};
-  static thread_local std::vector<double> no_delta, no_d_delta;  // where these are left out
-  const bool collapsed = z_delta.size() == 0;
-  if (collapsed) {
-    no_delta.resize(forest.n_effects());  // zeros: nobody writes there
-    no_d_delta.resize(forest.n_effects());
-  }
+  const bool collapsed = z_delta.size() < forest.n_effects();
+  if (collapsed && (n_trees != 1 || family != 0))
+    throw std::domain_error("hlm: effects of one tree with normal rows alone can be left out");
   const auto evaluate = [&](const Eigen::MatrixXd& root, const Eigen::VectorXd& delta,
                             const Eigen::VectorXd& P, const Eigen::VectorXd& auxiliary,
                             hlm::Gradient* gradient) {
-    return hlm::log_density(root.data(), collapsed ? no_delta.data() : delta.data(), P.data(),
-                            auxiliary.data(), log_c, forest, constants, rows, family, prior,
-                            gradient);
+    if (collapsed)
+      return hlm::collapsed_log_density(root.data(), P.data(), auxiliary.data(), log_c, forest,
+                                        constants, rows, prior, gradient);
+    return hlm::log_density(root.data(), delta.data(), P.data(), auxiliary.data(), log_c, forest,
+                            constants, rows, family, prior, gradient);
   };
   if constexpr (std::is_same<Real, double>::value) {
     return hlm::within_patience([&] { return evaluate(z_root, z_delta, precision, aux, nullptr); });
@@ -145,8 +170,7 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
     arena_t<Eigen::MatrixXd> d_root(z_root.rows(), z_root.cols());
     arena_t<Eigen::VectorXd> d_delta(z_delta.size()), d_precision(precision.size());
     arena_t<Eigen::VectorXd> d_aux(aux.size());
-    hlm::Gradient d{{d_root.data(), collapsed ? no_d_delta.data() : d_delta.data(),
-                     d_precision.data(), 0}, {}};
+    hlm::Gradient d{{d_root.data(), d_delta.data(), d_precision.data(), 0}, {}};
     const double value = hlm::within_patience([&] {
       const double density
           = evaluate(value_of(z_root), value_of(z_delta), value_of(precision), value_of(aux), &d);

@@ -284,6 +284,36 @@ HLM_INLINE void reverse_effect(const Subset& A, const double* P_, const Number* 
 }
 
 /**
+ * Where z = 0, d is where the rows' squares and d'P d have their least sum, so that their adjoints by
+ * P and c are those of what stands there: of -d'P d/2 and -log|R|, gP = -(d d' + V)/2. Starts gF and
+ * gs, with those of -log|R|.
+ */
+template <class Subset, class Number>
+HLM_INLINE void reverse_mode(const Subset& A, const Level<Number>& level, Number* gP_) {
+  const int k = A.n_all(), m = A.n_varying();
+  const View<const Number> V{level.V, m};
+  const View<Number> gF{level.gF, k}, gP{gP_, m};
+  for (int j = 0; j < k; ++j) level.gs[j] = 0;
+  for (int j = 0; j < k * k; ++j) level.gF[j] = 0;
+  for (int j = 0; j < m; ++j)
+    for (int i = 0; i < m; ++i) {
+      gF(A.varying(i), A.varying(j)) = -0.5 * V(i, j);
+      gP(i, j) -= 0.5 * (level.d[i] * level.d[j] + V(i, j));
+    }
+}
+
+/** |r - R B|^2 for R upper triangular, by rows in one array, each with its r behind it. */
+template <class Number>
+HLM_INLINE Number squares_left(int k, const Number* R, const Number* B) {
+  Number total = 0;
+  for (int i = 0; i < k; ++i, R += k - i + 2) {
+    const Number rest = R[k - i] - sum(i, k, [&](int j) { return R[j - i] * B[j]; });
+    total += rest * rest;
+  }
+  return total;
+}
+
+/**
  * Reverse of send_message: from the adjoints G, g of the parent's F, s (complete) to those of F, s
  * and P, completing the level's own. With dV = -V (A dF A' + dP) V,
  *

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 /*
@@ -59,6 +60,13 @@ struct Pack {
   HLM_INLINE void store(Lanes& memory, int lane) const {
     *reinterpret_cast<Vector*>(memory.at + lane) = v;
   }
+  /** From anywhere, and to there. */
+  HLM_INLINE static Pack load(const double* memory) {
+    Vector v;
+    std::memcpy(&v, memory, sizeof v);
+    return v;
+  }
+  HLM_INLINE void store(double* memory) const { std::memcpy(memory, &v, sizeof v); }
   /** x(0), x(1), ... */
   template <class Function>
   HLM_INLINE static Pack from(const Function& x) {

@@ -3,9 +3,11 @@
 
 #include "instructions.hpp"
 #include "log_product.hpp"
+#include "pack.hpp"
 
 #include <Eigen/Dense>
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -67,11 +69,68 @@ HLM_INLINE void unpack(const Number* from, View<Number> to, bool mirrored) {
     }
 }
 
+/** How the entries of a matrix lie: to the next row, and to the next column. */
+struct Strides {
+  int row, column;
+};
+
+/**
+ * out (m x n) = L (m x inner) R (inner x n), sizes known at run time: a few rows of a few columns at
+ * a time, in registers. The last rows of a column may overlap with those before, and come out the same.
+ */
+template <int width, int n_columns>
+HLM_INLINE void multiply_columns(ConstMatrix L, const double* R, Strides to_next, int m, int inner,
+                                 Matrix out) {
+  using Number = Pack<width>;
+  for (int i = 0; i < m; i += width) {
+    const int first = std::min(i, m - width);
+    Number sums[n_columns] = {};
+    for (int p = 0; p < inner; ++p) {
+      const Number left = Number::load(&L(first, p));
+      HLM_UNROLL
+      for (int j = 0; j < n_columns; ++j)
+        sums[j].v += left.v * R[to_next.row * p + to_next.column * j];
+    }
+    HLM_UNROLL
+    for (int j = 0; j < n_columns; ++j) sums[j].store(&out(first, j));
+  }
+}
+template <int width>
+HLM_INLINE void multiply(ConstMatrix L, const double* R, Strides to_next, int m, int inner, int n,
+                         Matrix out) {
+  constexpr int together = 4;
+  int j = 0;
+  for (; j + together <= n; j += together)
+    multiply_columns<width, together>(L, R + to_next.column * j, to_next, m, inner,
+                                      {&out(0, j), out.n_rows});
+  for (; j < n; ++j)
+    multiply_columns<width, 1>(L, R + to_next.column * j, to_next, m, inner,
+                               {&out(0, j), out.n_rows});
+}
+inline void multiply(ConstMatrix L, const double* R, Strides to_next, int m, int inner, int n,
+                     Matrix out) {
+  vectorised([&](auto width) {
+    if (m >= width) multiply<width>(L, R, to_next, m, inner, n, out);
+    else if (m >= 2) multiply<2>(L, R, to_next, m, inner, n, out);
+    else
+      for (int j = 0; j < n; ++j)
+        out(0, j) = sum(0, inner, [&](int p) {
+          return L(0, p) * R[to_next.row * p + to_next.column * j];
+        });
+  });
+}
+
+/** out (m x n) = L' R, L (inner x m) and R (inner x n). */
+inline void multiply_transpose(ConstMatrix L, ConstMatrix R, int m, int inner, int n, Matrix out) {
+  const Eigen::MatrixXd transpose = dense(L, m).transpose();
+  multiply({transpose.data(), m}, R.values, {1, R.n_rows}, m, inner, n, out);
+}
+
 /** out (m x n) = L (m x inner) R (inner x n); Size is `unknown` where the compiler does not know. */
 template <int Size, class Left, class Right, class Out>
 HLM_INLINE void product(View<Left> L, View<Right> R, int m, int inner, int n, View<Out> out) {
   if constexpr (Size == unknown)
-    dense(out, n).noalias() = dense(L, inner) * dense(R, n);
+    multiply(L, R.values, {1, R.n_rows}, m, inner, n, out);
   else
     HLM_UNROLL
     for (int j = 0; j < n; ++j)
@@ -85,7 +144,7 @@ template <int Size, class Left, class Right, class Out>
 HLM_INLINE void product_with_transpose(View<Left> L, View<Right> R, int m, int inner, int n,
                                        View<Out> out) {
   if constexpr (Size == unknown)
-    dense(out, n).noalias() = dense(L, inner) * dense(R, inner).transpose();
+    multiply(L, R.values, {R.n_rows, 1}, m, inner, n, out);
   else
     HLM_UNROLL
     for (int j = 0; j < n; ++j)
@@ -99,7 +158,7 @@ template <int Size, class Left, class Right, class Out>
 HLM_INLINE void product_of_transpose(View<Left> L, View<Right> R, int m, int inner, int n,
                                      View<Out> out) {
   if constexpr (Size == unknown)
-    dense(out, n).noalias() = dense(L, m).transpose() * dense(R, n);
+    multiply_transpose(L, R, m, inner, n, out);
   else
     HLM_UNROLL
     for (int j = 0; j < n; ++j)
@@ -112,7 +171,7 @@ HLM_INLINE void product_of_transpose(View<Left> L, View<Right> R, int m, int inn
 template <int Size, class Number>
 HLM_INLINE void gram(View<const Number> Q, int m, View<Number> V) {
   if constexpr (Size == unknown)
-    dense(V, m).noalias() = dense(Q, m).transpose() * dense(Q, m);
+    multiply_transpose(Q, Q, m, m, m, V);
   else
     HLM_UNROLL
     for (int j = 0; j < m; ++j)

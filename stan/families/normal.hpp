@@ -32,6 +32,8 @@ class Normal {
     }
     squares_ += squares;
   }
+  /** Rows of which only the squares are known. */
+  void add_squares(double squares) { squares_ += squares; }
   double score_scale() const { return 1 / (sigma_ * sigma_); }
   double log_density(const Rows& rows) const {
     return -rows.n_obs * std::log(sigma_) - 0.5 * (rows.rss + squares_) * score_scale();

@@ -20,17 +20,18 @@ from tests.engine.problems import make_problem
 
 N = 60
 CITY = np.arange(N) % 12
+STREET = 3 * CITY + np.arange(N) // 24
 COUNTRY, REGION = CITY // 2, CITY // 4
 CROSSED = np.arange(N) // 15
 
 
-def problem_of(factors=(CITY,), noise=0.5, seed=0, collinear=False, **case):
-    """Rows of a hierarchy with an intercept and two predictors."""
+def problem_of(factors=(CITY,), noise=0.5, seed=0, collinear=False, n_predictors=2, **case):
+    """Rows of a hierarchy with an intercept and predictors."""
     rng = np.random.default_rng(seed)
-    X = np.column_stack([np.ones(N), rng.normal(size=(N, 2))])
+    X = np.column_stack([np.ones(N), rng.normal(size=(N, n_predictors))])
     if collinear:
         X[:, 2] = 2 * X[:, 1]
-    effects = rng.normal(size=(12, 3))[CITY]
+    effects = rng.normal(size=(12, 1 + n_predictors))[CITY]
     y = (X * (1 + effects)).sum(axis=1) + noise * rng.normal(size=N)
     return make_problem(X, y, factors, **case)
 
@@ -39,6 +40,10 @@ CASES = {
     "one factor": {},
     "three nested": {"factors": (REGION, COUNTRY, CITY)},
     "some vary": {"factors": (REGION, CITY), "varying": [[0], [1, 2]]},
+    "many levels above few rows": {"factors": (CITY, STREET), "varying": [[2, 0], [0]]},
+    "many predictors": {"factors": (REGION, COUNTRY), "n_predictors": 7},
+    "few of many predictors": {"n_predictors": 9, "varying": [[7, 3]]},
+    "nearly exact": {"noise": 1e-3},
     "correlated": {"factors": (REGION, CITY), "covariance": "full"},
     "weighted": {"weight": np.linspace(0.5, 3, N)},
 }
