@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import factorial
+
 import numpy as np
 
 from skhlm._typing import Floats, Ints
 
 _DROPPED, _UNIT = np.uint64(11), 2.0**-53  # of 64 random bits a number has 53
+_SINE = [(-1) ** k * np.pi ** (2 * k + 1) / factorial(2 * k + 1) for k in range(12)]
+_COSINE = [(-1) ** k * np.pi ** (2 * k) / factorial(2 * k) for k in range(12)]
+"""Of sin(pi w) / w and cos(pi w) in powers of w^2, for |w| <= 1/2."""
 
 
 def numbered_normals(seed: int, owners: Ints, stream: Ints, size: int) -> Floats:
@@ -25,12 +31,18 @@ def numbered_normals(seed: int, owners: Ints, stream: Ints, size: int) -> Floats
     """
     length = int(stream.max(initial=-1)) + 1
     n_pairs = (size * length + 1) // 2
-    uniform = _uniform(seed, owners, 2 * n_pairs).reshape(len(owners), n_pairs, 2)
-    first, second = np.ascontiguousarray(np.moveaxis(uniform, -1, 0))  # one path through numpy
-    radius, angle = np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
-    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    uniform = _uniform(seed, owners, 2 * n_pairs)
+    radius = -uniform[:, ::2]
+    np.log1p(radius, out=radius)
+    radius *= -2
+    np.sqrt(radius, out=radius)
+    pairs = np.empty((len(owners), n_pairs, 2))
+    for number, part in enumerate(_on_circle(uniform[:, 1::2])):
+        np.multiply(radius, part, out=pairs[..., number])
     numbers = pairs.reshape(len(owners), 2 * n_pairs)[:, : size * length]
-    chosen: Floats = numbers.reshape(len(owners), length, size)[:, stream]
+    chosen: Floats = numbers.reshape(len(owners), length, size)
+    if len(stream) < length or (stream[1:] != stream[:-1] + 1).any():
+        chosen = chosen[:, stream]
     return np.ascontiguousarray(np.moveaxis(chosen, -1, 0))
 
 
@@ -43,4 +55,33 @@ def _uniform(seed: int, owners: Ints, length: int) -> Floats:
         state["state"]["key"][:] = seed, owner
         bits.state = state
         raw[i] = bits.random_raw(length)
-    return (raw >> _DROPPED).astype(np.float64) * _UNIT
+    raw >>= _DROPPED
+    uniform = raw.astype(np.float64)
+    uniform *= _UNIT
+    return uniform
+
+
+def _on_circle(turns: Floats) -> tuple[Floats, Floats]:
+    """Cosine and sine of 2 pi u, u in [0, 1), some times faster than numpy's.
+
+    With w = u - 1/2, s = sin(pi w) and c = cos(pi w): 2 s^2 - 1 and -2 s c.
+    """
+    w = turns - 0.5
+    square = w * w
+    sine, cosine = _polynomial(_SINE, square), _polynomial(_COSINE, square)
+    sine *= w
+    cosine *= sine
+    cosine *= -2
+    sine *= sine
+    sine *= 2
+    sine -= 1
+    return sine, cosine
+
+
+def _polynomial(coefficients: Sequence[float], x: Floats) -> Floats:
+    """Its values, from the coefficient of 1 on."""
+    value = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value *= x
+        value += coefficient
+    return value

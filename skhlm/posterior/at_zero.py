@@ -13,7 +13,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Units
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
-from skhlm.numerics.quantiles import describe
+from skhlm.numerics.quantiles import describe, quantiles_of
 from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.level_effects import LevelEffects
 from skhlm.posterior.moments import BOTH, mark
@@ -106,13 +106,17 @@ def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float
     Carlo error but that of what they are made from.
     """
     shape = (posterior.n_levels[g], len(posterior.varying[g]), 2 + len(probabilities))
-    result = np.empty(shape)
+    effects, result = posterior.draws.delta[g], np.empty(shape)
+    has_moments = isinstance(effects, LevelEffects)
 
     def fill(levels: slice) -> None:
-        result[levels] = describe(delta(posterior, g, levels), probabilities)
+        values = delta(posterior, g, levels)
+        if has_moments:
+            result[levels, :, 2:] = quantiles_of(values, probabilities)
+        else:
+            result[levels] = describe(values, probabilities)
 
     in_blocks(fill, shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1)))
-    effects = posterior.draws.delta[g]
     if isinstance(effects, LevelEffects):
         T = _transform(posterior, g)
         mean, covariance = effects.moments

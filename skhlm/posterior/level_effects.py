@@ -27,7 +27,7 @@ from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_blocks
 
-_BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
+_BLOCK = 2**18  # numbers of a block's matrices: threads are slower with less at a time
 
 
 def some_of(draws: Floats, picks: Ints | slice) -> Floats:

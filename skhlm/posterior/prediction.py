@@ -17,7 +17,7 @@ from skhlm.exceptions import Message, stacklevel_of_user
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
-from skhlm.numerics.threads import in_blocks
+from skhlm.numerics.threads import in_blocks, in_threads, n_workers
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.moments import BOTH
 from skhlm.posterior.posterior import (
@@ -33,6 +33,7 @@ _ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
 _TOGETHER = 2**17  # numbers of one where rows are better worked out many at a time
 _PIECE = 2**10  # rows that one thread works out at a time
+_WIDTH = 4  # arrays as large as the draws, of what is made of a block of rows
 _MADE_BYTES = 4 * JOINT_BYTES  # of effects that are made once for many draws
 
 Kind = Literal["outcome", "mean", "link"]
@@ -201,12 +202,21 @@ def draws_of_eta(
     values : ndarray of shape (b, S)
         Draws of their eta.
     """
+    for rows in _blocks_by_level(posterior, codes, width):
+        yield rows, _eta(posterior, X[rows], codes[rows])
+
+
+def _blocks_by_level(posterior: Posterior, codes: Ints, width: int) -> Iterator[Ints]:
+    """Which rows come together, ordered by their levels; see `draws_of_eta`."""
     order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
-    for block in blocks(len(X), BLOCK_BYTES // (8 * posterior.n_draws * width)):
-        rows = order[block]
-        cells, cell = _runs(codes[rows])
-        Z = posterior.units.centred(X[rows])
-        yield rows, posterior.draws.expected_value(Z, cells, cell)
+    for block in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * width)):
+        yield order[block]
+
+
+def _eta(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
+    """Draws of eta of rows ordered by their levels, (b, S)."""
+    cells, cell = _runs(codes)
+    return posterior.draws.expected_value(posterior.units.centred(X), cells, cell)
 
 
 def quantiles(
@@ -244,11 +254,17 @@ def quantiles(
     is increasing, at quantiles of eta.
 
     E[y | x] and eta of known levels have the draws alone, whose quantiles are linear between
-    neighbours. Memory does not grow with the rows.
+    neighbours. Memory does not grow with the rows; threads share them.
     """
     result = np.empty((len(X), len(probabilities)))
-    for rows, distribution in distributions(posterior, X, codes, kind):
-        result[rows] = distribution.quantiles(probabilities)
+
+    def fill(rows: Ints) -> None:
+        known = _eta(posterior, X[rows], without_new(codes[rows]))
+        found = distribution_of(posterior, known, X[rows], codes[rows], kind)
+        result[rows] = found.quantiles(probabilities)
+
+    pieces = list(_blocks_by_level(posterior, without_new(codes), _WIDTH))
+    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
     return result
 
 
@@ -266,7 +282,7 @@ def distributions(
 
     Effects of new levels are no draws in them, but normal distributions. All rows come once.
     """
-    for rows, values in draws_of_eta(posterior, X, without_new(codes), width=4):
+    for rows, values in draws_of_eta(posterior, X, without_new(codes), _WIDTH):
         yield rows, distribution_of(posterior, values, X[rows], codes[rows], kind)
 
 
@@ -284,7 +300,7 @@ def distribution_of(
 
 def outcomes(posterior: Posterior, X: Floats, codes: Ints) -> Iterator[tuple[Ints, Outcomes]]:
     """Distributions of new observations, a block of rows at a time."""
-    for rows, values in draws_of_eta(posterior, X, without_new(codes), width=4):
+    for rows, values in draws_of_eta(posterior, X, without_new(codes), _WIDTH):
         variance = variance_of_new(posterior, posterior.units.centred(X[rows]), codes[rows])
         yield rows, posterior.outcome.at(values, variance)
 
