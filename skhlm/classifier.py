@@ -76,7 +76,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
         parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond
         chance, which is after 500 to 600 draws as a rule and 4800 at most; other algorithms make
-        1200. A number is kept to, but for a run whose chains disagree or that has few effective
+        500. A number is kept to, but for a run whose chains disagree or that has few effective
         draws for it, which is lengthened.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.6, or 0.8 for a full covariance and for fewer than 30
@@ -95,7 +95,8 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         same, but not the draws. The same data and parameters once more change nothing: the model
         stays as it is.
     n_jobs : int or None, default=None
-        Chains at a time, never more than processors, and 1 inside a joblib worker. None is what
+        Chains at a time, never more than processors, and 1 inside a joblib worker; where there are
+        twice as many as chains or more, those that are over share the rows. None is what
         ``joblib.parallel_config`` says, or else one for each processor, as -1 is. Results do not
         depend on it.
     random_state : int, RandomState instance or None, default=None

@@ -310,5 +310,6 @@ def _request(
     problem: Problem, spec: ModelSpec, settings: SamplerSettings, iter_warmup: int | None
 ) -> str:
     """A hash of all that the draws of a cold fit depend on; priors are the problem's numbers."""
-    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1)
-    return str(joblib.hash((problem, replace(spec, priors=None), cold)))
+    cold = replace(settings, iter_warmup=iter_warmup or 0, parallel_chains=1, threads_per_chain=1)
+    names = replace(spec.labels, levels=())  # which spec.groups says, sooner
+    return str(joblib.hash((problem, replace(spec, priors=None, labels=names), cold)))

@@ -27,9 +27,11 @@ namespace hlm {
 
 class Collapsed : Levels {
  public:
-  /** Points it at a model; see `Levels`. No two cells have a leaf in common. */
+  /** Points it at a model; see `Levels`. Without rows it can rise. */
+  using Levels::set_up;
+  /** With rows; no two cells have a leaf in common. */
   void set_up(const Forest& forest, const MapConstants& constants, const Rows& rows) {
-    if (Levels::set_up(forest, constants)) set_rows(rows);
+    if (set_up(forest, constants)) set_rows(rows);
   }
 
   /** Sends all up and places kappa; returns J_g/2 log|P_g| - sum log|R|. */

@@ -192,4 +192,26 @@ Real hlm_log_density(const Roots& z_root, const Deltas& z_delta,
   }
 }
 
+/** kappa of one tree with normal rows whose effects are left out; see hlm.stan for the arguments. */
+template <class Roots, class Scales, class KMatrix, class KVector>
+Eigen::VectorXd hlm_kappa(const Roots& z_root, const Scales& precision, const Scales& aux,
+                          double log_c, const std::vector<int>& n_levels,
+                          const std::vector<int>& n_varying, const std::vector<int>& varying,
+                          const std::vector<int>& tree, const std::vector<int>& is_leaf,
+                          const std::vector<int>& parent, const KMatrix& leaf_information,
+                          const KMatrix& leaf_score, const KMatrix& root_information,
+                          const KVector& root_score, const KVector& prior_precision,
+                          const KVector& prior_score, std::ostream*) {
+  static thread_local hlm::Collapsed map;  // of the one model that the program has
+  const int k = prior_score.size();
+  const hlm::MapConstants constants{
+      leaf_information.data(), leaf_score.data(), nullptr, nullptr, nullptr,
+      root_information.data(), root_score.data(), prior_precision.data(), prior_score.data()};
+  map.set_up({k, 1, n_levels, n_varying, varying, tree, is_leaf, parent}, constants);
+  const Eigen::MatrixXd z = z_root;
+  const Eigen::VectorXd P = precision, auxiliary = aux;
+  map.rise(z.data(), P.data(), hlm::Normal(auxiliary.data()).information() * std::exp(-log_c));
+  return Eigen::Map<const Eigen::VectorXd>(map.kappa(), k);
+}
+
 #endif

@@ -61,6 +61,13 @@ functions {
                        data vector outcome, data vector outcome_weight, data int family,
                        data vector kappa_df, data vector kappa_loc, data vector kappa_scale);
 
+  // kappa of one tree whose effects are left out.
+  vector hlm_kappa(matrix z_root, vector precision, vector aux, data real log_c, data array[] int J,
+                   data array[] int n_varying, data array[] int varying, data array[] int tree,
+                   data array[] int is_leaf, data array[] int parent, data matrix leaf_information,
+                   data matrix leaf_score, data matrix root_information, data vector root_score,
+                   data vector prior_precision, data vector prior_score);
+
   // a + b z + c (sqrt(1 + z^2) - 1), elementwise: a line bent at 0, with slope b + c z/sqrt(1 + z^2)
   vector bend(vector z, vector a, vector b, vector c) {
     return a + b .* z + c .* (sqrt(1 + square(z)) - 1);
@@ -100,6 +107,35 @@ functions {
   matrix precision_matrix(vector tau, matrix L) {
     int m = size(tau);
     return crossprod(mdivide_left_tri_low(diag_pre_multiply(tau, L), identity_matrix(m)));
+  }
+
+  // P_g = Sigma_g^-1, factor by factor, column by column
+  vector precisions(vector tau, vector z_omega, array[] int n_varying, array[] int n_omega, int full) {
+    int n = 0;
+    for (m in n_varying) n += m * m;
+    vector[n] precision;
+    int at = 1;
+    int at_tau = 1;
+    int at_omega = 1;
+    for (g in 1 : size(n_varying)) {
+      int m = n_varying[g];
+      vector[m] tau_g = segment(tau, at_tau, m);
+      precision[at : at + m * m - 1] = to_vector(
+        full ? precision_matrix(tau_g, correlation_cholesky(z_omega, at_omega, m))
+        : diag_matrix(inv_square(tau_g)));
+      at += m * m;
+      at_tau += m;
+      at_omega += n_omega[g];
+    }
+    return precision;
+  }
+
+  // log(aux - aux_min): a, b, c of each bend its own z, and it leans on the z of those after it
+  vector log_excesses(vector z, matrix log_aux, matrix lean) {
+    int n = size(z);
+    vector[n] log_excess = bend(z, log_aux[1]', log_aux[2]', log_aux[3]');
+    for (i in 1 : n) log_excess[i] += dot_product(tail(lean[i], n - i), tail(z, n - i));
+    return log_excess;
   }
 }
 data {
@@ -169,10 +205,8 @@ transformed data {
   array[G] int n_omega; // correlations of each factor
   for (g in 1 : G) n_omega[g] = full * (n_varying[g] * (n_varying[g] - 1)) %/% 2;
   int n_delta = 0;
-  int n_precision = 0;
   for (g in 1 : G) {
     n_delta += J[g] * n_varying[g];
-    n_precision += n_varying[g] * n_varying[g];
   }
   // LKJ: a partial correlation p in column j has density (1 - p^2)^(lkj_shape + (K_g - 1 - j)/2 - 1)
   // and dp/dz = 1 - p^2 for p = tanh(z)
@@ -201,44 +235,35 @@ model {
   target += location_scale_lpdf(tau | tau_df, tau_loc, tau_scale);
   target += bend_log_derivative(z_tau, log_tau[2]', log_tau[3]') + sum(log(tau));
 
-  vector[n_aux] aux;
-  for (j in 1 : n_aux) { // the last first: the others lean on it
-    int i = n_aux + 1 - j;
-    real log_excess = bend(z_aux[{i}], log_aux[1, {i}]', log_aux[2, {i}]', log_aux[3, {i}]')[1]
-                      + dot_product(tail(aux_lean[i], n_aux - i), tail(z_aux, n_aux - i));
-    aux[i] = aux_min[i] + exp(log_excess);
+  vector[n_aux] log_excess = log_excesses(z_aux, log_aux, aux_lean);
+  vector[n_aux] aux = aux_min + exp(log_excess);
+  for (i in 1 : n_aux) {
     target += aux_df[i] == 0
               ? gamma_lpdf(aux[i] | aux_shape[i], aux_rate[i])
               : location_scale_lpdf(aux[{i}] | aux_df[{i}], aux_loc[{i}], aux_scale[{i}]);
     target += log_aux[3, i] == 0 // a straight map: its slope is a constant
-              ? log_excess
-              : bend_log_derivative(z_aux[{i}], log_aux[2, {i}]', log_aux[3, {i}]') + log_excess;
+              ? log_excess[i]
+              : bend_log_derivative(z_aux[{i}], log_aux[2, {i}]', log_aux[3, {i}]') + log_excess[i];
   }
 
   // log sech(z)^2 = log 4 + log inv_logit(2z) + log(1 - inv_logit(2z))
   target += dot_product(omega_power,
                         log(4) + log_inv_logit(2 * z_omega) + log1m_inv_logit(2 * z_omega));
-  vector[n_precision] precision; // P_g = Sigma_g^-1, factor by factor, column by column
-  {
-    int at = 1;
-    int at_tau = 1;
-    int at_omega = 1;
-    for (g in 1 : G) {
-      int m = n_varying[g];
-      vector[m] tau_g = segment(tau, at_tau, m);
-      precision[at : at + m * m - 1] = to_vector(
-        full ? precision_matrix(tau_g, correlation_cholesky(z_omega, at_omega, m))
-        : diag_matrix(inv_square(tau_g)));
-      at += m * m;
-      at_tau += m;
-      at_omega += n_omega[g];
-    }
-  }
-
-  target += hlm_log_density(z_root, z_delta, precision, aux, log_c, J, n_varying, varying, tree,
+  target += hlm_log_density(z_root, z_delta, precisions(tau, z_omega, n_varying, n_omega, full), aux, log_c, J, n_varying, varying, tree,
                             is_leaf, parent, leaf_information, leaf_score, contrast_weight,
                             auxiliary_information, auxiliary_mean, root_information, root_score,
                             prior_precision, prior_score, leaf, start, X, y, row_offset, weight,
                             weighted, n_obs, rss, outcome, outcome_weight, family, kappa_df,
                             kappa_loc, kappa_scale);
+}
+generated quantities {
+  // Where all effects are left out the map's totals are not needed beside it.
+  vector[collapsed && G == 1 ? K : 0] kappa;
+  if (size(kappa) > 0) {
+    vector[sum(n_varying)] tau = exp(bend(z_tau, log_tau[1]', log_tau[2]', log_tau[3]'));
+    vector[n_aux] aux = aux_min + exp(log_excesses(z_aux, log_aux, aux_lean));
+    kappa = hlm_kappa(z_root, precisions(tau, z_omega, n_varying, n_omega, full), aux, log_c, J,
+                      n_varying, varying, tree, is_leaf, parent, leaf_information, leaf_score,
+                      root_information, root_score, prior_precision, prior_score);
+  }
 }

@@ -5,6 +5,9 @@
 
 #include <stan/math/rev.hpp>  // before Eigen, which it extends
 
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -21,7 +24,8 @@
  * so that what a row leaves behind is its score, the derivative of its log density by eta_i; a
  * cell's scores are summed as sum_i score_i x_i and then handed to the leaf of every tree. The rows
  * go by in blocks: the linear predictor of all of them, their scores, and the sums. Which family it
- * is matters for the scores alone, and there a block is a few arrays, which vectorise.
+ * is matters for the scores alone, and there a block is a few arrays, which vectorise. Many rows are
+ * swept in parts, which threads share that have no chain of their own.
  */
 namespace hlm {
 
@@ -130,15 +134,14 @@ class Pass {
 /** Takes in the rows of a block and fills their scores. */
 using AddBlock = std::function<void(Block)>;
 
-/** The pass, block by block; the offset is null where there is none. */
+/** The pass over the rows from `begin` to `end`, block by block; the offset is null where none is. */
 template <int K>
-HLM_INLINE void sweep(const Rows& rows, const double* offset, const AddBlock& add, Pass<K> pass,
-                      double* d_shift) {
+HLM_INLINE void sweep(const Rows& rows, int begin, int end, const double* offset,
+                      const AddBlock& add, Pass<K> pass, double* d_shift) {
   alignas(64) double eta[Block::size], score[Block::size];
-  const int n = rows.start.back() - 1;
-  int cell = 0;
-  for (int first = 0; first < n; first += Block::size) {
-    const int last = std::min(n, first + Block::size);
+  int cell = std::upper_bound(rows.start.begin(), rows.start.end(), begin + 1) - rows.start.begin() - 1;
+  for (int first = begin; first < end; first += Block::size) {
+    const int last = std::min(end, first + Block::size);
     pass.predict(first, last, cell, eta);
     if (offset)
       for (int i = first; i < last; ++i) eta[i - first] += offset[i];
@@ -166,23 +169,64 @@ void with_size(int k, Visit visit) {
 }
 
 /** The same for however many coefficients there are, with the instructions at hand. */
-inline void sweep(const Rows& rows, const double* offset, const AddBlock& add, const double* shift,
-                  const double* total, int n_totals, double* d_shift, double* d_total) {
+template <class Family>
+void sweep(const Rows& rows, int begin, int end, Family& family, const double* shift,
+           const double* total, int n_totals, double* d_shift, double* d_total) {
+  const AddBlock add = [&](Block block) { vectorised([&] { family.add(block); }); };
+  const double* offset = Family::has_offset ? rows.offset : nullptr;
   with_size(rows.n_coefficients, [&](auto size) {
     vectorised([&] {
       using PassOfSize = Pass<decltype(size)::value>;
-      sweep(rows, offset, add, PassOfSize(rows, shift, total, n_totals, d_total), d_shift);
+      sweep(rows, begin, end, offset, add, PassOfSize(rows, shift, total, n_totals, d_total), d_shift);
     });
   });
+}
+
+/**
+ * How many parts the rows are swept in: it depends on the data alone, and so does the order of sums.
+ * A part has many more rows than there are totals, whose adjoints it has for itself.
+ */
+inline int n_parts(const Rows& rows, int n_totals) {
+  constexpr int fewest_rows = 1 << 14, most_parts = 32, rows_a_total = 16;
+  const int n = rows.start.back() - 1;
+  return std::max(1, std::min(most_parts, n / std::max(fewest_rows, rows_a_total * n_totals)));
+}
+
+/** All rows in parts, by the threads at hand; no chain's work is begun while another's waits. */
+template <class Family>
+void sweep_parts(int parts, const Rows& rows, Family& family, const double* shift,
+                 const double* total, int n_totals, double* d_shift, double* d_total) {
+  static thread_local std::vector<double> memory;
+  const std::size_t k = rows.n_coefficients, size = k * (1 + n_totals);
+  memory.resize(parts * size);
+  double* adjoints = memory.data();
+  std::vector<Family> families(parts, family);
+  const long n = rows.start.back() - 1;
+  tbb::this_task_arena::isolate([&] {
+    tbb::parallel_for(0, parts, [&](int part) {
+      double* own = adjoints + part * size;
+      sweep(rows, n * part / parts, n * (part + 1) / parts, families[part], shift, total, n_totals,
+            own, own + k);
+    });
+  });
+  std::fill(d_shift, d_shift + k, 0.0);
+  std::fill(d_total, d_total + k * n_totals, 0.0);
+  for (int part = 0; part < parts; ++part) {
+    const double* own = adjoints + part * size;
+    family.add(families[part]);
+    for (std::size_t i = 0; i < k; ++i) d_shift[i] += own[i];
+    for (std::size_t i = 0; i < k * n_totals; ++i) d_total[i] += own[k + i];
+  }
 }
 
 /** Of a family's rows; fills d_shift (K) and d_total (K x n_totals) with the scores' sums. */
 template <class Family>
 RowsResult sweep_rows(const Rows& rows, Family family, const double* shift, const double* total,
                       int n_totals, double* d_shift, double* d_total) {
-  const auto add = [&](Block block) { vectorised([&] { family.add(block); }); };
-  const double* offset = Family::has_offset ? rows.offset : nullptr;
-  sweep(rows, offset, add, shift, total, n_totals, d_shift, d_total);
+  const int parts = n_parts(rows, n_totals);
+  if (parts > 1) sweep_parts(parts, rows, family, shift, total, n_totals, d_shift, d_total);
+  else
+    sweep(rows, 0, rows.start.back() - 1, family, shift, total, n_totals, d_shift, d_total);
   const double scale = family.score_scale();
   for (int i = 0; i < rows.n_coefficients; ++i) d_shift[i] *= scale;
   for (int i = 0; i < rows.n_coefficients * n_totals; ++i) d_total[i] *= scale;

@@ -697,6 +697,7 @@ def test_weakly_informative_is_the_model_of_these_priors(name):
         np.testing.assert_array_equal(again, same.prior_predictive(X, n_samples=3))
 
 
+@pytest.mark.filterwarnings("ignore:algorithm='map' did not come close")
 def test_priors_in_one_word_are_a_parameter_to_search_over():
     X, y = three_regions("normal")
     words = ["default", "weakly_informative"]

@@ -15,6 +15,7 @@ Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 
 _WARMUP, _WARM_WARMUP = 100, 50  # iterations: only the step size is adapted
 _MOST_SAMPLING = 1200  # draws of each chain, of one run
+_INDEPENDENT = 500  # draws for each chain, where their number is left to us
 _BOLD, _CAREFUL = 0.6, 0.8  # target acceptance rates
 _FEW = 30  # coefficients
 
@@ -33,11 +34,12 @@ class SamplerSettings:
     max_treedepth: int
     parallel_chains: int
     seed: int
+    threads_per_chain: int = 1  # where there are more processors than chains
 
     @property
-    def n_draws(self) -> int:
-        """Draws of all chains together."""
-        return self.chains * self.iter_sampling
+    def n_independent(self) -> int:
+        """Draws that an approximation makes for each chain: none depends on another."""
+        return _INDEPENDENT if self.in_rounds else self.iter_sampling
 
 
 class Diagnose(Protocol):
@@ -117,6 +119,7 @@ def choose_settings(
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, n_workers(n_jobs)),
         seed=seed,
+        threads_per_chain=max(1, n_workers(n_jobs) // chains),
     )
 
 

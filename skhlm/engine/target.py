@@ -15,6 +15,7 @@ from skhlm.engine.program.stan_blocks import (
     build_data_block,
     initial_values,
     read_coordinates,
+    read_kappa,
 )
 from skhlm.engine.quick_fit.calibration import calibrate, is_exact
 from skhlm.engine.quick_fit.recalibration import recalibrate
@@ -47,7 +48,8 @@ class Target:
         finest = self._finest
         if finest is not None:
             z = with_effects(z, self.problem.n_effects - self._n_effects_of(finest), seed)
-        return to_draws(z, self.problem, self.forest, self.constants, n_threads, finest)
+        kappa = read_kappa(columns, self.problem, self.is_collapsed)
+        return to_draws(z, self.problem, self.forest, self.constants, n_threads, finest, kappa)
 
     def left_out(self, seed: int | None) -> LeftOut | None:
         """What the effects that `draws` leaves out follow from; the seed is of their draws."""

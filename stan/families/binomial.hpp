@@ -36,6 +36,10 @@ class Binomial {
     linear_ += linear;
     sum_log_q_ += rows.weighted ? sum_of_logs(rows.n, q, rows.weight) : sum_of_logs(rows.n, q);
   }
+  void add(const Binomial& other) {
+    linear_ += other.linear_;
+    sum_log_q_ += other.sum_log_q_;
+  }
   double score_scale() const { return 1; }
   double log_density(const Rows&) const { return linear_ - sum_log_q_; }
   void d_aux(const Rows&, double*) const {}

@@ -18,6 +18,7 @@
  *     explicit F(const double* aux)             its auxiliary parameters, in the order of skhlm/families
  *     void add(block)                           takes in some rows; fills their scores, the derivatives
  *                                               of their log densities by eta, but for score_scale()
+ *     void add(other)                           takes in what another one has
  *     double score_scale()
  *     double log_density(rows)                  of the rows that were taken in
  *     void d_aux(rows, d)                       its derivatives by the auxiliary parameters

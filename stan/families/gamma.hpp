@@ -39,6 +39,9 @@ class Gamma {
     }
     sum_ += sum;
   }
+  void add(const Gamma& other) {
+    sum_ += other.sum_;
+  }
   double score_scale() const { return shape_; }
   double log_density(const Rows& rows) const {
     const double constant = log_shape_ - Stirling(shape_, log_shape_).value - mean_log(rows);

@@ -48,6 +48,11 @@ class NegativeBinomial {
     scores_ += scores;
     sum_log_q_ += sum_log_q;
   }
+  void add(const NegativeBinomial& other) {
+    linear_ += other.linear_;
+    scores_ += other.scores_;
+    sum_log_q_ += other.sum_log_q_;
+  }
   double score_scale() const { return 1; }
   double log_density(const Rows& rows) const {
     double constants = 0;

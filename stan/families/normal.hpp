@@ -32,6 +32,9 @@ class Normal {
     }
     squares_ += squares;
   }
+  void add(const Normal& other) {
+    squares_ += other.squares_;
+  }
   /** Rows of which only the squares are known. */
   void add_squares(double squares) { squares_ += squares; }
   double score_scale() const { return 1 / (sigma_ * sigma_); }

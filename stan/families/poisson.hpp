@@ -29,6 +29,9 @@ class Poisson {
     }
     sum_ += sum;
   }
+  void add(const Poisson& other) {
+    sum_ += other.sum_;
+  }
   double score_scale() const { return 1; }
   double log_density(const Rows&) const { return sum_; }
   void d_aux(const Rows&, double*) const {}

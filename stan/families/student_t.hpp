@@ -43,6 +43,10 @@ class StudentT {
     squares_ += squares;
     sum_log_q_ += rows.weighted ? sum_of_logs(rows.n, q, rows.weight) : sum_of_logs(rows.n, q);
   }
+  void add(const StudentT& other) {
+    sum_log_q_ += other.sum_log_q_;
+    squares_ += other.squares_;
+  }
   double score_scale() const { return (nu_ + 1) * inverse_; }
   double log_density(const Rows& rows) const {
     return -rows.n_obs * (stan::math::lbeta(0.5, 0.5 * nu_) + 0.5 * std::log(nu_) + std::log(sigma_))

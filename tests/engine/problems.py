@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skhlm.draws import Draws
 from skhlm.engine.problem import Covariance, Problem
+from skhlm.engine.program.executable import PROGRAM
+from skhlm.engine.program.runs import write_json
 from skhlm.engine.target import Target
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
 from skhlm.families import AUXILIARY, find_family
@@ -158,3 +163,20 @@ def simulate(
     y = known.draw(0.5 * eta[:, None], aux, rng)[:, 0]
     truth = {"kappa": 0.5 * kappa, "tau": 0.5 * tau, **dict.fromkeys(aux, 0.7)}
     return make_problem(X, y, factors, family), truth
+
+
+def log_density(block: Any, points: Any, directory: Path, **environment: str) -> Any:
+    """The program's log density and gradient at points (n, P), as (n, 1 + P)."""
+    write_json(block, directory / "data.json")
+    write_json({"params_r": points}, directory / "points.json")
+    method = ["method=log_prob", "unconstrained_params=points.json"]
+    files = ["data", "file=data.json", "output", "file=output.csv", "sig_figs=18"]
+    subprocess.run(
+        [PROGRAM, *method, *files],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+        env={**os.environ, **environment},
+    )
+    lines = (directory / "output.csv").read_text().splitlines()
+    return np.loadtxt([line for line in lines if line[0] != "#"][1:], delimiter=",", ndmin=2)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from skhlm.engine.inference import choose_settings
-from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.runs import sample, write_json
+from skhlm.engine.program.runs import sample
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Units
 from skhlm.posterior import Posterior
 from skhlm.progress import Progress
 from tests.chance import SHIFT, assert_near, mean_error
-from tests.engine.problems import make_problem
+from tests.engine.problems import log_density, make_problem
 
 N = 60
 CITY = np.arange(N) % 12
@@ -58,8 +56,8 @@ def test_the_density_of_the_rest_is_what_a_normal_one_of_the_effects_leaves(case
     n_effects = target.problem.n_effects
     points = np.random.default_rng(1).normal(size=(6, n_effects + _n_rest(target)))
     rest, effects = points[:, :-n_effects], points[:, -n_effects:]
-    found = _log_density(whole, points, tmp_path)
-    expected = _log_density(target, rest, tmp_path)
+    found = log_density(whole.data_block(), points, tmp_path)
+    expected = log_density(target.data_block(), rest, tmp_path)
     difference = found[:, 0] - expected[:, 0] + 0.5 * np.square(effects).sum(axis=1)
     np.testing.assert_allclose(difference, difference[0], rtol=0, atol=1e-8)
     np.testing.assert_allclose(found[:, 1:-n_effects], expected[:, 1:], rtol=0, atol=1e-7)
@@ -71,17 +69,6 @@ def _n_rest(target):
     sizes = [len(a) for a in target.problem.varying]
     correlations = sum(k * (k - 1) // 2 for k in sizes) * (target.problem.covariance == "full")
     return sum(sizes) + 1 + correlations + target.problem.n_coefficients
-
-
-def _log_density(target, points, directory):
-    """Log density and gradient at points (n, P), as (n, 1 + P)."""
-    write_json(target.data_block(), directory / "data.json")
-    write_json({"params_r": points}, directory / "points.json")
-    method = ["method=log_prob", "unconstrained_params=points.json"]
-    files = ["data", "file=data.json", "output", "file=output.csv", "sig_figs=18"]
-    subprocess.run([PROGRAM, *method, *files], cwd=directory, check=True, capture_output=True)
-    lines = (directory / "output.csv").read_text().splitlines()
-    return np.loadtxt([line for line in lines if line[0] != "#"][1:], delimiter=",")
 
 
 @pytest.mark.parametrize(

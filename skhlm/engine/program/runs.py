@@ -91,6 +91,7 @@ def sample(
             "sample",
             chains=settings.chains,
             parallel_chains=settings.parallel_chains,
+            threads_per_chain=settings.threads_per_chain,
             iter_warmup=iter_warmup,
             iter_sampling=settings.iter_sampling,
             adapt_engaged=not is_tuned,
@@ -129,7 +130,7 @@ def read_statistics(fit: CmdStanMCMC, max_treedepth: int) -> SamplerStatistics:
 def laplace(data: DataBlock, settings: SamplerSettings) -> Approximation:
     """The mode, from where the coordinates are 0, and the normal distribution about it."""
     with _at_work(data, settings) as run:
-        return _about_the_mode(run, settings.n_draws)
+        return _about_the_mode(run, settings.chains * settings.n_independent)
 
 
 def _about_the_mode(run: _Program, n_draws: int) -> Approximation:
@@ -160,7 +161,7 @@ def pathfinder(data: DataBlock, settings: SamplerSettings) -> Approximation:
             fit = run(
                 "pathfinder",
                 num_paths=settings.chains,
-                num_single_draws=settings.iter_sampling,
+                num_single_draws=settings.n_independent,
                 psis_resample=False,
                 num_threads=settings.parallel_chains,
                 inits=INITIAL_RADIUS,
@@ -169,7 +170,7 @@ def pathfinder(data: DataBlock, settings: SamplerSettings) -> Approximation:
         except RuntimeError as error:
             if not is_numerical(error):  # a full disk, a fit that was stopped
                 raise
-            return _about_the_mode(run, settings.n_draws)
+            return _about_the_mode(run, settings.chains * settings.n_independent)
         return _approximation(fit.column_names, fit.draws(), "lp__", "lp_approx__")
 
 
@@ -191,7 +192,7 @@ def advi(data: DataBlock, settings: SamplerSettings) -> Approximation:
                     inits=INITIAL_RADIUS,
                     grad_samples=10,
                     eval_elbo=50,
-                    draws=settings.n_draws,
+                    draws=settings.chains * settings.n_independent,
                     require_converged=False,  # the importance ratios tell more
                 )
             except RuntimeError as error:
@@ -200,7 +201,7 @@ def advi(data: DataBlock, settings: SamplerSettings) -> Approximation:
             else:
                 table = fit.variational_sample
                 return _approximation(fit.column_names, table, "log_p__", "log_g__")
-        return _about_the_mode(run, settings.n_draws)
+        return _about_the_mode(run, settings.chains * settings.n_independent)
 
 
 def _approximation(

@@ -191,7 +191,10 @@ def initial_values(coordinates: Coordinates) -> tuple[dict[str, Floats], ...]:
 def read_coordinates(
     columns: Floats, problem: Problem, n_roots: int, is_collapsed: bool = False
 ) -> Coordinates:
-    """Split the parameters' columns (chains, draws, P) in the order of the program's parameters."""
+    """Split columns (chains, draws, P) in the order of the program's parameters.
+
+    What `read_kappa` reads may follow.
+    """
     K = problem.n_coefficients
     n_varying = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
     sizes = {
@@ -202,8 +205,15 @@ def read_coordinates(
         "z_delta": 0 if is_collapsed else problem.n_effects,
     }
     ends = np.cumsum(list(sizes.values()))
-    if ends[-1] != columns.shape[-1]:
+    n_more = columns.shape[-1] - ends[-1]
+    if n_more not in ((0, K) if is_collapsed else (0,)):
         raise ValueError(f"{columns.shape[-1]} columns of output where {ends[-1]} were expected")
-    z = dict(zip(sizes, np.split(columns, ends[:-1], axis=-1), strict=True))
+    z = dict(zip(sizes, np.split(columns, ends, axis=-1), strict=False))
     root = z.pop("z_root").reshape(*columns.shape[:2], n_roots, K).swapaxes(-1, -2)
     return Coordinates(**z, z_root=root)
+
+
+def read_kappa(columns: Floats, problem: Problem, is_collapsed: bool) -> Floats | None:
+    """Kappa (chains, draws, K), which the program tells where the only factor is left out."""
+    told = is_collapsed and len(problem.n_levels) == 1
+    return columns[..., -problem.n_coefficients :] if told else None

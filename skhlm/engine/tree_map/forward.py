@@ -134,10 +134,12 @@ def to_draws(
     constants: MapConstants,
     n_threads: int = 1,
     left_out: int | None = None,
+    kappa: Floats | None = None,
 ) -> Draws:
     """Draws of the model's own parameters, factors in the user's order; threads share chunks.
 
     A factor that is left out, the leaf of the only tree, has no levels here, and none in z_delta.
+    Where it is the only factor kappa (chains, draws, K) may be known, and no level is looked at.
     """
     shape = coordinates.z_aux.shape[:2]
     n_draws, K = shape[0] * shape[1], problem.n_coefficients
@@ -148,7 +150,8 @@ def to_draws(
     flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
 
     def piece(chunk: slice) -> Draws:
-        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants, left_out)
+        known = None if kappa is None else kappa.reshape(n_draws, K)[chunk].T
+        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants, left_out, known)
 
     return _joined(in_threads(piece, blocks(n_draws, step), n_threads), shape)
 
@@ -193,10 +196,14 @@ def _map_chunk(
     forest: Forest,
     constants: MapConstants,
     left_out: int | None,
+    kappa: Floats | None,
 ) -> Draws:
     """One chunk of draws, from coordinates (..., D) to parameters (..., D)."""
     scales = _scales(z, problem, forest, constants)
-    kappa, delta = _coefficients(z, scales, problem, forest, constants, left_out)
+    if kappa is None:
+        kappa, delta = _coefficients(z, scales, problem, forest, constants, left_out)
+    else:
+        delta = {0: np.zeros((len(problem.varying[0]), 0, len(scales.c)))}
     full = problem.covariance == "full"
     return Draws(
         kappa=kappa,
