@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from skhlm.engine.inference import choose_settings
+from skhlm.engine.program.binary_files import write_variables
 from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.runs import sample, write_json
+from skhlm.engine.program.runs import sample
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Units
+from skhlm.numerics.columns import Columns
 from skhlm.posterior import Posterior
 from skhlm.progress import Progress
 from tests.chance import SHIFT, assert_near, mean_error
@@ -70,8 +72,8 @@ def _n_rest(target):
 
 def _log_density(target, points, directory):
     """Log density and gradient at points (n, P), as (n, 1 + P)."""
-    write_json(target.data_block(), directory / "data.json")
-    write_json({"params_r": points}, directory / "points.json")
+    write_variables(target.data_block(), directory / "data.json")
+    write_variables({"params_r": points}, directory / "points.json")
     method = ["method=log_prob", "unconstrained_params=points.json"]
     files = ["data", "file=data.json", "output", "file=output.csv", "sig_figs=18"]
     subprocess.run([PROGRAM, *method, *files], cwd=directory, check=True, capture_output=True)
@@ -96,7 +98,7 @@ def test_effects_are_sampled_where_the_map_is_not_their_posterior(case):
 
 def test_effects_left_out_are_drawn_from_the_seed():
     target = build_target(problem_of(factors=(REGION, CITY)))
-    columns = np.zeros((2, 3, _n_rest(target)))
+    columns = Columns.in_memory(np.zeros((2, 3, _n_rest(target))))
     one, again, other, mode = (_whole(target, columns, seed) for seed in (1, 1, 2, None))
     for g in range(2):
         np.testing.assert_array_equal(one.delta[g], again.delta[g])

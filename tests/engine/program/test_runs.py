@@ -220,7 +220,7 @@ def test_no_space_for_the_data(long_fit, temporary, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(runs, "write_json", refuse)
+    monkeypatch.setattr(runs, "write_variables", refuse)
     with pytest.raises(SamplingError, match=r"disk of the temporary directory .* is full"):
         long_fit()
     assert_nothing_left(temporary)
@@ -275,7 +275,7 @@ def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
     """
     rng = np.random.default_rng(0)
     problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
-    runs.write_json(build_target(problem).data_block(), tmp_path / "data.json")
+    runs.write_variables(build_target(problem).data_block(), tmp_path / "data.json")
     (tmp_path / "mode.csv").write_text("z_aux.1,z_aux.2,z_root.1.1\n0,0,99\n")
     words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.csv"]
     subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=True)
