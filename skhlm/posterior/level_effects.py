@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import LeftOut
@@ -27,10 +28,12 @@ from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_blocks
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
 _BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
 
 
-def some_of(draws: Floats, picks: Ints | slice) -> Floats:
+def some_of(draws: NDArray[_Scalar], picks: Ints | slice) -> NDArray[_Scalar]:
     """Some of the draws (..., S), which lie in memory as those do."""
     return draws[..., picks] if isinstance(picks, slice) else np.take(draws, picks, axis=-1)
 

@@ -75,7 +75,7 @@ class Block(ABC):
         return isinstance(self, _Auxiliary)
 
     def is_kept(self, _: Posterior, /) -> bool:
-        """Whether their draws are kept, not made when they are asked for."""
+        """Whether their draws are kept as they are, not rounded, or made when asked for."""
         return True
 
     @abstractmethod
@@ -212,7 +212,7 @@ class _Delta(_OfFactor):
         return ((level, name) for level in paths(labels.levels[self.g]) for name in coefficients)
 
     def is_kept(self, posterior: Posterior, /) -> bool:
-        return posterior.draws.delta[self.g] is not posterior.draws.made
+        return isinstance(posterior.draws.delta[self.g], np.ndarray)
 
     def drawn(self, draws: Draws) -> Floats:
         return draws.delta[self.g].reshape(*draws.shape, -1)
