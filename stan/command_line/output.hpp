@@ -174,7 +174,7 @@ inline std::vector<std::string> version_lines() {
 }
 
 // Opens the output of a method and writes its head: versions, the model's name, the whole
-// configuration. Where a diagnostic file is named (cmdstanpy's save_latent_dynamics does) that has
+// configuration. Where a diagnostic file is named (cmdstanpy's save_diagnostics does) that has
 // the draws of all parameters.
 inline std::unique_ptr<CsvWriter> open_csv(const Arguments& arguments,
                                            const stan::model::model_base& model, Watch& watch) {
