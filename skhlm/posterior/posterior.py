@@ -23,8 +23,9 @@ from skhlm.families import AUXILIARY, Family
 from skhlm.inputs.design import Units
 from skhlm.numerics.small_matrices import cholesky, root
 from skhlm.numerics.strata import stratified
-from skhlm.posterior.level_effects import LevelEffects, Rest, some_of
+from skhlm.posterior.level_effects import LevelEffects, Rest
 from skhlm.posterior.moments import Moments
+from skhlm.posterior.on_demand import OnDemand, some_of
 from skhlm.posterior.outcomes import Outcome, outcome_of
 from skhlm.posterior.rounded_effects import RoundedEffects, round_effects
 
@@ -90,7 +91,7 @@ class Coefficients:
     def times(self, rate: float) -> Coefficients:
         """So many times the coefficients."""
         delta = tuple(
-            rate * effects if isinstance(effects, np.ndarray) else effects.times(rate)
+            effects.times(rate) if isinstance(effects, OnDemand) else rate * effects
             for effects in self.delta
         )
         return Coefficients(rate * self.kappa, delta, self.varying)
@@ -103,7 +104,7 @@ class Coefficients:
         """
         delta = list(self.delta)
         for g, effects in enumerate(self.delta):
-            if not isinstance(effects, np.ndarray):
+            if isinstance(effects, OnDemand):
                 own = codes[:, g]
                 levels = np.unique(own[own >= 0])
                 behind = len(effects) + np.array([NO_EFFECT, NEW])
@@ -434,12 +435,12 @@ def _correlation_root(scales: Draws, g: int) -> Floats:
 
 def _some_draws(effects: Effects, picks: Ints | slice) -> Effects:
     """Effects of some draws."""
-    return some_of(effects, picks) if isinstance(effects, np.ndarray) else effects.some(picks)
+    return effects.some(picks) if isinstance(effects, OnDemand) else some_of(effects, picks)
 
 
 def _with_new_level(effects: Effects, unseen: Floats) -> Effects:
     """The same with these effects of a level that was not seen."""
-    if not isinstance(effects, np.ndarray):
+    if isinstance(effects, OnDemand):
         return replace(effects, unseen=unseen)
     effects = effects.copy()
     effects[NEW] = unseen

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,14 @@ from numpy.typing import NDArray
 from skhlm._typing import Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES
 from skhlm.numerics.threads import in_blocks
-from skhlm.posterior.level_effects import some_of
+from skhlm.posterior.on_demand import OnDemand, some_of
 
 LARGEST_CODE = np.iinfo(np.int16).max  # and of minus a code
 _COARSEST = 1e-3  # a step, of the mean distance of an effect's draws from their mean
 
 
 @dataclass(frozen=True, eq=False)
-class RoundedEffects:
+class RoundedEffects(OnDemand):
     """Draws of the effects of J levels, (J + 2, K_g, S), which become floats where they are picked.
 
     Behind the levels stand zeros and the effects of a level that was not seen, as in
@@ -45,28 +44,15 @@ class RoundedEffects:
     step: Floats
     unseen: Floats
 
-    def __len__(self) -> int:
-        return len(self.codes) + 2
-
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """As of an array that holds all of them."""
-        return (len(self), *self.unseen.shape)
-
-    def __getitem__(self, key: Any) -> Floats:
-        """As of an array that holds all of them; the first index, of any kind, picks levels."""
-        levels, *rest = key if isinstance(key, tuple) else (key,)
-        wanted = np.arange(len(self))[levels]
-        values = self.of(wanted.reshape(-1)).reshape(*wanted.shape, *self.unseen.shape)
-        return values[(slice(None),) * wanted.ndim + tuple(rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
-        return np.asarray(self[:], dtype=dtype)
+    def n_levels(self) -> int:
+        """J."""
+        return len(self.codes)
 
     def of(self, levels: Ints) -> Floats:
         """Draws of some levels (n,), and of what stands behind them: (n, K_g, S)."""
         effects = np.zeros((len(levels), *self.unseen.shape))
-        seen = np.flatnonzero(levels < len(self.codes))
+        seen = np.flatnonzero(levels < self.n_levels)
         own = levels[seen]
         effects[seen] = self.codes[own] * self.step[own, :, None] + self.middle[own, :, None]
         effects[levels == len(self) - 1] = self.unseen
