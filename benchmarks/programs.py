@@ -21,7 +21,7 @@ from skhlm.diagnostics import diagnose
 from skhlm.engine import Problem, SamplerSettings, infer
 from skhlm.engine.inference import Diagnose
 from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.runs import read_columns, read_statistics
+from skhlm.engine.program.runs import read_statistics
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Rows, Units
 from skhlm.progress import Progress
@@ -78,7 +78,8 @@ def run_plain(task: Task, run: PlainRun) -> Measures:
             output_dir=directory,
             show_progress=False,
         )
-        draws = read_plain_draws(read_columns(fit), task.problem)
+        columns = fit.draws()[:, :, len(fit.metadata.method_vars) :].swapaxes(0, 1)
+        draws = read_plain_draws(columns, task.problem)
         statistics = read_statistics(fit, MAX_TREEDEPTH)
         seconds = time.perf_counter() - start
     found = task.diagnose(draws, statistics)

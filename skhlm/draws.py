@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from skhlm._typing import Bools, Floats, Ints
 
+MANY_EFFECTS = 1000  # of a factor; draws of so many are kept in fewer bytes
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+def are_many(n_levels: int, n_varying: int, n_draws: int) -> bool:
+    """Whether draws of a factor's effects are worth fewer bytes; a mode is one draw, and is not."""
+    return n_levels * n_varying >= MANY_EFFECTS and n_draws > 1
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Draws:
     field        shape after the axes    what it is
     ===========  ======================  ==================================================
     ``kappa``    (K,)                    population-level coefficients
-    ``delta``    (J_g, K_g) each         group effects
+    ``delta``    (J_g, K_g) each         group effects; many are in single precision
     ``tau``      (K_g,) each             sd of the group effects
     ``omega``    (K_g, K_g) each         their correlations; empty tuple for a diagonal covariance
     ``auxiliary``  () each               the family's parameters, by name
@@ -43,6 +50,11 @@ class Draws:
         """Number of chains and of draws in each."""
         chains, draws = self.kappa.shape[:2]
         return chains, draws
+
+    @property
+    def arrays(self) -> tuple[Floats, ...]:
+        """All of them, in one order."""
+        return (self.kappa, *self.delta, *self.tau, *self.omega, *self.auxiliary.values())
 
     def map(self, function: Callable[[Floats], Floats]) -> Draws:
         """The same draws with ``function`` applied to every array."""

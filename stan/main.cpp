@@ -9,7 +9,9 @@
 // Methods: sample (NUTS; all chains in this process), optimize, variational, laplace, pathfinder,
 // log_prob at the vectors of an array "params_r", info. It takes what skhlm, its tests and its
 // benchmarks send and nothing else; command_line/arguments.hpp lists every argument. Inputs are
-// JSON, outputs Stan CSV. Chains and paths run on as many threads as STAN_NUM_THREADS says, or one.
+// JSON, whose long arrays may lie in a binary file beside it (command_line/binary_arrays.hpp);
+// outputs Stan CSV, whose parameters may (command_line/output.hpp). Chains and paths run on as many
+// threads as STAN_NUM_THREADS says, or one.
 // laplace draws also where the mode given is no maximum; laplace.hpp says how.
 //
 // A run stops within moments when its parent process has died or its output file is gone. If it

@@ -88,9 +88,8 @@ def _blocks(draws: Draws) -> list[Block]:
 
 def _degenerate(x: Floats) -> Bools:
     """(chains, draws, P) -> (P,): all equal, or not all finite."""
-    with np.errstate(invalid="ignore"):
-        moves = np.ptp(x, axis=(0, 1)) > 0
-    result: Bools = ~moves | ~np.isfinite(x).all(axis=(0, 1))
+    least, most = x.min(axis=(0, 1)), x.max(axis=(0, 1))  # NaN where one is
+    result: Bools = ~(least < most) | ~np.isfinite(least) | ~np.isfinite(most)
     return result
 
 

@@ -17,6 +17,7 @@ from skhlm.engine.inference import Algorithm, Diagnose, Inference, SamplerSettin
 from skhlm.engine.program.runs import Approximation, DataBlock, advi, laplace, pathfinder
 from skhlm.engine.target import Target
 from skhlm.exceptions import NumericalError
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.importance import K_RELIABLE, smooth
 from skhlm.progress import Progress
 
@@ -50,10 +51,11 @@ def run_approximation(
     except NumericalError as error:
         raise NumericalError(f"{error} {_REMEDY}") from error
     columns, statistics = _weighed(found, settings.seed)
-    draws = target.draws(columns[None], settings.seed, settings.parallel_chains)
+    one_chain = Columns.in_memory(columns[None])
+    draws = target.draws(one_chain, settings.seed, settings.parallel_chains)
     mode = None
     if settings.algorithm == "map" and found.mode is not None:
-        mode = target.draws(found.mode[None, None], seed=None)
+        mode = target.draws(Columns.in_memory(found.mode[None, None]), seed=None)
     diagnostics = diagnose(draws, statistics, algorithm=settings.algorithm)
     return Inference(draws, diagnostics, mode, left_out=target.left_out(settings.seed))
 

@@ -9,12 +9,12 @@ from itertools import count
 
 import numpy as np
 
-from skhlm._typing import Floats
 from skhlm.diagnostics.diagnostics import DIVERGENT_FAIL, ESS_WARN, RHAT_FAIL, Diagnostics
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.target import Target
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.convergence import RHAT_MATTERS
 from skhlm.progress import Progress
 
@@ -36,7 +36,7 @@ _CHECKING = 0.4
 class _Sample:
     """Draws, the columns (chains, draws, P) they were mapped from, and the sampler's record."""
 
-    columns: Floats
+    columns: Columns
     draws: Draws
     statistics: SamplerStatistics
 
@@ -184,7 +184,7 @@ class _Sampler:
         """The same run with so many draws in each chain, which go on where they ended."""
         more = self._draw(run.target, length - run.n_draws, _end(run))
         longer = _Sample(
-            columns=np.concatenate([run.columns, more.columns], axis=1),
+            columns=run.columns.followed_by(more.columns),
             draws=run.draws.followed_by(more.draws),
             statistics=run.statistics.followed_by(more.statistics),
         )
@@ -210,7 +210,7 @@ class _Sampler:
 def _end(run: _Run) -> Start:
     """Where a run goes on: its last draws, with what its chains hold for a step on average."""
     step_size = float(np.exp(np.log(run.statistics.step_size).mean()))
-    return Start(run.target.inits(run.columns[:, -1:]), step_size, is_tuned=True)
+    return Start(run.target.inits(run.columns.last), step_size, is_tuned=True)
 
 
 def _merit(run: _Run) -> tuple[bool, bool, float]:

@@ -21,6 +21,7 @@ from skhlm.engine.quick_fit.calibration import calibrate, is_exact
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws, with_effects
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import Forest, learn_forest
 
 
@@ -37,7 +38,7 @@ class Target:
         """What the Stan program reads."""
         return build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
 
-    def draws(self, columns: Floats, seed: int | None, n_threads: int = 1) -> Draws:
+    def draws(self, columns: Columns, seed: int | None, n_threads: int = 1) -> Draws:
         """Draws of the model's own parameters, from the program's columns (chains, draws, P).
 
         Where the program leaves out the effects, those of the finest factor are left out here as
@@ -93,10 +94,10 @@ class Target:
         return Start(initial_values(Coordinates(**near)), step_size)
 
     def inits(self, columns: Floats) -> tuple[Inits, ...]:
-        """The program's parameters where each chain is first, from its columns."""
-        return initial_values(self._coordinates(columns))
+        """The program's parameters where each chain is first, from columns (chains, draws, P)."""
+        return initial_values(self._coordinates(Columns.in_memory(columns)))
 
-    def recalibrated(self, columns: Floats, draws: Draws) -> Target:
+    def recalibrated(self, columns: Columns, draws: Draws) -> Target:
         """The same problem, its map learned from draws and the columns they were mapped from."""
         z = self._coordinates(columns)
         constants = recalibrate(
@@ -104,7 +105,7 @@ class Target:
         )
         return replace(self, constants=constants)
 
-    def _coordinates(self, columns: Floats) -> Coordinates:
+    def _coordinates(self, columns: Columns) -> Coordinates:
         """Coordinates from the columns of the program's output."""
         n_roots = max(len(self.forest.chains), 1)
         return read_coordinates(columns, self.problem, n_roots, self.is_collapsed)

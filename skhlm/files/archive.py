@@ -32,7 +32,7 @@ MAX_BYTES = 2**32 - 1  # beyond that a zip archive needs another layout
 MAX_MEMBERS = 2**12
 MAX_JSON_BYTES = 2**26
 MAX_DIGITS = 400  # of a whole number in JSON
-DTYPES = ("<f8", "<i8")
+DTYPES = ("<f8", "<i8", "<i2")
 
 _CHUNK = 2**20  # bytes read at a time
 _MANIFEST = "manifest.json"
@@ -45,7 +45,7 @@ _VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}", re.ASCII)
 def write_archive(
     file: IO[bytes], content: Mapping[str, Any], arrays: Mapping[str, Array], version: str
 ) -> None:
-    """Write JSON content and arrays of float64 or int64.
+    """Write JSON content and arrays of float64, int64 or int16.
 
     Parameters
     ----------
@@ -113,7 +113,8 @@ def require(condition: object, what: str) -> None:
 
 def _little_endian(array: Array) -> Array:
     """A C-contiguous array of one of `DTYPES`."""
-    return np.ascontiguousarray(array, dtype="<f8" if array.dtype.kind == "f" else "<i8")
+    whole = "<i2" if array.dtype == np.int16 else "<i8"
+    return np.ascontiguousarray(array, dtype="<f8" if array.dtype.kind == "f" else whole)
 
 
 def _member(name: str) -> str:
@@ -258,7 +259,8 @@ def _check_members(archive: zipfile.ZipFile, entries: Mapping[str, Any], size: i
     require(sum(info.file_size for info in infos) <= size, "its members overlap")
     for name, entry in entries.items():
         shape = tuple(entry["shape"])
-        wanted = len(_header(entry["dtype"], shape)) + 8 * prod(shape)
+        size = np.dtype(entry["dtype"]).itemsize
+        wanted = len(_header(entry["dtype"], shape)) + size * prod(shape)
         require(archive.getinfo(_member(name)).file_size == wanted, f"array {name}: wrong size")
 
 

@@ -41,6 +41,7 @@ from skhlm.posterior import NEW, Posterior
 from skhlm.posterior.level_effects import LevelEffects
 from skhlm.posterior.moments import BOTH
 from skhlm.posterior.parameters import list_parameters
+from skhlm.posterior.rounded_effects import RoundedEffects
 from skhlm.preparation import ModelSpec
 from skhlm.regressor import HLMRegressor
 
@@ -85,7 +86,7 @@ def save(model: HierarchicalModel, path: str | os.PathLike[str] | IO[bytes]) -> 
     and reports of the loaded model equal those of the model bit for bit. Not kept are the training
     rows (but a fingerprint that tells them from others), a ``random_state`` that is a generator (it
     becomes None) and metadata requests. Its size is about that of the draws that are kept, 8 bytes
-    each: see `HLMRegressor.compact`.
+    each, or 2 of the effects of a factor that has a thousand or more: see `HLMRegressor.compact`.
 
     Examples
     --------
@@ -266,16 +267,18 @@ def _factor_arrays(model: HierarchicalModel, g: int) -> dict[str, Array]:
     """Arrays of factor g beside its parameters' draws: its levels, what is known of them."""
     fit = model._fit
     spec, posterior = fit.spec, fit.posterior
-    factor = spec.groups.factors[g]
+    factor, effects = spec.groups.factors[g], posterior.draws.delta[g]
     found: dict[str, Array] = {
         "parent": factor.parent,
         "label": factor.label,
         "weight": spec.level_weights[g],
-        "new": posterior.draws.delta[g][NEW],
+        "new": effects[NEW],
         "mean": posterior.mean.delta[g][:-2, :, 0],
         "moments": posterior.finite_moments.delta[g],
         "moments_of_tau": posterior.finite_moments.tau[g],
     }
+    if isinstance(effects, RoundedEffects):
+        found |= {"codes": effects.codes, "middle": effects.middle, "step": effects.step}
     if posterior.mode is not None:
         found["mode_tau"] = posterior.mode.tau[g][:, 0]
         if posterior.mode.omega:

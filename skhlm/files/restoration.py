@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import Draws, LeftOut
@@ -25,7 +26,8 @@ from skhlm.inputs.hierarchy import Factor, Groups, Hierarchy
 from skhlm.inputs.labels import Labels
 from skhlm.posterior import NEW, NO_EFFECT, Coefficients, Posterior
 from skhlm.posterior.moments import BOTH, Moments
-from skhlm.posterior.posterior import with_left_out
+from skhlm.posterior.posterior import Effects, with_left_out
+from skhlm.posterior.rounded_effects import LARGEST_CODE, RoundedEffects
 from skhlm.preparation import ModelSpec, name_parameters
 from skhlm.reports.pooling import LevelData
 
@@ -110,7 +112,7 @@ class Contents:
 
         With ``gaps`` some of it may be NaN.
         """
-        array: Floats = self._array(name, "f", shape)
+        array: Floats = self._array(name, "<f8", shape)
         fine = np.isfinite(array) | (gaps & np.isnan(array))
         require(fine.all(), f"array {name}: holds NaN or infinity")
         outside = (array < least) | (array > most)
@@ -119,14 +121,20 @@ class Contents:
 
     def ints(self, name: str, *shape: int, below: Sequence[int]) -> Ints:
         """Numbers from 0, less than ``below`` in each column."""
-        array: Ints = self._array(name, "i", shape)
+        array: Ints = self._array(name, "<i8", shape)
         require((array >= 0).all() and (array < below).all(), f"array {name}: out of range")
         return array
 
-    def _array(self, name: str, letter: str, shape: tuple[int, ...]) -> Any:
+    def codes(self, name: str, *shape: int) -> NDArray[np.int16]:
+        """Numbers of 16 bits, but for the least of all, which is no code."""
+        array: NDArray[np.int16] = self._array(name, "<i2", shape)
+        require((array >= -LARGEST_CODE).all(), f"array {name}: out of range")
+        return array
+
+    def _array(self, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
         require(name in self.arrays, f"array {name}: missing")
         array = self.arrays.pop(name)
-        require(array.dtype.kind == letter, f"array {name}: not of its type")
+        require(array.dtype == np.dtype(dtype), f"array {name}: not of its type")
         fits = len(array.shape) == len(shape) and all(
             n == wanted or (wanted < 0 < n) for n, wanted in zip(array.shape, shape, strict=True)
         )
@@ -539,13 +547,26 @@ def _varying(
     return tuple(np.array(columns, dtype=np.int64) for columns in found)
 
 
-def _delta(contents: Contents, g: int, J: int, K: int, S: int) -> Floats:
+def _delta(contents: Contents, g: int, J: int, K: int, S: int) -> Effects:
     """Effects of factor g, then zeros, then those of a new level: (J + 2, K, S)."""
+    if f"factor{g}.codes" in contents.arrays:
+        return _rounded(contents, g, J, K, S)
     delta = np.zeros((J + 2, K, S))
     if J:
         delta[:-2] = contents.floats(f"factor{g}.delta", J, K, S)
     delta[NEW] = contents.floats(f"factor{g}.new", K, S)
     return delta
+
+
+def _rounded(contents: Contents, g: int, J: int, K: int, S: int) -> RoundedEffects:
+    """The same of effects that are rounded; none is too large for a float."""
+    most = np.finfo(np.float64).max / 4
+    return RoundedEffects(
+        codes=contents.codes(f"factor{g}.codes", J, K, S),
+        middle=contents.floats(f"factor{g}.middle", J, K, least=-most, most=most),
+        step=contents.floats(f"factor{g}.step", J, K, least=0.0, most=most / LARGEST_CODE),
+        unseen=contents.floats(f"factor{g}.new", K, S),
+    )
 
 
 def _mean(contents: Contents, spec: ModelSpec) -> Coefficients:

@@ -26,13 +26,9 @@ from skhlm.draws import LeftOut
 from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.threads import in_blocks
+from skhlm.posterior.on_demand import OnDemand, some_of
 
 _BLOCK = 2**18  # numbers of a block's matrices: threads are slower with less at a time
-
-
-def some_of(draws: Floats, picks: Ints | slice) -> Floats:
-    """Some of the draws (..., S), which lie in memory as those do."""
-    return draws[..., picks] if isinstance(picks, slice) else np.take(draws, picks, axis=-1)
 
 
 class Moments(NamedTuple):
@@ -71,7 +67,7 @@ class Rest:
 
 
 @dataclass(frozen=True, eq=False)
-class LevelEffects:
+class LevelEffects(OnDemand):
     """Draws of the effects of J levels, (J + 2, K_g, S), which are made where levels are picked.
 
     Behind the levels stand zeros and the effects of a level that was not seen, as in
@@ -96,27 +92,14 @@ class LevelEffects:
     unseen: Floats
     stream: Ints
 
-    def __len__(self) -> int:
-        return len(self.rows.score) + 2
-
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """As of an array that holds all of them."""
-        return (len(self), *self.unseen.shape)
+    def n_levels(self) -> int:
+        """J."""
+        return len(self.rows.score)
 
     def __getstate__(self) -> dict[str, Any]:
         """State without what is worked out from it again."""
         return {name: value for name, value in vars(self).items() if name != "moments"}
-
-    def __getitem__(self, key: Any) -> Floats:
-        """As of an array that holds all of them; the first index, of any kind, picks levels."""
-        levels, *rest = key if isinstance(key, tuple) else (key,)
-        wanted = np.arange(len(self))[levels]
-        values = self.of(wanted.reshape(-1)).reshape(*wanted.shape, *self.unseen.shape)
-        return values[(slice(None),) * wanted.ndim + tuple(rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
-        return np.asarray(self[:], dtype=dtype)
 
     def times(self, rate: float) -> LevelEffects:
         """So many times the effects."""
@@ -138,7 +121,7 @@ class LevelEffects:
     def of(self, levels: Ints) -> Floats:
         """Draws of some levels (n,), and of what stands behind them: (n, K_g, S)."""
         effects = np.zeros((len(levels), *self.unseen.shape))
-        seen = np.flatnonzero(levels < len(self.rows.score))
+        seen = np.flatnonzero(levels < self.n_levels)
         for block in blocks(len(seen), self._size):
             which = seen[block]
             given = self._given(levels[which])

@@ -16,6 +16,7 @@ from skhlm.draws import Draws
 from skhlm.inputs.labels import Labels, pairs, paths
 from skhlm.posterior import at_zero
 from skhlm.posterior.moments import BOTH
+from skhlm.posterior.on_demand import OnDemand
 from skhlm.posterior.posterior import Posterior
 
 
@@ -75,7 +76,7 @@ class Block(ABC):
         return isinstance(self, _Auxiliary)
 
     def is_kept(self, _: Posterior, /) -> bool:
-        """Whether their draws are kept, not made when they are asked for."""
+        """Whether their draws are kept as they are, not rounded, or made when asked for."""
         return True
 
     @abstractmethod
@@ -212,7 +213,7 @@ class _Delta(_OfFactor):
         return ((level, name) for level in paths(labels.levels[self.g]) for name in coefficients)
 
     def is_kept(self, posterior: Posterior, /) -> bool:
-        return posterior.draws.delta[self.g] is not posterior.draws.made
+        return not isinstance(posterior.draws.delta[self.g], OnDemand)
 
     def drawn(self, draws: Draws) -> Floats:
         return draws.delta[self.g].reshape(*draws.shape, -1)

@@ -18,18 +18,20 @@ import numpy as np
 from scipy.special import ndtri
 
 from skhlm._typing import Floats, Ints
-from skhlm.draws import Draws, LeftOut
+from skhlm.draws import Draws, LeftOut, are_many
 from skhlm.families import AUXILIARY, Family
 from skhlm.inputs.design import Units
 from skhlm.numerics.small_matrices import cholesky, root
 from skhlm.numerics.strata import stratified
-from skhlm.posterior.level_effects import LevelEffects, Rest, some_of
+from skhlm.posterior.level_effects import LevelEffects, Rest
 from skhlm.posterior.moments import Moments
+from skhlm.posterior.on_demand import OnDemand, some_of
 from skhlm.posterior.outcomes import Outcome, outcome_of
+from skhlm.posterior.rounded_effects import RoundedEffects, round_effects
 
 NEW, NO_EFFECT = -1, -2
 
-Effects: TypeAlias = Floats | LevelEffects
+Effects: TypeAlias = Floats | LevelEffects | RoundedEffects
 
 
 def without_new(codes: Ints) -> Ints:
@@ -54,7 +56,7 @@ class Coefficients:
     ``kappa``    (K, S)              population-level coefficients
     ``delta``    (J_g + 2, K_g, S)   for each factor its effects; then zeros (`NO_EFFECT`), then
                                      the effects of a level that was not seen (`NEW`). Those of one
-                                     factor may be made when they are asked for
+                                     factor may be made when they are asked for; many are rounded
     ``varying``  (K_g,)              for each factor the coefficients that vary by it, increasing
     ===========  ==================  ===========================================================
     """
@@ -89,7 +91,7 @@ class Coefficients:
     def times(self, rate: float) -> Coefficients:
         """So many times the coefficients."""
         delta = tuple(
-            effects.times(rate) if isinstance(effects, LevelEffects) else rate * effects
+            effects.times(rate) if isinstance(effects, OnDemand) else rate * effects
             for effects in self.delta
         )
         return Coefficients(rate * self.kappa, delta, self.varying)
@@ -97,12 +99,12 @@ class Coefficients:
     def at_hand(self, codes: Ints) -> tuple[Coefficients, Ints]:
         """The same with effects as arrays, those of the levels in rows of codes (n, G); the codes.
 
-        Codes are other ones where effects are not kept: of such a factor there are only the levels
-        that occur.
+        Codes are other ones where effects are not kept as they are: of such a factor there are only
+        the levels that occur.
         """
         delta = list(self.delta)
         for g, effects in enumerate(self.delta):
-            if isinstance(effects, LevelEffects):
+            if isinstance(effects, OnDemand):
                 own = codes[:, g]
                 levels = np.unique(own[own >= 0])
                 behind = len(effects) + np.array([NO_EFFECT, NEW])
@@ -233,7 +235,7 @@ class Posterior:
         moments : Moments or None, default=None
             Which means and standard deviations are finite.
         """
-        flat, coefficients = _in_user_units(draws, varying, units)
+        flat, coefficients, means = _in_user_units(draws, varying, units)
         if left_out is not None:
             coefficients = with_left_out(coefficients, left_out, flat, units, family)
         alone = None
@@ -242,7 +244,7 @@ class Posterior:
             alone = cls.from_draws(mode, varying, units, family, left_out=of_mode)
         return cls(
             draws=coefficients,
-            mean=_posterior_mean(coefficients) if alone is None else alone.mean,
+            mean=_posterior_mean(coefficients, means) if alone is None else alone.mean,
             tau=flat.tau,
             omega=flat.omega,
             auxiliary=flat.auxiliary,
@@ -353,15 +355,36 @@ def _draws_last(x: Floats) -> Floats:
 
 def _in_user_units(
     draws: Draws, varying: Sequence[Ints], units: Units
-) -> tuple[Draws, Coefficients]:
-    """Draws in the user's units, (..., S), and the coefficients of every level."""
-    flat = units.draws(draws, varying).map(_draws_last)
-    new = [_new_level(g, tau, flat.omega) for g, tau in enumerate(flat.tau)]
-    delta = tuple(
-        np.concatenate([effects, np.zeros((1, *unseen.shape)), unseen[None]])
-        for effects, unseen in zip(flat.delta, new, strict=True)
-    )
-    return flat, Coefficients(flat.kappa, delta, tuple(varying))
+) -> tuple[Draws, Coefficients, list[Floats]]:
+    """Draws in the user's units, (..., S), without effects; the coefficients of every level.
+
+    And the means of effects, (J_g, K_g).
+    """
+    others = replace(draws, delta=tuple(effects[:, :, :0] for effects in draws.delta))
+    flat = units.draws(others, varying).map(_draws_last)
+    delta, means = [], []
+    for g, (effects, columns) in enumerate(zip(draws.delta, varying, strict=True)):
+        unseen = _new_level(g, flat.tau[g], flat.omega)
+        kept, mean = _kept(effects, units.coefficient_scale[columns], unseen)
+        delta.append(kept)
+        means.append(mean)
+    return flat, Coefficients(flat.kappa, tuple(delta), tuple(varying)), means
+
+
+def _kept(effects: Floats, scale: Floats, unseen: Floats) -> tuple[Effects, Floats]:
+    """Draws (chains, draws, J, K_g) of effects times their scale as they are kept; the means."""
+    J, n_draws = effects.shape[2], unseen.shape[1]
+
+    def read(levels: slice) -> Floats:
+        return _draws_last(effects[:, :, levels] * scale)
+
+    if are_many(J, len(scale), n_draws):
+        rounded, mean = round_effects(read, J, unseen)
+        if rounded is not None:
+            return rounded, mean
+    whole = np.zeros((J + 2, *unseen.shape))
+    whole[:-2], whole[NEW] = read(slice(J)), unseen
+    return whole, whole[:-2].mean(axis=-1)
 
 
 def with_left_out(
@@ -412,25 +435,25 @@ def _correlation_root(scales: Draws, g: int) -> Floats:
 
 def _some_draws(effects: Effects, picks: Ints | slice) -> Effects:
     """Effects of some draws."""
-    return effects.some(picks) if isinstance(effects, LevelEffects) else some_of(effects, picks)
+    return effects.some(picks) if isinstance(effects, OnDemand) else some_of(effects, picks)
 
 
 def _with_new_level(effects: Effects, unseen: Floats) -> Effects:
     """The same with these effects of a level that was not seen."""
-    if isinstance(effects, LevelEffects):
+    if isinstance(effects, OnDemand):
         return replace(effects, unseen=unseen)
     effects = effects.copy()
     effects[NEW] = unseen
     return effects
 
 
-def _posterior_mean(draws: Coefficients) -> Coefficients:
-    """Posterior means with S = 1; a new level's are zero."""
+def _posterior_mean(draws: Coefficients, means: Sequence[Floats]) -> Coefficients:
+    """Posterior means with S = 1, but where they are made those of effects as given."""
     delta = tuple(
         effects.means
         if isinstance(effects, LevelEffects)
-        else _with_new_level(effects.mean(axis=-1, keepdims=True), np.zeros(()))
-        for effects in draws.delta
+        else np.pad(mean, [(0, 2), (0, 0)])[:, :, None]
+        for effects, mean in zip(draws.delta, means, strict=True)
     )
     return Coefficients(draws.kappa.mean(axis=-1, keepdims=True), delta, draws.varying)
 

@@ -27,12 +27,14 @@ struct Domain {
   std::string_view words;  // what a wrong value is told; the choices themselves for a choice
   double lower = 0;
   double upper = std::numeric_limits<double>::infinity();
+  bool may_lack = false;
 };
 
 inline constexpr double tiny = std::numeric_limits<double>::epsilon();
 
 inline constexpr Domain text{Domain::Kind::text, "any text"};
 inline constexpr Domain file{Domain::Kind::text, "the path of a file"};
+inline constexpr Domain no_file_or_one{Domain::Kind::text, "the path of a file", 0, 0, true};
 inline constexpr Domain natural{Domain::Kind::integer, "an integer >= 0", 0, 2147483647.0};
 inline constexpr Domain word{Domain::Kind::integer, "an integer from 0 to 2^32 - 1", 0,
                              4294967295.0};
@@ -86,6 +88,7 @@ inline constexpr Argument table[] = {
     {"init", "2", text},
     {"random.seed", "1", word},
     {"output.file", "output.csv", file},
+    {"output.diagnostic_file", "", no_file_or_one},
     {"output.refresh", "100", natural},
     {"output.sig_figs", "8", digits},
 };
@@ -234,7 +237,7 @@ class Arguments {
 
   void require_all() const {
     for (const Argument& argument : table)
-      if (serves(argument) && text(argument.path).empty())
+      if (serves(argument) && !argument.domain.may_lack && text(argument.path).empty())
         throw Failure(Exit::usage, "missing argument '" + std::string(argument.path)
                                        + "', must be " + std::string(argument.domain.words));
   }

@@ -1,20 +1,18 @@
 #ifndef SKHLM_COMMAND_LINE_INPUTS_HPP
 #define SKHLM_COMMAND_LINE_INPUTS_HPP
 
-// What a run reads: data, initial values and points as JSON, a mode as the CSV file of an optimize
-// run.
+// What a run reads: data, initial values and points as JSON, with long arrays in a binary file
+// beside it; a mode as the CSV file of an optimize run.
 
+#include "binary_arrays.hpp"
 #include "failure.hpp"
 #include "output.hpp"
 
 #include <stan/io/array_var_context.hpp>
 #include <stan/io/empty_var_context.hpp>
-#include <stan/io/json/json_data.hpp>
 #include <stan/model/model_base.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -31,22 +29,11 @@ namespace command_line {
 using Model = stan::model::model_base;
 using Context = std::shared_ptr<stan::io::var_context>;
 
-inline std::ifstream open_input(const std::string& path) {
-  std::ifstream stream(path);
-  if (!stream) throw Failure(Exit::bad_input, "cannot read " + path + ": " + std::strerror(errno));
-  return stream;
-}
-
-// The variables in a JSON file.
-inline Context read_json(const std::string& path) {
-  std::ifstream stream = open_input(path);
-  return or_fail(Exit::bad_input, "cannot read " + path, [&] {
-    return Context(std::make_shared<stan::json::json_data>(stream));
-  });
-}
+// The variables in a JSON file and, if that says so, in the binary one beside it.
+inline Context read_variables(const std::string& path) { return std::make_shared<Variables>(path); }
 
 inline std::unique_ptr<Model> build_model(const std::string& data_file, unsigned seed) {
-  const Context data = read_json(data_file);
+  const Context data = read_variables(data_file);
   auto model = or_fail(Exit::bad_input, "the data do not fit the program", [&] {
     return std::unique_ptr<Model>(&new_model(*data, seed, &std::cout));
   });
@@ -82,7 +69,7 @@ inline Start read_start(const Model& model, const std::string& init, unsigned id
   const double radius = number(init);
   if (radius >= 0) return {std::make_shared<stan::io::empty_var_context>(), radius};
   const std::string path = of_chain(init, id, several);
-  const Context values = read_json(path);
+  const Context values = read_variables(path);
   or_fail(Exit::bad_input, "bad initial values in " + path, [&] { check_shapes(model, *values); });
   return {values, 2};
 }
@@ -121,7 +108,7 @@ inline Eigen::VectorXd read_mode(const Model& model, const std::string& path) {
 // The points of "params_r" in a JSON file, an array of vectors of unconstrained parameters: one a
 // column.
 inline Eigen::MatrixXd read_points(const Model& model, const std::string& path) {
-  const Context context = read_json(path);
+  const Context context = read_variables(path);
   const std::vector<double> values = context->vals_r("params_r");
   const std::vector<std::size_t> dims = context->dims_r("params_r");
   if (dims.size() != 2 || dims[1] != model.num_params_r())

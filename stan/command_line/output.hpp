@@ -1,8 +1,10 @@
 #ifndef SKHLM_COMMAND_LINE_OUTPUT_HPP
 #define SKHLM_COMMAND_LINE_OUTPUT_HPP
 
-// Stan CSV: comment lines, a header, rows of numbers. A row reaches the file in one write or not at
-// all: what a full disk cuts short is cut off again, and the run stops.
+// Stan CSV: comment lines, a header, rows of numbers. Where a second file is given, rows are
+// divided: the algorithm's own columns, whose names end in __, stay in the CSV, and the others are
+// float64 in that file, row after row. A row reaches a file in one write or not at all: what a full
+// disk cuts short is cut off again, and the run stops.
 
 #include "arguments.hpp"
 #include "watch.hpp"
@@ -12,12 +14,14 @@
 #include <stan/model/model_base.hpp>
 #include <stan/version.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,18 +69,20 @@ class OutputFile {
 
   const std::string& path() const { return path_; }
 
-  // Appends whole lines in one write. After a write has failed nothing more is written.
-  void append(std::string_view lines) {
-    if (damaged_) return;
-    if (std::fwrite(lines.data(), 1, lines.size(), stream_.get()) == lines.size()) {
-      whole_ += lines.size();
-      return;
+  // Appends whole rows in one write; whether they are there. After a write has failed nothing more
+  // is written.
+  bool append(std::string_view rows) {
+    if (damaged_) return false;
+    if (std::fwrite(rows.data(), 1, rows.size(), stream_.get()) == rows.size()) {
+      whole_ += rows.size();
+      return true;
     }
     const std::string reason = std::strerror(errno);
     damaged_ = true;
     std::error_code ignored;
     std::filesystem::resize_file(path_, whole_, ignored);
     watch_.give_up({Exit::cannot_write, "cannot write " + path_ + ": " + reason});
+    return false;
   }
 
  private:
@@ -94,9 +100,19 @@ class CsvWriter : public stan::callbacks::writer {
 
   const std::string& path() const { return file_.path(); }
 
+  // From now on columns that are not the algorithm's own go to another file.
+  void divide(const std::string& path, Watch& watch) {
+    others_ = std::make_unique<OutputFile>(path, watch);
+  }
+
   void operator()(const std::vector<std::string>& names) override {
+    const auto is_other = [](const std::string& name) {
+      return name.size() < 2 || name.compare(name.size() - 2, 2, "__") != 0;
+    };
+    if (others_) own_ = std::find_if(names.begin(), names.end(), is_other) - names.begin();
     line_.clear();
-    for (const std::string& name : names) (line_ += name) += ',';
+    for (std::size_t column = 0; column < std::min(own_, names.size()); ++column)
+      (line_ += names[column]) += ',';
     finish();
   }
 
@@ -118,8 +134,10 @@ class CsvWriter : public stan::callbacks::writer {
  private:
   template <class Values>
   void row(const Values& values) {
+    const std::size_t size = values.size(), own = std::min(own_, size);
+    if (others_ && !others_->append(bytes(values.data() + own, size - own))) return;
     line_.clear();
-    for (decltype(values.size()) column = 0; column < values.size(); ++column) {
+    for (std::size_t column = 0; column < own; ++column) {
       format_.append(line_, values[column]);
       line_ += ',';
     }
@@ -131,6 +149,10 @@ class CsvWriter : public stan::callbacks::writer {
     for (Eigen::Index draw = 0; draw < draws.cols(); ++draw) row(draws.col(draw));
   }
 
+  static std::string_view bytes(const double* numbers, std::size_t count) {
+    return {reinterpret_cast<const char*>(numbers), count * sizeof(double)};
+  }
+
   // The last comma becomes the end of the line.
   void finish() {
     if (line_.empty()) line_ += '\n';
@@ -139,6 +161,8 @@ class CsvWriter : public stan::callbacks::writer {
   }
 
   OutputFile file_;
+  std::unique_ptr<OutputFile> others_;  // none: all columns are in the CSV
+  std::size_t own_ = std::numeric_limits<std::size_t>::max();  // how many columns stay in the CSV
   NumberFormat format_;
   std::string line_;
 };
@@ -149,10 +173,15 @@ inline std::vector<std::string> version_lines() {
           "stan_version_patch = " + stan::PATCH_VERSION};
 }
 
-// Opens a CSV file and writes its head: versions, the model's name, the whole configuration.
-inline std::unique_ptr<CsvWriter> open_csv(const std::string& path, const Arguments& arguments,
+// Opens the output of a method and writes its head: versions, the model's name, the whole
+// configuration. Where a diagnostic file is named (cmdstanpy's save_diagnostics does) that has
+// the draws of all parameters.
+inline std::unique_ptr<CsvWriter> open_csv(const Arguments& arguments,
                                            const stan::model::model_base& model, Watch& watch) {
-  auto csv = std::make_unique<CsvWriter>(path, arguments.integer("output.sig_figs"), watch);
+  auto csv = std::make_unique<CsvWriter>(arguments.text("output.file"),
+                                         arguments.integer("output.sig_figs"), watch);
+  const std::string& others = arguments.text("output.diagnostic_file");
+  if (!others.empty()) csv->divide(others, watch);
   for (const std::string& line : version_lines()) (*csv)(line);
   (*csv)("model = " + model.model_name());
   for (const std::string& line : arguments.describe()) (*csv)(line);
@@ -163,7 +192,7 @@ inline std::unique_ptr<CsvWriter> open_csv(const std::string& path, const Argume
 // The one output of a method, without which it need not go on.
 inline std::unique_ptr<CsvWriter> open_output(const Arguments& arguments,
                                               const stan::model::model_base& model, Watch& watch) {
-  auto csv = open_csv(arguments.text("output.file"), arguments, model, watch);
+  auto csv = open_csv(arguments, model, watch);
   watch.keep_eye_on(csv->path());
   return csv;
 }

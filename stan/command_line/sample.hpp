@@ -51,11 +51,12 @@ struct Chain {
 };
 
 inline Chain open_chain(const Run& run, unsigned id) {
-  const Arguments arguments = run.arguments.with("id", std::to_string(id));
-  const std::string& file = arguments.text("output.file");
-  const std::string own = run.chains > 1 ? with_suffix(file, "_" + std::to_string(id)) : file;
+  Arguments arguments = run.arguments.with("id", std::to_string(id));
+  for (const char* file : {"output.file", "output.diagnostic_file"})
+    if (run.chains > 1 && !arguments.text(file).empty())
+      arguments = arguments.with(file, with_suffix(arguments.text(file), "_" + std::to_string(id)));
   return {id, stan::services::util::create_rng(arguments.natural("random.seed"), id), {},
-          open_csv(own, arguments, run.model, run.watch)};
+          open_csv(arguments, run.model, run.watch)};
 }
 
 inline void find_start(const Run& run, Chain& chain) {

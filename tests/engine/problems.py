@@ -13,8 +13,8 @@ import numpy as np
 
 from skhlm.draws import Draws
 from skhlm.engine.problem import Covariance, Problem
+from skhlm.engine.program.binary_files import write_variables
 from skhlm.engine.program.executable import PROGRAM
-from skhlm.engine.program.runs import write_json
 from skhlm.engine.target import Target
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
 from skhlm.families import AUXILIARY, find_family
@@ -167,8 +167,8 @@ def simulate(
 
 def log_density(block: Any, points: Any, directory: Path, **environment: str) -> Any:
     """The program's log density and gradient at points (n, P), as (n, 1 + P)."""
-    write_json(block, directory / "data.json")
-    write_json({"params_r": points}, directory / "points.json")
+    write_variables(block, directory / "data.json")
+    write_variables({"params_r": points}, directory / "points.json")
     method = ["method=log_prob", "unconstrained_params=points.json"]
     files = ["data", "file=data.json", "output", "file=output.csv", "sig_figs=18"]
     subprocess.run(

@@ -14,6 +14,7 @@ from skhlm.engine import nuts
 from skhlm.engine.inference import SamplerSettings
 from skhlm.engine.program.runs import Start
 from skhlm.inputs.labels import Labels
+from skhlm.numerics.columns import Columns
 from skhlm.progress import Progress
 from tests.draws import auxiliary
 
@@ -47,7 +48,8 @@ class Target:
         return self.recalibrations
 
     def draws(self, columns, _seed, _n_threads):
-        return Draws(columns[..., :1], (), (), (), auxiliary(np.exp(columns[..., 1])))
+        x = columns.array()
+        return Draws(x[..., :1], (), (), (), auxiliary(np.exp(x[..., 1])))
 
     def inits(self, columns):
         return tuple(columns[:, 0])
@@ -78,7 +80,8 @@ def run(monkeypatch):
 
         def sample(recalibrations, settings, _progress, start=None):
             calls.append(Call(recalibrations, settings, start))
-            return next(rest)(settings.iter_sampling)
+            columns, statistics = next(rest)(settings.iter_sampling)
+            return Columns.in_memory(columns), statistics
 
         monkeypatch.setattr(nuts, "sample", sample)
         found = nuts.run_nuts(Target(), settings, partial(diagnose, labels=LABELS), Progress())

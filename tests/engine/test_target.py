@@ -11,6 +11,7 @@ from skhlm.engine.inference import choose_settings
 from skhlm.engine.program.runs import sample
 from skhlm.engine.target import build_target
 from skhlm.inputs.design import Units
+from skhlm.numerics.columns import Columns
 from skhlm.posterior import Posterior
 from skhlm.progress import Progress
 from tests.chance import SHIFT, assert_near, mean_error
@@ -88,7 +89,7 @@ def test_effects_are_sampled_where_the_map_is_not_their_posterior(case):
 
 def test_effects_left_out_are_drawn_from_the_seed():
     target = build_target(problem_of(factors=(REGION, CITY)))
-    columns = np.zeros((2, 3, _n_rest(target)))
+    columns = Columns.in_memory(np.zeros((2, 3, _n_rest(target))))
     one, again, other, mode = (_whole(target, columns, seed) for seed in (1, 1, 2, None))
     for g in range(2):
         np.testing.assert_array_equal(one.delta[g], again.delta[g])

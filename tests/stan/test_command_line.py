@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +302,122 @@ class TestLogProb:
         assert_fails(run(exe, *words, cwd=tmp_path), BAD_INPUT, "points.json", "length 3")
 
 
+def write_binary(path: Path, arrays: dict[str, np.ndarray], **others) -> Path:
+    """Data with these arrays in a binary file beside the JSON."""
+    told, content = {}, b""
+    for name, array in arrays.items():
+        told[name] = [array.itemsize, len(content), *array.shape]
+        content += array.tobytes(order="F")
+    path.with_suffix(".bin").write_bytes(content)
+    binary = {"bytes": len(content), "adler32": zlib.adler32(content), **told}
+    path.write_text(json.dumps({**others, "binary": binary}))
+    return path
+
+
+class TestBinaryData:
+    @pytest.fixture
+    def binary(self, tmp_path) -> Path:
+        """The data with two arrays in the binary file, the second of which is whole numbers."""
+        mean = np.array(DATA["prior_mean"], dtype=np.int32)
+        rest = DATA | {"y": "NaN"}  # the binary file goes first
+        return write_binary(tmp_path / "data.json", {"y": Y, "prior_mean": mean}, **rest)
+
+    def test_the_same_draws_as_from_json(self, model, fit, binary):
+        np.testing.assert_array_equal(sample(model, str(binary)).draws(), fit.draws())
+
+    def test_a_start(self, model, tmp_path):
+        start = {"mu": np.array([1.5, -2.5]), "scale": np.array([3.5])}
+        inits = str(write_binary(tmp_path / "inits.json", start))
+        draws = sample(model, inits=inits, **STILL).draws()[0, :, 7:10]
+        np.testing.assert_allclose(draws, np.tile([1.5, -2.5, 3.5], (4, 1)), atol=1e-5)
+
+    def test_points_lie_column_by_column(self, exe, data_file, tmp_path):
+        points = np.random.default_rng(0).normal(size=(5, 3))
+        write_binary(tmp_path / "points.json", {"params_r": points})
+        words = ["log_prob", "unconstrained_params=points.json", "data", f"file={data_file}"]
+        result = run(exe, *words, "output", "file=lp.csv", "sig_figs=17", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        lines = (tmp_path / "lp.csv").read_text().splitlines()
+        rows = np.loadtxt([line for line in lines if line[0] not in "#l"], delimiter=",")
+        expected = log_density(points[:, :2], np.exp(points[:, 2]))
+        np.testing.assert_allclose(rows[:, 0], expected, rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("change", "cause"),
+        [
+            (lambda content: content[:-1], "it has 407 bytes instead of 408"),
+            (lambda content: content[:0], "it has 0 bytes instead of 408"),
+            (lambda content: content + b"x", "it has 409 bytes instead of 408"),
+            (lambda content: content[:7] + b"\xff" + content[8:], "its checksum is wrong"),
+            (lambda content: content[8:16] + content[:8] + content[16:], "its checksum is wrong"),
+        ],
+        ids=["cut off", "empty", "longer", "a byte", "moved"],
+    )
+    def test_a_damaged_file(self, exe, binary, tmp_path, change, cause):
+        content = binary.with_suffix(".bin").read_bytes()
+        binary.with_suffix(".bin").write_bytes(change(content))
+        result = run(exe, "data", f"file={binary}", "sample", cwd=tmp_path)
+        assert_fails(result, BAD_INPUT, "data.bin", cause)
+
+    def test_a_missing_file(self, exe, binary, tmp_path):
+        binary.with_suffix(".bin").unlink()
+        result = run(exe, "data", f"file={binary}", "sample", cwd=tmp_path)
+        assert_fails(result, BAD_INPUT, "data.bin", "No such file")
+
+    @pytest.mark.parametrize(
+        ("described", "cause"),
+        [
+            ({"y": [8, 0, 51]}, "mismatch in dimension"),
+            ({"y": [8, 0, 52]}, "no array as 'y' is described"),
+            ({"y": [8, 16, 50]}, "no array as 'y' is described"),
+            ({"y": [8, 500, 50]}, "no array as 'y' is described"),
+            ({"y": [2, 0, 50]}, "no array as 'y' is described"),
+            ({"y": [8, 0.5, 50]}, "no array as 'y' is described"),
+            ({"y": [8, -8, 50]}, "no array as 'y' is described"),
+            ({"y": [8, 0, 2**40, 2**40]}, "no array as 'y' is described"),
+            ({"y": [8, 0]}, "no array as 'y' is described"),
+            ({"y": 8}, "no array as 'y' is described"),
+            ({"adler32": [1, 2]}, "no array as 'adler32' is described"),
+            ({"bytes": -1}, "no array as 'bytes' is described"),
+        ],
+        ids=str,
+    )
+    def test_an_odd_description(self, exe, binary, tmp_path, described, cause):
+        content = json.loads(binary.read_text())
+        content["binary"].update(described)
+        binary.write_text(json.dumps(content))
+        result = run(exe, "data", f"file={binary}", "sample", cwd=tmp_path)
+        assert_fails(result, BAD_INPUT, cause)
+
+
+class TestBinaryDraws:
+    def test_the_same_draws_as_in_the_csv_file(self, model, fit):
+        apart = sample(model, save_diagnostics=True)
+        files = apart.runset.diagnostic_files
+        draws = np.stack([np.fromfile(file, dtype="<f8").reshape(1000, -1) for file in files], 1)
+        np.testing.assert_array_equal(draws, fit.draws()[:, :, 7:])
+        np.testing.assert_array_equal(apart.draws(), fit.draws()[:, :, :7])
+        np.testing.assert_array_equal(apart.step_size, fit.step_size)
+        assert all(name.endswith("__") for name in apart.column_names)
+
+    def test_one_chain(self, model, fit):
+        alone = sample(model, chains=1, save_diagnostics=True)
+        (file,) = alone.runset.diagnostic_files
+        draws = np.fromfile(file, dtype="<f8").reshape(1000, -1)
+        np.testing.assert_array_equal(draws, fit.draws()[:, 0, 7:])
+
+    def test_other_methods(self, exe, data_file, tmp_path):
+        files = ["output", "file=o.csv", "diagnostic_file=o.bin"]
+        words = ["data", f"file={data_file}", *files, "variational", "output_samples=40"]
+        assert run(exe, *words, cwd=tmp_path).returncode == 0
+        assert (tmp_path / "o.bin").stat().st_size % (41 * 8) == 0  # and the mean
+
+    def test_cannot_be_created(self, exe, data_file, tmp_path):
+        words = ["output", "file=o.csv", "diagnostic_file=none/o.bin", "sample"]
+        result = run(exe, "data", f"file={data_file}", *words, cwd=tmp_path)
+        assert_fails(result, CANNOT_CREATE, "none/o.bin")
+
+
 class TestInfo:
     def test_info(self, model):
         info = model.exe_info()
@@ -442,6 +559,25 @@ class TestFullDisk:
             assert len({row.count(",") for row in rows}) == 1
             counts.append(len(rows))
         assert max(counts) > 50
+
+    def test_whole_rows_of_binary_draws(self, exe, data_file, tmp_path):
+        output = ["output", f"file={tmp_path / 'o.csv'}", f"diagnostic_file={tmp_path / 'o.bin'}"]
+        words = ["sample", "num_warmup=0", "num_samples=1000000"]
+        result = run(exe, "data", f"file={data_file}", *output, *words, preexec_fn=self.limited)
+        assert_fails(result, CANNOT_WRITE, str(tmp_path), "File too large")
+        *_, rest = (tmp_path / "o.csv").read_text().split("\n")
+        size = (tmp_path / "o.bin").stat().st_size
+        assert rest == ""
+        assert size % (5 * 8) == 0  # mu, scale, total, noise
+        assert size > 50 * 5 * 8
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+    def test_no_space_for_binary_draws(self, exe, data_file, tmp_path):
+        output = ["output", "file=o.csv", "diagnostic_file=/dev/full"]
+        result = run(exe, "data", f"file={data_file}", *output, "sample", cwd=tmp_path)
+        assert_fails(result, CANNOT_WRITE, "/dev/full", "No space left on device")
+        rows = [line for line in (tmp_path / "o.csv").read_text().splitlines() if line[0] != "#"]
+        assert len(rows) == 1  # the names
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
     def test_no_space(self, exe, data_file):

@@ -5,7 +5,6 @@ A data block goes in, arrays come out. P is the number of the program's paramete
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,12 +17,14 @@ import numpy as np
 from skhlm._typing import Floats
 from skhlm.draws import SamplerStatistics
 from skhlm.engine.inference import SamplerSettings
+from skhlm.engine.program.binary_files import DrawsFile, write_variables
 from skhlm.engine.program.executable import explain_failure, find_program, is_numerical
 from skhlm.engine.program.quiet import CMDSTANPY_IS_QUIET
 from skhlm.engine.program.run_directory import run_directory
 from skhlm.engine.program.waiting import wait_for
 from skhlm.engine.program.watching import Hook, count_iterations, watch
 from skhlm.exceptions import SamplingError
+from skhlm.numerics.columns import Columns
 from skhlm.progress import Progress
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Approximation:
 
 def sample(
     data: DataBlock, settings: SamplerSettings, progress: Progress, start: Start | None = None
-) -> tuple[Floats, SamplerStatistics]:
+) -> tuple[Columns, SamplerStatistics]:
     """NUTS: draws of the parameters (chains, draws, P) and the sampler's own record.
 
     All chains run in one process; the metric is the identity, so that warm-up adapts the step size
@@ -102,15 +103,11 @@ def sample(
             inits=INITIAL_RADIUS if start is None else _write_inits(start, run.directory),
             refresh=max(1, iterations // _REPORTS),
             show_progress=False,
+            save_diagnostics=True,  # the program's are the draws of its parameters
         )
-        return read_columns(fit), read_statistics(fit, settings.max_treedepth)
-
-
-def read_columns(fit: CmdStanMCMC) -> Floats:
-    """Draws of all parameters in the program's order, (chains, draws, P)."""
-    n_statistics = len(fit.metadata.method_vars)
-    draws: Floats = fit.draws()[:, :, n_statistics:]
-    return draws.swapaxes(0, 1)
+        files = (DrawsFile(path, settings.iter_sampling) for path in fit.runset.diagnostic_files)
+        columns = Columns(tuple((file,) for file in files))
+        return columns, read_statistics(fit, settings.max_treedepth)
 
 
 def read_statistics(fit: CmdStanMCMC, max_treedepth: int) -> SamplerStatistics:
@@ -252,21 +249,16 @@ def _at_work(
     with run_directory() as directory:
         program = find_program(directory, CMDSTANPY_IS_QUIET.environment())
         with _explained(directory), CMDSTANPY_IS_QUIET:
-            write_json(data, directory / "data.json")
+            write_variables(data, directory / "data.json")
             yield _Program(program, directory, settings.seed, hook)
 
 
 def _write_inits(start: Start, directory: Path) -> str:
     """A file for each chain, and one for what runs but once."""
     for chain, inits in enumerate(start.inits, start=1):
-        write_json(inits, directory / f"inits_{chain}.json")
-    write_json(start.inits[0], directory / "inits.json")
+        write_variables(inits, directory / f"inits_{chain}.json")
+    write_variables(start.inits[0], directory / "inits.json")
     return str(directory / "inits.json")
-
-
-def write_json(values: Mapping[str, Any], path: Path) -> None:
-    """Write the JSON that Stan reads, data or starting values; infinities as Stan spells them."""
-    path.write_text(json.dumps(values, default=lambda array: array.tolist()), encoding="ascii")
 
 
 @contextmanager

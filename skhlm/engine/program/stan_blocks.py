@@ -16,6 +16,7 @@ from skhlm._typing import Floats, Ints
 from skhlm.engine.problem import Problem
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants
 from skhlm.families import Evidence
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import Forest
 from skhlm.priors import Gamma, LocationScale
 
@@ -182,18 +183,20 @@ def _join(arrays: Iterable[Floats] | Iterable[Ints]) -> Any:
 
 def initial_values(coordinates: Coordinates) -> tuple[dict[str, Floats], ...]:
     """The program's parameters by name, for each chain at its first draw."""
+    at = coordinates.in_memory()
     return tuple(
-        {name: values[chain, 0] for name, values in vars(coordinates).items()}
+        {name: values[chain, 0] for name, values in vars(at).items()}
         for chain in range(len(coordinates.z_root))
     )
 
 
 def read_coordinates(
-    columns: Floats, problem: Problem, n_roots: int, is_collapsed: bool = False
+    columns: Columns, problem: Problem, n_roots: int, is_collapsed: bool = False
 ) -> Coordinates:
-    """Split columns (chains, draws, P) in the order of the program's parameters.
+    """Split the parameters' columns (chains, draws, P) in the order of the program's parameters.
 
-    What `read_kappa` reads may follow.
+    The coordinates of effects, which are the most, are read when they are asked for. What
+    `read_kappa` reads may follow.
     """
     K = problem.n_coefficients
     n_varying = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
@@ -204,16 +207,18 @@ def read_coordinates(
         "z_root": K * n_roots,
         "z_delta": 0 if is_collapsed else problem.n_effects,
     }
-    ends = np.cumsum(list(sizes.values()))
-    n_more = columns.shape[-1] - ends[-1]
-    if n_more not in ((0, K) if is_collapsed else (0,)):
-        raise ValueError(f"{columns.shape[-1]} columns of output where {ends[-1]} were expected")
-    z = dict(zip(sizes, np.split(columns, ends, axis=-1), strict=False))
-    root = z.pop("z_root").reshape(*columns.shape[:2], n_roots, K).swapaxes(-1, -2)
-    return Coordinates(**z, z_root=root)
+    *ends, end = np.cumsum(list(sizes.values())).tolist()
+    if columns.shape[-1] - end not in ((0, K) if is_collapsed else (0,)):
+        raise ValueError(f"{columns.shape[-1]} columns of output where {end} were expected")
+    others = columns.part(0, ends[-1]).array()
+    z_tau, z_aux, z_omega, z_root = np.split(others, ends[:-1], axis=-1)
+    root = z_root.reshape(*columns.shape[:2], n_roots, K).swapaxes(-1, -2)
+    return Coordinates(z_tau, z_aux, z_omega, root, z_delta=columns.part(ends[-1], end))
 
 
-def read_kappa(columns: Floats, problem: Problem, is_collapsed: bool) -> Floats | None:
+def read_kappa(columns: Columns, problem: Problem, is_collapsed: bool) -> Floats | None:
     """Kappa (chains, draws, K), which the program tells where the only factor is left out."""
-    told = is_collapsed and len(problem.n_levels) == 1
-    return columns[..., -problem.n_coefficients :] if told else None
+    if not is_collapsed or len(problem.n_levels) > 1:
+        return None
+    n_columns = columns.shape[-1]
+    return columns.part(n_columns - problem.n_coefficients, n_columns).array()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from skhlm.engine.quick_fit.calibration import (
     to_rooted_constants,
 )
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import Forest, Tree, build_trees, leaf_effects
 from skhlm.numerics.quantiles import TAILS
 from skhlm.numerics.scale_maps import match_quantiles
@@ -72,11 +75,12 @@ def _learned(
     kappa, prior = _mean(draws.kappa), problem.priors.kappa
     trees = build_trees(forest, problem.codes, problem.varying)
     if not forest.chains:
-        expansion = _root_expansion(constants, growth, kappa, coordinates.z_root[..., 0])
+        z_root = Columns.in_memory(coordinates.z_root[..., 0])
+        expansion = _root_expansion(constants, growth, kappa, z_root)
         return to_rooted_constants(trees, [expansion], kappa, prior, scales)
     delta = [_mean(d) for d in draws.delta]
     old = _old_expansions(constants, growth, trees, delta, kappa)
-    z = _leaf_coordinates(coordinates, problem, forest)
+    z = _leaf_coordinates(coordinates.of_effects, problem, forest)
     expansions = []
     for t, chain in enumerate(forest.chains):
         leaf = chain[-1]
@@ -96,21 +100,17 @@ def _with_scales(constants: MapConstants, scales: ScaleMaps, growth: float) -> M
 
 
 def _mean(draws: Floats) -> Floats:
-    """Mean over chains and draws."""
-    mean: Floats = draws.mean(axis=(0, 1))
+    """Mean over chains and draws, in double precision whatever they are kept in."""
+    mean: Floats = draws.mean(axis=(0, 1), dtype=np.float64)
     return mean
 
 
-def _leaf_coordinates(coordinates: Coordinates, problem: Problem, forest: Forest) -> list[Floats]:
-    """Coordinates z of each tree's leaf factor, (D, J, K_g)."""
-    flat = coordinates.z_delta.reshape(-1, coordinates.z_delta.shape[-1])
-    shapes = [(problem.n_levels[g], len(problem.varying[g])) for g in forest.order]
-    ends = np.cumsum([J * K_g for J, K_g in shapes])
-    by_factor = [
-        z.reshape(len(flat), *shape)
-        for z, shape in zip(np.split(flat, ends[:-1], axis=1), shapes, strict=True)
-    ]
-    return [by_factor[forest.order.index(chain[-1])] for chain in forest.chains]
+def _leaf_coordinates(z: Columns, problem: Problem, forest: Forest) -> list[Columns]:
+    """Coordinates of each tree's leaf factor, level by level, among those of all effects."""
+    sizes = [problem.n_levels[g] * len(problem.varying[g]) for g in forest.order]
+    ends = np.cumsum([0, *sizes]).tolist()
+    by_factor = {g: z.part(*own) for g, own in zip(forest.order, pairwise(ends), strict=True)}
+    return [by_factor[chain[-1]] for chain in forest.chains]
 
 
 def _prior_precision(draws: Draws, g: int) -> Floats:
@@ -148,10 +148,10 @@ def _contrast(weight: Floats, effects: Floats) -> Floats:
     return total
 
 
-def _matched(old: Expansion, a: Ints, P: Floats, effect: Floats, z: Floats) -> Expansion:
+def _matched(old: Expansion, a: Ints, P: Floats, effect: Floats, z: Columns) -> Expansion:
     """The expansion with the part of the varying coefficients ``a`` matched to the draws.
 
-    These are the mean effects (J, K_g) of the leaf factor and its coordinates (D, J, K_g).
+    These are the mean effects (J, K_g) of the leaf factor and its coordinates, J K_g columns.
     """
     information, gradient = old.information.copy(), old.gradient.copy()
     block = information[:, a[:, None], a]
@@ -160,14 +160,28 @@ def _matched(old: Expansion, a: Ints, P: Floats, effect: Floats, z: Floats) -> E
     return Expansion(old.effects, _bounded_below(information, old.information), gradient)
 
 
-def _matched_precision(precision: Floats, z: Floats) -> Floats:
-    """R C^-1 R' (J, k, k), from R R' and draws of z (D, J, k)."""
-    n_draws, _, k = z.shape
-    centred = z - z.mean(axis=0)
-    C = np.einsum("dli,dlj->lij", centred, centred) + _PRIOR_DRAWS * np.eye(k)
+def _matched_precision(precision: Floats, z: Columns) -> Floats:
+    """R C^-1 R' (J, k, k), from R R' and draws of z, J k columns."""
+    n_draws, shape = z.shape[0] * z.shape[1], precision.shape[:2]
+    C = _centred_products(z, shape) + _PRIOR_DRAWS * np.eye(shape[1])
     R = np.linalg.cholesky(precision)
     C_inverse_R = np.linalg.solve(C / (n_draws + _PRIOR_DRAWS), R.swapaxes(1, 2))
     return np.asarray(R @ C_inverse_R, dtype=np.float64)
+
+
+def _centred_products(z: Columns, shape: tuple[int, int]) -> Floats:
+    """Sum over draws of (z - mean) (z - mean)' of each of J levels, (J, k, k); J k columns.
+
+    Some draws at a time, less the first of all: what hardly moves loses no digits.
+    """
+    n_draws, (J, k) = z.shape[0] * z.shape[1], shape
+    first = z[0:1]
+    total, products = np.zeros(shape), np.zeros((J, k, k))
+    for block in blocks(n_draws, BLOCK_BYTES // (8 * J * k + 1)):
+        moved = (z[block] - first).reshape(-1, J, k)
+        total += moved.sum(axis=0)
+        products += np.einsum("dli,dlj->lij", moved, moved)
+    return products - total[:, :, None] * total[:, None, :] / n_draws
 
 
 def _bounded_below(information: Floats, old: Floats) -> Floats:
@@ -181,11 +195,11 @@ def _bounded_below(information: Floats, old: Floats) -> Floats:
     return bounded
 
 
-def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Floats) -> Expansion:
-    """The root's own expansion, matched to kappa's mean (K,) and coordinates (chains, draws, K)."""
+def _root_expansion(constants: MapConstants, growth: float, kappa: Floats, z: Columns) -> Expansion:
+    """The root's own expansion, matched to kappa's mean (K,) and coordinates, K columns."""
     prior = np.diag(constants.prior_precision)
     old = growth * constants.root_information[None]
-    precision = _matched_precision(old + prior, z.reshape(z.shape[0] * z.shape[1], 1, len(kappa)))
+    precision = _matched_precision(old + prior, z)
     gradient = constants.prior_precision * kappa - constants.prior_score
     information = _bounded_below(precision - prior, old)
     return Expansion(np.zeros((1, len(kappa))), information, gradient[None])

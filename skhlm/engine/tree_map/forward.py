@@ -13,16 +13,17 @@ Whatever the constants, the map is a change of variables of the same posterior: 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.draws import Draws
+from skhlm.draws import Draws, are_many
 from skhlm.engine.problem import Problem
 from skhlm.numerics.blocks import blocks
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.elimination import (
     Conditional,
     Message,
@@ -98,7 +99,8 @@ class Coordinates:
     ``z_omega``  (..., n)     factors in tree order, strict lower triangles row by row; n = 0 for a
                               diagonal covariance
     ``z_root``   (..., K, R)
-    ``z_delta``  (..., E)     factors in tree order, level by level, coefficient fastest
+    ``z_delta``  (..., E)     factors in tree order, level by level, coefficient fastest; may be
+                              read when it is asked for
     ===========  ===========  =====================================================================
     """
 
@@ -106,7 +108,18 @@ class Coordinates:
     z_aux: Floats
     z_omega: Floats
     z_root: Floats
-    z_delta: Floats
+    z_delta: Floats | Columns
+
+    @property
+    def of_effects(self) -> Columns:
+        """What ``z_delta`` has, chain after chain."""
+        z = self.z_delta
+        return z if isinstance(z, Columns) else Columns.in_memory(z)
+
+    def in_memory(self) -> Coordinates:
+        """The same with all of it read."""
+        z = self.z_delta
+        return replace(self, z_delta=z.array() if isinstance(z, Columns) else z)
 
 
 @dataclass(frozen=True)
@@ -147,46 +160,54 @@ def to_draws(
     step = max(1, _CHUNK // (max((1, *n_levels)) * max(1, K**2)))
     if left_out is not None:
         step = min(step, math.ceil(n_draws / n_threads))
-    flat = _map_arrays(coordinates, lambda z: z.reshape(n_draws, *z.shape[2:]))
+    read = _draws_last(coordinates, n_draws)
+    found = _no_draws(n_draws, problem, left_out)
 
-    def piece(chunk: slice) -> Draws:
+    def fill(chunk: slice) -> None:
         known = None if kappa is None else kappa.reshape(n_draws, K)[chunk].T
-        return _map_chunk(_draws_last(flat, chunk), problem, forest, constants, left_out, known)
+        piece = _map_chunk(read(chunk), problem, forest, constants, left_out, known)
+        with np.errstate(over="ignore"):  # of a run that went astray, in single precision
+            for whole, part in zip(found.arrays, piece.arrays, strict=True):
+                whole[chunk] = np.moveaxis(part, -1, 0)
 
-    return _joined(in_threads(piece, blocks(n_draws, step), n_threads), shape)
-
-
-def _map_arrays(coordinates: Coordinates, function: Callable[[Floats], Floats]) -> Coordinates:
-    """The same coordinates with ``function`` applied to every array."""
-    return Coordinates(
-        z_tau=function(coordinates.z_tau),
-        z_aux=function(coordinates.z_aux),
-        z_omega=function(coordinates.z_omega),
-        z_root=function(coordinates.z_root),
-        z_delta=function(coordinates.z_delta),
-    )
+    in_threads(fill, blocks(n_draws, step), n_threads)
+    return found.map(lambda x: x.reshape(*shape, *x.shape[1:]))
 
 
-def _draws_last(flat: Coordinates, chunk: slice) -> Coordinates:
-    """Some of the draws (D, ...), as (..., D)."""
-    return _map_arrays(flat, lambda z: np.ascontiguousarray(np.moveaxis(z[chunk], 0, -1)))
+def _draws_last(coordinates: Coordinates, n_draws: int) -> Callable[[slice], Coordinates]:
+    """What reads some of the draws, chain after chain, as (..., D)."""
+    flat = {
+        name: values.reshape(n_draws, *values.shape[2:])
+        for name, values in vars(coordinates).items()
+        if name != "z_delta"
+    }
+    flat["z_delta"] = coordinates.of_effects
+
+    def read(chunk: slice) -> Coordinates:
+        some = {name: np.moveaxis(values[chunk], 0, -1) for name, values in flat.items()}
+        return Coordinates(**{name: np.ascontiguousarray(z) for name, z in some.items()})
+
+    return read
 
 
-def _joined(pieces: Sequence[Draws], shape: tuple[int, ...]) -> Draws:
-    """Pieces with the draws last, (..., D) each, as one with the axes (chains, draws, ...)."""
-
-    def join(arrays: Sequence[Floats]) -> Floats:
-        joined = np.concatenate([np.ascontiguousarray(np.moveaxis(a, -1, 0)) for a in arrays])
-        return joined.reshape(*shape, *joined.shape[1:])
-
+def _no_draws(n_draws: int, problem: Problem, left_out: int | None) -> Draws:
+    """Room for draws, (D, ...)."""
+    K_g = [len(columns) for columns in problem.varying]
+    levels = [0 if g == left_out else J for g, J in enumerate(problem.n_levels)]
+    types = [
+        np.float32 if are_many(J, k, n_draws) else np.float64
+        for J, k in zip(levels, K_g, strict=True)
+    ]
+    full = problem.covariance == "full"
     return Draws(
-        kappa=join([piece.kappa for piece in pieces]),
-        delta=tuple(map(join, zip(*(piece.delta for piece in pieces), strict=True))),
-        tau=tuple(map(join, zip(*(piece.tau for piece in pieces), strict=True))),
-        omega=tuple(map(join, zip(*(piece.omega for piece in pieces), strict=True))),
-        auxiliary={
-            name: join([piece.auxiliary[name] for piece in pieces]) for name in pieces[0].auxiliary
-        },
+        kappa=np.empty((n_draws, problem.n_coefficients)),
+        delta=tuple(
+            np.empty((n_draws, J, k), dtype=dtype)
+            for J, k, dtype in zip(levels, K_g, types, strict=True)
+        ),
+        tau=tuple(np.empty((n_draws, k)) for k in K_g),
+        omega=tuple(np.empty((n_draws, k, k)) for k in K_g) if full else (),
+        auxiliary={a.name: np.empty(n_draws) for a in problem.family.auxiliary},
     )
 
 
@@ -279,7 +300,7 @@ def _coefficients(
     n_draws = len(scales.c)
     n_levels = {g: 0 if g == left_out else problem.n_levels[g] for g in forest.order}
     shapes = {g: (J, len(problem.varying[g])) for g, J in n_levels.items()}
-    flat = _by_factor(z.z_delta, {g: J * K_g for g, (J, K_g) in shapes.items()})
+    flat = _by_factor(np.asarray(z.z_delta), {g: J * K_g for g, (J, K_g) in shapes.items()})
     z_delta = {g: z_g.reshape(*shapes[g], n_draws).swapaxes(0, 1) for g, z_g in flat.items()}
     P = {g: prior_precision(scales.tau[g], scales.L[g]) for g in shapes}
     kappa = np.zeros((problem.n_coefficients, n_draws))

@@ -26,6 +26,7 @@ from skhlm.engine.program import executable, runs
 from skhlm.engine.program.executable import PROGRAM
 from skhlm.engine.target import build_target
 from skhlm.exceptions import SamplingError
+from skhlm.progress import Progress
 from tests.engine.problems import make_problem
 
 LONG = 1_000_000  # iterations that no test waits for
@@ -177,6 +178,27 @@ def test_interrupted_while_the_program_is_stopped(long_fit, temporary):
     assert_nothing_left(temporary)
 
 
+_CUTS_OFF = """#!/bin/sh
+{program} "$@" || exit
+for word; do
+    case $word in diagnostic_file=*) file=${{word#*=}} ;; esac
+done
+[ -z "$file" ] || truncate -s -1 "${{file%.csv}}_2.csv"
+"""
+
+
+def test_part_of_a_draw_is_refused(campaigns, tmp_path, temporary, monkeypatch):
+    program = tmp_path / "hlm"
+    program.write_text(_CUTS_OFF.format(program=PROGRAM))
+    program.chmod(0o755)
+    monkeypatch.setattr(executable, "PROGRAM", program)
+    X, y = campaigns
+    model = HLMRegressor("region", chains=2, iter_sampling=50, random_state=0)
+    with pytest.raises(SamplingError, match=r"_2.csv has \d+ bytes, which are no 50 draws"):
+        model.fit(X[["region", "spend_1"]], y)
+    assert_nothing_left(temporary)
+
+
 def test_fits_in_a_process_that_was_forked_after_a_fit():
     script = """
 import os, numpy as np
@@ -220,7 +242,7 @@ def test_no_space_for_the_data(long_fit, temporary, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(runs, "write_json", refuse)
+    monkeypatch.setattr(runs, "write_variables", refuse)
     with pytest.raises(SamplingError, match=r"disk of the temporary directory .* is full"):
         long_fit()
     assert_nothing_left(temporary)
@@ -268,6 +290,32 @@ def test_no_temporary_directory(long_fit, monkeypatch, tmp_path):
         long_fit()
 
 
+def test_draws_of_the_program_are_those_that_it_writes_as_text(tmp_path):
+    rng = np.random.default_rng(0)
+    level = np.arange(200) % 50
+    problem = make_problem(np.ones((200, 1)), rng.normal(size=200), [level], family="student_t")
+    data = build_target(problem).data_block()
+    settings = _settings(problem, algorithm="nuts", iter_sampling=20, chains=2)
+    columns, statistics = runs.sample(data, settings, Progress())
+    assert columns.shape == (2, 20, 1 + 2 + 1 + 50)
+    runs.write_variables(data, tmp_path / "data.json")
+    fit = CmdStanModel(exe_file=PROGRAM).sample(
+        data=str(tmp_path / "data.json"),
+        chains=2,
+        seed=settings.seed,
+        inits=runs.INITIAL_RADIUS,
+        iter_warmup=settings.iter_warmup,
+        iter_sampling=20,
+        adapt_delta=settings.adapt_delta,
+        metric="unit_e",
+        sig_figs=17,
+        show_progress=False,
+    )
+    drawn = fit.draws().swapaxes(0, 1)
+    np.testing.assert_array_equal(columns.array(), drawn[:, :, 7:])
+    np.testing.assert_array_equal(statistics.energy, drawn[:, :, 6])
+
+
 def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
     """Far from all rows a Student-t density is convex; there, draws have a standard deviation of 1.
 
@@ -275,7 +323,7 @@ def test_a_normal_distribution_also_where_there_is_no_maximum(tmp_path):
     """
     rng = np.random.default_rng(0)
     problem = make_problem(np.ones((50, 1)), rng.normal(size=50), [], family="student_t")
-    runs.write_json(build_target(problem).data_block(), tmp_path / "data.json")
+    runs.write_variables(build_target(problem).data_block(), tmp_path / "data.json")
     (tmp_path / "mode.csv").write_text("z_aux.1,z_aux.2,z_root.1.1\n0,0,99\n")
     words = ["data", "file=data.json", "output", "file=draws.csv", "laplace", "mode=mode.csv"]
     subprocess.run([PROGRAM, *words], cwd=tmp_path, capture_output=True, check=True)

@@ -8,6 +8,7 @@ import pytest
 from skhlm.engine.program.stan_blocks import initial_values, read_coordinates
 from skhlm.engine.target import build_target
 from skhlm.families import FAMILIES
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import learn_forest
 from tests.engine.problems import make_problem, n_coordinates, normal_coordinates, simulate
 
@@ -45,11 +46,12 @@ def test_columns_are_split_in_the_program_s_order(problem):
     z = normal_coordinates(problem, forest, n_draws=3)
     program_s = {**vars(z), "z_root": z.z_root.swapaxes(-1, -2)}  # roots one after the other
     columns = np.concatenate([program_s[name].reshape(2, 3, -1) for name in sizes], axis=-1)
-    found = read_coordinates(columns, problem, n_roots=len(forest.chains))
+    n_roots = len(forest.chains)
+    found = read_coordinates(Columns.in_memory(columns), problem, n_roots).in_memory()
     for name, values in vars(z).items():
         np.testing.assert_array_equal(getattr(found, name), values, err_msg=name)
     with pytest.raises(ValueError, match=rf"{columns.shape[-1] - 1} columns .* expected"):
-        read_coordinates(columns[..., 1:], problem, n_roots=len(forest.chains))
+        read_coordinates(Columns.in_memory(columns[..., 1:]), problem, n_roots)
 
 
 def test_chains_begin_at_their_first_draws(problem):

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skhlm.engine.quick_fit import recalibration
 from skhlm.engine.quick_fit.calibration import calibrate
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.forward import Coordinates, to_draws
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import learn_forest
 from tests.engine.problems import make_problem, normal_coordinates, simulate
 
@@ -92,6 +94,18 @@ def test_a_bad_map_is_repaired():
         centred = np.abs(found.mean(axis=0)).max() < 6 / np.sqrt(2 * N_DRAWS)
         spread = np.abs(found.std(axis=0) - 1).max() < 6 * np.sqrt(0.5 / (2 * N_DRAWS)) + 0.03
         assert (centred and spread) == is_good
+
+
+@pytest.mark.parametrize("block", [1, 2**22])
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_products_of_coordinates_a_block_at_a_time(block, shift, monkeypatch):
+    """They are sums of squares and products about means, however far these lie from zero."""
+    monkeypatch.setattr(recalibration, "BLOCK_BYTES", block)
+    z = shift + np.random.default_rng(0).normal(size=(2, 30, 4, 3))
+    centred = (z - z.mean(axis=(0, 1))).reshape(60, 4, 3)
+    expected = np.einsum("dli,dlj->lij", centred, centred)
+    found = recalibration._centred_products(Columns.in_memory(z), (4, 3))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("family", ["student_t", "normal"])

@@ -9,6 +9,7 @@ from scipy import stats
 
 from skhlm.engine.quick_fit.calibration import calibrate
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import learn_forest
 from tests.engine.loop_map import loop_map
 from tests.engine.problems import location_scale, make_problem, n_coordinates, normal_coordinates
@@ -121,6 +122,37 @@ def test_chunks_and_threads_do_not_matter(monkeypatch):
     for expected, one, two in zip(*map(arrays, (whole, alone, together)), strict=True):
         np.testing.assert_allclose(one, expected, rtol=1e-10)
         assert np.array_equal(one, two)
+
+
+@pytest.fixture
+def two_trees():
+    """A problem of two crossed factors, and coordinates of seven draws of two chains."""
+    problem, forest, constants = build(CROSSED["subsets, crossed"], "student_t")
+    return problem, forest, constants, normal_coordinates(problem, forest, 7)
+
+
+def test_coordinates_in_pieces(two_trees, monkeypatch):
+    """Read a chunk at a time, of chains in two pieces, they give the same draws."""
+    problem, forest, constants, z = two_trees
+    monkeypatch.setattr("skhlm.engine.tree_map.forward._CHUNK", 200)
+    parts = [Columns.in_memory(part) for part in np.split(z.z_delta, [3], axis=1)]
+    pieces = replace(z, z_delta=parts[0].followed_by(parts[1]))
+    draws = [to_draws(some, problem, forest, constants) for some in (z, pieces)]
+    for one, other in zip(*map(arrays, draws), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_many_effects_are_in_single_precision(two_trees, monkeypatch):
+    problem, forest, constants, z = two_trees
+    expected = to_draws(z, problem, forest, constants)
+    monkeypatch.setattr("skhlm.draws.MANY_EFFECTS", 5)  # of 6, 4 and 2 x 2
+    draws = to_draws(z, problem, forest, constants)
+    assert [d.dtype for d in draws.delta] == [np.float32, np.float64, np.float64]
+    np.testing.assert_array_equal(draws.delta[0], expected.delta[0].astype(np.float32))
+    for one, other in zip(arrays(draws)[2:], arrays(expected)[2:], strict=True):
+        np.testing.assert_array_equal(one, other)
+    mode = Coordinates(**{name: values[:1, :1] for name, values in vars(z).items()})
+    assert to_draws(mode, problem, forest, constants).delta[0].dtype == np.float64
 
 
 def arrays(draws):
