@@ -10,9 +10,12 @@ from itertools import count
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.diagnostics.checks import Check, judge
 from skhlm.diagnostics.diagnostics import DIVERGENT_FAIL, ESS_WARN, RHAT_FAIL, Diagnostics
+from skhlm.diagnostics.modes import check_modes
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
+from skhlm.engine.mixture import FEW_ROWS
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.target import Target
 from skhlm.numerics.convergence import RHAT_MATTERS
@@ -93,7 +96,8 @@ def run_nuts(
         run = _counted(max(other, run, key=_merit), runs)
     run = sampler.lengthened(run)
     left_out = run.target.left_out(settings.seed)
-    return Inference(run.draws, run.diagnostics, statistics=run.statistics, left_out=left_out)
+    diagnostics = run.diagnostics.and_also([*_causes(run), *_no_nuts(run)])
+    return Inference(run.draws, diagnostics, statistics=run.statistics, left_out=left_out)
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,9 @@ class _Sampler:
     def _draw(self, target: Target, n_draws: int, start: Start | None = None) -> _Sample:
         """So many draws of the Stan program a chain, mapped to the model's parameters."""
         settings = replace(self.settings, iter_sampling=n_draws, seed=next(self.seeds))
+        if target.is_mixture and start is None:  # more to learn than a step size
+            settings = replace(settings, iter_warmup=2 * settings.iter_warmup)
+            start = target.cold_start(settings.chains, settings.seed)
         share = _SHARE if self.settings.in_rounds else _SHARE_OF_ONE
         doing = "more draws" if start is not None and start.is_tuned else "sampling"
         with self.progress.part(share, doing, clear=True):
@@ -207,10 +214,34 @@ class _Sampler:
         return _Run(**vars(drawn), diagnostics=found, target=target)
 
 
+def _causes(run: _Run) -> Iterator[Check]:
+    """Why chains disagree, where that can be found."""
+    problem = run.target.problem
+    if not (problem.family.is_gamma_mixture and run.diagnostics.chains_disagree):
+        return
+    for *_, leaf in run.target.forest.chains:
+        yield from check_modes(problem.evidence, problem.codes, problem.varying, run.draws, leaf)
+
+
+def _no_nuts(run: _Run) -> Iterator[Check]:
+    """That the program's own sampler drew."""
+    if not run.target.is_mixture:
+        return
+    problem = run.target.problem
+    rows = len(problem.evidence.y) / max(problem.n_levels)
+    advice = (
+        f"Groups are short ({rows:.3g} rows a level) and residuals have heavy tails: a level may "
+        "take one or another of its rows for the outlier. Drawn by Gibbs sampling with jumps "
+        "between these modes, in the place of NUTS; adapt_delta and max_treedepth do not apply."
+    )
+    source = "Geweke 1993, doi:10.1002/jae.3950080504"
+    yield judge("sampler", rows, FEW_ROWS, source, advice, notes=True)
+
+
 def _end(run: _Run) -> Start:
     """Where a run goes on: its last draws, with what its chains hold for a step on average."""
     step_size = float(np.exp(np.log(run.statistics.step_size).mean()))
-    return Start(run.target.inits(run.columns[:, -1:]), step_size, is_tuned=True)
+    return run.target.end(run.columns, step_size)
 
 
 def _merit(run: _Run) -> tuple[bool, bool, float]:

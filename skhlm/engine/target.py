@@ -8,6 +8,14 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.draws import Draws, LeftOut
+from skhlm.engine.mixture import (
+    SWEEPS,
+    is_heavy,
+    last_values,
+    may_be_mixture,
+    read_draws,
+    start_values,
+)
 from skhlm.engine.problem import Problem
 from skhlm.engine.program.runs import INITIAL_RADIUS, Inits, Start
 from skhlm.engine.program.stan_blocks import (
@@ -31,10 +39,20 @@ class Target:
     forest: Forest
     constants: MapConstants
     is_collapsed: bool = False  # the program leaves out the effects
+    is_mixture: bool = False  # the program's own sampler draws, not NUTS
+
+    def for_chains(self) -> Target:
+        """The target of Markov chains: not of NUTS where that would find it hard."""
+        return replace(self, is_mixture=self._may_be_mixture and is_heavy(self.constants))
+
+    @property
+    def _may_be_mixture(self) -> bool:
+        return may_be_mixture(self.problem, self.forest, self.constants)
 
     def data_block(self) -> Block:
         """What the Stan program reads."""
-        return build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
+        block = build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
+        return {**block, "mixture": SWEEPS * self.is_mixture}
 
     def draws(self, columns: Floats, seed: int | None, n_threads: int = 1) -> Draws:
         """Draws of the model's own parameters, from the program's columns (chains, draws, P).
@@ -43,6 +61,8 @@ class Target:
         well (see `left_out`), and those of coarser ones are drawn from the seed; without a seed
         they are at the mode.
         """
+        if self.is_mixture:
+            return read_draws(columns, self.problem, self.forest)
         z = self._coordinates(columns)
         finest = self._finest
         if finest is not None:
@@ -88,19 +108,46 @@ class Target:
         near = {name: _drawn_in(at) for name, at in vars(z).items()}
         if self.is_collapsed:
             near["z_delta"] = near["z_delta"][..., :0]
-        return Start(initial_values(Coordinates(**near)), step_size)
+        return Start(self._values(Coordinates(**near)), step_size)
 
-    def inits(self, columns: Floats) -> tuple[Inits, ...]:
-        """The program's parameters where each chain is first, from its columns."""
-        return initial_values(self._coordinates(columns))
+    def cold_start(self, chains: int, seed: int) -> Start | None:
+        """Where chains begin that know nothing; None where the program itself draws it."""
+        if not self.is_mixture:
+            return None
+        rng, n_tau = np.random.default_rng(seed), self.problem.n_tau
+        K, n_omega = self.problem.n_coefficients, self.problem.n_omega
+        sizes = (n_tau, len(self.problem.family.auxiliary), n_omega, K, self.problem.n_effects)
+        z = [rng.uniform(-INITIAL_RADIUS, INITIAL_RADIUS, (chains, 1, n)) for n in sizes]
+        z_tau, z_aux, z_omega, z_root, z_delta = z
+        return Start(
+            self._values(Coordinates(z_tau, z_aux, z_omega, z_root[..., None], z_delta)), None
+        )
+
+    def _values(self, z: Coordinates) -> tuple[Inits, ...]:
+        """The program's parameters at coordinates (chains, 1, ...)."""
+        if not self.is_mixture:
+            return initial_values(z)
+        return start_values(z, to_draws(z, self.problem, self.forest, self.constants), self.forest)
+
+    def end(self, columns: Floats, step_size: float) -> Start:
+        """Where chains go on that have ended with these columns (chains, draws, P)."""
+        if self.is_mixture:  # whose steps are not told, and learned anew
+            return Start(last_values(columns, self.problem), None)
+        values = initial_values(self._coordinates(columns[:, -1:]))
+        return Start(values, step_size, is_tuned=True)
 
     def recalibrated(self, columns: Floats, draws: Draws) -> Target:
-        """The same problem, its map learned from draws and the columns they were mapped from."""
+        """The same problem, its map learned from draws and the columns they were mapped from.
+
+        What NUTS has not managed is left to the program's own sampler, where that knows the model.
+        """
+        if self.is_mixture:
+            return self
         z = self._coordinates(columns)
         constants = recalibrate(
             self.problem, self.forest, self.constants, z, draws, scales_alone=self.is_collapsed
         )
-        return replace(self, constants=constants)
+        return replace(self, constants=constants, is_mixture=self._may_be_mixture)
 
     def _coordinates(self, columns: Floats) -> Coordinates:
         """Coordinates from the columns of the program's output."""

@@ -45,8 +45,7 @@ inline Context read_json(const std::string& path) {
   });
 }
 
-inline std::unique_ptr<Model> build_model(const std::string& data_file, unsigned seed) {
-  const Context data = read_json(data_file);
+inline std::unique_ptr<Model> build_model(const Context& data, unsigned seed) {
   auto model = or_fail(Exit::bad_input, "the data do not fit the program", [&] {
     return std::unique_ptr<Model>(&new_model(*data, seed, &std::cout));
   });

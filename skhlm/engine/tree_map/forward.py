@@ -260,6 +260,13 @@ def _correlation_factor(z: Floats, n: int) -> Floats:
     return L
 
 
+def omega_of_coordinates(z: Floats, n: int) -> Floats:
+    """Correlations (..., n, n) from a factor's coordinates (..., n (n - 1) / 2)."""
+    flat = np.moveaxis(z.reshape(math.prod(z.shape[:-1]), z.shape[-1]), 0, -1)
+    omega: Floats = np.moveaxis(gram(_correlation_factor(flat, n).swapaxes(0, 1)), -1, 0)
+    return omega.reshape(*z.shape[:-1], n, n)
+
+
 def _coefficients(
     z: Coordinates,
     scales: _Scales,
