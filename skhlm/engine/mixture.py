@@ -12,9 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.diagnostics.checks import Check, judge
 from skhlm.draws import Draws
 from skhlm.engine.problem import Problem
-from skhlm.engine.tree_map.forward import Coordinates, MapConstants, omega_of_coordinates
+from skhlm.numerics.correlations import correlations
 from skhlm.numerics.forest import Forest
 
 SWEEPS = 2  # for a draw
@@ -28,7 +29,7 @@ Values = dict[str, Floats]
 _Key = TypeVar("_Key")
 
 
-def may_be_mixture(problem: Problem, forest: Forest, constants: MapConstants) -> bool:
+def may_be_mixture(problem: Problem, forest: Forest, sigma: float) -> bool:
     """Whether the sampler knows the model: one tree of short groups, rows of a gamma mixture."""
     if not problem.family.is_gamma_mixture or len(forest.chains) != 1:
         return False
@@ -38,23 +39,30 @@ def may_be_mixture(problem: Problem, forest: Forest, constants: MapConstants) ->
         n_rows <= FEW_ROWS * n_levels
         and n_levels <= _MOST_LEVELS
         and problem.n_tau + problem.n_omega < _MOST_SCALES
-        and bool(np.exp(constants.log_aux[0, 0]) > _SMALLEST_SIGMA * problem.evidence.spread)
+        and sigma > _SMALLEST_SIGMA * problem.evidence.spread
     )
 
 
-def is_heavy(constants: MapConstants) -> bool:
-    """Whether the quick fit says that tails are heavy enough for levels of several modes."""
-    return bool(1 + np.exp(constants.log_aux[0, 1]) < HEAVY_NU)
+def note_of_sampler(problem: Problem) -> Check:
+    """That it was not NUTS that drew."""
+    rows = len(problem.evidence.y) / max(problem.n_levels)
+    advice = (
+        f"Groups are short ({rows:.3g} rows a level) and residuals have heavy tails: a level may "
+        "take one or another of its rows for the outlier. Drawn by Gibbs sampling with jumps "
+        "between these modes, in the place of NUTS; adapt_delta and max_treedepth do not apply."
+    )
+    source = "Geweke 1993, doi:10.1002/jae.3950080504"
+    return judge("sampler", rows, FEW_ROWS, source, advice, notes=True)
 
 
-def start_values(z: Coordinates, draws: Draws, forest: Forest) -> tuple[Values, ...]:
-    """The parameters where each chain begins, from coordinates and their draws (chains, 1, ...)."""
+def start_values(z_omega: Floats, draws: Draws, forest: Forest) -> tuple[Values, ...]:
+    """The parameters where each chain begins, (chains, 1, ...), correlations by their z."""
     return tuple(
         {
             "kappa": draws.kappa[chain, 0],
             "tau": np.concatenate([draws.tau[g][chain, 0] for g in forest.order]),
             "aux": np.array([values[chain, 0] for values in draws.auxiliary.values()]),
-            "z_omega": z.z_omega[chain, 0],
+            "z_omega": z_omega[chain, 0],
             "delta": np.concatenate([draws.delta[g][chain, 0].ravel() for g in forest.order]),
         }
         for chain in range(draws.shape[0])
@@ -84,7 +92,7 @@ def read_draws(columns: Floats, problem: Problem, forest: Forest) -> Draws:
         kappa=parts["kappa"],
         delta=tuple(delta[g].reshape(*shape, -1, sizes[g]) for g in sorted(sizes)),
         tau=tuple(tau[g] for g in sorted(sizes)),
-        omega=tuple(omega_of_coordinates(omega[g], sizes[g]) for g in sorted(omega)),
+        omega=tuple(correlations(omega[g], sizes[g]) for g in sorted(omega)),
         auxiliary={a.name: parts["aux"][..., i] for i, a in enumerate(problem.family.auxiliary)},
     )
 

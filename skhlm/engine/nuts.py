@@ -10,12 +10,9 @@ from itertools import count
 import numpy as np
 
 from skhlm._typing import Floats
-from skhlm.diagnostics.checks import Check, judge
 from skhlm.diagnostics.diagnostics import DIVERGENT_FAIL, ESS_WARN, RHAT_FAIL, Diagnostics
-from skhlm.diagnostics.modes import check_modes
 from skhlm.draws import Draws, SamplerStatistics
 from skhlm.engine.inference import Diagnose, Inference, SamplerSettings
-from skhlm.engine.mixture import FEW_ROWS
 from skhlm.engine.program.runs import Start, sample
 from skhlm.engine.target import Target
 from skhlm.numerics.convergence import RHAT_MATTERS
@@ -96,7 +93,8 @@ def run_nuts(
         run = _counted(max(other, run, key=_merit), runs)
     run = sampler.lengthened(run)
     left_out = run.target.left_out(settings.seed)
-    diagnostics = run.diagnostics.and_also([*_causes(run), *_no_nuts(run)])
+    checks = run.target.checks(run.draws, chains_disagree=run.diagnostics.chains_disagree)
+    diagnostics = run.diagnostics.and_also(tuple(checks))
     return Inference(run.draws, diagnostics, statistics=run.statistics, left_out=left_out)
 
 
@@ -212,30 +210,6 @@ class _Sampler:
         with self.progress.part(_CHECKING, "checking"):
             found = self.diagnose(drawn.draws, drawn.statistics)
         return _Run(**vars(drawn), diagnostics=found, target=target)
-
-
-def _causes(run: _Run) -> Iterator[Check]:
-    """Why chains disagree, where that can be found."""
-    problem = run.target.problem
-    if not (problem.family.is_gamma_mixture and run.diagnostics.chains_disagree):
-        return
-    for *_, leaf in run.target.forest.chains:
-        yield from check_modes(problem.evidence, problem.codes, problem.varying, run.draws, leaf)
-
-
-def _no_nuts(run: _Run) -> Iterator[Check]:
-    """That the program's own sampler drew."""
-    if not run.target.is_mixture:
-        return
-    problem = run.target.problem
-    rows = len(problem.evidence.y) / max(problem.n_levels)
-    advice = (
-        f"Groups are short ({rows:.3g} rows a level) and residuals have heavy tails: a level may "
-        "take one or another of its rows for the outlier. Drawn by Gibbs sampling with jumps "
-        "between these modes, in the place of NUTS; adapt_delta and max_treedepth do not apply."
-    )
-    source = "Geweke 1993, doi:10.1002/jae.3950080504"
-    yield judge("sampler", rows, FEW_ROWS, source, advice, notes=True)
 
 
 def _end(run: _Run) -> Start:

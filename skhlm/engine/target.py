@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.diagnostics.checks import Check
+from skhlm.diagnostics.modes import check_modes
 from skhlm.draws import Draws, LeftOut
 from skhlm.engine.mixture import (
+    HEAVY_NU,
     SWEEPS,
-    is_heavy,
     last_values,
     may_be_mixture,
+    note_of_sampler,
     read_draws,
     start_values,
 )
@@ -43,11 +47,30 @@ class Target:
 
     def for_chains(self) -> Target:
         """The target of Markov chains: not of NUTS where that would find it hard."""
-        return replace(self, is_mixture=self._may_be_mixture and is_heavy(self.constants))
+        heavy = self._may_be_mixture and self._first_guess[1] < HEAVY_NU
+        return replace(self, is_mixture=bool(heavy))
+
+    def checks(self, draws: Draws, *, chains_disagree: bool) -> Iterator[Check]:
+        """What else is to be said of draws: which sampler drew them; why chains disagree."""
+        problem = self.problem
+        if chains_disagree and problem.family.is_gamma_mixture:
+            for *_, leaf in self.forest.chains:
+                yield from check_modes(
+                    problem.evidence, problem.codes, problem.varying, draws, leaf
+                )
+        if self.is_mixture:
+            yield note_of_sampler(problem)
 
     @property
     def _may_be_mixture(self) -> bool:
-        return may_be_mixture(self.problem, self.forest, self.constants)
+        auxiliary = self._first_guess
+        return len(auxiliary) > 0 and may_be_mixture(self.problem, self.forest, auxiliary[0])
+
+    @property
+    def _first_guess(self) -> Floats:
+        """The auxiliary parameters where their maps begin, their cuts aside, (n_aux,)."""
+        lower = [a.lower for a in self.problem.family.auxiliary]
+        return np.asarray(lower + np.exp(self.constants.log_aux[0]), dtype=np.float64)
 
     def data_block(self) -> Block:
         """What the Stan program reads."""
@@ -127,7 +150,10 @@ class Target:
         """The program's parameters at coordinates (chains, 1, ...)."""
         if not self.is_mixture:
             return initial_values(z)
-        return start_values(z, to_draws(z, self.problem, self.forest, self.constants), self.forest)
+        return start_values(z.z_omega, self._mapped(z), self.forest)
+
+    def _mapped(self, z: Coordinates) -> Draws:
+        return to_draws(z, self.problem, self.forest, self.constants)
 
     def end(self, columns: Floats, step_size: float) -> Start:
         """Where chains go on that have ended with these columns (chains, draws, P)."""
