@@ -1,10 +1,11 @@
 """Build Stan programs with our command line, from packages alone.
 
-A program is two translation units, compiled side by side: `main.cpp`, the same for every program,
-and what stanc makes of a .stan file. Headers, stanc and the TBB library come from the package
-httpstan (a build requirement only) or from the CmdStan installation that the environment variable
-CMDSTAN names. The compiler is CXX, else g++ or clang++. Where SKHLM_TBB_SOURCE names a directory of
-oneTBB's sources, TBB is compiled into the program; `release/wheel.py` does so.
+A program is three translation units, compiled side by side: `main.cpp`, the same for every program,
+what stanc makes of a .stan file, and the sampler that a program may bring along, the .cpp file of
+the same name. Headers, stanc and the TBB library come from the package httpstan (a build
+requirement only) or from the CmdStan installation that the environment variable CMDSTAN names.
+The compiler is CXX, else g++ or clang++. Where SKHLM_TBB_SOURCE names a directory of oneTBB's
+sources, TBB is compiled into the program; `release/wheel.py` does so.
 
 hatchling calls `ProgramBuildHook` for `pip install`; by hand:
 
@@ -234,13 +235,27 @@ def compile_model(tools: Toolchain, cache: Path, source: Path, user_header: Path
     headers: list[Path] = []
     included: list[str] = []
     if user_header is not None:
-        headers = sorted(user_header.parent.rglob("*.hpp"))
+        apart = {"command_line", "mixture"}  # of main.cpp and of samplers
+        near = user_header.parent.rglob("*.hpp")
+        headers = sorted(h for h in near if not apart & {*h.relative_to(user_header.parent).parts})
         included = ["-include", str(user_header)]
     name = f"{source.stem}-{fingerprint(tools.identity, flags, *headers)}.o"
     return make(
         cache / name,
         compile_command(tools, [*flags, *included], source),
         "The C++ code of the Stan program does not compile",
+    )
+
+
+def compile_sampler(tools: Toolchain, cache: Path, stan_file: Path) -> Path:
+    """Object of the sampler that a program brings along, or of none."""
+    own = stan_file.with_suffix(".cpp")
+    source = own if own.is_file() else STAN / "command_line" / "none.cpp"
+    headers = {*STAN.rglob("*.hpp"), *source.parent.rglob("*.hpp")}
+    flags = [MODEL_OPTIMISATION, *COMPILE_FLAGS]
+    name = f"sampler-{fingerprint(tools.identity, flags, source, *sorted(headers))}.o"
+    return make(
+        cache / name, compile_command(tools, flags, source), f"{source.name} does not compile"
     )
 
 
@@ -339,9 +354,10 @@ def build_program(
                 compile_model, tools, cache, source, header if header.is_file() else None
             )
             main = pool.submit(compile_main, tools, cache)
+            sampler = pool.submit(compile_sampler, tools, cache, stan_file)
             sources = sorted((tools.tbb / "src" / "tbb").glob("*.cpp"))  # none of a library
             tbb = list(pool.map(partial(compile_tbb, tools, cache), sources))
-            objects = [main.result(), *tbb, model.result()]
+            objects = [main.result(), sampler.result(), *tbb, model.result()]
         install(link(tools, cache, objects), output)
         if tools.tbb.is_file():
             install(strip_tbb(tools, cache), output.with_name(tools.tbb.name))

@@ -33,6 +33,7 @@
 #include "command_line/inputs.hpp"
 #include "command_line/laplace.hpp"
 #include "command_line/output.hpp"
+#include "command_line/own_sampler.hpp"
 #include "command_line/sample.hpp"
 #include "command_line/watch.hpp"
 
@@ -50,10 +51,11 @@ void print_info() {
   std::printf("STAN_THREADS=true\nSTAN_MPI=false\nSTAN_OPENCL=false\n");
 }
 
-void run_method(const Arguments& arguments, stan::model::model_base& model, Watch& watch) {
+void run_method(const Arguments& arguments, stan::model::model_base& model, const Context& data,
+                Watch& watch) {
   const std::string& method = arguments.method();
   Console console;
-  if (method == "sample") return sample(arguments, model, console, watch);
+  if (method == "sample") return sample(arguments, model, *data, console, watch);
   if (method == "optimize") return optimize(arguments, model, console, watch);
   if (method == "variational") return variational(arguments, model, console, watch);
   if (method == "laplace") return laplace(arguments, model, watch);
@@ -65,8 +67,9 @@ void run(const Arguments& arguments, Watch& watch) {
   if (arguments.method() == "info") return print_info();
   or_fail(Exit::usage, "bad number of threads",
           [] { stan::math::init_threadpool_tbb(); });
-  const auto model = build_model(arguments.text("data.file"), arguments.natural("random.seed"));
-  run_method(arguments, *model, watch);
+  const Context data = read_variables(arguments.text("data.file"));
+  const auto model = build_model(data, arguments.natural("random.seed"));
+  run_method(arguments, *model, data, watch);
   watch.rethrow();
 }
 

@@ -52,6 +52,34 @@ class TreeMap : Levels {
     return send_upward(precision, c) - 0.5 * place_downward() + contrast();
   }
 
+  /** Takes in leaves' information and scores that have changed in place. */
+  void renew_leaves() {
+    for (const Factor& f : factors_)
+      if (f.is_leaf && f.blocks >= 0)
+        blocks_[f.blocks].set_leaves(constants_.leaf_information + std::size_t(k_) * k_ * f.first,
+                                     constants_.leaf_score + k_ * f.first);
+  }
+
+  /**
+   * Log integral over the effects and the root of exp(sum over leaves c s'B - c B'F B/2), their
+   * priors' densities included; one tree of factors, z zeros. Constants are left out. At the mode a
+   * quadratic function is half of what is linear in it.
+   */
+  double log_evidence(const double* z_root, const double* z_delta, const double* precision,
+                      double c) {
+    z_root_ = z_root;
+    z_delta_ = z_delta;
+    precision_ = precision;
+    c_ = c;
+    double value = send_upward(precision, c);
+    place_downward();
+    for (const Factor& f : factors_)
+      if (f.is_leaf)
+        value += 0.5 * c * inner(k_ * f.n_levels, constants_.leaf_score + k_ * f.first,
+                                 total(f.first));
+    return value + 0.5 * inner(k_, constants_.prior_score, total(root(0)));
+  }
+
   /**
    * Reverse of `forward`, given the adjoints of kappa, of shift and, in `d_totals()`, of the totals
    * (zero but at the leaves). Fills the three arrays of `adjoint` and its c.

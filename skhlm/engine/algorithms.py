@@ -8,7 +8,7 @@ from skhlm.engine.approximation import run_approximation
 from skhlm.engine.inference import Diagnose, Earlier, Inference, SamplerSettings
 from skhlm.engine.nuts import run_nuts
 from skhlm.engine.problem import Problem
-from skhlm.engine.target import build_target
+from skhlm.engine.target import Target, build_target
 from skhlm.exceptions import NumericalError
 from skhlm.numerics.importance import K_RELIABLE
 from skhlm.progress import Progress
@@ -30,9 +30,8 @@ def infer(
     with progress.part(_CALIBRATING, "calibrating"):
         target = build_target(problem)
     diagnose = partial(diagnose, n_threads=settings.parallel_chains)
-    start = None if earlier is None else target.start(earlier.last, earlier.step_size)
     if settings.algorithm == "nuts":
-        return run_nuts(target, settings, diagnose, progress, start)
+        return _sampled(target, settings, diagnose, progress, earlier)
     try:
         approximate = run_approximation(target, settings, diagnose, progress)
     except NumericalError:
@@ -41,4 +40,17 @@ def infer(
     else:
         if settings.fallback is None or approximate.diagnostics.pareto_k <= K_RELIABLE:
             return approximate
+    return _sampled(target, settings, diagnose, progress, earlier)
+
+
+def _sampled(
+    target: Target,
+    settings: SamplerSettings,
+    diagnose: Diagnose,
+    progress: Progress,
+    earlier: Earlier | None,
+) -> Inference:
+    """Draws of Markov chains."""
+    target = target.for_chains()
+    start = None if earlier is None else target.start(earlier.last, earlier.step_size)
     return run_nuts(target, settings, diagnose, progress, start)

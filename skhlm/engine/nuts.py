@@ -93,7 +93,9 @@ def run_nuts(
         run = _counted(max(other, run, key=_merit), runs)
     run = sampler.lengthened(run)
     left_out = run.target.left_out(settings.seed)
-    return Inference(run.draws, run.diagnostics, statistics=run.statistics, left_out=left_out)
+    checks = run.target.checks(run.draws, chains_disagree=run.diagnostics.chains_disagree)
+    diagnostics = run.diagnostics.and_also(tuple(checks))
+    return Inference(run.draws, diagnostics, statistics=run.statistics, left_out=left_out)
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,9 @@ class _Sampler:
     def _draw(self, target: Target, n_draws: int, start: Start | None = None) -> _Sample:
         """So many draws of the Stan program a chain, mapped to the model's parameters."""
         settings = replace(self.settings, iter_sampling=n_draws, seed=next(self.seeds))
+        if target.is_mixture and start is None:  # more to learn than a step size
+            settings = replace(settings, iter_warmup=2 * settings.iter_warmup)
+            start = target.cold_start(settings.chains, settings.seed)
         share = _SHARE if self.settings.in_rounds else _SHARE_OF_ONE
         doing = "more draws" if start is not None and start.is_tuned else "sampling"
         with self.progress.part(share, doing, clear=True):
@@ -210,7 +215,7 @@ class _Sampler:
 def _end(run: _Run) -> Start:
     """Where a run goes on: its last draws, with what its chains hold for a step on average."""
     step_size = float(np.exp(np.log(run.statistics.step_size).mean()))
-    return Start(run.target.inits(run.columns.last), step_size, is_tuned=True)
+    return run.target.end(run.columns, step_size)
 
 
 def _merit(run: _Run) -> tuple[bool, bool, float]:

@@ -50,6 +50,18 @@ class Problem:
         return sum(J * len(a) for J, a in zip(self.n_levels, self.varying, strict=True))
 
     @property
+    def n_tau(self) -> int:
+        """Scales of effects, sum K_g."""
+        return sum(len(a) for a in self.varying)
+
+    @property
+    def n_omega(self) -> int:
+        """Correlations of effects, sum K_g (K_g - 1) / 2; none with a diagonal covariance."""
+        if self.covariance == "diagonal":
+            return 0
+        return sum(len(a) * (len(a) - 1) // 2 for a in self.varying)
+
+    @property
     def cuts(self) -> tuple[float, ...]:
         """How far above its bound each auxiliary parameter stays."""
         return self.family.cuts(self.evidence)

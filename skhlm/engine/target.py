@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skhlm._typing import Floats
+from skhlm.diagnostics.checks import Check
+from skhlm.diagnostics.modes import check_modes
 from skhlm.draws import Draws, LeftOut
+from skhlm.engine.mixture import (
+    HEAVY_NU,
+    SWEEPS,
+    last_values,
+    may_be_mixture,
+    note_of_sampler,
+    read_draws,
+    start_values,
+)
 from skhlm.engine.problem import Problem
 from skhlm.engine.program.runs import INITIAL_RADIUS, Inits, Start
 from skhlm.engine.program.stan_blocks import (
@@ -33,10 +45,39 @@ class Target:
     forest: Forest
     constants: MapConstants
     is_collapsed: bool = False  # the program leaves out the effects
+    is_mixture: bool = False  # the program's own sampler draws, not NUTS
+
+    def for_chains(self) -> Target:
+        """The target of Markov chains: not of NUTS where that would find it hard."""
+        heavy = self._may_be_mixture and self._first_guess[1] < HEAVY_NU
+        return replace(self, is_mixture=bool(heavy))
+
+    def checks(self, draws: Draws, *, chains_disagree: bool) -> Iterator[Check]:
+        """What else is to be said of draws: which sampler drew them; why chains disagree."""
+        problem = self.problem
+        if chains_disagree and problem.family.is_gamma_mixture:
+            for *_, leaf in self.forest.chains:
+                yield from check_modes(
+                    problem.evidence, problem.codes, problem.varying, draws, leaf
+                )
+        if self.is_mixture:
+            yield note_of_sampler(problem)
+
+    @property
+    def _may_be_mixture(self) -> bool:
+        auxiliary = self._first_guess
+        return len(auxiliary) > 0 and may_be_mixture(self.problem, self.forest, auxiliary[0])
+
+    @property
+    def _first_guess(self) -> Floats:
+        """The auxiliary parameters where their maps begin, their cuts aside, (n_aux,)."""
+        lower = [a.lower for a in self.problem.family.auxiliary]
+        return np.asarray(lower + np.exp(self.constants.log_aux[0]), dtype=np.float64)
 
     def data_block(self) -> Block:
         """What the Stan program reads."""
-        return build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
+        block = build_data_block(self.problem, self.forest, self.constants, self.is_collapsed)
+        return {**block, "mixture": SWEEPS * self.is_mixture}
 
     def draws(self, columns: Columns, seed: int | None, n_threads: int = 1) -> Draws:
         """Draws of the model's own parameters, from the program's columns (chains, draws, P).
@@ -45,6 +86,8 @@ class Target:
         well (see `left_out`), and those of coarser ones are drawn from the seed; without a seed
         they are at the mode.
         """
+        if self.is_mixture:
+            return read_draws(columns.array(), self.problem, self.forest)
         z = self._coordinates(columns)
         finest = self._finest
         if finest is not None:
@@ -91,19 +134,49 @@ class Target:
         near = {name: _drawn_in(at) for name, at in vars(z).items()}
         if self.is_collapsed:
             near["z_delta"] = near["z_delta"][..., :0]
-        return Start(initial_values(Coordinates(**near)), step_size)
+        return Start(self._values(Coordinates(**near)), step_size)
 
-    def inits(self, columns: Floats) -> tuple[Inits, ...]:
-        """The program's parameters where each chain is first, from columns (chains, draws, P)."""
-        return initial_values(self._coordinates(Columns.in_memory(columns)))
+    def cold_start(self, chains: int, seed: int) -> Start | None:
+        """Where chains begin that know nothing; None where the program itself draws it."""
+        if not self.is_mixture:
+            return None
+        rng, n_tau = np.random.default_rng(seed), self.problem.n_tau
+        K, n_omega = self.problem.n_coefficients, self.problem.n_omega
+        sizes = (n_tau, len(self.problem.family.auxiliary), n_omega, K, self.problem.n_effects)
+        z = [rng.uniform(-INITIAL_RADIUS, INITIAL_RADIUS, (chains, 1, n)) for n in sizes]
+        z_tau, z_aux, z_omega, z_root, z_delta = z
+        return Start(
+            self._values(Coordinates(z_tau, z_aux, z_omega, z_root[..., None], z_delta)), None
+        )
+
+    def _values(self, z: Coordinates) -> tuple[Inits, ...]:
+        """The program's parameters at coordinates (chains, 1, ...)."""
+        if not self.is_mixture:
+            return initial_values(z)
+        return start_values(z.z_omega, self._mapped(z), self.forest)
+
+    def _mapped(self, z: Coordinates) -> Draws:
+        return to_draws(z, self.problem, self.forest, self.constants)
+
+    def end(self, columns: Columns, step_size: float) -> Start:
+        """Where chains go on that have ended with these columns (chains, draws, P)."""
+        if self.is_mixture:  # whose steps are not told, and learned anew
+            return Start(last_values(columns.last, self.problem), None)
+        values = initial_values(self._coordinates(Columns.in_memory(columns.last)))
+        return Start(values, step_size, is_tuned=True)
 
     def recalibrated(self, columns: Columns, draws: Draws) -> Target:
-        """The same problem, its map learned from draws and the columns they were mapped from."""
+        """The same problem, its map learned from draws and the columns they were mapped from.
+
+        What NUTS has not managed is left to the program's own sampler, where that knows the model.
+        """
+        if self.is_mixture:
+            return self
         z = self._coordinates(columns)
         constants = recalibrate(
             self.problem, self.forest, self.constants, z, draws, scales_alone=self.is_collapsed
         )
-        return replace(self, constants=constants)
+        return replace(self, constants=constants, is_mixture=self._may_be_mixture)
 
     def _coordinates(self, columns: Columns) -> Coordinates:
         """Coordinates from the columns of the program's output."""

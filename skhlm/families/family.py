@@ -154,6 +154,9 @@ class Family(ABC):
     support: ClassVar[str]  # "counts: 0, 1, 2, ..."
 
     is_gaussian: ClassVar[bool] = False  # the log density is quadratic in eta: integrals are exact
+    is_gamma_mixture: ClassVar[bool] = (
+        False  # normal errors of precisions from a gamma distribution
+    )
     merges_equal_rows: ClassVar[bool] = False  # rows equal in x and y are often many
     is_discrete: ClassVar[bool] = False  # outcomes are whole numbers
     is_binary: ClassVar[bool] = False  # these are 0 and 1, or shares of ones

@@ -48,6 +48,7 @@ class StudentT(LocationFamily):
     elsewhere = ("t", "student")
     noun = "Student-t residuals"
     formula = "student_t(nu, eta, sigma)"
+    is_gamma_mixture = True
 
     def error_df(self, aux: Aux) -> Floats | float:
         """Nu."""

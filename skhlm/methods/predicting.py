@@ -67,14 +67,16 @@ class Predicting(Fitted):
         std : ndarray of shape (n_samples,)
             Only with ``return_std``. Infinite, in all rows, where a Student-t residual has no
             finite variance for half of the posterior (nu <= 2): `predict_interval` is finite
-            there, and ``family="normal"`` has a standard deviation. Infinite for levels that fit
+            there. Half the width of ``predict_interval(X, coverage=0.683)`` is what a standard
+            deviation is of a normal distribution. Infinite for levels that fit
             has not seen where tau has none, as of a factor with one level under its default prior.
 
         Warns
         -----
         UserWarning
             If expected values of levels that fit has not seen rest on few draws of tau, as the
-            mean of exp(effect) may: `predict_quantiles` and ``kind="typical"`` do not.
+            mean of exp(effect) may: `predict_quantiles` and ``kind="typical"`` do not. If a
+            standard deviation that is asked for is infinite, with what to ask for instead.
 
         Notes
         -----
@@ -90,8 +92,10 @@ class Predicting(Fitted):
             prediction.warn_of_few_draws(self._posterior, predictors, codes)
         if not return_std:
             return mean
-        spread = prediction.std_of_eta if kind == "link" else prediction.predictive_std
-        return mean, spread(self._posterior, predictors, codes)
+        if kind == "link":
+            return mean, prediction.std_of_eta(self._posterior, predictors, codes)
+        prediction.warn_of_infinite_std(self._posterior)
+        return mean, prediction.predictive_std(self._posterior, predictors, codes)
 
     @lazily
     @checked({"coverage": COVERAGES, "kind": KIND})

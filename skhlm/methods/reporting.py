@@ -557,8 +557,9 @@ class Reporting(Fitted):
         are negatively correlated; a covariance with the sum gives each its due, and may be
         negative. Parts refer to the predictors' training means, as the model is fitted.
 
-        Where a Student-t residual has no finite variance (see `predict`), its variance is infinite,
-        its share 1 and that of all else 0.
+        Where a Student-t residual has no finite variance (see `predict`), its ``variance`` is
+        infinite; to the shares it counts with the square of half the width of its central 68.3%
+        interval, which of a normal residual is the variance.
         """
         given, factors = read_given(self, X), self._spec.labels.factors
         variance = variance_parts(self._posterior, given.predictors, given.codes)

@@ -23,6 +23,7 @@ from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes, Transforme
 from skhlm.posterior.scores import crps_of_draws, crps_of_normals
 
 MIN_PREDICTIVE_DRAWS = 2000  # residuals in a sample of them
+WITHIN_ONE_SD = 0.6826894921370859  # probability that a normal number is
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ class ResidualOutcome(Outcome):
     def error_variance(self) -> float:
         """As the family sums it up."""
         return self.family.typical_variance(self.auxiliary)
+
+    @property
+    def error_half_width(self) -> float:
+        """Half the width of the errors' central 68.3% interval: of normal ones it is their sd."""
+        return float(np.quantile(np.abs(self.noise), WITHIN_ONE_SD))
 
     def at(self, eta: Floats, variance: Floats) -> ResidualOutcomes:
         """Mixtures with the errors."""

@@ -354,6 +354,24 @@ class VarianceOfNew:
         return self._forms[new]
 
 
+def warn_of_infinite_std(posterior: Posterior) -> None:
+    """Warn where residuals have no finite variance, and say what is finite."""
+    if not posterior.family.link.linear or np.isfinite(posterior.outcome.error_variance):
+        return
+    nu = float(np.median(posterior.auxiliary["nu"]))
+    warnings.warn(
+        Message(
+            f"The standard deviation of a new observation is infinite: nu is near {nu:.3g}, and "
+            "Student-t residuals have no finite variance where nu <= 2. Intervals are finite.",
+            python="Take predict_interval(X): half the width of the one with coverage=0.683 is "
+            "what a standard deviation is of a normal distribution. Or fit with "
+            "family='normal', or a prior of nu that keeps it larger.",
+        ),
+        UserWarning,
+        stacklevel=stacklevel_of_user(),
+    )
+
+
 def predictive_std(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
     """Standard deviation of a new observation's distribution for each row, (n,).
 

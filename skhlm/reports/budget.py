@@ -9,6 +9,7 @@ import numpy as np
 from skhlm._typing import Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.posterior import prediction
+from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import Posterior, without_new
 
 _REACH, _STEP = 6.5, 0.7  # of the trapezoidal rule over a new effect
@@ -68,17 +69,29 @@ def shares(variance: Floats) -> Floats:
 def shares_of(posterior: Posterior, X: Floats, codes: Ints, variance: Floats) -> Floats:
     """Shares of `variance_parts` in the variance of a new observation, (n, G + 2).
 
+    A residual whose variance is infinite counts with the square of half the width of its central
+    68.3% interval, which of a normal one is the variance; so it is told how much of the width is
+    whose.
+
     Behind a link that of the outcome's own variance is E[Var(y | eta)] / Var(y), and the parts of
     eta have the rest in proportion. NaN where Var(y) is infinite.
     """
     if _is_straight(posterior):
-        return shares(variance)
+        return shares(_with_finite_residual(posterior, variance))
     own = np.empty((len(X), 1))
     for rows, eta in prediction.draws_of_eta(posterior, X, without_new(codes), width=4):
         Z = posterior.units.centred(X[rows])
         spread = prediction.variance_of_new(posterior, Z, codes[rows])
         own[rows] = _own_share(posterior, eta, spread)[:, None]
     return np.column_stack([(1 - own) * shares(variance[:, :-1]), own])
+
+
+def _with_finite_residual(posterior: Posterior, variance: Floats) -> Floats:
+    """Parts (n, G + 2), the residual's infinite ones replaced by its squared half-width."""
+    if not np.isinf(variance[:, -1]).any():
+        return variance
+    half_width = residuals_of(posterior.outcome).error_half_width
+    return np.column_stack([variance[:, :-1], np.full(len(variance), half_width**2)])
 
 
 def _own_share(posterior: Posterior, eta: Floats, spread: Floats) -> Floats:

@@ -32,8 +32,7 @@ using Context = std::shared_ptr<stan::io::var_context>;
 // The variables in a JSON file and, if that says so, in the binary one beside it.
 inline Context read_variables(const std::string& path) { return std::make_shared<Variables>(path); }
 
-inline std::unique_ptr<Model> build_model(const std::string& data_file, unsigned seed) {
-  const Context data = read_variables(data_file);
+inline std::unique_ptr<Model> build_model(const Context& data, unsigned seed) {
   auto model = or_fail(Exit::bad_input, "the data do not fit the program", [&] {
     return std::unique_ptr<Model>(&new_model(*data, seed, &std::cout));
   });

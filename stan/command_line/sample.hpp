@@ -5,10 +5,12 @@
 // and its own id alone, so its draws are the same on any number of threads.
 //
 // A unit metric stays as it is and only the step size is adapted; a diagonal one is learned too.
+// Where the data ask for a sampler that the program brings along, it takes the place of Stan's.
 
 #include "console.hpp"
 #include "inputs.hpp"
 #include "output.hpp"
+#include "own_sampler.hpp"
 #include "watch.hpp"
 
 #include <stan/mcmc/hmc/nuts/adapt_diag_e_nuts.hpp>
@@ -41,12 +43,14 @@ struct Run {
   Console& console;
   Watch& watch;
   unsigned chains;
+  OpenChain open_own;  // empty: the chains are Stan's
 };
 
 struct Chain {
   unsigned id;
   Random random;
   std::vector<double> start;  // unconstrained
+  std::unique_ptr<OwnChain> own;
   std::unique_ptr<CsvWriter> draws;
 };
 
@@ -55,13 +59,19 @@ inline Chain open_chain(const Run& run, unsigned id) {
   for (const char* file : {"output.file", "output.diagnostic_file"})
     if (run.chains > 1 && !arguments.text(file).empty())
       arguments = arguments.with(file, with_suffix(arguments.text(file), "_" + std::to_string(id)));
-  return {id, stan::services::util::create_rng(arguments.natural("random.seed"), id), {},
+  return {id, stan::services::util::create_rng(arguments.natural("random.seed"), id), {}, {},
           open_csv(arguments, run.model, run.watch)};
 }
 
 inline void find_start(const Run& run, Chain& chain) {
   const Start start = read_start(run.model, run.arguments.text("init"), chain.id,
                                  run.chains > 1);
+  if (run.open_own) {
+    const unsigned seed = run.arguments.natural("random.seed");
+    chain.own = or_fail(Exit::bad_input, "chain " + std::to_string(chain.id) + " cannot start",
+                        [&] { return run.open_own(*start.values, seed, chain.id); });
+    return;
+  }
   stan::callbacks::writer nowhere;
   try {
     chain.start = stan::services::util::initialize(run.model, *start.values, chain.random,
@@ -133,7 +143,46 @@ void run_nuts(const Run& run, Chain& chain) {
   writer.write_timing(warmup_seconds, iterate(draws, warmup, false));
 }
 
+inline void report_iteration(const Run& run, const Chain& chain, int done, int all) {
+  const int refresh = run.arguments.integer("output.refresh");
+  if (refresh == 0 || (done != 1 && done != all && done % refresh != 0)) return;
+  const std::string of = run.chains > 1 ? "Chain [" + std::to_string(chain.id) + "] " : "";
+  run.console.info(of + "Iteration: " + std::to_string(done) + " / " + std::to_string(all));
+}
+
+// The same by the program's own sampler; of what Stan says beside a draw nothing applies.
+inline void run_own(const Run& run, Chain& chain) {
+  const int warmup = run.arguments.integer("sample.num_warmup");
+  const int all = warmup + run.arguments.integer("sample.num_samples");
+  std::vector<std::string> names{"lp__",         "accept_stat__", "stepsize__", "treedepth__",
+                                 "n_leapfrog__", "divergent__",   "energy__"};
+  const std::size_t n_statistics = names.size();
+  for (std::string& name : chain.own->names()) names.push_back(std::move(name));
+  (*chain.draws)(names);
+  const auto iterate = [&](int from, int to) {
+    const Stopwatch stopwatch;
+    std::vector<double> row;
+    for (int i = from; i < to; ++i) {
+      run.watch();
+      report_iteration(run, chain, i + 1, all);
+      chain.own->draw(i, warmup);
+      if (i < warmup) continue;
+      row.assign(n_statistics, 0.0);
+      chain.own->write(row);
+      (*chain.draws)(row);
+    }
+    return stopwatch.seconds();
+  };
+  const double warmup_seconds = iterate(0, warmup);
+  for (const char* line : {"Adaptation terminated", "Step size = 1", "No free parameters"})
+    (*chain.draws)(std::string(line));
+  stan::callbacks::writer nowhere;
+  stan::services::util::mcmc_writer(*chain.draws, nowhere, run.console)
+      .write_timing(warmup_seconds, iterate(warmup, all));
+}
+
 inline void run_chain(const Run& run, Chain& chain) {
+  if (chain.own) return run_own(run, chain);
   if (run.arguments.text("sample.metric") == "unit_e") return run_nuts<UnitNuts>(run, chain);
   run_nuts<DiagonalNuts>(run, chain);
 }
@@ -158,9 +207,10 @@ inline void run_chains(const Run& run, std::vector<Chain>& chains) {
       tbb::simple_partitioner());
 }
 
-inline void sample(const Arguments& arguments, Model& model, Console& console, Watch& watch) {
+inline void sample(const Arguments& arguments, Model& model, const stan::io::var_context& data,
+                   Console& console, Watch& watch) {
   const unsigned count = arguments.natural("sample.num_chains");
-  const Run run{arguments, model, console, watch, count};
+  const Run run{arguments, model, console, watch, count, find_own_sampler(data)};
   std::vector<Chain> chains;
   for (unsigned index = 0; index < count; ++index)
     chains.push_back(open_chain(run, arguments.natural("id") + index));

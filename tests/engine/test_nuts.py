@@ -38,6 +38,8 @@ IN_ROUNDS = replace(CHOSEN, iter_sampling=1200, in_rounds=True)
 class Target:
     """A target that only counts how often it was recalibrated."""
 
+    is_mixture = False
+
     def __init__(self, recalibrations=0):
         self.recalibrations = recalibrations
 
@@ -51,8 +53,12 @@ class Target:
         x = columns.array()
         return Draws(x[..., :1], (), (), (), auxiliary(np.exp(x[..., 1])))
 
-    def inits(self, columns):
-        return tuple(columns[:, 0])
+    def end(self, columns, step_size):
+        return Start(tuple(columns.last[:, 0]), step_size, is_tuned=True)
+
+    def checks(self, _draws, *, chains_disagree):
+        del chains_disagree
+        return ()
 
     def left_out(self, _seed):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from skhlm.inputs.design import Units
 from skhlm.posterior import at_zero, prediction
 from skhlm.posterior.outcomes import residuals_of
 from skhlm.posterior.posterior import NEW, NO_EFFECT, Posterior
-from tests.draws import posterior_of
+from tests.draws import posterior_of, with_auxiliary
 from tests.posterior.posteriors import (
     FACTORS,
     UNITS,
@@ -204,6 +205,20 @@ def test_variance_of_new_levels(full: bool, new: list[int]) -> None:
     assert (np.abs(found / expected - 1) < 4 * np.sqrt(2 / n_draws)).all()
     exact = np.sqrt(expected + 4.5**2)
     np.testing.assert_allclose(prediction.predictive_std(posterior, X, codes), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("nu", "told"), [(1.5, True), (2.5, False)])
+def test_an_infinite_std_is_told_with_what_is_finite(nu: float, told: bool) -> None:
+    made = make_posterior()
+    posterior = with_auxiliary(made, nu=np.full(made.n_draws, nu))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prediction.warn_of_infinite_std(posterior)
+    assert len(caught) == told
+    if told:
+        assert "predict_interval(X)" in str(caught[0].message)
+        assert "nu is near 1.5" in str(caught[0].message)
+    assert np.isinf(prediction.predictive_std(posterior, *make_rows(3))).all() == told
 
 
 def test_predictive_std_of_the_normal_family() -> None:

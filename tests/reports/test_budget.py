@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm, t
 
 from skhlm.posterior import NEW, prediction
-from skhlm.reports.budget import shares, variance_parts
+from skhlm.posterior.outcomes import residuals_of
+from skhlm.reports.budget import shares, shares_of, variance_parts
 from tests.draws import with_auxiliary
 from tests.posterior.posteriors import FACTORS, VARYING, make_posterior, make_rows
 
@@ -56,10 +58,28 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(variance_parts(posterior, X, codes), whole, rtol=1e-10)
 
 
-def test_infinite_noise_is_all_there_is() -> None:
-    posterior = make_posterior()
-    heavy = with_auxiliary(posterior, nu=np.full(posterior.n_draws, 1.5))
-    variance = variance_parts(heavy, *make_rows(4))
+def test_a_residual_without_variance_has_the_share_of_its_half_width() -> None:
+    """Between parts of coefficients and a Cauchy-like residual shares stay of use."""
+    posterior, nu, sigma = make_posterior(), 1.5, 0.4
+    n = posterior.n_draws
+    heavy = with_auxiliary(posterior, nu=np.full(n, nu), sigma=np.full(n, sigma))
+    X, codes = make_rows(4)
+    variance = variance_parts(heavy, X, codes)
     assert np.isinf(variance[:, -1]).all()
     assert np.isfinite(variance[:, :-1]).all()
-    assert np.array_equal(shares(variance), [[0, 0, 0, 0, 1]] * 4)
+    share = shares_of(heavy, X, codes, variance)
+    half_width = sigma * t(nu).ppf(norm.cdf(1))
+    expected = np.column_stack([variance[:, :-1], np.full(4, half_width**2)])
+    np.testing.assert_allclose(share, shares(expected), rtol=0.01)  # of 2000 strata
+
+
+def test_half_widths_of_residuals_are_sds_of_normal_ones() -> None:
+    posterior = make_posterior()
+    n = posterior.n_draws
+    light = with_auxiliary(posterior, nu=np.full(n, 1e6), sigma=np.full(n, 0.4))
+    outcome = residuals_of(light.outcome)
+    np.testing.assert_allclose(outcome.error_half_width, np.sqrt(outcome.error_variance), rtol=5e-3)
+
+
+def test_what_is_infinite_beside_the_residual_is_all_there_is() -> None:
+    assert np.array_equal(shares(np.array([[1.0, np.inf, 2.0]])), [[0, 1, 0]])

@@ -199,11 +199,10 @@ def read_coordinates(
     `read_kappa` reads may follow.
     """
     K = problem.n_coefficients
-    n_varying = np.array([len(varying) for varying in problem.varying], dtype=np.int64)
     sizes = {
-        "z_tau": int(n_varying.sum()),
+        "z_tau": problem.n_tau,
         "z_aux": len(problem.family.auxiliary),
-        "z_omega": int((n_varying * (n_varying - 1) // 2).sum()) * (problem.covariance == "full"),
+        "z_omega": problem.n_omega,
         "z_root": K * n_roots,
         "z_delta": 0 if is_collapsed else problem.n_effects,
     }

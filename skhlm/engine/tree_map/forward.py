@@ -24,6 +24,7 @@ from skhlm.draws import Draws, are_many
 from skhlm.engine.problem import Problem
 from skhlm.numerics.blocks import blocks
 from skhlm.numerics.columns import Columns
+from skhlm.numerics.correlations import correlation_factor
 from skhlm.numerics.elimination import (
     Conditional,
     Message,
@@ -245,7 +246,7 @@ def _scales(z: Coordinates, problem: Problem, forest: Forest, constants: MapCons
     logs, aux = _auxiliary(log_excess, problem)
     return _Scales(
         tau=tuple(np.exp(bent(constants.log_tau[g], z_tau[g])) for g in sorted(sizes)),
-        L=tuple(_correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
+        L=tuple(correlation_factor(z_omega[g], sizes[g]) for g in sorted(sizes)),
         aux=aux,
         c=np.broadcast_to(
             np.exp(problem.family.log_information(logs) - constants.log_c), z.z_aux.shape[-1:]
@@ -273,19 +274,6 @@ def _by_factor(values: Floats, sizes: dict[int, int]) -> dict[int, Floats]:
     """Consecutive blocks (size, D) of ``values``, one a factor in tree order."""
     ends = np.cumsum([0, *sizes.values()])
     return {g: values[i:j] for g, (i, j) in zip(sizes, pairwise(ends), strict=True)}
-
-
-def _correlation_factor(z: Floats, n: int) -> Floats:
-    """Cholesky factor (n, n, D) with partial correlations tanh(z); the identity if z is empty."""
-    L = np.zeros((n, n, z.shape[-1]))
-    partial = iter(np.tanh(z))
-    for i in range(n):
-        room = np.ones(z.shape[-1])  # 1 - sum of the row's squares so far
-        for j, p in zip(range(i), partial, strict=False):
-            L[i, j] = p * np.sqrt(room)
-            room = room * (1 - p**2)
-        L[i, i] = np.sqrt(room)
-    return L
 
 
 def _coefficients(
