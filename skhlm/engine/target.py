@@ -13,6 +13,7 @@ from skhlm.diagnostics.modes import check_modes
 from skhlm.draws import Draws, LeftOut
 from skhlm.engine.mixture import (
     HEAVY_NU,
+    MANY_LEVELS,
     SWEEPS,
     last_values,
     may_be_mixture,
@@ -49,8 +50,9 @@ class Target:
 
     def for_chains(self) -> Target:
         """The target of Markov chains: not of NUTS where that would find it hard."""
-        heavy = self._may_be_mixture and self._first_guess[1] < HEAVY_NU
-        return replace(self, is_mixture=bool(heavy))
+        hard = self._may_be_mixture and self._first_guess[1] < HEAVY_NU
+        many = max(self.problem.n_levels, default=0) >= MANY_LEVELS
+        return replace(self, is_mixture=bool(hard and many))
 
     def checks(self, draws: Draws, *, chains_disagree: bool) -> Iterator[Check]:
         """What else is to be said of draws: which sampler drew them; why chains disagree."""

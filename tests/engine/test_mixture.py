@@ -19,6 +19,7 @@ J, N_EACH = 12, 5
 CITY = np.repeat(np.arange(J), N_EACH)
 COUNTRY = CITY // 3
 CROSSED = np.arange(J * N_EACH) % 4
+MANY = np.arange(J * N_EACH) // 2
 
 
 def problem_of(factors=(CITY,), nu=2.0, n_columns=2, seed=0, **case):
@@ -86,22 +87,24 @@ def _statistics(draws):
     return np.moveaxis(flat, -1, 0)
 
 
-def test_it_draws_where_groups_are_short_and_tails_heavy():
-    assert build_target(problem_of()).for_chains().is_mixture
+def test_it_draws_where_levels_are_many_and_short_and_tails_heavy():
+    assert build_target(problem_of(factors=(MANY,))).for_chains().is_mixture
 
 
 ELSEWHERE = {
     "normal": {"family": "normal"},
-    "crossed": {"factors": (CITY, CROSSED)},
+    "crossed": {"factors": (MANY, CROSSED)},
     "no factor": {"factors": ()},
     "light tails": {"nu": 50.0},
+    "few levels": {"factors": (CITY,)},
     "long groups": {"factors": (np.zeros(J * N_EACH, dtype=int),)},
 }
 
 
 @pytest.mark.parametrize("case", ELSEWHERE.values(), ids=ELSEWHERE)
 def test_elsewhere_it_is_nuts_that_draws(case):
-    assert not build_target(problem_of(**case)).for_chains().is_mixture
+    target = build_target(problem_of(**{"factors": (MANY,), **case}))
+    assert not target.for_chains().is_mixture
 
 
 def test_a_poor_run_of_nuts_is_followed_by_it():
