@@ -23,13 +23,14 @@ def quantiles_of(values: Floats, probabilities: Sequence[float]) -> Floats:
     below = np.floor(position).astype(np.int64)
     weight = position - below
     result = np.empty((*values.shape[:-1], len(position)))
-    ordered = np.sort(values, axis=-1) if len(position) > _FEW else None
+    if len(position) > _FEW:
+        x = np.sort(values, axis=-1)
+    else:
+        x = np.partition(values, np.union1d(below, np.ceil(position).astype(np.int64)), axis=-1)
     for q, (rank, share) in enumerate(zip(below.tolist(), weight.tolist(), strict=True)):
-        x = np.partition(values, rank, axis=-1) if ordered is None else ordered
         result[..., q] = x[..., rank]
         if share:
-            above = x[..., rank + 1] if ordered is not None else x[..., rank + 1 :].min(axis=-1)
-            result[..., q] = x[..., rank] * (1 - share) + above * share
+            result[..., q] = x[..., rank] * (1 - share) + x[..., rank + 1] * share
     return result
 
 
