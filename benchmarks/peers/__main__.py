@@ -52,8 +52,8 @@ def main() -> None:
         for program, record in _measured(case, programs, records, limits):
             records.setdefault(case.key, {})[program.name] = record
             write_records(records, path)
+            path.with_suffix(".md").write_text(make_page(records), encoding="utf-8")
             print(f"{case.key}: {program.name}: {_briefly(record)}", flush=True)
-    (options.output / "peers.md").write_text(make_page(records), encoding="utf-8")
     draw(records, PICTURE if options.output == RESULTS else options.output / "peers.png")
 
 

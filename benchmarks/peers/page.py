@@ -16,6 +16,7 @@ _FITS = (
     *("seconds, effects", "RMSE, effects", "coverage of 90%", "says of its fit"),
 )
 _WHERE = ("machine", "program", "versions", "measured", "commit")
+_NAMES = tuple(program.name for program in PROGRAMS)
 
 
 def make_page(records: Records) -> str:
@@ -26,6 +27,12 @@ def make_page(records: Records) -> str:
             "",
             "Made by `make bench-peers`; benchmarks/README.md says what is measured, and how.",
             "",
+            "## Seconds to the fitted model",
+            "",
+            *table(("data", "residuals", *_NAMES), _second_rows(records)),
+            "",
+            "## All that was measured",
+            "",
             *table(_FITS, _fit_rows(records)),
             "",
             "## Where and when",
@@ -34,6 +41,14 @@ def make_page(records: Records) -> str:
             "",
         ]
     )
+
+
+def _second_rows(records: Records) -> Iterable[Sequence[str]]:
+    """A row for each data set, a column for each program."""
+    for case in CASES:
+        if of_case := records.get(case.key):
+            cells = (_time(of_case[name]) if name in of_case else NOTHING for name in _NAMES)
+            yield (case.title, case.family, *cells)
 
 
 def _fit_rows(records: Records) -> Iterable[Sequence[str]]:
@@ -47,7 +62,7 @@ def _fit_rows(records: Records) -> Iterable[Sequence[str]]:
 
 def _numbers(record: Record) -> Iterable[str]:
     """Cells of what was measured."""
-    yield record.failure if record.seconds is None else _seconds(record.seconds)
+    yield _time(record)
     yield NOTHING if record.cpu_seconds is None else _seconds(record.cpu_seconds)
     yield _cell(record.mebibytes, ",.0f")
     yield (
@@ -62,6 +77,11 @@ def _numbers(record: Record) -> Iterable[str]:
     yield _cell(record.rmse, ".3f")
     yield NOTHING if record.coverage is None else f"{100 * record.coverage:.1f}%"
     yield record.said or NOTHING
+
+
+def _time(record: Record) -> str:
+    """Seconds, or why there are none."""
+    return record.failure if record.seconds is None else _seconds(record.seconds)
 
 
 def _cell(value: float | None, form: str) -> str:

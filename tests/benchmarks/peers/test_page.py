@@ -49,12 +49,21 @@ def _rows(title: str) -> list[str]:
 
 
 def test_a_row_has_what_was_measured():
-    assert _rows("10,000 levels") == [
+    assert _rows("10,000 levels")[1:] == [
         "| 10,000 levels x 10 rows | normal | skhlm | posterior draws, NUTS | 5.0 | 123 | 1,234 "
         "| 2,000 / 400 | 0.2 | 0.123 | 90.1% | pass |",
         "| 10,000 levels x 10 rows | normal | bambi, nutpie | posterior draws, NUTS | > 180 s "
         "| – | – | – | – | – | – | – |",
         "| 10,000 levels x 10 rows | normal | lme4 | REML | 2.0 | 2.0 | 9 | – | > 180 s "
+        "| – | – | – |",
+    ]
+
+
+def test_seconds_are_beside_each_other():
+    assert [_rows(title)[0] for title in ("2,000", "10,000", "100,000")] == [
+        "| 2,000 levels x 10 rows | normal | 3.0 | – | 40.0 | – | – | – |",
+        "| 10,000 levels x 10 rows | normal | 5.0 | – | > 180 s | – | – | 2.0 |",
+        "| 100,000 levels x 10 rows | normal | – | – | not tried: > 180 s for levels-10000 "
         "| – | – | – |",
     ]
 
