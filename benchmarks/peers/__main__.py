@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,7 +75,9 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(case: Case, programs: Sequence[Program], records: Records, limits: Limits) -> Any:
+def _measured(
+    case: Case, programs: Sequence[Program], records: Records, limits: Limits
+) -> Iterator[tuple[Program, Record]]:
     """Each program and its record."""
     if not programs:
         return
@@ -138,9 +140,10 @@ def _taken(process: Watched) -> dict[str, float]:
 
 
 def _reason(process: Watched, folder: Path) -> str:
-    """The limit that it exceeded, or the last line of its error."""
-    errors = (folder / "stderr").read_text(encoding="utf-8").strip().splitlines()
-    return process.failure if process.failure[0] == ">" or not errors else errors[-1][:100]
+    """The limit that it exceeded, or the last line that tells of an error."""
+    lines = (folder / "stderr").read_text(encoding="utf-8").splitlines()
+    errors = [line for line in lines if "Error" in line.partition(":")[0]]
+    return errors[-1][:100] if errors and process.failure[0] != ">" else process.failure
 
 
 def _told(folder: Path) -> dict[str, Any]:

@@ -57,8 +57,9 @@ class Task:
         }
 
     def formula(self, bar: str) -> str:
-        """In the manner of lme4; behind "||" effects of a level are independent."""
+        """In the manner of lme4; behind "||" effects of a level are independent, if several."""
         inside = " + ".join(["1", *self.varying[1:]])
+        bar = bar if len(self.varying) > 1 else "|"
         terms = ["1", *self.slopes, *(f"({inside} {bar} {factor})" for factor in self.factors)]
         return f"y ~ {' + '.join(terms)}"
 

@@ -35,8 +35,8 @@ def test_rows_come_back_as_they_were(tmp_path):
             CROSSED,
             "y ~ 1 + x1 + x2 + (1 + x1 + x2 || f1) + (1 + x1 + x2 || f2) + (1 + x1 + x2 || f3)",
         ),
-        (Task("normal", ("f1",), (3,), 1, all_vary=False), "y ~ 1 + x1 + (1 || f1)"),
-        (Task("normal", ("f1", "f2"), (3, 2), 0, all_vary=False), "y ~ 1 + (1 || f1) + (1 || f2)"),
+        (Task("normal", ("f1",), (3,), 1, all_vary=False), "y ~ 1 + x1 + (1 | f1)"),
+        (Task("normal", ("f1", "f2"), (3, 2), 0, all_vary=False), "y ~ 1 + (1 | f1) + (1 | f2)"),
     ],
 )
 def test_formula_has_all_that_varies(task, formula):
