@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +39,7 @@ PICTURE = ROOT / "docs" / "pictures" / "peers.png"
 def main() -> None:
     """Measure what is asked for, and write file, page and picture."""
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and end what was started
     limits = Limits(options.limit, options.memory * 2**30)
     path = options.output / "peers.json"
     records = read_records(path)
