@@ -26,6 +26,7 @@ def make_page(records: Records) -> str:
             "# skhlm and other packages",
             "",
             "Made by `make bench-peers`; benchmarks/README.md says what is measured, and how.",
+            f"{NOTHING} is what a package has not, or what was not measured.",
             "",
             "## Seconds to the fitted model",
             "",

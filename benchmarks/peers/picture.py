@@ -17,7 +17,6 @@ PANELS = {
     "rows": "rows in 200 levels, one predictor",
     "columns": "predictors, 1,000 rows in 20 levels",
 }
-N_COLOURS = 64  # of the file, which is small with few
 
 
 class Point(NamedTuple):
@@ -47,7 +46,8 @@ def draw(records: Records, path: Path) -> None:
     whole = BytesIO()
     figure.savefig(whole, dpi=100)
     plt.close(figure)
-    Image.open(whole).convert("RGB").quantize(N_COLOURS).save(path, optimize=True)
+    few_colours = Image.open(whole).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    few_colours.save(path, optimize=True)
 
 
 def times(records: Records, program: str, series: str) -> Iterator[Point]:

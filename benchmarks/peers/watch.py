@@ -59,15 +59,16 @@ class Watched:
         """Until it ends; lines that are one of these words are marked."""
         looking = threading.Thread(target=self._look)
         looking.start()
-        try:
-            with self._process:
+        with self._process:
+            try:
                 for line in self._process.stdout or ():
                     if line.strip() in words:
                         self.marks[line.strip()] = self._mark()
-        finally:
-            self._over.set()
-            looking.join()
-            self._end()
+                self._process.wait()
+            finally:  # also where the one who listens is ended
+                self._over.set()
+                looking.join()
+                self._end()
         if self._process.returncode and not self.failure:
             self.failure = f"ended with {self._process.returncode}"
 
