@@ -81,3 +81,14 @@ time.sleep(60)
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.perf_counter() < deadline
         time.sleep(0.05)
+
+
+def test_it_ends_with_who_listens(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watched, "_mark", interrupt)
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        watch("import time; print('fitted', flush=True); time.sleep(60)", tmp_path)
+    assert time.perf_counter() - start < 30
