@@ -6,13 +6,15 @@
 # make wheel  what is handed out, into dist: the sdist, and a wheel for old systems, looked into and tried;
 #             MACHINE=aarch64 compiles for another processor, which needs qemu-user to be tried
 # make bench  the sampler against the plain Stan program, results to benchmarks/results
+# make bench-peers   against other packages, in build/peers, and lme4 where R has it: hours on two cores;
+#             PEERS="--only M,InstEval --programs skhlm" measures some again
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE := pyproject.toml $(shell find stan -name "*.stan" -o -name "*.hpp" -o -name "*.cpp" -o -name build.py)
 
-.PHONY: demo test test-seeds test-pythons lint types layers docs wheel bench clean
+.PHONY: demo test test-seeds test-pythons lint types layers docs wheel bench bench-peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m skhlm.demo
@@ -55,6 +57,14 @@ wheel: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.sampling
+
+bench-peers: $(VENV)/installed build/peers/installed
+	$(BIN)/python -m benchmarks.peers $(PEERS)
+
+build/peers/installed: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/python -m pip install --quiet --requirement $<
+	touch $@
 
 $(VENV)/installed: $(SOURCE)
 	@echo "Installing into $(VENV), and compiling the Stan program: a few minutes ..."

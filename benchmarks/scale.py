@@ -22,6 +22,7 @@ import pandas as pd
 
 from benchmarks.machine import describe_machine
 from benchmarks.plain import ROOT
+from skhlm._typing import Floats
 
 PAGE = ROOT / "benchmarks" / "results" / "scale.md"
 MEGABYTE = 1024  # of what the system counts
@@ -38,15 +39,21 @@ class Task:
     varying: str = "all"
 
     def load(self) -> tuple[pd.DataFrame, Any]:
-        """Rows, and an outcome with noise of one and effects of a half."""
+        """Rows and outcome."""
+        return self.simulate()[:2]
+
+    def simulate(self) -> tuple[pd.DataFrame, Floats, Floats]:
+        """Rows, an outcome with noise of one, and its effects, of a half: (levels, varying)."""
         rng = np.random.default_rng(0)
         level = np.arange(self.rows) % self.levels
         X = rng.normal(size=(self.rows, self.predictors))
-        effects = 0.5 * rng.normal(size=(self.levels, 1 + self.predictors))[level]
-        slopes = 1 + effects[:, 1:] * (self.varying == "all")
-        y = effects[:, 0] + (X * slopes).sum(axis=1) + rng.normal(size=self.rows)
+        effects = 0.5 * rng.normal(size=(self.levels, 1 + self.predictors))
+        own = effects[level]
+        slopes = 1 + own[:, 1:] * (self.varying == "all")
+        y = own[:, 0] + (X * slopes).sum(axis=1) + rng.normal(size=self.rows)
         names = [f"x{i}" for i in range(self.predictors)]
-        return pd.DataFrame(X, columns=names).assign(level=level), y
+        there = effects if self.varying == "all" else effects[:, :1]
+        return pd.DataFrame(X, columns=names).assign(level=level), y, there
 
 
 TASKS = {

@@ -1,10 +1,6 @@
-"""Against bambi with nutpie on the same data in the same run: ``python -m benchmarks.peers -h``.
+"""Against bambi with nutpie, with the same priors: ``python -m benchmarks.equal_priors -h``.
 
-The peer lives in an environment of its own, whose interpreter ``--peer`` names:
-
-    python -m venv build/peer
-    build/peer/bin/pip install "bambi==0.17.2" "nutpie[pymc]==0.16.8" "matplotlib<3.11"
-    python -m benchmarks.peers --peer build/peer/bin/python
+The peer lives in an environment of its own, which ``make build/peers/installed`` makes.
 """
 
 from __future__ import annotations
@@ -25,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data_sets import DataSet, find_data_sets
+from benchmarks.equal_priors_fit import BAMBI_FAMILIES
 from benchmarks.machine import describe_machine
-from benchmarks.one_fit import BAMBI_FAMILIES
 from benchmarks.plain import ROOT
 from benchmarks.programs import prepare
 from benchmarks.report import keep, pair, table, verdict
@@ -34,6 +30,7 @@ from skhlm._typing import Floats
 from skhlm.numerics.convergence import convergence, ess_mean
 
 RESULTS = ROOT / "benchmarks" / "results"
+PEER = ROOT / "build" / "peers" / "bin" / "python"
 DEFAULT = "S/binomial,S/poisson,S/negative_binomial,grouse,epilepsy"
 GAIN = 20  # how many times the peer's smallest ESS per CPU second is to be reached
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
@@ -102,11 +99,11 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers",
+        prog="python -m benchmarks.equal_priors",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--peer", type=Path, required=True, help="Python that has bambi and nutpie")
+    parser.add_argument("--peer", type=Path, default=PEER, help="Python that has bambi and nutpie")
     parser.add_argument("--only", default=DEFAULT, help=f"data sets (default: {DEFAULT})")
     parser.add_argument("--tune", type=int, default=1000, help="the peer's warmup of a chain")
     parser.add_argument("--draws", type=int, default=1000, help="the peer's draws of a chain")
@@ -166,7 +163,7 @@ def fit(
     program: str, python: str | Path, directory: Path, iter_warmup: int
 ) -> tuple[Run, dict[str, Floats], dict[str, str]]:
     """A fit in a process of its own, what it cost, and its draws; nothing was compiled before."""
-    command = [python, "-m", "benchmarks.one_fit", program, directory]
+    command = [python, "-m", "benchmarks.equal_priors_fit", program, directory]
     compiled = {"PYTENSOR_FLAGS": f"base_compiledir={directory}"}
     before = _cpu_seconds_of_children()
     subprocess.run(command, cwd=ROOT, env=os.environ | ONE_THREAD | compiled, check=True)
@@ -215,11 +212,14 @@ def _mean_and_its_variance(draws: Floats) -> tuple[Floats, Floats]:
 
 
 def write(record: Record, directory: Path) -> str:
-    """Put the record into peers.json, and make peers.md of it, and return that."""
+    """Put the record into equal_priors.json, and make a page of all, and return that."""
     page = make_page(
-        [read(kept) for kept in keep(directory / "peers.json", record.data_set, asdict(record))]
+        [
+            read(kept)
+            for kept in keep(directory / "equal_priors.json", record.data_set, asdict(record))
+        ]
     )
-    (directory / "peers.md").write_text(page, encoding="utf-8")
+    (directory / "equal_priors.md").write_text(page, encoding="utf-8")
     return page
 
 
@@ -234,9 +234,10 @@ def make_page(records: Sequence[Record]) -> str:
     where = ("data", *records[0].versions, *records[0].machine)
     return "\n".join(
         [
-            "# skhlm against bambi with nutpie",
+            "# skhlm against bambi with nutpie, with the same priors",
             "",
-            "Made by `python -m benchmarks.peers`; benchmarks/README.md says what is measured.",
+            "Made by `python -m benchmarks.equal_priors`; benchmarks/README.md says what is "
+            "measured.",
             "",
             "## Effective draws a CPU second",
             "",

@@ -1,8 +1,8 @@
 """One fit in a process of its own, by skhlm or by bambi; the peers' interpreter needs no skhlm.
 
-``python -m benchmarks.one_fit skhlm DIRECTORY`` reads the rows and the model that
-`benchmarks.peers` wrote there, fits, and writes draws of all parameters under names that both
-programs share.
+``python -m benchmarks.equal_priors_fit skhlm DIRECTORY`` reads the rows and the model that
+`benchmarks.equal_priors` wrote there, fits, and writes draws of all parameters under names that
+both programs share.
 """
 
 from __future__ import annotations
