@@ -213,8 +213,8 @@ def two_modes_of_student_t() -> Pathology:
     Chains settle at one side of each of eight groups and stay: that all four agree in all of them
     has a probability of 8**-8.
     """
-    X, _ = one_factor()
-    y = np.where(np.arange(80) // 8 % 2, 1.0, -1.0) + 0.02 * rng_of(0).normal(size=80)
+    X, _ = one_factor(320)  # forty in a group, too many for a sampler that would jump
+    y = np.where(np.arange(320) // 8 % 2, 1.0, -1.0) + 0.02 * rng_of(0).normal(size=320)
     priors = {"kappa": Normal(0, 0.1), "tau": Normal(1, 0.1), "sigma": Normal(0, 0.02)}
     parameters = {"groups": "group", "priors": priors, "iter_sampling": 100}
     return Pathology(X[["group"]], y, "R-hat", parameters)
@@ -291,7 +291,8 @@ def a_single_chain() -> Pathology:
 @pathology
 def trajectories_cut_at_once() -> Pathology:
     X, y = one_factor()
-    return Pathology(X, y, "treedepth", {"groups": "group", "max_treedepth": 1})
+    parameters = {"groups": "group", "family": "normal", "max_treedepth": 1}
+    return Pathology(X, y, "treedepth", parameters)
 
 
 # --- health ---------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ cp "$word" "$output"
 COMPILER = """#!/bin/sh
 case "$*" in
 *main.cpp*) echo main >> {log} ;;
+*none.cpp*) echo sampler >> {log} ;;
 *" -c "*) echo model >> {log} ;;
 *) echo link >> {log} ;;
 esac
@@ -87,7 +88,7 @@ def make(directory: Path, output: str = "out/program") -> Path:
 class TestRebuild:
     def test_everything_at_first(self, log, tmp_path):
         program = make(tmp_path)
-        assert steps(log) == ["link", "main", "model", "stanc"]
+        assert steps(log) == ["link", "main", "model", "sampler", "stanc"]
         assert os.access(program, os.X_OK)
         assert (program.parent / "libtbb.so.2").exists()
 
@@ -126,7 +127,7 @@ class TestRebuild:
         steps(log)
         use(monkeypatch, tmp_path, identity="2.0")
         make(tmp_path)
-        assert steps(log) == ["link", "main", "model", "stanc"]
+        assert steps(log) == ["link", "main", "model", "sampler", "stanc"]
 
     def test_nothing_where_another_checkout_has_built_the_same(self, log, tmp_path):
         (tmp_path / "model.hpp").touch()
@@ -164,7 +165,7 @@ class TestTbbInTheProgram:
     @pytest.mark.usefixtures("sources")
     def test_is_compiled_and_no_library_lies_beside(self, log, tmp_path):
         program = make(tmp_path)
-        assert steps(log) == ["link", "main", "model", "model", "model", "stanc"]
+        assert steps(log) == ["link", "main", "model", "model", "model", "sampler", "stanc"]
         assert [path.name for path in program.parent.iterdir()] == ["program"]
         linked = program.read_text()
         assert linked.count("/tbb-arena-") == linked.count("/tbb-task-") == 1
@@ -249,7 +250,7 @@ class TestMissing:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
         (tmp_path / "scratch").mkdir()
         assert make(tmp_path).exists()
-        assert steps(log) == ["link", "main", "model", "stanc"]
+        assert steps(log) == ["link", "main", "model", "sampler", "stanc"]
         assert not list((tmp_path / "scratch").iterdir())
 
 

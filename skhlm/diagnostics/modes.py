@@ -15,7 +15,7 @@ import numpy as np
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.diagnostics.checks import Check
 from skhlm.draws import Draws
-from skhlm.families import Evidence
+from skhlm.families import Evidence, LocationFamily
 from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 from skhlm.numerics.convergence import rhat
 
@@ -27,20 +27,27 @@ _LESS_LIKELY = 7.0  # log density of a mode below the highest, from where it doe
 
 
 def check_modes(
-    evidence: Evidence, codes: Ints, varying: Sequence[Ints], draws: Draws, factor: int
+    family: LocationFamily,
+    evidence: Evidence,
+    codes: Ints,
+    varying: Sequence[Ints],
+    draws: Draws,
+    factor: int,
 ) -> tuple[Check, ...]:
     """Of a factor's levels that have several modes, among those whose chains differ most.
 
     Parameters
     ----------
+    family : LocationFamily
+        Student-t residuals.
     evidence : Evidence
-        Rows with Student-t residuals.
+        The rows.
     codes : ndarray of shape (C, G)
         Level of each cell in each factor.
     varying : sequence of ndarrays of shape (K_g,)
         Coefficients that vary by each factor.
     draws : Draws
-        Chains that disagree, in the units of the rows; "sigma" and "nu" among the parameters.
+        Chains that disagree, in the units of the rows.
     factor : int
         Number of the factor looked at.
 
@@ -54,14 +61,13 @@ def check_modes(
     if delta.shape[0] < 2 or not delta.shape[2]:
         return ()
     worst = np.argsort(-rhat(delta).max(axis=-1))[:_WORST]
-    density = _LevelDensity.at_the_middle(evidence, codes, varying, draws, factor, worst)
+    density = _LevelDensity.at_the_middle(family, evidence, codes, varying, draws, factor, worst)
     several = int((density.count_modes() > 1).sum())
     if not several:
         return ()
-    nu = float(np.median(draws.auxiliary["nu"]))
     advice = (
-        f"Residuals of short groups are multimodal: nu is near {nu:.3g}, and of the {len(worst)} "
-        f"levels whose chains differ most {several} have two or more sets of effects that fit, "
+        f"Residuals of short groups are multimodal: nu is near {density.df:.3g}, and of the "
+        f"{len(worst)} levels whose chains differ most {several} have two or more sets of effects that fit, "
         "each with other rows as its outliers. Chains seldom go from one to another. Set "
         "family='normal', or a prior that keeps nu larger, such as priors={'nu': Gamma(20, 2)}, "
         "or let fewer coefficients vary (varying='intercept')."
@@ -82,11 +88,12 @@ class _LevelDensity:
     n_levels: int
     precision: Floats  # (K_g,) of the effects a priori
     variance: float  # sigma^2
-    nu: float
+    df: float
 
     @classmethod
     def at_the_middle(
         cls,
+        family: LocationFamily,
         evidence: Evidence,
         codes: Ints,
         varying: Sequence[Ints],
@@ -116,8 +123,8 @@ class _LevelDensity:
             rank=np.arange(len(rows)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows),
             n_levels=len(chosen),
             precision=tau**-2.0,
-            variance=float(np.median(draws.auxiliary["sigma"])) ** 2,
-            nu=float(np.median(draws.auxiliary["nu"])),
+            variance=float(np.median(family.error_scale(draws.auxiliary))) ** 2,
+            df=float(np.median(family.error_df(draws.auxiliary))),
         )
 
     def count_modes(self) -> Ints:
@@ -151,8 +158,8 @@ class _LevelDensity:
 
     def _row_precision(self, effects: Floats) -> Floats:
         """Weights by which the next effects are least squares, (N,)."""
-        room = self.nu * self.variance + np.square(self._errors(effects))
-        precision: Floats = self.weight * (self.nu + 1) / room
+        room = self.df * self.variance + np.square(self._errors(effects))
+        precision: Floats = self.weight * (self.df + 1) / room
         return precision
 
     def _information(self, precision: Floats) -> Floats:
@@ -170,8 +177,8 @@ class _LevelDensity:
 
     def _log_density(self, effects: Floats) -> Floats:
         """Of each level's effects, up to a constant: (J,)."""
-        log_q = np.log1p(np.square(self._errors(effects)) / (self.nu * self.variance))
+        log_q = np.log1p(np.square(self._errors(effects)) / (self.df * self.variance))
         told = sum_by_cell(self.weight * log_q, self.level, self.n_levels)
         prior = np.square(effects) @ self.precision
-        density: Floats = -0.5 * ((self.nu + 1) * told + prior)
+        density: Floats = -0.5 * ((self.df + 1) * told + prior)
         return density

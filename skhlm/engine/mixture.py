@@ -30,7 +30,7 @@ Values = dict[str, Floats]
 _Key = TypeVar("_Key")
 
 
-def may_be_mixture(problem: Problem, forest: Forest, sigma: float) -> bool:
+def may_be_mixture(problem: Problem, forest: Forest, error_scale: float) -> bool:
     """Whether the sampler knows the model: one tree of short groups, rows of a gamma mixture."""
     if not problem.family.is_gamma_mixture or len(forest.chains) != 1:
         return False
@@ -40,7 +40,7 @@ def may_be_mixture(problem: Problem, forest: Forest, sigma: float) -> bool:
         n_rows <= FEW_ROWS * n_levels
         and n_levels <= _MOST_LEVELS
         and problem.n_tau + problem.n_omega < _MOST_SCALES
-        and sigma > _SMALLEST_SIGMA * problem.evidence.spread
+        and error_scale > _SMALLEST_SIGMA * problem.evidence.spread
     )
 
 

@@ -34,6 +34,7 @@ from skhlm.engine.quick_fit.calibration import calibrate, is_exact
 from skhlm.engine.quick_fit.recalibration import recalibrate
 from skhlm.engine.tree_map.backward import to_coordinates
 from skhlm.engine.tree_map.forward import Coordinates, MapConstants, to_draws, with_effects
+from skhlm.families import LocationFamily
 from skhlm.numerics.columns import Columns
 from skhlm.numerics.forest import Forest, learn_forest
 
@@ -56,11 +57,11 @@ class Target:
 
     def checks(self, draws: Draws, *, chains_disagree: bool) -> Iterator[Check]:
         """What else is to be said of draws: which sampler drew them; why chains disagree."""
-        problem = self.problem
-        if chains_disagree and problem.family.is_gamma_mixture:
+        problem, family = self.problem, self.problem.family
+        if chains_disagree and isinstance(family, LocationFamily) and family.is_gamma_mixture:
             for *_, leaf in self.forest.chains:
                 yield from check_modes(
-                    problem.evidence, problem.codes, problem.varying, draws, leaf
+                    family, problem.evidence, problem.codes, problem.varying, draws, leaf
                 )
         if self.is_mixture:
             yield note_of_sampler(problem)

@@ -131,6 +131,10 @@ class LocationFamily(Family):
 
     exact_steps = True
 
+    def error_scale(self, aux: Aux) -> Floats:
+        """Sigma."""
+        return aux["sigma"]
+
     def error_df(self, aux: Aux) -> Floats | float:
         """Degrees of freedom of the error over sigma: infinite where it is normal."""
         del aux

@@ -14,6 +14,7 @@ import numpy as np
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.exceptions import Message, stacklevel_of_user
+from skhlm.families import LocationFamily
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
@@ -356,9 +357,12 @@ class VarianceOfNew:
 
 def warn_of_infinite_std(posterior: Posterior) -> None:
     """Warn where residuals have no finite variance, and say what is finite."""
-    if not posterior.family.link.linear or np.isfinite(posterior.outcome.error_variance):
+    family = posterior.family
+    if not isinstance(family, LocationFamily) or not family.link.linear:
         return
-    nu = float(np.median(posterior.auxiliary["nu"]))
+    if np.isfinite(posterior.outcome.error_variance):
+        return
+    nu = float(np.median(family.error_df(posterior.auxiliary)))
     warnings.warn(
         Message(
             f"The standard deviation of a new observation is infinite: nu is near {nu:.3g}, and "

@@ -42,7 +42,9 @@ def found(split: int, far: int) -> tuple[object, ...]:
     problem = make_problem(np.ones((len(y), 1)), y, [level], family="student_t")
     means = np.zeros((4, J))
     means[:2, :far] = 1
-    return check_modes(problem.evidence, problem.codes, problem.varying, chains(means), 0)
+    return check_modes(
+        problem.family, problem.evidence, problem.codes, problem.varying, chains(means), 0
+    )
 
 
 def test_levels_that_fit_in_two_ways_are_named_as_the_cause() -> None:
