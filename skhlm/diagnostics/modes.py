@@ -67,8 +67,8 @@ def check_modes(
         return ()
     advice = (
         f"Residuals of short groups are multimodal: nu is near {density.df:.3g}, and of the "
-        f"{len(worst)} levels whose chains differ most {several} have two or more sets of effects that fit, "
-        "each with other rows as its outliers. Chains seldom go from one to another. Set "
+        f"{len(worst)} levels whose chains differ most {several} have two or more sets of effects "
+        "that fit, each with other rows as its outliers. Chains seldom go from one to another. Set "
         "family='normal', or a prior that keeps nu larger, such as priors={'nu': Gamma(20, 2)}, "
         "or let fewer coefficients vary (varying='intercept')."
     )
