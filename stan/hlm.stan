@@ -110,7 +110,8 @@ functions {
   }
 
   // P_g = Sigma_g^-1, factor by factor, column by column
-  vector precisions(vector tau, vector z_omega, array[] int n_varying, array[] int n_omega, int full) {
+  vector precisions(vector tau, vector z_omega, array[] int n_varying, array[] int n_omega,
+                    int full) {
     int n = 0;
     for (m in n_varying) n += m * m;
     vector[n] precision;
@@ -249,12 +250,13 @@ model {
   // log sech(z)^2 = log 4 + log inv_logit(2z) + log(1 - inv_logit(2z))
   target += dot_product(omega_power,
                         log(4) + log_inv_logit(2 * z_omega) + log1m_inv_logit(2 * z_omega));
-  target += hlm_log_density(z_root, z_delta, precisions(tau, z_omega, n_varying, n_omega, full), aux, log_c, J, n_varying, varying, tree,
-                            is_leaf, parent, leaf_information, leaf_score, contrast_weight,
-                            auxiliary_information, auxiliary_mean, root_information, root_score,
-                            prior_precision, prior_score, leaf, start, X, y, row_offset, weight,
-                            weighted, n_obs, rss, outcome, outcome_weight, family, kappa_df,
-                            kappa_loc, kappa_scale);
+  target += hlm_log_density(z_root, z_delta,
+                            precisions(tau, z_omega, n_varying, n_omega, full), aux, log_c, J,
+                            n_varying, varying, tree, is_leaf, parent, leaf_information, leaf_score,
+                            contrast_weight, auxiliary_information, auxiliary_mean,
+                            root_information, root_score, prior_precision, prior_score, leaf, start,
+                            X, y, row_offset, weight, weighted, n_obs, rss, outcome,
+                            outcome_weight, family, kappa_df, kappa_loc, kappa_scale);
 }
 generated quantities {
   // Where all effects are left out the map's totals are not needed beside it.

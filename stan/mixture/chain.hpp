@@ -97,7 +97,7 @@ class Chain {
 
  private:
   static constexpr int n_steps_of_shape = 6, n_steps_a_scale = 3;
-  static constexpr int most_jumps = 20, rows_of_jumps = 100, chunk = 256;
+  static constexpr int most_jumps = 20, rows_of_jumps = 100, most_varying = 16, chunk = 256;
 
   // Where numbers are
 
@@ -280,7 +280,8 @@ class Chain {
     const double s = sigma(scales_);
     precision_ = p_.precisions(scales_.data());
     map_.forward(z_.data() + p_.n_effects, z_.data(), precision_.data(), 1 / (s * s));
-    std::copy(map_.totals(), map_.totals() + std::size_t(p_.k) * p_.n_levels_in_all, total_.begin());
+    const double* totals = map_.totals();
+    std::copy(totals, totals + std::size_t(p_.k) * p_.n_levels_in_all, total_.begin());
     std::copy(map_.kappa(), map_.kappa() + p_.k, kappa_.begin());
     for (int i = 0; i < p_.k; ++i) set_kappa_prior(i, kappa_[i]);
     find_errors();
@@ -315,7 +316,7 @@ class Chain {
     const int g = p_.leaf_factor(), m = p_.n_varying[g];
     for (int cell = 0; cell < p_.n_cells; ++cell) {
       const int l = p_.leaf[cell] - 1, first = first_row(cell), n = first_row(cell + 1) - first;
-      if (n > rows_of_jumps || m == 0) continue;
+      if (n > rows_of_jumps || m == 0 || m > most_varying) continue;
       const Point present = coefficients(total(l));
       LevelRows rows{Eigen::MatrixXd(m, n), Eigen::VectorXd(n), Eigen::VectorXd(n)};
       for (int i = 0; i < n; ++i) {
@@ -347,32 +348,34 @@ class Chain {
     const int g = p_.leaf_factor(), m = p_.n_varying[g];
     const double s = sigma(scales_), df = nu(), inverse = 1 / (df * s * s);
     const double *P = leaf_precision(), *X = &p_.X[std::size_t(p_.k) * first];
-    const Point parent = coefficients(parent_total(l));
-    const auto log_prior = [&](const Point& t) {
-      double value = 0;
-      for (int i = 0; i < m; ++i)
-        for (int j = 0; j < m; ++j) value += (t[i] - parent[i]) * P[i + m * j] * (t[j] - parent[j]);
-      return -0.5 * value;
+    const Proposal& proposal = proposals_[cell];
+    double parent[most_varying], t[most_varying], to[most_varying];
+    for (int j = 0; j < m; ++j) {
+      parent[j] = parent_total(l)[varying(g, j)];
+      t[j] = total(l)[varying(g, j)];
+    }
+    const auto log_density = [&](const double* squares, const double* at) {
+      double prior = 0;
+      for (int j = 0; j < m; ++j)
+        for (int h = 0; h < m; ++h)
+          prior += (at[h] - parent[h]) * P[h + m * j] * (at[j] - parent[j]);
+      return -0.5 * prior - 0.5 * (df + 1) * sum_of_log_q(n, squares, &p_.weight[first], inverse);
     };
     double error[rows_of_jumps], squared[rows_of_jumps];
-    const auto log_density = [&](const double* squares, const Point& t) {
-      return log_prior(t) - 0.5 * (df + 1) * sum_of_log_q(n, squares, &p_.weight[first], inverse);
-    };
-    Point t = coefficients(total(l));
-    double value = log_density(&squared_[first], t) - proposals_[cell].log_density(t);
+    double value = log_density(&squared_[first], t) - proposal.log_density(m, t);
     for (int i = 0; i < n_jumps_[cell]; ++i) {
-      const Point to = proposals_[cell].draw(random_), step = to - t;
+      proposal.draw(m, to, random_);
       for (int r = 0; r < n; ++r) {
         double e = error_[first + r];
-        for (int j = 0; j < m; ++j) e -= X[std::size_t(p_.k) * r + varying(g, j)] * step[j];
+        for (int j = 0; j < m; ++j) e -= X[std::size_t(p_.k) * r + varying(g, j)] * (to[j] - t[j]);
         error[r] = e;
         squared[r] = e * e;
       }
-      const double there = log_density(squared, to) - proposals_[cell].log_density(to);
+      const double there = log_density(squared, to) - proposal.log_density(m, to);
       if (!random_.accepts(there - value)) continue;
       ++n_accepted_[cell];
-      t = to;
       value = there;
+      std::copy(to, to + m, t);
       std::copy(error, error + n, &error_[first]);
       std::copy(squared, squared + n, &squared_[first]);
       for (int j = 0; j < m; ++j) total(l)[varying(g, j)] = t[j];

@@ -79,7 +79,7 @@ class LevelDensity {
       const Point step
           = F.ldlt().solve(rows_.X * (weights * errors(t)).matrix() + P_ * (parent_ - t));
       t += step;
-      if (step.dot(F * step) < 1e-6) break;
+      if (step.dot(F * step) < 1e-4) break;
     }
     return t;
   }
@@ -113,31 +113,49 @@ class Proposal {
     choose(found);
   }
 
-  Point draw(Random& random) const {
+  std::size_t size() const { return components_.size(); }
+
+  /** Fills m coefficients. */
+  void draw(int m, double* t, Random& random) const {
     double u = random.uniform();
     std::size_t i = 0;
     while (i + 1 < components_.size() && u > components_[i].share) u -= components_[i++].share;
     const Component& from = components_[i];
-    Point z(from.mean.size());
-    for (double& number : z) number = random.normal();
-    z /= std::sqrt(random.gamma(0.5 * df) / (0.5 * df));
-    from.root.transpose().triangularView<Eigen::Upper>().solveInPlace(z);
-    return from.mean + z;
+    const double *mean = from.mean.data(), *root = from.root.data();
+    const double shrunk = 1 / std::sqrt(random.gamma(0.5 * df) / (0.5 * df));
+    for (int j = m - 1; j >= 0; --j) {  // root' (t - mean) = shrunk z
+      t[j] = shrunk * random.normal();
+      for (int h = j + 1; h < m; ++h) t[j] -= root[h + m * j] * t[h];
+      t[j] /= root[j + m * j];
+    }
+    for (int j = 0; j < m; ++j) t[j] += mean[j];
   }
 
-  double log_density(const Point& t) const {
-    double largest = -HUGE_VAL, total = 0;
-    double values[most_components];
-    for (std::size_t i = 0; i < components_.size(); ++i) {
-      values[i] = components_[i].log_density(t);
-      largest = std::max(largest, values[i]);
+  /**
+   * Log density at m coefficients, up to a constant: of each component in proportion to
+   * (1 + d^2/df)^(-(df + m)/2), whose powers are products of square roots where df is odd.
+   */
+  double log_density(int m, const double* t) const {
+    double total = 0;
+    for (const Component& component : components_) {
+      const double *mean = component.mean.data(), *root = component.root.data();
+      double squares = 0;
+      for (int j = 0; j < m; ++j) {
+        double z = 0;
+        for (int h = j; h < m; ++h) z += root[h + m * j] * (t[h] - mean[h]);
+        squares += z * z;
+      }
+      const double q = 1 + squares / df;
+      double power = (df + m) % 2 ? std::sqrt(q) : 1;
+      for (int j = 0; j < (df + m) / 2; ++j) power *= q;
+      total += component.height / power;
     }
-    for (std::size_t i = 0; i < components_.size(); ++i) total += std::exp(values[i] - largest);
-    return largest + std::log(total);
+    return std::log(total);
   }
 
  private:
-  static constexpr double df = 5, widening = 1.2, least_share = 0.03, most_below = 8;
+  static constexpr int df = 5;
+  static constexpr double widening = 1.2, least_share = 0.03, most_below = 8;
   static constexpr double apart = 0.5;  // squared distance of modes that are two
   static constexpr int most_components = 32, most_steps = 15, most_left_out = 40;
   static constexpr std::size_t most_choices = 70, n_random = 40;
@@ -145,20 +163,17 @@ class Proposal {
   struct Component {
     Point mean;
     Eigen::MatrixXd root;  // of the precision, lower
-    double log_mass, log_root = 0, share = 0;
+    double log_mass, log_root = 0, share = 0, height = 0;
 
     double squared_distance(const Point& t) const {
       return (root.transpose() * (t - mean)).squaredNorm();
     }
-    double log_density(const Point& t) const {
-      return std::log(share) + log_root
-             - 0.5 * (df + mean.size()) * std::log1p(squared_distance(t) / df);
-    }
   };
 
-  /** Where to climb from: what rows say without one of them, and as few as may be alone. */
+  /** Where to climb from: what rows say without one of them, and what few of them say alone. */
   static std::vector<Point> starts(const LevelRows& rows, const LevelDensity& density,
-                                   const Point& parent, const Point& present, Random& random) {
+                                   const Point& parent, const Point& present,
+                                   Random& random) {
     const Eigen::Index n = rows.y.size(), m = parent.size();
     const Eigen::ArrayXd all = density.precision(present).maxCoeff() * rows.weight.array();
     std::vector<Point> from{present, parent, density.solve(all)};
@@ -235,7 +250,11 @@ class Proposal {
           = std::exp(candidate.log_mass - found.front().log_mass) + least_share;
       total += components_.back().share;
     }
-    for (Component& component : components_) component.share /= total;
+    const double of_first = components_.empty() ? 0 : components_.front().log_root;
+    for (Component& component : components_) {
+      component.share /= total;
+      component.height = component.share * std::exp(component.log_root - of_first);
+    }
   }
 
   std::vector<Component> components_;
