@@ -80,14 +80,16 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
         ("pathfinder"), about the mode ("laplace"), independent ones ("advi"), all in the
         coordinates of the sampler. "map" is the mode in these coordinates: `predict` and the
-        attributes below are those of the mode, intervals come from draws as of "laplace".
+        attributes below are those of the mode, intervals come from draws as of "laplace". For
+        short groups with Student-t residuals "nuts" is Gibbs sampling that jumps between modes.
     fallback : {None, "nuts"}, default=None
         What to do where an approximation fails or its Pareto k is above 0.7: nothing but warn, or
         run NUTS.
     chains : int, default=4
         Markov chains; paths of "pathfinder". The others make ``chains * iter_sampling`` draws.
     iter_warmup : int or None, default=None
-        Iterations that adapt the step size and are not kept; None is 100.
+        Iterations that adapt the step size and are not kept; None is 100. Gibbs sampling of short
+        groups makes twice as many, and has no use for ``adapt_delta`` and ``max_treedepth``.
     iter_sampling : int or None, default=None
         Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
         parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond

@@ -17,11 +17,10 @@ from skhlm.diagnostics.checks import Check
 from skhlm.draws import Draws
 from skhlm.families import Evidence, LocationFamily
 from skhlm.numerics.cell_sums import sum_by_cell, sum_products
-from skhlm.numerics.convergence import rhat
 
 _WORST = 20  # levels looked at, those whose chains differ most
-_MOST_ROWS = 100  # of a level
-_STEPS = 60
+_MOST_ROWS = 100  # of a level: longer ones are not looked at
+_STEPS, _STILL = 60, 1e-9
 _APART = 4.0  # squared distance of two modes, in standard deviations
 _LESS_LIKELY = 7.0  # log density of a mode below the highest, from where it does not matter
 
@@ -60,8 +59,13 @@ def check_modes(
     delta = draws.delta[factor]
     if delta.shape[0] < 2 or not delta.shape[2]:
         return ()
-    worst = np.argsort(-rhat(delta).max(axis=-1))[:_WORST]
-    density = _LevelDensity.at_the_middle(family, evidence, codes, varying, draws, factor, worst)
+    n_rows = np.bincount(codes[evidence.cell, factor], minlength=delta.shape[2])
+    worst = [level for level in _most_apart(delta) if 0 < n_rows[level] <= _MOST_ROWS]
+    if not worst:
+        return ()
+    density = _LevelDensity.at_the_middle(
+        family, evidence, codes, varying, draws, factor, np.array(worst)
+    )
     several = int((density.count_modes() > 1).sum())
     if not several:
         return ()
@@ -76,6 +80,14 @@ def check_modes(
     return (Check("modes of levels", "fail", share, 0.0, "our choice", advice),)
 
 
+def _most_apart(delta: Floats) -> Ints:
+    """Levels of (chains, draws, J, K_g) whose chains' means are farthest apart, these first."""
+    with np.errstate(all="ignore"):
+        between = delta.mean(axis=1, dtype=np.float64).var(axis=0)
+        apart = between / delta.var(axis=1, dtype=np.float64).mean(axis=0)
+    return np.argsort(-np.nan_to_num(apart).max(axis=-1))[:_WORST]
+
+
 @dataclass(frozen=True)
 class _LevelDensity:
     """Density of J levels' effects given all else, as far as the rows X (K_g, N) of these tell."""
@@ -86,7 +98,7 @@ class _LevelDensity:
     level: Ints  # (N,)
     rank: Ints  # (N,) number of the row within its level
     n_levels: int
-    precision: Floats  # (K_g,) of the effects a priori
+    precision: Floats  # (K_g, K_g) of the effects a priori
     variance: float  # sigma^2
     df: float
 
@@ -115,6 +127,7 @@ class _LevelDensity:
             if g != factor:
                 rest[varying[g]] += draws.delta[g].mean(axis=(0, 1))[codes[:, g]].T
         tau = np.median(draws.tau[factor], axis=(0, 1))
+        omega = draws.omega[factor].mean(axis=(0, 1)) if draws.omega else np.eye(len(tau))
         return cls(
             X=evidence.X[np.ix_(varying[factor], rows)],
             y=(evidence.y - evidence.eta(rest))[rows],
@@ -122,14 +135,14 @@ class _LevelDensity:
             level=of_row,
             rank=np.arange(len(rows)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows),
             n_levels=len(chosen),
-            precision=tau**-2.0,
+            precision=np.asarray(np.linalg.inv(tau[:, None] * omega * tau), dtype=np.float64),
             variance=float(np.median(family.error_scale(draws.auxiliary))) ** 2,
             df=float(np.median(family.error_df(draws.auxiliary))),
         )
 
     def count_modes(self) -> Ints:
         """How many of the modes found matter and are apart, (J,)."""
-        ranks = range(-1, min(int(self.rank.max()) + 1, _MOST_ROWS))
+        ranks = range(-1, int(self.rank.max()) + 1)
         modes = [self._climb(self.rank != r) for r in ranks]
         height = np.array([self._log_density(mode) for mode in modes])
         n_modes = np.zeros(self.n_levels, dtype=np.int64)
@@ -149,7 +162,9 @@ class _LevelDensity:
         """Effects (J, K_g) uphill from least squares of some rows."""
         effects = self._solve(used * self.weight / self.variance)
         for _ in range(_STEPS):
-            effects = self._solve(self._row_precision(effects))
+            before, effects = effects, self._solve(self._row_precision(effects))
+            if np.allclose(effects, before, rtol=_STILL, atol=0):
+                break
         return effects
 
     def _errors(self, effects: Floats) -> Floats:
@@ -165,7 +180,7 @@ class _LevelDensity:
     def _information(self, precision: Floats) -> Floats:
         """(J, K_g, K_g), the prior's included."""
         told = np.moveaxis(sum_products(self.X, precision, self.level, self.n_levels), -1, 0)
-        return np.asarray(told + np.diag(self.precision), dtype=np.float64)
+        return np.asarray(told + self.precision, dtype=np.float64)
 
     def _solve(self, precision: Floats) -> Floats:
         """Effects (J, K_g) by weighted least squares."""
@@ -179,6 +194,6 @@ class _LevelDensity:
         """Of each level's effects, up to a constant: (J,)."""
         log_q = np.log1p(np.square(self._errors(effects)) / (self.df * self.variance))
         told = sum_by_cell(self.weight * log_q, self.level, self.n_levels)
-        prior = np.square(effects) @ self.precision
+        prior = np.einsum("jk,kh,jh->j", effects, self.precision, effects)
         density: Floats = -0.5 * ((self.df + 1) * told + prior)
         return density

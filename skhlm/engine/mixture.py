@@ -6,6 +6,7 @@ modes (stan/mixture/chain.hpp). It moves in the model's own parameters.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TypeVar
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from skhlm._typing import Floats
 from skhlm.diagnostics.checks import Check
-from skhlm.draws import Draws
+from skhlm.draws import Draws, are_many
 from skhlm.engine.problem import Problem
+from skhlm.numerics.columns import Columns
 from skhlm.numerics.correlations import correlations
 from skhlm.numerics.forest import Forest
 
@@ -78,24 +80,44 @@ def last_values(columns: Floats, problem: Problem) -> tuple[Values, ...]:
     )
 
 
-def read_draws(columns: Floats, problem: Problem, forest: Forest) -> Draws:
-    """Draws of the parameters from the columns (chains, draws, P)."""
-    parts = _split(columns, problem)
+def read_draws(columns: Columns, problem: Problem, forest: Forest) -> Draws:
+    """Draws of the parameters from the columns (chains, draws, P).
+
+    Effects of a factor that has many are in single precision.
+    """
+    n_others = sum(_sizes(problem).values()) - problem.n_effects
+    _check_width(columns.shape[-1], problem)
+    parts = _parted(columns.part(0, n_others).array(), _sizes_but_effects(problem))
     sizes = {g: len(problem.varying[g]) for g in forest.order}
-    n_effects = {g: problem.n_levels[g] * sizes[g] for g in forest.order}
     tau = _parted(parts["tau"], sizes)
-    delta = _parted(parts["delta"], n_effects)
+    delta = dict(_effects(columns, n_others, problem, forest))
     n_omega = {g: k * (k - 1) // 2 for g, k in sizes.items()}
     full = problem.covariance == "full"
     omega = _parted(parts["z_omega"], n_omega) if full else {}
-    shape = columns.shape[:2]
     return Draws(
         kappa=parts["kappa"],
-        delta=tuple(delta[g].reshape(*shape, -1, sizes[g]) for g in sorted(sizes)),
+        delta=tuple(delta[g] for g in sorted(sizes)),
         tau=tuple(tau[g] for g in sorted(sizes)),
         omega=tuple(correlations(omega[g], sizes[g]) for g in sorted(omega)),
         auxiliary={a.name: parts["aux"][..., i] for i, a in enumerate(problem.family.auxiliary)},
     )
+
+
+def _effects(
+    columns: Columns, first: int, problem: Problem, forest: Forest
+) -> Iterator[tuple[int, Floats]]:
+    """Of each factor in turn, (chains, draws, J_g, K_g)."""
+    chains, n_draws, _ = columns.shape
+    for g in forest.order:
+        J, K_g = problem.n_levels[g], len(problem.varying[g])
+        dtype = np.float32 if are_many(J, K_g, chains * n_draws) else np.float64
+        read = columns.part(first, first + J * K_g).array()
+        yield g, read.reshape(chains, n_draws, J, K_g).astype(dtype, copy=False)
+        first += J * K_g
+
+
+def _sizes_but_effects(problem: Problem) -> dict[str, int]:
+    return {name: n for name, n in _sizes(problem).items() if name != "delta"}
 
 
 def _sizes(problem: Problem) -> dict[str, int]:
@@ -111,12 +133,13 @@ def _sizes(problem: Problem) -> dict[str, int]:
 
 def _split(columns: Floats, problem: Problem) -> Values:
     """Columns (..., P) by kind of parameter."""
-    sizes = _sizes(problem)
-    if sum(sizes.values()) != columns.shape[-1]:
-        raise ValueError(
-            f"{columns.shape[-1]} columns of output where {sum(sizes.values())} were expected"
-        )
-    return _parted(columns, sizes)
+    _check_width(columns.shape[-1], problem)
+    return _parted(columns, _sizes(problem))
+
+
+def _check_width(n_columns: int, problem: Problem) -> None:
+    if n_columns != (expected := sum(_sizes(problem).values())):
+        raise ValueError(f"{n_columns} columns of output where {expected} were expected")
 
 
 def _parted(columns: Floats, sizes: dict[_Key, int]) -> dict[_Key, Floats]:

@@ -90,7 +90,7 @@ class Target:
         they are at the mode.
         """
         if self.is_mixture:
-            return read_draws(columns.array(), self.problem, self.forest)
+            return read_draws(columns, self.problem, self.forest)
         z = self._coordinates(columns)
         finest = self._finest
         if finest is not None:

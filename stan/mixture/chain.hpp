@@ -152,7 +152,7 @@ class Chain {
       walk_scales_.learn();
       walk_shape_.learn();
     }
-    if (done == n_warmup / 2) set_proposals();
+    if (done == std::max(n_warmup / 2, 1)) set_proposals();
     if (done == n_warmup) set_jumps(n_warmup - n_warmup / 2);
   }
 

@@ -113,7 +113,6 @@ class Proposal {
     choose(found);
   }
 
-  std::size_t size() const { return components_.size(); }
 
   /** Fills m coefficients. */
   void draw(int m, double* t, Random& random) const {

@@ -34,7 +34,7 @@ struct Problem {
   double lkj_shape;
   Vector log_tau, log_aux;  // 3 numbers of each: the widths of the first steps
   bool weighted;
-  Numbers first_level, first_effect, first_tau, n_omega;  // of each factor
+  Numbers first_level, first_tau, n_omega;  // of each factor
   int n_levels_in_all, n_effects, n_tau, n_omegas;
 
   explicit Problem(const stan::io::var_context& data)
@@ -56,7 +56,6 @@ struct Problem {
     int level = 0, effect = 0, tau = 0, omega = 0;
     for (int g = 0; g < n_factors; ++g) {
       first_level.push_back(level);
-      first_effect.push_back(effect);
       first_tau.push_back(tau);
       n_omega.push_back(full * n_varying[g] * (n_varying[g] - 1) / 2);
       level += n_levels[g];

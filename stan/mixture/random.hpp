@@ -23,8 +23,9 @@ class Random {
   double uniform() { return uniform_(bits_); }
   double normal() { return normal_(bits_); }
 
-  /** Of a gamma distribution with rate 1 and shape >= 1/3; Marsaglia and Tsang (2000). */
+  /** Of a gamma distribution with rate 1; Marsaglia and Tsang (2000), their shapes below 1 by section 6. */
   double gamma(double shape) {
+    if (shape < 1) return gamma(shape + 1) * std::pow(uniform(), 1 / shape);
     const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
     for (;;) {
       const double x = normal(), root = 1 + c * x;

@@ -37,6 +37,7 @@ CASES = {
     "some vary": {"factors": (COUNTRY, CITY), "varying": [[0], [1]]},
     "correlated": {"covariance": "full"},
     "weighted": {"weight": np.linspace(0.5, 2, len(CITY))},
+    "weighs little": {"weight": np.linspace(0.1, 0.7, len(CITY))},
     "student priors": {
         "kappa": location_scale(2, 3, 0.5, 0.5),
         "tau": (location_scale(2, 3, 0, 0.5),),

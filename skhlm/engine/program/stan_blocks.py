@@ -196,7 +196,7 @@ def read_coordinates(
     """Split the parameters' columns (chains, draws, P) in the order of the program's parameters.
 
     The coordinates of effects, which are the most, are read when they are asked for. What
-    `read_kappa` reads may follow.
+    `read_kappa` reads follows.
     """
     K = problem.n_coefficients
     sizes = {
@@ -207,8 +207,9 @@ def read_coordinates(
         "z_delta": 0 if is_collapsed else problem.n_effects,
     }
     *ends, end = np.cumsum(list(sizes.values())).tolist()
-    if columns.shape[-1] - end not in ((0, K) if is_collapsed else (0,)):
-        raise ValueError(f"{columns.shape[-1]} columns of output where {end} were expected")
+    expected = end + K * _tells_kappa(problem, is_collapsed)
+    if expected != columns.shape[-1]:
+        raise ValueError(f"{columns.shape[-1]} columns of output where {expected} were expected")
     others = columns.part(0, ends[-1]).array()
     z_tau, z_aux, z_omega, z_root = np.split(others, ends[:-1], axis=-1)
     root = z_root.reshape(*columns.shape[:2], n_roots, K).swapaxes(-1, -2)
@@ -217,7 +218,11 @@ def read_coordinates(
 
 def read_kappa(columns: Columns, problem: Problem, is_collapsed: bool) -> Floats | None:
     """Kappa (chains, draws, K), which the program tells where the only factor is left out."""
-    if not is_collapsed or len(problem.n_levels) > 1:
+    if not _tells_kappa(problem, is_collapsed):
         return None
     n_columns = columns.shape[-1]
     return columns.part(n_columns - problem.n_coefficients, n_columns).array()
+
+
+def _tells_kappa(problem: Problem, is_collapsed: bool) -> bool:
+    return is_collapsed and len(problem.n_levels) == 1
