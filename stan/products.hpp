@@ -13,7 +13,7 @@
 
 /*
  * Small matrices, column-major, in someone else's memory. Where the compiler knows their sizes, these
- * are loops that unroll, inlined so that it does; else Eigen's products.
+ * are loops that unroll, inlined so that it does; else `multiply`, and Eigen's triangular inverse.
  */
 namespace hlm {
 
