@@ -46,7 +46,9 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         ``sample_weight``. Of counts 0, 1, 2, ..., eta being the logarithm of the expected one:
         ``"poisson"``; ``"negative_binomial"``, of larger variance, mu + overdispersion² mu². Of
         positive numbers, eta being the same: ``"gamma"``, with coefficient of variation cv. For
-        yes or no in each row there is `HLMClassifier`.
+        yes or no in each row there is `HLMClassifier`. Short groups whose Student-t residuals
+        have heavy tails are drawn by Gibbs sampling in the place of NUTS, with twice the warm-up;
+        ``adapt_delta`` and ``max_treedepth`` do not apply to it.
     exposure : None, str or int, default=None
         Name or position of a positive column of X to which the expected outcome is proportional,
         such as days observed or people asked; for "poisson", "negative_binomial" and "gamma". It
@@ -80,16 +82,14 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         well (``diagnostics_.pareto_k``): normal distributions along paths to the mode
         ("pathfinder"), about the mode ("laplace"), independent ones ("advi"), all in the
         coordinates of the sampler. "map" is the mode in these coordinates: `predict` and the
-        attributes below are those of the mode, intervals come from draws as of "laplace". For
-        short groups with Student-t residuals "nuts" is Gibbs sampling that jumps between modes.
+        attributes below are those of the mode, intervals come from draws as of "laplace".
     fallback : {None, "nuts"}, default=None
         What to do where an approximation fails or its Pareto k is above 0.7: nothing but warn, or
         run NUTS.
     chains : int, default=4
         Markov chains; paths of "pathfinder". The others make ``chains * iter_sampling`` draws.
     iter_warmup : int or None, default=None
-        Iterations that adapt the step size and are not kept; None is 100. Gibbs sampling of short
-        groups makes twice as many, and has no use for ``adapt_delta`` and ``max_treedepth``.
+        Iterations that adapt the step size and are not kept; None is 100.
     iter_sampling : int or None, default=None
         Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
         parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond
