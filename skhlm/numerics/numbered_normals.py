@@ -41,7 +41,7 @@ def numbered_normals(seed: int, owners: Ints, stream: Ints, size: int) -> Floats
         np.multiply(radius, part, out=pairs[..., number])
     numbers = pairs.reshape(len(owners), 2 * n_pairs)[:, : size * length]
     chosen: Floats = numbers.reshape(len(owners), length, size)
-    if len(stream) < length or (stream[1:] != stream[:-1] + 1).any():
+    if not np.array_equal(stream, np.arange(length)):
         chosen = chosen[:, stream]
     return np.ascontiguousarray(np.moveaxis(chosen, -1, 0))
 

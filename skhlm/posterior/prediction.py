@@ -18,7 +18,7 @@ from skhlm.families import LocationFamily
 from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.importance import k_threshold, smooth
 from skhlm.numerics.quantiles import central
-from skhlm.numerics.threads import in_blocks, in_threads, n_workers
+from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.mixtures import Distribution, Mixture, Outcomes
 from skhlm.posterior.moments import BOTH
 from skhlm.posterior.posterior import (
@@ -203,15 +203,20 @@ def draws_of_eta(
     values : ndarray of shape (b, S)
         Draws of their eta.
     """
-    for rows in _blocks_by_level(posterior, codes, width):
+    order = _by_level(codes)
+    for block in blocks(len(X), _size(posterior, width)):
+        rows = order[block]
         yield rows, _eta(posterior, X[rows], codes[rows])
 
 
-def _blocks_by_level(posterior: Posterior, codes: Ints, width: int) -> Iterator[Ints]:
-    """Which rows come together, ordered by their levels; see `draws_of_eta`."""
-    order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
-    for block in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * width)):
-        yield order[block]
+def _by_level(codes: Ints) -> Ints:
+    """All rows, ordered by their levels."""
+    return np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
+
+
+def _size(posterior: Posterior, width: int) -> int:
+    """Rows of a block, of which so many arrays as large as the draws are made."""
+    return BLOCK_BYTES // (8 * posterior.n_draws * width)
 
 
 def _eta(posterior: Posterior, X: Floats, codes: Ints) -> Floats:
@@ -258,14 +263,16 @@ def quantiles(
     neighbours. Memory does not grow with the rows; threads share them.
     """
     result = np.empty((len(X), len(probabilities)))
+    known_codes = without_new(codes)
+    order = _by_level(known_codes)
 
-    def fill(rows: Ints) -> None:
-        known = _eta(posterior, X[rows], without_new(codes[rows]))
+    def fill(block: slice) -> None:
+        rows = order[block]
+        known = _eta(posterior, X[rows], known_codes[rows])
         found = distribution_of(posterior, known, X[rows], codes[rows], kind)
         result[rows] = found.quantiles(probabilities)
 
-    pieces = list(_blocks_by_level(posterior, without_new(codes), _WIDTH))
-    in_threads(fill, pieces, min(n_workers(), max(len(pieces), 1)))
+    in_blocks(fill, len(X), _size(posterior, _WIDTH))
     return result
 
 
