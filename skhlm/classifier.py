@@ -79,8 +79,7 @@ class HLMClassifier(TwoClasses, HierarchicalModel):  # type: ignore[misc]  # pre
         500. A number is kept to, but for a run whose chains disagree or that has few effective
         draws for it, which is lengthened.
     adapt_delta : float or None, default=None
-        Target acceptance rate; None is 0.6, or 0.8 for a full covariance and for fewer than 30
-        coefficients in all.
+        Target acceptance rate; None is 0.8.
     max_treedepth : int, default=10
         Most doublings of a trajectory.
     unseen : {"population", "error"}, default="population"

@@ -193,7 +193,7 @@ class HierarchicalModel(
                 if few is not None:
                     problem, spec = few.with_extremes(problem, spec)
             earlier = self._earlier(problem, spec)
-            settings = self._settings(problem, warm=earlier is not None)
+            settings = self._settings(warm=earlier is not None)
             request = _request(problem, spec, settings, self.iter_warmup)
             if earlier is not None and request == self._fit.request:
                 unsaid = warn_unless_identified(self._fit.diagnostics.checks)
@@ -230,10 +230,9 @@ class HierarchicalModel(
             return None
         return continue_from(self._fit, problem, spec, self.chains)
 
-    def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
+    def _settings(self, warm: bool = False) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
         return choose_settings(
-            problem,
             algorithm=self.algorithm,
             fallback=self.fallback,
             chains=self.chains,

@@ -7,8 +7,6 @@ from typing import Literal, Protocol
 
 from skhlm.diagnostics import Diagnostics
 from skhlm.draws import Draws, ImportanceStatistics, LeftOut, SamplerStatistics
-from skhlm.engine.problem import Problem, may_be_exact
-from skhlm.numerics.forest import learn_forest
 from skhlm.numerics.threads import n_workers
 
 Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
@@ -16,8 +14,7 @@ Algorithm = Literal["nuts", "pathfinder", "laplace", "advi", "map"]
 _WARMUP, _WARM_WARMUP = 100, 50  # iterations: only the step size is adapted
 _MOST_SAMPLING = 1200  # draws of each chain, of one run
 _INDEPENDENT = 500  # draws for each chain, where their number is left to us
-_BOLD, _CAREFUL = 0.6, 0.8  # target acceptance rates
-_FEW = 30  # coefficients
+_ADAPT_DELTA = 0.8  # Stan's
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,6 @@ class Inference:
 
 
 def choose_settings(
-    problem: Problem,
     *,
     algorithm: Algorithm,
     fallback: Algorithm | None,
@@ -115,21 +111,9 @@ def choose_settings(
         iter_warmup=(_WARM_WARMUP if warm else _WARMUP) if iter_warmup is None else iter_warmup,
         iter_sampling=_MOST_SAMPLING if iter_sampling is None else iter_sampling,
         in_rounds=iter_sampling is None,
-        adapt_delta=_adapt_delta(problem) if adapt_delta is None else adapt_delta,
+        adapt_delta=_ADAPT_DELTA if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, n_workers(n_jobs)),
         seed=seed,
         threads_per_chain=max(1, n_workers(n_jobs) // chains),
     )
-
-
-def _adapt_delta(problem: Problem) -> float:
-    """Target acceptance rate: low where long steps are safe.
-
-    With 0.6 a draw takes 7 leapfrog steps where 0.8 takes 15 for about as good a draw. But
-    correlations near 1 are narrow places, where such steps diverge; and in few dimensions they are
-    so long that the tails of sigma and nu are missed, while careful ones cost little.
-    """
-    forest = learn_forest(problem.codes, problem.n_levels)
-    few = may_be_exact(problem, forest) or problem.n_coefficients + problem.n_effects < _FEW
-    return _CAREFUL if few or problem.covariance == "full" else _BOLD

@@ -4,17 +4,18 @@
 // Hamiltonian Monte Carlo with no U-turns, every chain in one process. A chain depends on the seed
 // and its own id alone, so its draws are the same on any number of threads.
 //
-// A unit metric stays as it is and only the step size is adapted; a diagonal one is learned too.
+// A unit metric stays as it is and only the step size is adapted: it is for coordinates near N(0, I),
+// and so are its steps. A diagonal one is learned too, by the NUTS of Stan.
 // Where the data ask for a sampler that the program brings along, it takes the place of Stan's.
 
 #include "console.hpp"
 #include "inputs.hpp"
 #include "output.hpp"
 #include "own_sampler.hpp"
+#include "standard_nuts.hpp"
 #include "watch.hpp"
 
 #include <stan/mcmc/hmc/nuts/adapt_diag_e_nuts.hpp>
-#include <stan/mcmc/hmc/nuts/adapt_unit_e_nuts.hpp>
 #include <stan/services/util/create_rng.hpp>
 #include <stan/services/util/generate_transitions.hpp>
 #include <stan/services/util/initialize.hpp>
@@ -33,7 +34,7 @@ namespace command_line {
 
 using Random = decltype(stan::services::util::create_rng(0, 0));
 
-using UnitNuts = stan::mcmc::adapt_unit_e_nuts<Model, Random>;
+using UnitNuts = StandardNuts<Model, Random>;
 using DiagonalNuts = stan::mcmc::adapt_diag_e_nuts<Model, Random>;
 
 // What all chains share.

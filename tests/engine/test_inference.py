@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
 
 from skhlm.engine.inference import choose_settings
-from tests.engine.problems import make_problem
 
 
-def settings_for(problem, **chosen):
+def settings_for(**chosen):
     gaps = {"iter_warmup": None, "adapt_delta": None, "n_jobs": None, "fallback": None}
     rest = {
         "algorithm": "nuts",
@@ -19,12 +17,11 @@ def settings_for(problem, **chosen):
         "max_treedepth": 10,
         "seed": 1,
     }
-    return choose_settings(problem, **(gaps | rest | chosen))
+    return choose_settings(**(gaps | rest | chosen))
 
 
 def parallel_chains(**chosen):
-    problem = make_problem(np.ones((3, 1)), [1, 2, 4], [])
-    return settings_for(problem, **chosen).parallel_chains
+    return settings_for(**chosen).parallel_chains
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
@@ -57,18 +54,6 @@ def test_chains_at_a_time(monkeypatch):
     assert parallel_chains(chains=2) == 2
 
 
-@pytest.mark.parametrize(
-    ("n_levels", "case", "expected"),
-    [
-        (20, {}, 0.6),
-        (10, {}, 0.8),
-        (20, {"covariance": "full"}, 0.8),
-        (20, {"family": "normal"}, 0.8),  # the effects are left out
-    ],
-)
-def test_steps_are_careful_where_long_ones_diverge(n_levels, case, expected):
-    level = np.arange(40) % n_levels
-    case = {"family": "student_t", **case}
-    problem = make_problem(np.ones((40, 2)), np.arange(40), [level], **case)
-    assert settings_for(problem).adapt_delta == expected
-    assert settings_for(problem, adapt_delta=0.9).adapt_delta == 0.9
+def test_steps_are_those_of_stan_unless_chosen():
+    assert settings_for().adapt_delta == 0.8
+    assert settings_for(adapt_delta=0.9).adapt_delta == 0.9

@@ -62,7 +62,6 @@ def test_draws_are_those_of_nuts(case):
 
 def _draws(target, seed, warmup):
     settings = choose_settings(
-        target.problem,
         algorithm="nuts",
         fallback=None,
         chains=4,

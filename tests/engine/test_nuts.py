@@ -161,7 +161,7 @@ def test_a_slow_run_is_recalibrated_and_then_lengthened(run):
 
 
 def test_the_better_of_two_runs_is_kept(run):
-    found, calls = run(sample(0.75), sample(divergent=5, seed=1), sample(0.75, seed=2))
+    found, calls = run(sample(0.9), sample(divergent=5, seed=1), sample(0.9, seed=2))
     assert [call.recalibrations for call in calls] == [0, 1, 0]
     assert found.diagnostics.n_divergent == 0
     assert found.diagnostics.n_runs == 2

@@ -118,7 +118,6 @@ def test_draws_are_those_of_a_run_that_samples_the_effects(case):
 def _draws(target, seed):
     gaps = dict.fromkeys(["iter_warmup", "fallback"])
     settings = choose_settings(
-        target.problem,
         algorithm="nuts",
         chains=4,
         iter_sampling=1000,

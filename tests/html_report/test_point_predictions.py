@@ -12,7 +12,7 @@ from skhlm.html_report.point_predictions import PointPredictions, worse_in_words
 from skhlm.html_report.sections.verdict import verdicts
 from tests.link_models import amounts, classifier, counts, shares
 
-FEW = {"chains": 2, "iter_sampling": 300, "random_state": 0}
+FEW = {"chains": 2, "iter_sampling": 500, "random_state": 0}
 
 
 def spend(n=600):

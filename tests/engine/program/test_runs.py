@@ -295,7 +295,7 @@ def test_draws_of_the_program_are_those_that_it_writes_as_text(tmp_path):
     level = np.arange(200) % 50
     problem = make_problem(np.ones((200, 1)), rng.normal(size=200), [level], family="student_t")
     data = build_target(problem).data_block()
-    settings = _settings(problem, algorithm="nuts", iter_sampling=20, chains=2)
+    settings = _settings(algorithm="nuts", iter_sampling=20, chains=2)
     columns, statistics = runs.sample(data, settings, Progress())
     assert columns.shape == (2, 20, 1 + 2 + 1 + 50)
     runs.write_variables(data, tmp_path / "data.json")
@@ -350,7 +350,7 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
 
     monkeypatch.setattr(CmdStanModel, "variational", fail)
     problem = make_problem(np.ones((20, 1)), np.sin(np.arange(20)), [])
-    settings = _settings(problem, algorithm="advi", iter_sampling=10)
+    settings = _settings(algorithm="advi", iter_sampling=10)
     found = runs.advi(build_target(problem).data_block(), settings)
     assert tried == seeds
     assert found.columns.shape == (40, 2)
@@ -358,10 +358,10 @@ def test_advi_from_other_starts_and_then_laplace(n_failures, seeds, monkeypatch)
     assert (found.mode is None) == (n_failures < 3)
 
 
-def _settings(problem, **chosen):
+def _settings(**chosen):
     gaps = dict.fromkeys(["iter_warmup", "adapt_delta", "n_jobs", "fallback"])
     rest = {"chains": 4, "max_treedepth": 10, "seed": 1}
-    return choose_settings(problem, **(gaps | rest | chosen))
+    return choose_settings(**(gaps | rest | chosen))
 
 
 def test_columns_before_the_parameters_are_counted():
