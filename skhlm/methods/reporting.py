@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skhlm._typing import Ints
 from skhlm.inputs.columns import as_list
 from skhlm.methods.arguments import (
     COVERAGE,
@@ -675,17 +676,24 @@ class Reporting(Fitted):
 
         report(self, path, X, y, sample_weight, title=title, features=features)
 
-    def _pooling_of(self, g: int, coverage: float | None) -> pd.DataFrame:
+    def _pooling_of(
+        self, g: int, coverage: float | None, levels: Ints | None = None
+    ) -> pd.DataFrame:
         """Rows of `shrinkage_factors` for factor g; without a coverage no intervals."""
         fit, spec = self._fit, self._spec
-        found = pooling.shrinkage_factors(fit.posterior, fit.level_data, spec.groups, g, coverage)
-        names, levels = spec.labels.where_fitted.varying_names(g), spec.labels.levels[g]
+        levels = np.arange(spec.groups.n_levels[g]) if levels is None else levels
+        found = pooling.shrinkage_factors(
+            fit.posterior, fit.level_data, spec.groups, g, coverage, levels
+        )
+        names = spec.labels.where_fitted.varying_names(g)
+        titles = [spec.labels.levels[g][level] for level in levels]
         estimates = [array for group in found[1:] for array in group]
-        numbers = [np.repeat(spec.level_weights[g], len(names)), found.shrinkage, *estimates]
+        weights = np.repeat(spec.level_weights[g][levels], len(names))
+        numbers = [weights, found.shrinkage, *estimates]
         return pd.DataFrame(
             {
                 "factor": spec.labels.factors[g],
-                "level": pd.Series(levels, dtype=object).repeat(len(names)).to_numpy(),
+                "level": pd.Series(titles, dtype=object).repeat(len(names)).to_numpy(),
                 "coefficient": names * len(levels),
                 **{name: x.ravel() for name, x in zip(_POOLING[3:], numbers, strict=True)},
             }

@@ -26,7 +26,7 @@ def kappa(posterior: Posterior) -> Floats:
     return _moved(draws, np.arange(len(draws)), posterior.units)
 
 
-def delta(posterior: Posterior, g: int, levels: slice = slice(None)) -> Floats:
+def delta(posterior: Posterior, g: int, levels: Ints | slice = slice(None)) -> Floats:
     """Effects of some levels of factor g, (J, K_g, S).
 
     If slopes vary by the factor and the intercept does not, it varies at x = 0 all the same;
@@ -99,30 +99,39 @@ def moments_of_coefficients(posterior: Posterior, codes: Ints) -> Ints:
     return _least(beta, np.arange(beta.shape[1]), posterior.units)
 
 
-def describe_effects(posterior: Posterior, g: int, probabilities: Sequence[float]) -> Floats:
-    """`describe` of the effects of factor g, (J_g, K_g, 2 + q).
+def mean_effects(posterior: Posterior, g: int) -> Floats:
+    """Means of the effects of factor g, (J_g, K_g), whether or not they are finite."""
+    means = posterior.mean.delta[g][: posterior.n_levels[g]]
+    return _moved(means, posterior.varying[g], posterior.units)[..., 0]
+
+
+def describe_effects(
+    posterior: Posterior, g: int, probabilities: Sequence[float], levels: Ints | None = None
+) -> Floats:
+    """`describe` of the effects of J levels of factor g, by default all, (J, K_g, 2 + q).
 
     Means and standard deviations of effects that are made when they are asked for have no Monte
     Carlo error but that of what they are made from.
     """
-    shape = (posterior.n_levels[g], len(posterior.varying[g]), 2 + len(probabilities))
+    levels = np.arange(posterior.n_levels[g]) if levels is None else levels
+    shape = (len(levels), len(posterior.varying[g]), 2 + len(probabilities))
     effects, result = posterior.draws.delta[g], np.empty(shape)
     has_moments = isinstance(effects, LevelEffects)
 
-    def fill(levels: slice) -> None:
-        values = delta(posterior, g, levels)
+    def fill(some: slice) -> None:
+        values = delta(posterior, g, levels[some])
         if has_moments:
-            result[levels, :, 2:] = quantiles_of(values, probabilities)
+            result[some, :, 2:] = quantiles_of(values, probabilities)
         else:
-            result[levels] = describe(values, probabilities)
+            result[some] = describe(values, probabilities)
 
     in_blocks(fill, shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1)))
     if isinstance(effects, LevelEffects):
         T = _transform(posterior, g)
         mean, covariance = effects.moments
-        result[..., 0] = mean @ T.T
-        result[..., 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance, T))
-    mark(result, moments_of_effects(posterior, g))
+        result[..., 0] = mean[levels] @ T.T
+        result[..., 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance[levels], T))
+    mark(result, moments_of_effects(posterior, g)[levels])
     return result
 
 

@@ -58,7 +58,7 @@ def group_effects(
     chosen = range(len(labels.factors)) if factor is None else [find_factor(factor, labels)]
     columns = ["factor", "level", "coefficient", *_DESCRIPTION, "n"]
     columns += ratio_columns(posterior)
-    frames = [_effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
+    frames = [effects_of(posterior, labels, g, n[g], coverage) for g in chosen]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
@@ -285,20 +285,26 @@ def _describe_part(posterior: Posterior, codes: Ints, part: _Part, coverage: flo
     return at_zero.describe_coefficients(posterior, masked, _probabilities(posterior, coverage))
 
 
-def _effects_of(
-    posterior: Posterior, labels: Labels, g: int, n: Floats, coverage: float
+def effects_of(
+    posterior: Posterior,
+    labels: Labels,
+    g: int,
+    n: Floats,
+    coverage: float = 0.9,
+    levels: Ints | None = None,
 ) -> pd.DataFrame:
-    """Rows of `group_effects` for factor g."""
-    names, levels = labels.varying_names(g), labels.levels[g]
+    """Rows of `group_effects` for factor g, of all levels or of some (J,); n is of all."""
+    levels = np.arange(posterior.n_levels[g]) if levels is None else levels
+    names, titles = labels.varying_names(g), [labels.levels[g][level] for level in levels]
     frame = pd.DataFrame(
         {
             "factor": labels.factors[g],
-            "level": pd.Series(levels, dtype=object).repeat(len(names)).to_numpy(),
+            "level": pd.Series(titles, dtype=object).repeat(len(names)).to_numpy(),
             "coefficient": names * len(levels),
         }
     )
-    found = at_zero.describe_effects(posterior, g, _probabilities(posterior, coverage))
-    frame = _with_description(frame, found).assign(n=np.repeat(n, len(names)))
+    found = at_zero.describe_effects(posterior, g, _probabilities(posterior, coverage), levels)
+    frame = _with_description(frame, found).assign(n=np.repeat(n[levels], len(names)))
     return _with_ratios(frame, posterior, found)
 
 

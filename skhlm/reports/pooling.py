@@ -52,6 +52,15 @@ class LevelData:
     estimate: tuple[Floats, ...] = ()
     spread: tuple[Floats, ...] = ()
 
+    def some(self, g: int, levels: Ints) -> LevelData:
+        """With some of the levels of factor g."""
+        return LevelData(
+            *(
+                tuple(x[levels] if h == g else x for h, x in enumerate(arrays))
+                for arrays in (self.information, self.estimate, self.spread)
+            )
+        )
+
 
 class Estimates(NamedTuple):
     """Mean and central interval of the coefficients of the levels of a factor, (J_g, K_g) each."""
@@ -106,7 +115,12 @@ def learn_level_data(rows: Rows, posterior: Posterior, groups: Groups) -> LevelD
 
 
 def shrinkage_factors(
-    posterior: Posterior, data: LevelData, groups: Groups, g: int, coverage: float | None = 0.9
+    posterior: Posterior,
+    data: LevelData,
+    groups: Groups,
+    g: int,
+    coverage: float | None = 0.9,
+    levels: Ints | None = None,
 ) -> Pooling:
     """Shrinkage factors of factor g and its estimates with complete, partial and no pooling.
 
@@ -119,11 +133,13 @@ def shrinkage_factors(
         Number of the factor.
     coverage : float or None, default 0.9
         Of the central intervals, most of the work; None has none: they are NaN.
+    levels : ndarray of shape (J,), optional
+        Only these levels of the factor.
 
     Returns
     -------
     Pooling
-        Arrays of shape (J_g, K_g), in the user's units, the intercept at the predictors' centres.
+        Arrays of shape (J, K_g), in the user's units, the intercept at the predictors' centres.
 
     Notes
     -----
@@ -139,7 +155,8 @@ def shrinkage_factors(
     observation's, scaled to the level's information, about the estimate in each draw. Behind a link
     it is maximum likelihood, the noise normal.
     """
-    codes = level_codes(groups, g)
+    levels = np.arange(groups.n_levels[g]) if levels is None else levels
+    codes, data = level_codes(groups, g)[levels], data.some(g, levels)
     without = codes.copy()
     without[:, g] = NO_EFFECT
     return Pooling(
@@ -148,6 +165,12 @@ def shrinkage_factors(
         partial=_level_estimates(posterior, codes, g, coverage),
         none=_no_pooling(posterior, data, g, coverage),
     )
+
+
+def partial_means(posterior: Posterior, groups: Groups, g: int) -> Floats:
+    """Partially pooled means of the first coefficient that varies by factor g, (J_g,)."""
+    codes = level_codes(groups, g)
+    return _coefficients_at(posterior.mean, codes, posterior.varying[g][:1])[:, 0, 0]
 
 
 def level_codes(groups: Groups, g: int) -> Ints:

@@ -360,7 +360,9 @@ def test_levels_that_are_too_many_for_a_picture_are_thinned(levels_in_the_dozens
     for n_levels, n_drawn in ((300, 300), (299, 100)):
         monkeypatch.setattr(effects, "_MOST_DRAWN", n_levels)
         frame = levels_in_the_dozens.group_effects()
-        drawn, said = effects._legible(frame, "mean")
+        means = frame["mean"].to_numpy().reshape(300, 2)
+        levels, said = effects._legible(means[:, 0])
+        drawn = effects._Found(frame, np.arange(300)).of(levels)
         assert len(drawn) == 2 * n_drawn
         assert said == (
             "" if n_drawn == 300 else "; 100 of 300 levels, from the lowest to the highest"

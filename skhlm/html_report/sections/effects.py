@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from skhlm.numerics.blocks import JOINT_BYTES, blocks
 from skhlm.numerics.convergence import convergence
 from skhlm.numerics.threads import n_workers
 from skhlm.posterior import Posterior, at_zero
-from skhlm.reports.parameters import errors_of_means
+from skhlm.reports import parameters, pooling
 
 _MOST_DRAWN, _DRAWN = 300, 100  # levels in a picture, and those of more that are drawn
 _MOST_JUDGED = 10_000  # rows of a table that has what their draws are worth
@@ -40,53 +40,86 @@ def shrinkage(model: Any) -> Iterator[str]:
         f"by the common value. {where_numbers_are(model)}"
     )
     for g, factor in enumerate(model.groups_):
-        found = model._pooling_of(g, None)
-        drawn, which = _legible(found, "partial_pooling")
-        display = ShrinkageDisplay._of_frame(model, drawn, factor).plot()
+        means = pooling.partial_means(model._posterior, model._spec.groups, g)
+        drawn, which = _legible(means)
+        levels = _listed(model, g)
+        found = _Found(model._pooling_of(g, None, shown := np.union1d(drawn, levels)), shown)
+        display = ShrinkageDisplay._of_frame(model, found.of(drawn), factor).plot()
         caption = f"{factor}: from what a level's own rows say to its partially pooled estimate"
         yield picture(display.figure_, f"{caption}{which}.")
-        frame = found[["level", "coefficient", "n", "B", *_POOLING]]
-        yield from _listed(model, g, frame, f"Shrinkage of {factor}", "shrinkage_factors")
+        frame = found.of(levels)[["level", "coefficient", "n", "B", *_POOLING]]
+        yield _table(model, g, levels, frame, f"Shrinkage of {factor}", "shrinkage_factors")
 
 
 def effects(model: Any) -> Iterator[str]:
     """Effects of each factor's levels, and how well each is known to the sampler."""
     yield paragraph(where_numbers_are(model))
+    posterior, spec = model._posterior, model._spec
     for g, factor in enumerate(model.groups_):
-        found = model.group_effects(factor)
-        drawn, which = _legible(found, "mean")
-        display = GroupEffectsDisplay._of_frame(model, drawn, factor).plot()
+        drawn, which = _legible(at_zero.mean_effects(posterior, g)[:, 0])
+        levels = _listed(model, g)
+        shown = np.union1d(drawn, levels)
+        found = _Found(
+            parameters.effects_of(posterior, spec.labels, g, spec.level_weights[g], levels=shown),
+            shown,
+        )
+        display = GroupEffectsDisplay._of_frame(model, found.of(drawn), factor).plot()
         yield picture(display.figure_, f"{factor}: group effects with 90% intervals{which}.")
-        frame = found.drop(columns="factor")
-        yield from _listed(model, g, frame, f"Effects of {factor}", "group_effects", chains=True)
+        frame = found.of(levels).drop(columns="factor")
+        title = f"Effects of {factor}"
+        yield _table(model, g, levels, frame, title, "group_effects", chains=True)
 
 
-def _legible(frame: pd.DataFrame, column: str) -> tuple[pd.DataFrame, str]:
-    """Rows of as many levels as a picture can show, and which these are, if not all.
+class _Found(NamedTuple):
+    """What has been found of some levels, rows of each level one after the other."""
 
-    Evenly spaced ones, in the order of a column's values of the first coefficient.
+    frame: pd.DataFrame
+    levels: Ints
+
+    def of(self, levels: Ints) -> pd.DataFrame:
+        """Rows of some of them."""
+        width = len(self.frame) // len(self.levels)
+        first = width * np.searchsorted(self.levels, levels)
+        return self.frame.iloc[np.add.outer(first, np.arange(width)).ravel()]
+
+
+def _legible(values: Floats) -> tuple[Ints, str]:
+    """As many levels as a picture can show, and which these are, if not all.
+
+    Evenly spaced ones, in the order of the values (J,).
     """
-    width = frame["coefficient"].nunique()
-    values = frame[column].to_numpy()[::width]
     if len(values) <= _MOST_DRAWN:
-        return frame, ""
+        return np.arange(len(values)), ""
     picks = np.linspace(0, len(values) - 1, _DRAWN).round().astype(np.int64)
     levels = np.sort(np.argsort(values, kind="stable")[picks])
-    rows = np.add.outer(levels * width, np.arange(width)).ravel()
-    return frame.iloc[rows], f"; {_DRAWN} of {len(values):,} levels, from the lowest to the highest"
+    return levels, f"; {_DRAWN} of {len(values):,} levels, from the lowest to the highest"
 
 
-def _listed(
-    model: Any, g: int, frame: pd.DataFrame, title: str, method: str, *, chains: bool = False
-) -> Iterator[str]:
-    """A table of the levels of factor g; of very many those with the most rows."""
+def _listed(model: Any, g: int) -> Ints:
+    """The levels of factor g that a table has room for, those with the most rows."""
+    width = len(model._posterior.varying[g])
+    most = max(MOST_ROWS // (width * len(model.groups_)), 1)
+    return np.sort(largest_levels(model)[g][:most])
+
+
+def _table(
+    model: Any,
+    g: int,
+    levels: Ints,
+    frame: pd.DataFrame,
+    title: str,
+    method: str,
+    *,
+    chains: bool = False,
+) -> str:
+    """A table of some levels of factor g, and what it says of those that it does not have."""
     width, n = len(model._posterior.varying[g]), len(model._spec.level_weights[g])
-    most = min(n, max(MOST_ROWS // (width * len(model.groups_)), 1))
-    levels = np.sort(largest_levels(model)[g][:most])
     said = ""
-    if most < n:
-        frame = frame.iloc[np.add.outer(levels * width, np.arange(width)).ravel()]
-        said = f"The {most:,} levels of {n:,} with the most rows; model.{method}() has all of them."
+    if len(levels) < n:
+        said = (
+            f"The {len(levels):,} levels of {n:,} with the most rows; model.{method}() has all of "
+            "them."
+        )
     if chains and len(frame) <= _MOST_JUDGED:
         frame = frame.assign(**_convergence(model, g, levels))
     elif chains:
@@ -94,7 +127,7 @@ def _listed(
     rank = np.empty(n, dtype=np.int64)
     rank[largest_levels(model)[g]] = np.arange(n)
     first = np.argsort(np.repeat(rank[levels], width), kind="stable")
-    yield table(frame, title, said, folded=True, first=first, elsewhere=f"model.{method}()")
+    return table(frame, title, said, folded=True, first=first, elsewhere=f"model.{method}()")
 
 
 def _convergence(model: Any, g: int, levels: Ints) -> dict[str, Floats]:
@@ -108,7 +141,7 @@ def _convergence(model: Any, g: int, levels: Ints) -> dict[str, Floats]:
 def _judged(posterior: Posterior, g: int, levels: Ints) -> dict[str, Floats]:
     """The same of as many levels as there is room for in memory at once."""
     draws = np.concatenate([at_zero.delta(posterior, g, slice(j, j + 1))[0] for j in levels])
-    found = {"mcse": errors_of_means(draws, posterior.n_chains)}
+    found = {"mcse": parameters.errors_of_means(draws, posterior.n_chains)}
     if posterior.n_chains:
         chains = np.moveaxis(draws.reshape(len(draws), posterior.n_chains, -1), 0, -1)
         judged = convergence(chains, n_workers())
