@@ -12,7 +12,7 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.inputs.design import Units
-from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.blocks import BLOCK_BYTES
 from skhlm.numerics.quantiles import describe, quantiles_of
 from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.level_effects import LevelEffects
@@ -116,21 +116,19 @@ def describe_effects(
     levels = np.arange(posterior.n_levels[g]) if levels is None else levels
     shape = (len(levels), len(posterior.varying[g]), 2 + len(probabilities))
     effects, result = posterior.draws.delta[g], np.empty(shape)
-    has_moments = isinstance(effects, LevelEffects)
+    T = _transform(posterior, g)
 
     def fill(some: slice) -> None:
-        values = delta(posterior, g, levels[some])
-        if has_moments:
+        if isinstance(effects, LevelEffects):
+            made, (mean, covariance) = effects.with_moments(levels[some])
+            values = _moved(made, posterior.varying[g], posterior.units)
+            result[some, :, 0] = mean @ T.T
+            result[some, :, 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance, T))
             result[some, :, 2:] = quantiles_of(values, probabilities)
         else:
-            result[some] = describe(values, probabilities)
+            result[some] = describe(delta(posterior, g, levels[some]), probabilities)
 
     in_blocks(fill, shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1)))
-    if isinstance(effects, LevelEffects):
-        T = _transform(posterior, g)
-        mean, covariance = effects.moments
-        result[..., 0] = mean[levels] @ T.T
-        result[..., 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance[levels], T))
     mark(result, moments_of_effects(posterior, g)[levels])
     return result
 
@@ -141,9 +139,13 @@ def describe_coefficients(
     """`describe` of beta for each row of codes, (n, K, 2 + q); means as in `Posterior.mean`."""
     K = len(posterior.draws.kappa)
     result = np.empty((len(codes), K, 2 + len(probabilities)))
-    for rows in blocks(len(codes), BLOCK_BYTES // (8 * posterior.n_draws * (K + 1))):
+    mean = posterior.mean
+
+    def fill(rows: slice) -> None:
         result[rows] = describe(coefficients(posterior, codes[rows]), probabilities)
-        result[rows, :, 0] = coefficients(posterior, codes[rows], posterior.mean)[:, :, 0]
+        result[rows, :, 0] = coefficients(posterior, codes[rows], mean)[:, :, 0]
+
+    in_blocks(fill, len(codes), BLOCK_BYTES // (8 * posterior.n_draws * (K + 1)))
     mark(result, moments_of_coefficients(posterior, codes))
     return result
 

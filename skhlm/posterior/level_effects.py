@@ -129,6 +129,13 @@ class LevelEffects(OnDemand):
         effects[levels == len(self) - 1] = self.unseen
         return effects
 
+    def with_moments(self, levels: Ints) -> tuple[Floats, Moments]:
+        """Draws of a few levels, (n, K_g, S), and their moments, sooner than one by one."""
+        given = self._given(levels)
+        mean, covariance = given.moments()
+        draws = self.scale[:, None] * given.effects(self._normals(levels))
+        return draws, self._scaled(mean, covariance)
+
     @property
     def means(self) -> Floats:
         """Posterior means with S = 1, zero for a level that was not seen: (J + 2, K_g, 1)."""
@@ -144,7 +151,10 @@ class LevelEffects(OnDemand):
             len(self.rows.score),
             self._size,
         )
-        mean, covariance = map(np.concatenate, zip(*found, strict=True))
+        return self._scaled(*map(np.concatenate, zip(*found, strict=True)))
+
+    def _scaled(self, mean: Floats, covariance: Floats) -> Moments:
+        """Moments in the units of the effects."""
         return Moments(self.scale * mean, np.outer(self.scale, self.scale) * covariance)
 
     @property
