@@ -62,7 +62,7 @@ TASKS = {
         for family, varying, sizes in (
             ("normal", "all", (200, 2_000, 10_000, 100_000)),
             ("normal", "intercept", (2_000, 10_000, 100_000)),
-            ("student_t", "all", (200, 2_000, 10_000)),
+            ("student_t", "all", (200, 2_000, 10_000, 100_000)),
         )
         for levels in sizes
     ],
