@@ -6,7 +6,7 @@
 //
 // A unit metric stays as it is and only the step size is adapted: it is for coordinates near N(0, I),
 // and so are its steps. A diagonal one is learned too, by the NUTS of Stan.
-// Where the data ask for a sampler that the program brings along, it takes the place of Stan's.
+// Where the data ask for a sampler that the program brings along, it takes the place of NUTS.
 
 #include "console.hpp"
 #include "inputs.hpp"
@@ -44,7 +44,7 @@ struct Run {
   Console& console;
   Watch& watch;
   unsigned chains;
-  OpenChain open_own;  // empty: the chains are Stan's
+  OpenChain open_own;  // empty: chains are of NUTS
 };
 
 struct Chain {
@@ -101,9 +101,9 @@ void configure(Sampler& sampler, const Arguments& arguments, Console& console) {
   sampler.set_nominal_stepsize(step_size);
   sampler.set_max_depth(arguments.integer("sample.max_depth"));
   auto& adaptation = sampler.get_stepsize_adaptation();
-  adaptation.set_mu(std::log(10 * step_size));
   adaptation.set_delta(arguments.real("sample.adapt.delta"));
   if constexpr (std::is_same_v<Sampler, DiagonalNuts>) {
+    adaptation.set_mu(std::log(10 * step_size));
     constexpr unsigned init_buffer = 75, term_buffer = 50, window = 25;  // CmdStan's presets
     sampler.set_window_params(arguments.natural("sample.num_warmup"), init_buffer, term_buffer,
                               window, console);

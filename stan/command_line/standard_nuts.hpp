@@ -5,12 +5,13 @@
 // exactly, on circles, where a coordinate is an effect's, and what the posterior is besides gives the
 // momentum a kick before and after (a split of the Hamiltonian: Shahbaba, Lan, Johnson and Neal, 2014,
 // doi:10.1007/s11222-012-9373-1). The error of a step comes from that remainder alone: effects that
-// are normal add nothing to it, where they add to that of a leapfrog step, of which fifteen were needed
-// where three now do. Scales are few, and wider and more skewed than N(0, 1): they go straight, as in Stan.
+// are N(0, 1) and independent add nothing to it, where they add to that of a leapfrog step, of which
+// fifteen were needed where three now do. Scales are few, and wider and more skewed than N(0, 1): they go straight, as in Stan.
 
 #include <stan/mcmc/hmc/hamiltonians/unit_e_metric.hpp>
 #include <stan/mcmc/hmc/nuts/base_nuts.hpp>
-#include <stan/mcmc/stepsize_adapter.hpp>
+#include <stan/mcmc/base_adapter.hpp>
+#include <stan/mcmc/stepsize_adaptation.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -20,9 +21,10 @@
 
 namespace command_line {
 
-// A step turns N(0, I) by this many radians at most, however well it does; three by 137 degrees. From
-// 120 degrees on a trajectory is long enough, where Stan's ends at 180: ends that are half way round,
-// of the opposite sign and the same square, make the squares of draws follow each other.
+// An adapted step turns N(0, I) by this many radians at most, however well it does; three by 137
+// degrees. From 120 degrees on a trajectory is long enough, where Stan's ends at 180: ends that are
+// half way round, of the opposite sign and the same square, make the squares of draws follow each
+// other.
 constexpr double LONGEST_STEP = 0.8, COSINE_OF_HALF_THE_TURN = 0.5;
 
 // The Hamiltonian of the unit metric, which can be told that it knows a point's gradient already.
@@ -64,7 +66,7 @@ struct StandardStep {
   Eigen::Index n_straight = 0;
 };
 
-// How many coordinates a model has before those of its effects, which are the last.
+// How many coordinates a model has before those of its effects, which are the last in hlm.stan.
 inline Eigen::Index count_before_effects(const stan::model::model_base& model) {
   std::vector<std::string> names;
   model.unconstrained_param_names(names, false, false);
@@ -74,9 +76,27 @@ inline Eigen::Index count_before_effects(const stan::model::model_base& model) {
   return std::find_if(names.begin(), names.end(), is_effect) - names.begin();
 }
 
+// Stan's adaptation of the step size, but for steps that would be longer than the longest: what it
+// learns from those that are taken in their place must not add up, or it would not hear of a need for
+// shorter ones.
+class LimitedAdaptation : public stan::mcmc::stepsize_adaptation {
+ public:
+  LimitedAdaptation() { set_mu(std::log(LONGEST_STEP)); }
+
+  void learn_stepsize(double& epsilon, double accept_stat) {
+    const double before = x_bar_;
+    stepsize_adaptation::learn_stepsize(epsilon, accept_stat);
+    if (epsilon <= LONGEST_STEP) return;
+    epsilon = LONGEST_STEP;
+    s_bar_ = (mu_ - std::log(epsilon)) * gamma_ / std::sqrt(counter_);
+    const double share = std::pow(counter_, -kappa_);
+    x_bar_ = (1 - share) * before + share * std::log(epsilon);
+  }
+};
+
 template <class Model, class Random>
 class StandardNuts : public stan::mcmc::base_nuts<Model, StandardMetric, StandardStep, Random>,
-                     public stan::mcmc::stepsize_adapter {
+                     public stan::mcmc::base_adapter {
   using Base = stan::mcmc::base_nuts<Model, StandardMetric, StandardStep, Random>;
 
  public:
@@ -84,31 +104,32 @@ class StandardNuts : public stan::mcmc::base_nuts<Model, StandardMetric, Standar
     this->integrator_.n_straight = count_before_effects(model);
   }
 
+  LimitedAdaptation& get_stepsize_adaptation() { return adaptation_; }
+
   stan::mcmc::sample transition(stan::mcmc::sample& from,
                                 stan::callbacks::logger& logger) override {
-    this->hamiltonian_.is_known = has_moved_ && this->z_.q == from.cont_params();
+    this->hamiltonian_.is_known = has_drawn_ && this->z_.q == from.cont_params();
+    has_drawn_ = false;  // unless this ends well
     const stan::mcmc::sample to = Base::transition(from, logger);
-    has_moved_ = true;
-    if (this->adapt_flag_) {
-      this->stepsize_adaptation_.learn_stepsize(this->nom_epsilon_, to.accept_stat());
-      shorten();
-    }
+    has_drawn_ = true;
+    if (this->adapt_flag_) adaptation_.learn_stepsize(this->nom_epsilon_, to.accept_stat());
     return to;
   }
 
   // Halves the step from its first size until one is likely to be accepted.
   void init_stepsize(stan::callbacks::logger& logger) {
+    this->hamiltonian_.is_known = has_drawn_ = false;
+    this->nom_epsilon_ = std::min(LONGEST_STEP, this->nom_epsilon_);
     const Eigen::VectorXd start = this->z_.q;
-    for (shorten(); !is_accepted(start, logger); this->nom_epsilon_ *= 0.5)
+    for (; !is_accepted(start, logger); this->nom_epsilon_ *= 0.5)
       if (this->nom_epsilon_ == 0)
         throw std::runtime_error("no step is small enough, from the starting point");
     this->z_.q = start;
   }
 
-  void disengage_adaptation() {
+  void disengage_adaptation() override {
     stan::mcmc::base_adapter::disengage_adaptation();
-    this->stepsize_adaptation_.complete_adaptation(this->nom_epsilon_);
-    shorten();
+    adaptation_.complete_adaptation(this->nom_epsilon_);
   }
 
  private:
@@ -119,8 +140,6 @@ class StandardNuts : public stan::mcmc::base_nuts<Model, StandardMetric, Standar
     return first.dot(rho) > least * first.norm() && last.dot(rho) > least * last.norm();
   }
 
-  void shorten() { this->nom_epsilon_ = std::min(this->nom_epsilon_, LONGEST_STEP); }
-
   bool is_accepted(const Eigen::VectorXd& start, stan::callbacks::logger& logger) {
     this->z_.q = start;
     this->hamiltonian_.sample_p(this->z_, this->rand_int_);
@@ -130,7 +149,8 @@ class StandardNuts : public stan::mcmc::base_nuts<Model, StandardMetric, Standar
     return before - this->hamiltonian_.H(this->z_) > std::log(0.8);
   }
 
-  bool has_moved_ = false;
+  LimitedAdaptation adaptation_;
+  bool has_drawn_ = false;
 };
 
 }  // namespace command_line
