@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-BLOCK_BYTES = 2**21  # of one working array: what a processor's cache holds
+BLOCK_BYTES = 2**21  # of one working array: near the cache, and kept by the allocator
 JOINT_BYTES = 2**26  # of one that must hold all rows, or all draws, at once
 
 

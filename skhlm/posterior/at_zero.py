@@ -116,21 +116,37 @@ def describe_effects(
     levels = np.arange(posterior.n_levels[g]) if levels is None else levels
     shape = (len(levels), len(posterior.varying[g]), 2 + len(probabilities))
     effects, result = posterior.draws.delta[g], np.empty(shape)
-    T = _transform(posterior, g)
+    size = BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1))
+    if isinstance(effects, LevelEffects):
+        size = min(size, effects.block_size)
 
     def fill(some: slice) -> None:
         if isinstance(effects, LevelEffects):
-            made, (mean, covariance) = effects.with_moments(levels[some])
-            values = _moved(made, posterior.varying[g], posterior.units)
-            result[some, :, 0] = mean @ T.T
-            result[some, :, 1] = np.sqrt(np.einsum("ij,ljk,ik->li", T, covariance, T))
-            result[some, :, 2:] = quantiles_of(values, probabilities)
+            result[some] = _describe_made(posterior, g, effects, levels[some], probabilities)
         else:
             result[some] = describe(delta(posterior, g, levels[some]), probabilities)
 
-    in_blocks(fill, shape[0], BLOCK_BYTES // (8 * posterior.n_draws * (shape[1] + 1)))
+    in_blocks(fill, shape[0], size)
     mark(result, moments_of_effects(posterior, g)[levels])
     return result
+
+
+def _describe_made(
+    posterior: Posterior,
+    g: int,
+    effects: LevelEffects,
+    levels: Ints,
+    probabilities: Sequence[float],
+) -> Floats:
+    """The same of effects that are made, for a block of levels; none depends on those beside it."""
+
+    def moved(values: Floats) -> Floats:
+        return _moved(values, posterior.varying[g], posterior.units)
+
+    made, (mean, covariance) = effects.with_moments(levels)
+    of_pairs = moved(moved(covariance).swapaxes(1, 2))
+    moments = [moved(mean[:, :, None])[:, :, 0], np.sqrt(np.einsum("lii->li", of_pairs))]
+    return np.dstack([*moments, quantiles_of(moved(made), probabilities)])
 
 
 def describe_coefficients(

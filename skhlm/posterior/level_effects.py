@@ -122,7 +122,7 @@ class LevelEffects(OnDemand):
         """Draws of some levels (n,), and of what stands behind them: (n, K_g, S)."""
         effects = np.zeros((len(levels), *self.unseen.shape))
         seen = np.flatnonzero(levels < self.n_levels)
-        for block in blocks(len(seen), self._size):
+        for block in blocks(len(seen), self.block_size):
             which = seen[block]
             given = self._given(levels[which])
             effects[which] = self.scale[:, None] * given.effects(self._normals(levels[which]))
@@ -130,11 +130,13 @@ class LevelEffects(OnDemand):
         return effects
 
     def with_moments(self, levels: Ints) -> tuple[Floats, Moments]:
-        """Draws of a few levels, (n, K_g, S), and their moments, sooner than one by one."""
+        """Draws of a block of levels, (n, K_g, S), and their moments: sooner than one by one."""
         given = self._given(levels)
-        mean, covariance = given.moments()
-        draws = self.scale[:, None] * given.effects(self._normals(levels))
-        return draws, self._scaled(mean, covariance)
+        if "moments" in vars(self):
+            moments = Moments(*(values[levels] for values in self.moments))
+        else:
+            moments = self._scaled(*given.moments())
+        return self.scale[:, None] * given.effects(self._normals(levels)), moments
 
     @property
     def means(self) -> Floats:
@@ -149,7 +151,7 @@ class LevelEffects(OnDemand):
         found = in_blocks(
             lambda block: self._given(np.arange(block.start, block.stop)).moments(),
             len(self.rows.score),
-            self._size,
+            self.block_size,
         )
         return self._scaled(*map(np.concatenate, zip(*found, strict=True)))
 
@@ -158,7 +160,7 @@ class LevelEffects(OnDemand):
         return Moments(self.scale * mean, np.outer(self.scale, self.scale) * covariance)
 
     @property
-    def _size(self) -> int:
+    def block_size(self) -> int:
         """Levels of a block, with so many numbers in a matrix of each level and draw."""
         return _BLOCK // max(len(self.scale) * self.unseen.size, 1)
 

@@ -63,7 +63,7 @@ class LevelData:
 
 
 class Estimates(NamedTuple):
-    """Mean and central interval of the coefficients of the levels of a factor, (J_g, K_g) each."""
+    """Mean and central interval of the coefficients of the levels of a factor, (J, K_g) each."""
 
     mean: Floats
     lower: Floats
@@ -71,7 +71,7 @@ class Estimates(NamedTuple):
 
 
 class Pooling(NamedTuple):
-    """Shrinkage factors (J_g, K_g) of a factor, and the three estimates they lie between."""
+    """Shrinkage factors (J, K_g) of a factor, and the three estimates they lie between."""
 
     shrinkage: Floats
     complete: Estimates

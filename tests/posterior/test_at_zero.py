@@ -29,6 +29,16 @@ def test_coefficients_at_zero(full: bool) -> None:
     np.testing.assert_allclose(described[:, :, 3], np.quantile(beta, 0.95, axis=-1), rtol=1e-9)
 
 
+def test_some_effects_are_those_of_all() -> None:
+    posterior = make_posterior()
+    for g, n_levels in enumerate(posterior.n_levels):
+        levels = np.arange(n_levels)[::-2]
+        whole = at_zero.describe_effects(posterior, g, (0.05, 0.95))
+        some = at_zero.describe_effects(posterior, g, (0.05, 0.95), levels)
+        np.testing.assert_array_equal(some, whole[levels])
+        np.testing.assert_allclose(at_zero.mean_effects(posterior, g), whole[:, :, 0], rtol=1e-9)
+
+
 def test_effects_at_zero_add_up_where_the_intercept_varies() -> None:
     posterior = make_posterior(varying=VARYING[:2])
     codes = make_rows(40, new=False)[1][:, :2]

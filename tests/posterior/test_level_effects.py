@@ -127,6 +127,20 @@ def test_whoever_asks_is_told_the_same(case):
     np.testing.assert_allclose(effects.times(-2.0).means, -2 * effects.means, rtol=1e-15)
 
 
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("are_known", [True, False])
+def test_moments_beside_draws_are_the_same(case, are_known):
+    effects = effects_of(**case)
+    expected = effects_of(**case).moments
+    if are_known:
+        assert effects.moments
+    for levels in (np.arange(J), np.array([5, 0, 2])):
+        draws, moments = effects.with_moments(levels)
+        np.testing.assert_array_equal(draws, effects.of(levels))
+        for found, whole in zip(moments, expected, strict=True):
+            np.testing.assert_array_equal(found, whole[levels])
+
+
 def test_other_numbers_are_as_good():
     effects = effects_of()
     picks = np.array([9, 20, 30])

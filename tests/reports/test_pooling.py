@@ -19,6 +19,7 @@ from skhlm.posterior import NO_EFFECT, Posterior
 from skhlm.reports.pooling import (
     learn_level_data,
     level_codes,
+    partial_means,
     shrinkage_factors,
 )
 from tests.draws import auxiliary, posterior_of, with_auxiliary
@@ -168,6 +169,21 @@ def test_tables_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     parts = learn_level_data(rows, posterior, groups)
     for one, other in zip(whole.spread, parts.spread, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_some_levels_are_those_of_all() -> None:
+    rows, posterior, groups = make_crossed()
+    data = learn_level_data(rows, posterior, groups)
+    for g, n_levels in enumerate(groups.n_levels):
+        levels = np.arange(n_levels)[::-2]
+        whole = shrinkage_factors(posterior, data, groups, g)
+        some = shrinkage_factors(posterior, data, groups, g, levels=levels)
+        np.testing.assert_array_equal(some.shrinkage, whole.shrinkage[levels])
+        for found, all_of_them in zip(some[1:], whole[1:], strict=True):
+            for numbers, expected in zip(found, all_of_them, strict=True):
+                np.testing.assert_array_equal(numbers, expected[levels])
+        means = partial_means(posterior, groups, g)
+        np.testing.assert_array_equal(means, whole.partial.mean[:, 0])
 
 
 def test_complete_pooling_is_the_rest_of_the_path() -> None:

@@ -42,8 +42,9 @@ def shrinkage(model: Any) -> Iterator[str]:
     for g, factor in enumerate(model.groups_):
         means = pooling.partial_means(model._posterior, model._spec.groups, g)
         drawn, which = _legible(means)
-        levels = _listed(model, g)
-        found = _Found(model._pooling_of(g, None, shown := np.union1d(drawn, levels)), shown)
+        levels = _listed_levels(model, g)
+        shown = np.union1d(drawn, levels)
+        found = _Found(model._pooling_of(g, None, shown), shown)
         display = ShrinkageDisplay._of_frame(model, found.of(drawn), factor).plot()
         caption = f"{factor}: from what a level's own rows say to its partially pooled estimate"
         yield picture(display.figure_, f"{caption}{which}.")
@@ -57,7 +58,7 @@ def effects(model: Any) -> Iterator[str]:
     posterior, spec = model._posterior, model._spec
     for g, factor in enumerate(model.groups_):
         drawn, which = _legible(at_zero.mean_effects(posterior, g)[:, 0])
-        levels = _listed(model, g)
+        levels = _listed_levels(model, g)
         shown = np.union1d(drawn, levels)
         found = _Found(
             parameters.effects_of(posterior, spec.labels, g, spec.level_weights[g], levels=shown),
@@ -95,7 +96,7 @@ def _legible(values: Floats) -> tuple[Ints, str]:
     return levels, f"; {_DRAWN} of {len(values):,} levels, from the lowest to the highest"
 
 
-def _listed(model: Any, g: int) -> Ints:
+def _listed_levels(model: Any, g: int) -> Ints:
     """The levels of factor g that a table has room for, those with the most rows."""
     width = len(model._posterior.varying[g])
     most = max(MOST_ROWS // (width * len(model.groups_)), 1)
