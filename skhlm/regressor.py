@@ -160,8 +160,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
     Notes
     -----
     The posterior is sampled by the no-U-turn sampler [1]_ in Stan [2]_, in coordinates in which the
-    posterior of a hierarchical model is close to a standard normal one. Partial pooling and its
-    uses: [3]_. The approximations, of which Pathfinder [4]_ is one, work in the same coordinates;
+    posterior of a hierarchical model is close to a standard normal one, by steps that follow that
+    one exactly [6]_. Partial pooling and its uses: [3]_. The approximations, of which Pathfinder [4]_ is one, work in the same coordinates;
     their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the
     cost of an iteration depends on the number of distinct combinations of levels, not on the number
     of rows.
@@ -186,6 +186,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
        https://jmlr.org/papers/v23/21-0889.html
     .. [5] Vehtari, Simpson, Gelman, Yao and Gabry (2024). Pareto smoothed importance sampling.
        Journal of Machine Learning Research 25(72). https://jmlr.org/papers/v25/19-556.html
+    .. [6] Shahbaba, Lan, Johnson and Neal (2014). Split Hamiltonian Monte Carlo. Statistics and
+       Computing 24. doi:10.1007/s11222-012-9373-1
 
     Examples
     --------
