@@ -45,7 +45,10 @@ PAGE = ROOT / "benchmarks" / "results" / "calibration.md"
 PICTURE = ROOT / "docs" / "pictures" / "calibration.png"
 DRAWS, BINS = 99, 20  # of the posterior; of their 100 ranks
 SIZE = 0.01  # of all tests together
-COLUMNS = "design | simulations | quantities | smallest p | of | divergences left | runs beyond one | failed"
+COLUMNS = (
+    "design | simulations | quantities | smallest p | of | divergences left | runs beyond one | "
+    "failed"
+)
 EFFECTS = 4  # of each factor whose ranks are looked at
 
 

@@ -161,10 +161,10 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
     -----
     The posterior is sampled by the no-U-turn sampler [1]_ in Stan [2]_, in coordinates in which the
     posterior of a hierarchical model is close to a standard normal one, by steps that follow that
-    one exactly [6]_. Partial pooling and its uses: [3]_. The approximations, of which Pathfinder [4]_ is one, work in the same coordinates;
-    their draws are resampled by smoothed importance [5]_ where k <= 0.7. For the normal family the
-    cost of an iteration depends on the number of distinct combinations of levels, not on the number
-    of rows.
+    one exactly [6]_. Partial pooling and its uses: [3]_. The approximations, of which Pathfinder
+    [4]_ is one, work in the same coordinates; their draws are resampled by smoothed importance [5]_
+    where k <= 0.7. For the normal family the cost of an iteration depends on the number of distinct
+    combinations of levels, not on the number of rows.
 
     ``score`` is R² for every family, so that a search over families compares like with like. For
     counts and amounts `sklearn.metrics.d2_tweedie_score` is the share of the deviance, and the

@@ -93,8 +93,13 @@ def add_parameters(contents: Contents, posterior: Posterior, labels: Labels) -> 
 def add_statistics(
     contents: Contents, posterior: Posterior, statistics: SamplerStatistics | None
 ) -> None:
-    """The group "sample_stats", under the names of ArviZ, if they are of the posterior's draws."""
+    """The group "sample_stats", under the names of ArviZ, if they are of the posterior's draws.
+
+    Gibbs sampling has none.
+    """
     if statistics is None or statistics.energy.size != posterior.n_draws:
+        return
+    if not statistics.has_trajectories:
         return
     for name, values in {
         "diverging": statistics.divergent,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skhlm.html_report.sections import explorer
+from skhlm.html_report.sections import explorer, sampling
 from skhlm.html_report.sections.effects import largest_levels
 from skhlm.posterior import at_zero
 from tests.html_report.test_table import unpacked
@@ -80,6 +80,24 @@ def test_energies_are_densities(content):
     widths = np.diff(energy["edges"])
     for name in ("marginal", "steps"):
         assert (np.array(energy[name][:-1]) * widths).sum() == pytest.approx(1)
+
+
+def test_gibbs_sampling_has_no_steps(model):
+    """As after short panels: neither pages nor exports show zeros as if NUTS had said them."""
+    statistics = model._fit.statistics
+    still = replace(statistics, n_leapfrog=np.zeros_like(statistics.n_leapfrog))
+    diagnostics = replace(model.diagnostics_, n_leapfrog=0)
+    changed = model.__copy__()
+    changed._fit = replace(model._fit, statistics=still)
+    changed.diagnostics_ = diagnostics
+    content, _ = content_of(changed)
+    assert content["energy"] is None
+    assert "acceptance" not in content["names"]
+    said = "".join(map(str, sampling._chains(changed)))
+    assert "2 chains of Gibbs sampling" in said
+    assert "E-BFMI" not in said
+    assert "E-BFMI" in "".join(map(str, sampling._chains(model)))
+    assert not hasattr(changed.to_arviz(), "sample_stats")
 
 
 def test_every_divergent_draw_is_there(model):

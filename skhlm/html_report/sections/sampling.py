@@ -68,17 +68,23 @@ def _worst(model: Any) -> Iterator[str]:
 
 
 def statistics_of(model: Any) -> SamplerStatistics | None:
-    """What the sampler said, if that is known and of the posterior's draws."""
+    """What NUTS said, if that is known and of the posterior's draws."""
     statistics: SamplerStatistics | None = model._fit.statistics
     if statistics is None or statistics.energy.size != model._posterior.n_draws:
         return None
-    return statistics
+    return statistics if statistics.has_trajectories else None
 
 
 def _chains(model: Any) -> Iterator[str]:
     """The sampler by chain, and the place of the picture of energies."""
     statistics, diagnostics = statistics_of(model), model.diagnostics_
     yield heading("The sampler, chain by chain")
+    if not diagnostics.n_leapfrog:
+        yield paragraph(
+            f"{diagnostics.n_chains} chains of Gibbs sampling, which takes no steps: it has no "
+            "acceptance, no energy and no step size."
+        )
+        return
     if statistics is None:
         yield paragraph(
             "What the sampler said of each draw is not known: the model has fewer draws than it "
