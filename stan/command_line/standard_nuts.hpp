@@ -127,7 +127,7 @@ class StandardNuts : public stan::mcmc::base_nuts<Model, StandardMetric, Standar
     this->z_.q = start;
   }
 
-  void disengage_adaptation() override {
+  void disengage_adaptation() noexcept override {
     stan::mcmc::base_adapter::disengage_adaptation();
     adaptation_.complete_adaptation(this->nom_epsilon_);
   }
