@@ -592,11 +592,15 @@ def _lost_digits(data: _Data, columns: dict[str, Floats]) -> Check:
 
 
 def _dominant_row(data: _Data, columns: dict[str, Floats]) -> Check:
-    """Largest share of a column's sum of squares about its mean that a single row has."""
+    """Largest share of a column's sum of squares about its mean that a single row has.
+
+    Of rows that stand for several equal ones, as their weight says, one of these.
+    """
     shares = {}
+    of_one = np.minimum(data.rows.weight, 1) / data.n
     for name, x in columns.items() if data.n >= FEW_ROWS else ():
         square = np.square((x - data.share @ x) / _sd(data, x))
-        shares[name] = float(square.max()) / data.n
+        shares[name] = float((of_one * square).max())
     bad = [f"{name} ({share:.0%})" for name, share in shares.items() if share > SHARE_WARN]
     advice = (
         f"One row has most of the variance of {', '.join(bad)}: check it. Scaled by their sd, the "

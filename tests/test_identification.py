@@ -279,6 +279,16 @@ def test_one_row_that_has_the_variance(rows):
     np.testing.assert_allclose(found.value, (y[7] - y.mean()) ** 2 / (60 * y.var()), rtol=1e-10)
 
 
+def test_a_row_has_the_share_of_its_weight(rows):
+    """Weights below one are parts of rows; a weight of two is two rows, of which one is told."""
+    X, y = rows
+    y[7] = 300.0
+    whole, half, twice = (
+        checks(X, y, np.full(60, w), groups="group")["share of one row"].value for w in (1, 0.5, 2)
+    )
+    np.testing.assert_allclose([half, twice], [whole, whole / 2], rtol=1e-10)
+
+
 def test_one_row_that_has_the_weight(rows):
     X, y = rows
     weight = np.ones(60)

@@ -227,8 +227,7 @@ def _add_how(how: argparse._ArgumentGroup) -> None:
         "--adapt-delta",
         type=read.fraction,
         metavar="RATE",
-        help="acceptance rate of the sampler; nearer to 1 for shorter steps (default: 0.6, or 0.8 "
-        "for full covariance and for fewer than 30 coefficients)",
+        help="acceptance rate of the sampler; nearer to 1 for shorter steps (default: 0.8)",
     )
     how.add_argument(
         "--max-treedepth",
