@@ -34,6 +34,7 @@ from skhlm.engine import (
     choose_settings,
     infer,
 )
+from skhlm.engine.problem import may_be_exact
 from skhlm.families import limits_of
 from skhlm.identification import (
     OF_SINGLE_ROWS,
@@ -50,6 +51,7 @@ from skhlm.methods.explaining import Explaining
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
+from skhlm.numerics.forest import learn_forest
 from skhlm.posterior import Posterior, at_zero
 from skhlm.posterior.moments import BOTH, count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
@@ -193,7 +195,7 @@ class HierarchicalModel(
                 if few is not None:
                     problem, spec = few.with_extremes(problem, spec)
             earlier = self._earlier(problem, spec)
-            settings = self._settings(warm=earlier is not None)
+            settings = self._settings(problem, warm=earlier is not None)
             request = _request(problem, spec, settings, self.iter_warmup)
             if earlier is not None and request == self._fit.request:
                 unsaid = warn_unless_identified(self._fit.diagnostics.checks)
@@ -230,8 +232,10 @@ class HierarchicalModel(
             return None
         return continue_from(self._fit, problem, spec, self.chains)
 
-    def _settings(self, warm: bool = False) -> SamplerSettings:
+    def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
+        forest = learn_forest(problem.codes, problem.n_levels)
+        are_sampled = problem.covariance == "diagonal" and not may_be_exact(problem, forest)
         return choose_settings(
             algorithm=self.algorithm,
             fallback=self.fallback,
@@ -243,6 +247,7 @@ class HierarchicalModel(
             n_jobs=self.n_jobs,
             seed=seed_of(self.random_state),
             warm=warm,
+            n_sampled=problem.n_effects if are_sampled else 0,
         )
 
 

@@ -227,7 +227,7 @@ def _add_how(how: argparse._ArgumentGroup) -> None:
         "--adapt-delta",
         type=read.fraction,
         metavar="RATE",
-        help="acceptance rate of the sampler; nearer to 1 for shorter steps (default: 0.8)",
+        help="acceptance rate of the sampler; nearer to 1 for shorter steps (default: 0.8 or 0.7)",
     )
     how.add_argument(
         "--max-treedepth",

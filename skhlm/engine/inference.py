@@ -15,6 +15,8 @@ _WARMUP, _WARM_WARMUP = 100, 50  # iterations: only the step size is adapted
 _MOST_SAMPLING = 1200  # draws of each chain, of one run
 _INDEPENDENT = 500  # draws for each chain, where their number is left to us
 _ADAPT_DELTA = 0.8  # Stan's
+_OF_MANY = 0.7  # for as many effects: three long steps a draw do where seven shorter ones would
+_MANY = 1_000
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,13 @@ def choose_settings(
     n_jobs: int | None,
     seed: int,
     warm: bool = False,
+    n_sampled: int = 0,
 ) -> SamplerSettings:
-    """The user's settings, with what suits the tree map where the choice is left to us."""
+    """The user's settings, with what suits the tree map where the choice is left to us.
+
+    ``n_sampled`` is the number of independent effects that the sampler moves.
+    """
+    target = _OF_MANY if n_sampled >= _MANY else _ADAPT_DELTA
     return SamplerSettings(
         algorithm=algorithm,
         fallback=fallback,
@@ -111,7 +118,7 @@ def choose_settings(
         iter_warmup=(_WARM_WARMUP if warm else _WARMUP) if iter_warmup is None else iter_warmup,
         iter_sampling=_MOST_SAMPLING if iter_sampling is None else iter_sampling,
         in_rounds=iter_sampling is None,
-        adapt_delta=_ADAPT_DELTA if adapt_delta is None else adapt_delta,
+        adapt_delta=target if adapt_delta is None else adapt_delta,
         max_treedepth=max_treedepth,
         parallel_chains=min(chains, n_workers(n_jobs)),
         seed=seed,
