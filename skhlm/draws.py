@@ -136,10 +136,9 @@ class SamplerStatistics:
     max_treedepth: int
     n_runs: int = 1
 
-    @property
-    def has_trajectories(self) -> bool:
-        """Whether the sampler took steps: Gibbs sampling takes none, and has no energies."""
-        return bool(self.n_leapfrog.any())
+    def has_steps_of(self, n_draws: int) -> bool:
+        """Whether it tells how so many draws were stepped to: Gibbs sampling takes no steps."""
+        return self.energy.size == n_draws and bool(self.n_leapfrog.any())
 
     def followed_by(self, other: SamplerStatistics) -> SamplerStatistics:
         """Each chain with more draws after its own; the step sizes are those of the first."""

@@ -32,9 +32,9 @@ from skhlm.engine import (
     Problem,
     SamplerSettings,
     choose_settings,
+    count_sampled,
     infer,
 )
-from skhlm.engine.problem import may_be_exact
 from skhlm.families import limits_of
 from skhlm.identification import (
     OF_SINGLE_ROWS,
@@ -51,7 +51,6 @@ from skhlm.methods.explaining import Explaining
 from skhlm.methods.fitted import Fit
 from skhlm.methods.predicting import Predicting
 from skhlm.methods.reporting import Reporting
-from skhlm.numerics.forest import learn_forest
 from skhlm.posterior import Posterior, at_zero
 from skhlm.posterior.moments import BOTH, count_moments
 from skhlm.preparation import ModelSpec, OutcomeRequest, prepare
@@ -234,8 +233,6 @@ class HierarchicalModel(
 
     def _settings(self, problem: Problem, warm: bool = False) -> SamplerSettings:
         """The sampler's settings, and its seed drawn from ``random_state``."""
-        forest = learn_forest(problem.codes, problem.n_levels)
-        are_sampled = problem.covariance == "diagonal" and not may_be_exact(problem, forest)
         return choose_settings(
             algorithm=self.algorithm,
             fallback=self.fallback,
@@ -247,7 +244,7 @@ class HierarchicalModel(
             n_jobs=self.n_jobs,
             seed=seed_of(self.random_state),
             warm=warm,
-            n_sampled=problem.n_effects if are_sampled else 0,
+            n_sampled=count_sampled(problem),
         )
 
 

@@ -8,7 +8,7 @@ from skhlm.engine.inference import (
     SamplerSettings,
     choose_settings,
 )
-from skhlm.engine.problem import Covariance, Problem
+from skhlm.engine.problem import Covariance, Problem, count_sampled
 
 __all__ = [
     "Algorithm",
@@ -18,5 +18,6 @@ __all__ = [
     "Problem",
     "SamplerSettings",
     "choose_settings",
+    "count_sampled",
     "infer",
 ]

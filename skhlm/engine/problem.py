@@ -7,7 +7,7 @@ from typing import Literal
 
 from skhlm._typing import Ints
 from skhlm.families import Evidence, Family
-from skhlm.numerics.forest import Forest
+from skhlm.numerics.forest import Forest, learn_forest
 from skhlm.priors import Priors
 
 Covariance = Literal["diagonal", "full"]
@@ -70,3 +70,11 @@ class Problem:
 def may_be_exact(problem: Problem, forest: Forest) -> bool:
     """Whether group effects are normal given the rest: one tree, a quadratic likelihood."""
     return problem.family.is_gaussian and len(forest.chains) == 1
+
+
+def count_sampled(problem: Problem) -> int:
+    """Independent effects that the sampler moves: none that may be correlated or left out."""
+    forest = learn_forest(problem.codes, problem.n_levels)
+    if problem.covariance == "full" or may_be_exact(problem, forest):
+        return 0
+    return problem.n_effects

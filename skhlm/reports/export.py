@@ -97,9 +97,7 @@ def add_statistics(
 
     Gibbs sampling has none.
     """
-    if statistics is None or statistics.energy.size != posterior.n_draws:
-        return
-    if not statistics.has_trajectories:
+    if statistics is None or not statistics.has_steps_of(posterior.n_draws):
         return
     for name, values in {
         "diverging": statistics.divergent,

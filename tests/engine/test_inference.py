@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from joblib import Parallel, delayed, parallel_config
 
 from skhlm.engine.inference import choose_settings
+from skhlm.engine.problem import count_sampled
+from tests.engine.problems import make_problem
 
 
 def settings_for(**chosen):
@@ -59,3 +62,17 @@ def test_steps_are_those_of_stan_unless_chosen():
     assert settings_for(adapt_delta=0.9).adapt_delta == 0.9
     assert settings_for(n_sampled=999).adapt_delta == 0.8
     assert settings_for(n_sampled=1000).adapt_delta == 0.7
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ({}, 40),
+        ({"covariance": "full"}, 0),
+        ({"family": "normal"}, 0),  # the effects are left out
+    ],
+)
+def test_effects_that_are_moved_are_counted(case, expected):
+    case = {"family": "student_t", **case}
+    problem = make_problem(np.ones((40, 2)), np.arange(40), [np.arange(40) % 20], **case)
+    assert count_sampled(problem) == expected

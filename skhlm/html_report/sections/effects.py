@@ -125,9 +125,8 @@ def _table(
         frame = frame.assign(**_convergence(model, g, levels))
     elif chains:
         said += f" {_NOT_JUDGED}" if said else _NOT_JUDGED
-    rank = np.empty(n, dtype=np.int64)
-    rank[largest_levels(model)[g]] = np.arange(n)
-    first = np.argsort(np.repeat(rank[levels], width), kind="stable")
+    weight = model._spec.level_weights[g][levels]
+    first = np.argsort(np.repeat(-weight, width), kind="stable")
     return table(frame, title, said, folded=True, first=first, elsewhere=f"model.{method}()")
 
 

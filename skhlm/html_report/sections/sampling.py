@@ -70,9 +70,9 @@ def _worst(model: Any) -> Iterator[str]:
 def statistics_of(model: Any) -> SamplerStatistics | None:
     """What NUTS said, if that is known and of the posterior's draws."""
     statistics: SamplerStatistics | None = model._fit.statistics
-    if statistics is None or statistics.energy.size != model._posterior.n_draws:
+    if statistics is None or not statistics.has_steps_of(model._posterior.n_draws):
         return None
-    return statistics if statistics.has_trajectories else None
+    return statistics
 
 
 def _chains(model: Any) -> Iterator[str]:
