@@ -6,7 +6,8 @@
 // momentum a kick before and after (a split of the Hamiltonian: Shahbaba, Lan, Johnson and Neal, 2014,
 // doi:10.1007/s11222-012-9373-1). The error of a step comes from that remainder alone: effects that
 // are N(0, 1) and independent add nothing to it, where they add to that of a leapfrog step, of which
-// fifteen were needed where three now do. Scales are few, and wider and more skewed than N(0, 1): they go straight, as in Stan.
+// fifteen were needed where three now do. Scales are few, and wider and more skewed than N(0, 1): they
+// go straight, as in Stan.
 
 #include <stan/mcmc/hmc/hamiltonians/unit_e_metric.hpp>
 #include <stan/mcmc/hmc/nuts/base_nuts.hpp>
