@@ -14,7 +14,6 @@ to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -25,10 +24,11 @@ from skhlm._typing import Floats, Ints
 from skhlm.draws import LeftOut
 from skhlm.numerics.blocks import blocks
 from skhlm.numerics.numbered_normals import numbered_normals
+from skhlm.numerics.shrunk import Shrunk
 from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.on_demand import OnDemand, some_of
 
-_BLOCK = 2**18  # numbers of a block's matrices: threads are slower with less at a time
+_BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
 
 
 class Moments(NamedTuple):
@@ -189,39 +189,23 @@ class LevelEffects(OnDemand):
 
 
 class _Given:
-    """Conditional distributions of the effects of n levels in each of S draws.
-
-    Whitened, d = T u with u ~ N(W T' c r, W), W^-1 = I + T' c F0 T = R R', r = s0 - F0 B: nothing
-    overflows where an sd is nearly zero. Sums are term by term, so that no level depends on those
-    beside it.
-    """
+    """Conditional distributions of the effects of n levels in each of S draws."""
 
     def __init__(self, information: Floats, told: Floats, root: Floats, precision: Floats) -> None:
-        """From F0 (K_g, K_g, n, 1), r (K_g, n, S), T (K_g, K_g, S) and c (S,)."""
-        self._root, scaled, size = _entries(root), _entries(precision * root), len(root)
-        if any(root[i, :i].any() for i in range(size)):
-            half = [_transposed(self._root, row) for row in information]  # F0 T, row by row
-            columns = [_transposed(scaled, column) for column in zip(*half, strict=True)]
-        else:  # T has its diagonal alone
-            columns = [
-                [information[i, j] * (scaled[i][i] * self._root[j][j]) for i in range(size)]
-                for j in range(size)
-            ]
-        for i, column in enumerate(columns):
-            column[i] += 1.0
-        self._R = _lower_root(columns)
-        self._mean = self._forward(_transposed(scaled, told))
+        """From F0 (K_g, K_g, n, 1), r = s0 - F0 B (K_g, n, S), T (K_g, K_g, S) and c (S,)."""
+        self._shrunk = Shrunk(information, root, precision)
+        self._mean = self._shrunk.white(told)
 
     def effects(self, z: Floats) -> Floats:
         """Effects at standard normal z (K_g, n, S): (n, K_g, S)."""
-        return self._from_white([u + e for u, e in zip(self._mean, z, strict=True)])
+        return self._shrunk.from_white([u + e for u, e in zip(self._mean, z, strict=True)])
 
     def moments(self) -> tuple[Floats, Floats]:
         """Means (n, K_g) and covariances (n, K_g, K_g) of the mixtures over draws."""
-        means = self._from_white(self._mean)
+        means = self._shrunk.from_white(self._mean)
         mean = means.mean(axis=-1)
         means -= mean[..., None]
-        halves = [self._forward(row) for row in self._root]
+        halves = self._shrunk.halves()
         covariance = np.empty((*mean.shape, mean.shape[1]))
         for a, first in enumerate(halves):
             for b, second in enumerate(halves[: a + 1]):
@@ -231,71 +215,3 @@ class _Given:
                         both += x * y
                 covariance[:, a, b] = covariance[:, b, a] = both.mean(axis=-1)
         return mean, covariance
-
-    def _forward(self, values: Sequence[Floats | None]) -> list[Any]:
-        """R^-1 v, entry by entry; None is zero."""
-        found: list[Floats | None] = []
-        for value, row in zip(values, self._R, strict=True):
-            left = value
-            for r, x in zip(row, found, strict=False):
-                if x is not None:
-                    left = -r * x if left is None else left - r * x
-            found.append(None if left is None else left / row[-1])
-        return found
-
-    def _from_white(self, white: Sequence[Floats]) -> Floats:
-        """T R'^-1 u, (n, K_g, S)."""
-        solved = list(white)
-        for i in reversed(range(len(solved))):
-            for k in range(i + 1, len(solved)):
-                solved[i] = solved[i] - self._R[k][i] * solved[k]
-            solved[i] = solved[i] / self._R[i][i]
-        found = [
-            _sum([t * u for t, u in zip(row, solved, strict=True) if t is not None])
-            for row in self._root
-        ]
-        return np.stack(found, axis=1)
-
-
-def _entries(root: Floats) -> list[list[Any]]:
-    """Lower T (K_g, K_g, S) row by row; None for what is zero in all draws, off the diagonal."""
-    return [
-        [entry if i == j or entry.any() else None for j, entry in enumerate(row)]
-        for i, row in enumerate(root)
-    ]
-
-
-def _transposed(root: Sequence[Sequence[Any]], values: Sequence[Floats] | Floats) -> list[Floats]:
-    """T'v, entry by entry."""
-    columns = zip(*root, strict=True)
-    return [
-        _sum([t * v for t, v in zip(column, values, strict=True) if t is not None])
-        for column in columns
-    ]
-
-
-def _lower_root(columns: Sequence[Sequence[Floats]]) -> list[list[Floats]]:
-    """Rows of the lower R with R R' = M, whose columns these are.
-
-    M is I and what is not negative, so no pivot is below one, whatever rounding says.
-    """
-    rows: list[list[Floats]] = []
-    for i in range(len(columns)):
-        row: list[Floats] = []
-        for j in range(i):
-            taken = [a * b for a, b in zip(row, rows[j], strict=False)]
-            value = columns[j][i] - _sum(taken) if taken else columns[j][i]
-            row.append(value / rows[j][j])
-        pivot = columns[i][i]
-        for entry in row:
-            pivot = pivot - entry * entry
-        rows.append([*row, np.sqrt(np.maximum(pivot, 1.0))])
-    return rows
-
-
-def _sum(terms: Sequence[Floats]) -> Floats:
-    """Their sum, the first of them overwritten; one by one, so that no entry depends on others."""
-    total = terms[0]
-    for term in terms[1:]:
-        total += term
-    return total

@@ -21,7 +21,7 @@ from skhlm.numerics.blocks import blocks
 from skhlm.numerics.quantiles import quantiles_of
 
 _PILOT = 256  # components that find where to look with all of them
-CHUNK = 2**14  # numbers of a working array that memory and cache keep ready
+CHUNK = 2**17  # numbers of a working array that memory and cache keep ready
 _CLOSE, _THERE = 0.02, 1e-9  # in standard normal units: a last step from close is exact to 1e-5
 _STRAIGHT = 0.02  # share of that step that is not by Newton's method
 _ROUNDING = 1e-9  # of how many draws are beyond a quantile

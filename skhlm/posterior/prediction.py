@@ -272,7 +272,7 @@ def quantiles(
         found = distribution_of(posterior, known, X[rows], codes[rows], kind)
         result[rows] = found.quantiles(probabilities)
 
-    in_blocks(fill, len(X), _size(posterior, _WIDTH))
+    in_blocks(fill, len(X), _size(posterior, 1))
     return result
 
 

@@ -17,7 +17,8 @@ from skhlm.numerics.blocks import BLOCK_BYTES, JOINT_BYTES, blocks
 from skhlm.numerics.cell_sums import sum_by_cell, sum_products
 from skhlm.numerics.pseudo_inverse import pseudo_inverse
 from skhlm.numerics.quantiles import central, quantiles_of
-from skhlm.numerics.small_matrices import cholesky, inverse_lower, product
+from skhlm.numerics.shrunk import Shrunk, entries
+from skhlm.numerics.small_matrices import cholesky, diagonal
 from skhlm.numerics.threads import in_blocks
 from skhlm.posterior import prediction
 from skhlm.posterior.outcomes import residuals_of
@@ -294,23 +295,18 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
     tau = posterior.tau[g]
     family = posterior.family  # a row's information, where that is not in the sums already
     c = family.information(np.zeros(1), posterior.auxiliary) if family.scales_outcome else 1.0
-    root = cholesky(posterior.omega[g]) if posterior.omega else None
-    one = np.eye(len(tau))[:, :, None, None]
+    c = np.broadcast_to(c, (1, posterior.n_draws))[0]
+    correlation = cholesky(posterior.omega[g]) if posterior.omega else diagonal(np.ones_like(tau))
+    root, rows = tau[:, None] * correlation, entries(correlation)
     mean = np.empty((len(information), len(tau)))
 
     def fill(levels: slice) -> None:
-        of_levels = np.moveaxis(information[levels], 0, -1)[..., None]
-        A = of_levels * (tau[:, None] * tau * c)[:, :, None]
-        if root is None:
-            Q = inverse_lower(cholesky(one + A))
-        else:
-            R = np.broadcast_to(root[:, :, None], A.shape)
-            R_transposed = np.swapaxes(R, 0, 1)
-            A = product(product(R_transposed, A), R)
-            Q = product(inverse_lower(cholesky(one + A)), R_transposed)
-        mean[levels] = (Q**2).sum(axis=0).mean(axis=-1).T
+        shrunk = Shrunk(np.moveaxis(information[levels], 0, -1)[..., None], root, c)
+        for k, row in enumerate(rows):
+            parts = [np.square(x) for x in shrunk.forward(row) if x is not None]
+            mean[levels, k] = sum(part.mean(axis=-1) for part in parts)
 
-    in_blocks(fill, len(mean), BLOCK_BYTES // (8 * posterior.n_draws * one.size))
+    in_blocks(fill, len(mean), BLOCK_BYTES // (8 * posterior.n_draws * len(tau) ** 2))
     return mean
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from skhlm.numerics.quantiles import central, describe, quantiles_of
+from skhlm.numerics import quantiles
+from skhlm.numerics.quantiles import central, describe, order_statistics, quantiles_of
 
 
 def test_quantiles_of_agrees_with_numpy() -> None:
@@ -19,3 +21,37 @@ def test_description_is_moments_and_quantiles() -> None:
     np.testing.assert_allclose([low, high], [0.1, 0.9])
     expected = [values.mean(axis=1), values.std(axis=1), *np.quantile(values, [0.1, 0.9], axis=1)]
     np.testing.assert_allclose(describe(values, (low, high)), np.transpose(expected), rtol=1e-13)
+
+
+def _rows() -> dict[str, np.ndarray]:
+    """Rows of 1,000 numbers of every kind that draws can be."""
+    rng = np.random.default_rng(2)
+    normal = rng.normal(size=(20, 1000))
+    with_nan, infinite = normal.copy(), normal.copy()
+    with_nan[3, 5], infinite[7, :20] = np.nan, np.inf
+    return {
+        "normal": normal,
+        "far apart": 1e9 + 1e-3 * normal,
+        "heavy tails": rng.standard_cauchy((20, 1000)),
+        "ties": rng.poisson(3.0, (20, 1000)).astype(float),
+        "equal": np.full((20, 1000), -2.5),
+        "tiny": 5e-324 * rng.integers(0, 9, (20, 1000)),
+        "huge": 1e308 * rng.uniform(-1.7, 1.7, (20, 1000)),
+        "infinite": infinite,
+        "nan": with_nan,
+    }
+
+
+@pytest.mark.parametrize("kind", _rows())
+def test_order_statistics_are_those_of_sorted_rows_to_the_last_bit(kind: str) -> None:
+    rows = _rows()[kind]
+    ranks = np.array([0, 1, 24, 25, 499, 500, 974, 998, 999])
+    with np.errstate(all="raise"):
+        found = order_statistics(rows, ranks)
+    assert np.array_equal(found, np.sort(rows, axis=1)[:, ranks], equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["normal", "far apart"])
+def test_numbers_are_found_by_their_grade_as_a_rule(kind: str) -> None:
+    _, certain = quantiles._by_grade(_rows()[kind], np.array([24, 25, 974, 975]))
+    assert certain.mean() > 0.7
