@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.feature_selection import RFE
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skhlm._typing import Floats
+from skhlm.kinds import is_a
 
+_PIPELINE = "sklearn.pipeline.Pipeline"
+_TARGET = "sklearn.compose.TransformedTargetRegressor"
 _NO_BEST = (
     "This %(name)s has no best_estimator_ and so no model to look at: fit it, with refit=True."
 )
@@ -68,23 +67,23 @@ class Route:
 
 def find_model(estimator: Any) -> Route:
     """The model inside a fitted estimator; raises `NotFittedError` where there is none yet."""
-    if isinstance(estimator, Pipeline):
+    if is_a(estimator, _PIPELINE):
         *earlier, (_, last) = estimator.steps
         steps = tuple(step for _, step in earlier if step not in (None, "passthrough"))
         inner = find_model(last)
         return replace(inner, steps=(*steps, *inner.steps))
-    if isinstance(estimator, TransformedTargetRegressor):
+    if is_a(estimator, _TARGET):
         check_is_fitted(estimator, "regressor_")
         inner = find_model(estimator.regressor_)
         return replace(inner, targets=(estimator.transformer_, *inner.targets))
-    if isinstance(estimator, RFE):
+    if is_a(estimator, "sklearn.feature_selection.RFE"):
         check_is_fitted(estimator, "estimator_")
         inner = find_model(estimator.estimator_)
         return replace(inner, steps=(estimator, *inner.steps))
     if _is_search(estimator):
         check_is_fitted(estimator, "best_estimator_", msg=_NO_BEST)
         return find_model(estimator.best_estimator_)
-    if isinstance(estimator, FrozenEstimator):
+    if is_a(estimator, "sklearn.frozen.FrozenEstimator"):
         return find_model(estimator.estimator)
     check_is_fitted(estimator)
     return Route(estimator)
@@ -92,19 +91,19 @@ def find_model(estimator: Any) -> Route:
 
 def model_to_fit(estimator: Any) -> Any:
     """The model inside an estimator that need not be fitted."""
-    if isinstance(estimator, Pipeline):
+    if is_a(estimator, _PIPELINE):
         return model_to_fit(estimator.steps[-1][1])
-    if isinstance(estimator, TransformedTargetRegressor):
+    if is_a(estimator, _TARGET):
         return model_to_fit(estimator.regressor)
     return model_to_fit(estimator.estimator) if hasattr(estimator, "estimator") else estimator
 
 
 def wrapped_as(estimator: Any, model: Any) -> Any:
     """Another model behind the steps of an estimator, its y transformed alike; without searches."""
-    if isinstance(estimator, Pipeline):
+    if is_a(estimator, _PIPELINE):
         name, last = estimator.steps[-1]
         return clone(estimator).set_params(**{name: wrapped_as(last, model)})
-    if isinstance(estimator, TransformedTargetRegressor):
+    if is_a(estimator, _TARGET):
         return clone(estimator).set_params(regressor=wrapped_as(estimator.regressor, model))
     return wrapped_as(estimator.estimator, model) if hasattr(estimator, "estimator") else model
 
@@ -121,10 +120,10 @@ def asking(model: Any) -> Any:
 
 def _weight_argument(estimator: Any) -> str:
     """What `fit` calls the weights: of a pipeline with its step, unless they are routed."""
-    if isinstance(estimator, Pipeline) and not _are_routed():
+    if is_a(estimator, _PIPELINE) and not _are_routed():
         name, last = estimator.steps[-1]
         return f"{name}__{_weight_argument(last)}"
-    if isinstance(estimator, TransformedTargetRegressor):
+    if is_a(estimator, _TARGET):
         return _weight_argument(estimator.regressor)
     inner = getattr(estimator, "estimator", None)
     return "sample_weight" if inner is None else _weight_argument(inner)

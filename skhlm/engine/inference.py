@@ -16,7 +16,7 @@ _MOST_SAMPLING = 1200  # draws of each chain, of one run
 _INDEPENDENT = 500  # draws for each chain, where their number is left to us
 _ADAPT_DELTA = 0.8  # Stan's
 _OF_MANY = 0.7  # for as many effects: three long steps a draw do where seven shorter ones would
-_MANY = 1_000
+_MANY = 500
 
 
 @dataclass(frozen=True)

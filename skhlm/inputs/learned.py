@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import KBinsDiscretizer, QuantileTransformer, SplineTransformer
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 
 from skhlm.inputs.frames import column_at, columns_of
+from skhlm.kinds import is_a
 
 _Learned = Callable[[Any, int], Any]  # from a transformer and the position of its input
 
@@ -50,12 +48,12 @@ def _categories(step: Any, position: int) -> list[Any] | None:
 
 def _range(step: Any, position: int) -> tuple[float, float] | None:
     """Where the outermost edges, knots or quantiles are, which are those of the training data."""
-    if isinstance(step, KBinsDiscretizer):
+    if is_a(step, "sklearn.preprocessing.KBinsDiscretizer"):
         ends = step.bin_edges_[position][[0, -1]]
-    elif isinstance(step, SplineTransformer):
+    elif is_a(step, "sklearn.preprocessing.SplineTransformer"):
         spline = step.bsplines_[position]
         ends = spline.t[[spline.k, -spline.k - 1]]
-    elif isinstance(step, QuantileTransformer):
+    elif is_a(step, "sklearn.preprocessing.QuantileTransformer"):
         ends = step.quantiles_[[0, -1], position]
     else:
         return None
@@ -78,18 +76,18 @@ def _find(steps: Sequence[Any], X: Any, position: int, learned: _Learned) -> Any
 
 def _in_step(step: Any, X: Any, position: int, learned: _Learned) -> Any:
     """The same of one step."""
-    if isinstance(step, Pipeline):
+    if is_a(step, "sklearn.pipeline.Pipeline"):
         inner = [part for _, part in step.steps if part not in (None, "passthrough")]
         return _find(inner, X, position, learned)
-    if isinstance(step, FeatureUnion):
+    if is_a(step, "sklearn.pipeline.FeatureUnion"):
         found = (_in_step(part, X, position, learned) for _, part in step.transformer_list)
         return next((one for one in found if one is not None), None)
-    if isinstance(step, ColumnTransformer):
+    if is_a(step, "sklearn.compose.ColumnTransformer"):
         return _in_columns(step, X, position, learned)
     return learned(step, position)
 
 
-def _in_columns(step: ColumnTransformer, X: Any, position: int, learned: _Learned) -> Any:
+def _in_columns(step: Any, X: Any, position: int, learned: _Learned) -> Any:
     """The same of transformers for some of the columns."""
     for _, inner, columns in step.transformers_:
         own = list(_get_column_indices(X, columns))
