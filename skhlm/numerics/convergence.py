@@ -25,6 +25,7 @@ from scipy.special import betaincinv, ndtri
 
 from skhlm._typing import Bools, Floats, Ints
 from skhlm.numerics.blocks import BLOCK_BYTES, blocks
+from skhlm.numerics.quantiles import quantiles_of
 from skhlm.numerics.threads import in_threads
 
 MIN_DRAWS = 4  # a half-chain of one draw has no variance
@@ -175,9 +176,8 @@ def _larger(first: Floats, second: Floats) -> Floats:
 
 def _tail(x: Floats) -> Floats:
     """The smaller of the ESS of {x <= 5% quantile} and of {x <= 95% quantile}."""
-    ordered = np.sort(x.reshape(len(x), -1), axis=1)  # which quantile would take longer to do
     with np.errstate(invalid="ignore"):
-        low, high = np.quantile(ordered, [0.05, 0.95], axis=1)[:, :, None, None]
+        low, high = quantiles_of(x.reshape(len(x), -1), (0.05, 0.95)).T[:, :, None, None]
     return np.minimum(_ess(_split(x <= low)), _ess(_split(x <= high)))
 
 
@@ -191,7 +191,7 @@ def _rank_normalise(x: Floats) -> tuple[Floats, Floats]:
     """Normal scores of the draws (p, chains, n), and of their distances to the median."""
     order, ordered = _sorted(x.reshape(len(x), -1))
     with np.errstate(invalid="ignore"):
-        distance = np.abs(ordered - np.median(ordered, axis=1, keepdims=True))
+        distance = np.abs(ordered - quantiles_of(ordered, [0.5]))
     # Distances fall, then rise: a stable sort merges the two runs.
     inwards, nearest_first = _sorted(distance, kind="stable")
     bulk = _normal_scores(order, ordered)
@@ -209,18 +209,25 @@ def _normal_scores(order: Ints, ordered: Floats) -> Floats:
     """Phi^-1((r - 3/8) / (S + 1/4)) of the ranks r among all S draws, where each draw was."""
     total = ordered.shape[1]
     at_half_ranks = ndtri((np.arange(2 * total + 1) / 2 - 0.375) / (total + 0.25))
+    changes = ordered[:, 1:] != ordered[:, :-1]
     scores = np.empty_like(ordered)
-    np.put_along_axis(scores, order, at_half_ranks[_doubled_ranks(ordered)], axis=1)
+    if changes.all():
+        np.put_along_axis(scores, order, at_half_ranks[None, 2::2], axis=1)
+    else:
+        np.put_along_axis(scores, order, at_half_ranks[_doubled_ranks(changes)], axis=1)
     return scores
 
 
-def _doubled_ranks(ordered: Floats) -> Ints:
-    """Twice the ranks 1, ..., S of sorted rows; equal values share the mean of their ranks."""
-    changes = ordered[:, 1:] != ordered[:, :-1]
-    ends = np.ones((len(ordered), 1), dtype=bool)
-    position = np.arange(ordered.shape[1])
+def _doubled_ranks(changes: Bools) -> Ints:
+    """Twice the ranks 1, ..., S of sorted rows; equal values share the mean of their ranks.
+
+    ``changes`` (p, S - 1) tells where a value is another than the one before.
+    """
+    ends = np.ones((len(changes), 1), dtype=bool)
+    total = changes.shape[1] + 1
+    position = np.arange(total)
     first = np.where(np.hstack([ends, changes]), position, 0)
-    last = np.where(np.hstack([changes, ends]), position, ordered.shape[1])
+    last = np.where(np.hstack([changes, ends]), position, total)
     first = np.maximum.accumulate(first, axis=1)
     last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
     return first + last + 2
