@@ -97,7 +97,7 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         500. A number is kept to, but for a run whose chains disagree by more than chance or
         that has few effective draws for it, which is lengthened.
     adapt_delta : float or None, default=None
-        Target acceptance rate; None is 0.8, or 0.7 for a thousand independent effects and more
+        Target acceptance rate; None is 0.8, or 0.7 for 500 independent effects and more
         that the sampler moves.
     max_treedepth : int, default=10
         Most doublings of a trajectory.

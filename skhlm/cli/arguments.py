@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import codecs
 import math
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from skhlm.cli.words import FAMILIES
@@ -111,14 +112,51 @@ class Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says of numbers left over where they may belong."""
+    """A parser that says of words left over, or taken by an option, where they may belong."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Ends where words are left over: a command knows what its own options are."""
+        self._words = sys.argv[1:] if args is None else args
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}.{self._meant(left)}")
+        return found, left
 
     def error(self, message: str) -> NoReturn:
-        """End with the message, and with what may have been meant."""
-        start = "unrecognized arguments: "
-        if message.startswith(start) and _are_shares(message.removeprefix(start)):
-            message += ". Several shares of --coverage go in one word, without spaces: 0.5,0.9"
+        """End with the message, and with who may have taken the file that is missing."""
+        if message.startswith("the following arguments are required:") and "data" in message:
+            takers = [
+                option
+                for option, action in self._option_string_actions.items()
+                if action.nargs == "+" and option in self._words
+            ]
+            if takers:
+                message += (
+                    f". {takers[-1]} takes every word up to the next option: name the data before "
+                    "it, or put -- between"
+                )
         super().error(message)
+
+    def _meant(self, left: Sequence[str]) -> str:
+        """Where words that are left over may belong."""
+        from skhlm.inputs.columns import suggestion
+
+        if _are_shares(" ".join(left)):
+            return " Several shares of --coverage go in one word, without spaces: 0.5,0.9"
+        if left[0].startswith("--"):
+            return suggestion(
+                left[0].partition("=")[0].replace("_", "-"), self._option_string_actions
+            )
+        if "--groups" in self._words:
+            return (
+                " --groups takes one word: give it once for each hierarchy, as in --groups region "
+                "--groups industry, or --groups region/country"
+            )
+        return ""
 
 
 def _are_shares(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ TREEDEPTH_NOTE = 0.01  # share of the draws
 E_BFMI_WARN = 0.3
 PARETO_K_WARN, PARETO_K_FAIL = K_RELIABLE, 1.0
 IMPORTANCE_ESS_WARN = 100  # of all draws together
+_HOPELESS = 20  # times the draws: nobody would wait for as many
 
 _OURS = "our choice"
 _VEHTARI_2021 = "Vehtari et al. 2021, doi:10.1214/20-BA1221"
@@ -273,13 +275,13 @@ def _diagnose_sampler(
     worst = find_extremes(draws, labels, ESS_WARN * draws.shape[0], n_threads)
     cut = statistics.treedepth >= statistics.max_treedepth
     energy = e_bfmi(statistics.energy)
+    has_steps = statistics.has_steps_of(statistics.energy.size)
     return Diagnostics(
         algorithm=algorithm,
         checks=(
-            _divergences(statistics.divergent),
+            *[_divergences(statistics.divergent)] * has_steps,
             *_convergence_checks(worst, draws.shape),
-            _energy(energy),
-            _treedepth(cut, statistics.max_treedepth),
+            *[_energy(energy), _treedepth(cut, statistics.max_treedepth)] * has_steps,
         ),
         max_rhat=worst.rhat.value,
         min_ess_bulk=worst.ess_bulk.value,
@@ -331,7 +333,8 @@ def _diagnose_approximation(
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
     alone = shape[0] == 1 and not worst.rhat_excess > 1
-    yield _one_chain() if alone else _rhat(*_judged_rhat(worst))
+    by_chance = worst.rhat_excess <= 1
+    yield _one_chain() if alone else _rhat(*_judged_rhat(worst), shape[1], by_chance=by_chance)
     yield _ess("bulk", worst.ess_bulk, worst.n_parameters, shape)
     yield _ess("tail", worst.ess_tail, worst.n_parameters, shape)
 
@@ -354,18 +357,24 @@ def _judged_rhat(worst: Extremes) -> tuple[Extreme, float]:
     if worst.rhat.value > RHAT_FAIL or not 0 < worst.rhat_excess < np.inf:
         return worst.rhat, RHAT_WARN
     farthest = worst.beyond_chance
-    return farthest, 1 + (farthest.value - 1) / worst.rhat_excess
+    return farthest, min(1 + (farthest.value - 1) / worst.rhat_excess, RHAT_FAIL)
 
 
-def _rhat(worst: Extreme, limit: float) -> Check:
-    """Chains that disagree."""
+def _rhat(worst: Extreme, limit: float, n_draws: int, *, by_chance: bool) -> Check:
+    """Chains that disagree, or have too few draws to tell."""
     rhat, parameter = worst
+    cause = (
+        f"the chains have too few draws ({n_draws} each) to tell whether they disagree. Raise "
+        "iter_sampling."
+        if by_chance
+        else "the chains disagree. Raise iter_sampling and iter_warmup; if that does not help, "
+        "look for collinear predictors, a factor with very few levels (give tighter priors), or, "
+        "where there is a nu, for one near 1: levels may have two modes then (family='normal' has "
+        "one)."
+    )
     advice = (
         f"R-hat is {told_apart(rhat, limit, 4)} for {parameter} and should be at most "
-        f"{limit:.4g}: the chains disagree. Raise iter_sampling and iter_warmup; if that does not "
-        "help, look for collinear predictors, a factor with very few levels (give tighter "
-        "priors), or, where there is a nu, for one near 1: levels may have two modes then "
-        "(family='normal' has one)."
+        f"{limit:.4g}: {cause}"
     )
     return judge(
         "R-hat",
@@ -383,15 +392,23 @@ def _ess(kind: str, worst: Scarce, n_parameters: int, shape: tuple[int, int]) ->
     ess, parameter, n_short = worst
     chains, draws = shape
     enough = ESS_WARN * chains
+    times = enough / ess if ess > 0 else np.inf
+    wanted = f"; some {_up(1.1 * times * draws)} may do" if 1 < times < _HOPELESS else ""
     others = f" (of {n_parameters} parameters {n_short} have too few)" if n_short > 1 else ""
     advice = (
         f"{kind.capitalize()} effective sample size is {told_apart(ess, enough, 0)} for {parameter}"
         f"{others} and should be at least {enough}, {ESS_WARN} for each chain: raise iter_sampling "
-        f"(now {draws})."
+        f"(now {draws}{wanted})."
     )
     source = f"{_VEHTARI_2021}; {_BDA}"
     few, hardly_any = not ess >= enough, ess < ESS_FAIL * chains
     return judge(f"{kind} ESS", ess, enough, source, advice, warns=few, fails=hardly_any)
+
+
+def _up(number: float) -> int:
+    """Two digits of it, rounded up."""
+    unit = int(10 ** max(math.floor(math.log10(number)) - 1, 0))
+    return math.ceil(number / unit) * unit
 
 
 def _divergences(divergent: Bools) -> Check:

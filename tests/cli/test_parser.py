@@ -28,6 +28,25 @@ def test_wrong_usage_exits_with_2(capsys, arguments):
     assert "usage: skhlm" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--predictors", "x", "d.csv"], "--predictors takes every word up to the next option"),
+        (["d.csv", "--groups", "a", "b"], "--groups takes one word: give it once for each"),
+        (["d.csv", "--sample_weight", "w"], "Did you mean '--sample-weight'?"),
+        (["d.csv", "--coverage", "0.5", "0.9"], "Several shares of --coverage go in one word"),
+    ],
+)
+def test_words_at_the_wrong_place_are_told_where_they_belong(capsys, arguments, told):
+    command = "predict" if "--coverage" in arguments else "fit"
+    others = ["m.skhlm"] if command == "predict" else ["--target", "y", "-o", "m.skhlm"]
+    with pytest.raises(SystemExit) as stopped:
+        run(command, *others, *arguments)
+    assert stopped.value.code == 2
+    printed = capsys.readouterr().err
+    assert told in printed and f"usage: skhlm {command}" in printed
+
+
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_help_has_examples(capsys, command):
     with pytest.raises(SystemExit) as stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
 
@@ -125,6 +126,15 @@ def test_no_rhat_above_five_percent_is_excused() -> None:
     assert found.verdict == "fail"
     assert found.worst_parameter == "kappa[spend]"
     assert "R-hat is " in found.messages[0]
+    assert f"the chains have too few draws ({DRAWS} each) to tell" in found.messages[0]
+    by_more = judge(replace(good, kappa=good.kappa + 8.0 * np.arange(CHAINS)[:, None, None]))
+    assert by_more.rhat_excess > 1 and "the chains disagree." in by_more.messages[0]
+
+
+def test_no_limit_is_above_the_one_that_fails() -> None:
+    found = judge(make_draws().map(lambda x: x[:, :30]), make_statistics(draws=30))
+    (check,) = [check for check in found.checks if check.name == "R-hat"]
+    assert check.threshold <= 1.05
 
 
 def test_parameters_that_are_short_of_draws_are_counted() -> None:
@@ -206,6 +216,20 @@ def test_too_few_draws_warn() -> None:
     assert found.verdict == "warn"
     assert not found.converged
     assert "Tail effective sample size" in found.messages[-1]
+    wanted = re.search(r"now 60; some (\d+) may do", found.messages[-1])
+    assert wanted and 60 * 400 / found.min_ess_tail < int(wanted[1]) < 80 * 400 / found.min_ess_tail
+
+
+def test_draws_that_nobody_would_wait_for_are_not_asked_for() -> None:
+    good = make_draws()
+    told = " ".join(judge(replace(good, kappa=spoilt(good.kappa, 1, by="apart"))).messages)
+    assert "Bulk effective sample size" in told and "may do" not in told
+
+
+def test_what_takes_no_steps_has_no_checks_of_steps() -> None:
+    none = replace(make_statistics(), n_leapfrog=np.zeros((CHAINS, DRAWS), dtype=int))
+    found = [check.name for check in judge(statistics=none).checks]
+    assert found == ["R-hat", "bulk ESS", "tail ESS"]
 
 
 @pytest.mark.parametrize("draws", [1, 2, 3])

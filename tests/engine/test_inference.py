@@ -60,8 +60,8 @@ def test_chains_at_a_time(monkeypatch):
 def test_steps_are_those_of_stan_unless_chosen():
     assert settings_for().adapt_delta == 0.8
     assert settings_for(adapt_delta=0.9).adapt_delta == 0.9
-    assert settings_for(n_sampled=999).adapt_delta == 0.8
-    assert settings_for(n_sampled=1000).adapt_delta == 0.7
+    assert settings_for(n_sampled=499).adapt_delta == 0.8
+    assert settings_for(n_sampled=500).adapt_delta == 0.7
 
 
 @pytest.mark.parametrize(
