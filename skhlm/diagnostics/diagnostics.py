@@ -333,10 +333,10 @@ def _diagnose_approximation(
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
     alone = shape[0] == 1 and not worst.rhat_excess > 1
-    by_chance = worst.rhat_excess <= 1
+    by_chance = not worst.rhat_excess > 1
     yield _one_chain() if alone else _rhat(*_judged_rhat(worst), shape[1], by_chance=by_chance)
-    yield _ess("bulk", worst.ess_bulk, worst.n_parameters, shape)
-    yield _ess("tail", worst.ess_tail, worst.n_parameters, shape)
+    for kind, ess in (("bulk", worst.ess_bulk), ("tail", worst.ess_tail)):
+        yield _ess(kind, ess, worst.n_parameters, shape, more_may_do=by_chance)
 
 
 def _one_chain() -> Check:
@@ -387,13 +387,17 @@ def _rhat(worst: Extreme, limit: float, n_draws: int, *, by_chance: bool) -> Che
     )
 
 
-def _ess(kind: str, worst: Scarce, n_parameters: int, shape: tuple[int, int]) -> Check:
+def _ess(
+    kind: str, worst: Scarce, n_parameters: int, shape: tuple[int, int], *, more_may_do: bool
+) -> Check:
     """Too few effective draws."""
     ess, parameter, n_short = worst
     chains, draws = shape
     enough = ESS_WARN * chains
     times = enough / ess if ess > 0 else np.inf
-    wanted = f"; some {_up(1.1 * times * draws)} may do" if 1 < times < _HOPELESS else ""
+    wanted = (
+        f"; some {_up(1.1 * times * draws)} may do" if more_may_do and 1 < times < _HOPELESS else ""
+    )
     others = f" (of {n_parameters} parameters {n_short} have too few)" if n_short > 1 else ""
     advice = (
         f"{kind.capitalize()} effective sample size is {told_apart(ess, enough, 0)} for {parameter}"
