@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,17 @@ class Labels:
         """Names of the correlations of factor g, in the order of `pairs`."""
         names = self.varying_names(g)
         return [f"{names[j]}, {names[i]}" for i, j in zip(*pairs(len(names)), strict=True)]
+
+    def effects(self, g: int, levels: Ints) -> dict[str, Any]:
+        """Columns that name the effects of some levels of factor g, (levels x K_g,) each."""
+        names = self.varying_names(g)
+        titles = np.empty(len(levels), dtype=object)
+        titles[:] = [self.levels[g][level] for level in levels]
+        return {
+            "factor": self.factors[g],
+            "level": titles.repeat(len(names)),
+            "coefficient": names * len(levels),
+        }
 
     def values(self, codes: Ints) -> dict[str, list[Label]]:
         """Values of the group columns for combinations of levels seen at fit, codes (n, G)."""

@@ -685,19 +685,12 @@ class Reporting(Fitted):
         found = pooling.shrinkage_factors(
             fit.posterior, fit.level_data, spec.groups, g, coverage, levels
         )
-        names = spec.labels.where_fitted.varying_names(g)
-        titles = [spec.labels.levels[g][level] for level in levels]
         estimates = [array for group in found[1:] for array in group]
-        weights = np.repeat(spec.level_weights[g][levels], len(names))
+        weights = np.repeat(spec.level_weights[g][levels], found.shrinkage.shape[1])
         numbers = [weights, found.shrinkage, *estimates]
-        return pd.DataFrame(
-            {
-                "factor": spec.labels.factors[g],
-                "level": pd.Series(titles, dtype=object).repeat(len(names)).to_numpy(),
-                "coefficient": names * len(levels),
-                **{name: x.ravel() for name, x in zip(_POOLING[3:], numbers, strict=True)},
-            }
-        )
+        named = spec.labels.where_fitted.effects(g, levels)
+        columns = {name: x.ravel() for name, x in zip(_POOLING[3:], numbers, strict=True)}
+        return pd.DataFrame({**named, **columns})
 
 
 _ESTIMATES = ("complete_pooling", "partial_pooling", "no_pooling")

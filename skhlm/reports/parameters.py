@@ -295,16 +295,9 @@ def effects_of(
 ) -> pd.DataFrame:
     """Rows of `group_effects` for factor g, of all levels or of some (J,); n is of all."""
     levels = np.arange(posterior.n_levels[g]) if levels is None else levels
-    names, titles = labels.varying_names(g), [labels.levels[g][level] for level in levels]
-    frame = pd.DataFrame(
-        {
-            "factor": labels.factors[g],
-            "level": pd.Series(titles, dtype=object).repeat(len(names)).to_numpy(),
-            "coefficient": names * len(levels),
-        }
-    )
+    frame = pd.DataFrame(labels.effects(g, levels))
     found = at_zero.describe_effects(posterior, g, _probabilities(posterior, coverage), levels)
-    frame = _with_description(frame, found).assign(n=np.repeat(n[levels], len(names)))
+    frame = _with_description(frame, found).assign(n=np.repeat(n[levels], found.shape[1]))
     return _with_ratios(frame, posterior, found)
 
 
