@@ -14,7 +14,7 @@ def is_a(thing: Any, *classes: str) -> bool:
     """
     paths = (path.rpartition(".") for path in classes)
     return any(
-        isinstance(thing, getattr(sys.modules[module], name))
+        isinstance(thing, getattr(sys.modules[module], name, ()))
         for module, _, name in paths
         if module in sys.modules
     )

@@ -6,7 +6,8 @@ import argparse
 import codecs
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from skhlm.cli.words import FAMILIES
@@ -128,16 +129,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the message, and with who may have taken the file that is missing."""
-        if message.startswith("the following arguments are required:") and "data" in message:
+        missing = message.partition("the following arguments are required: ")[2].split(", ")
+        if any(name and not name.startswith("-") for name in missing):
             takers = [
                 option
-                for option, action in self._option_string_actions.items()
-                if action.nargs == "+" and option in self._words
+                for option, action, taken in self._given()
+                if action.nargs == "+" and len(taken) > 1
             ]
             if takers:
+                several = len(takers) > 1
                 message += (
-                    f". {takers[-1]} takes every word up to the next option: name the data before "
-                    "it, or put -- between"
+                    f". {' and '.join(takers)} take{'' if several else 's'} every word up to the "
+                    f"next option: name files before {'them' if several else 'it'}, or put -- "
+                    "between"
                 )
         super().error(message)
 
@@ -145,18 +149,29 @@ class Parser(argparse.ArgumentParser):
         """Where words that are left over may belong."""
         from skhlm.inputs.columns import suggestion
 
-        if _are_shares(" ".join(left)):
+        for word in left:
+            if word.startswith("--"):
+                name = word.partition("=")[0].replace("_", "-")
+                return suggestion(name, self._option_string_actions)
+        before = next((a.dest for _, a, taken in self._given() if left[0] in taken), "")
+        if before == "coverage" and _are_shares(" ".join(left)):
             return " Several shares of --coverage go in one word, without spaces: 0.5,0.9"
-        if left[0].startswith("--"):
-            return suggestion(
-                left[0].partition("=")[0].replace("_", "-"), self._option_string_actions
-            )
-        if "--groups" in self._words:
+        if before == "groups":
             return (
                 " --groups takes one word: give it once for each hierarchy, as in --groups region "
                 "--groups industry, or --groups region/country"
             )
         return ""
+
+    def _given(self) -> Iterator[tuple[str, argparse.Action, list[str]]]:
+        """Options that were given, in their order, each with the words up to the next."""
+        known = self._option_string_actions
+        for i, word in enumerate(self._words):
+            name = word.partition("=")[0]
+            full = name if name in known else next((o for o in known if o.startswith(name)), "")
+            if name.startswith("--") and full:
+                rest = takewhile(lambda other: not other.startswith("-"), self._words[i + 1 :])
+                yield full, known[full], list(rest)
 
 
 def _are_shares(text: str) -> bool:

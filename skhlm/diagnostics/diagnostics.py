@@ -275,14 +275,13 @@ def _diagnose_sampler(
     worst = find_extremes(draws, labels, ESS_WARN * draws.shape[0], n_threads)
     cut = statistics.treedepth >= statistics.max_treedepth
     energy = e_bfmi(statistics.energy)
-    has_steps = statistics.has_steps_of(statistics.energy.size)
+    checks = list(_convergence_checks(worst, draws.shape))
+    if statistics.has_steps_of(statistics.energy.size):
+        checks.insert(0, _divergences(statistics.divergent))
+        checks += [_energy(energy), _treedepth(cut, statistics.max_treedepth)]
     return Diagnostics(
         algorithm=algorithm,
-        checks=(
-            *[_divergences(statistics.divergent)] * has_steps,
-            *_convergence_checks(worst, draws.shape),
-            *[_energy(energy), _treedepth(cut, statistics.max_treedepth)] * has_steps,
-        ),
+        checks=tuple(checks),
         max_rhat=worst.rhat.value,
         min_ess_bulk=worst.ess_bulk.value,
         min_ess_tail=worst.ess_tail.value,
@@ -332,8 +331,8 @@ def _diagnose_approximation(
 
 def _convergence_checks(worst: Extremes, shape: tuple[int, int]) -> Iterator[Check]:
     """R-hat and effective sample sizes."""
-    alone = shape[0] == 1 and not worst.rhat_excess > 1
     by_chance = not worst.rhat_excess > 1
+    alone = shape[0] == 1 and by_chance
     yield _one_chain() if alone else _rhat(*_judged_rhat(worst), shape[1], by_chance=by_chance)
     for kind, ess in (("bulk", worst.ess_bulk), ("tail", worst.ess_tail)):
         yield _ess(kind, ess, worst.n_parameters, shape, more_may_do=by_chance)
@@ -365,16 +364,15 @@ def _rhat(worst: Extreme, limit: float, n_draws: int, *, by_chance: bool) -> Che
     rhat, parameter = worst
     cause = (
         f"the chains have too few draws ({n_draws} each) to tell whether they disagree. Raise "
-        "iter_sampling."
+        "iter_sampling"
         if by_chance
-        else "the chains disagree. Raise iter_sampling and iter_warmup; if that does not help, "
-        "look for collinear predictors, a factor with very few levels (give tighter priors), or, "
-        "where there is a nu, for one near 1: levels may have two modes then (family='normal' has "
-        "one)."
+        else "the chains disagree. Raise iter_sampling and iter_warmup"
     )
     advice = (
         f"R-hat is {told_apart(rhat, limit, 4)} for {parameter} and should be at most "
-        f"{limit:.4g}: {cause}"
+        f"{limit:.4g}: {cause}; if that does not help, look for collinear predictors, a factor "
+        "with very few levels (give tighter priors), or, where there is a nu, for one near 1: "
+        "levels may have two modes then (family='normal' has one)."
     )
     return judge(
         "R-hat",

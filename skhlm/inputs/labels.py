@@ -56,7 +56,7 @@ class Labels:
         return [f"{names[j]}, {names[i]}" for i, j in zip(*pairs(len(names)), strict=True)]
 
     def effects(self, g: int, levels: Ints) -> dict[str, Any]:
-        """Columns that name the effects of some levels of factor g, (levels x K_g,) each."""
+        """Columns that name the effects of some levels of factor g, (levels x K_g) rows."""
         names = self.varying_names(g)
         titles = np.empty(len(levels), dtype=object)
         titles[:] = [self.levels[g][level] for level in levels]

@@ -14,13 +14,13 @@ _KEPT_BYTES = 2**25 - 2**13  # of an array whose memory is kept when it is freed
 
 def blocks(n: int, size: int) -> Iterator[slice]:
     """Slices of at most ``size`` (at least 1) that cover ``range(n)``."""
-    keep_memory()
+    _keep_memory()
     size = max(size, 1)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 @cache
-def keep_memory() -> None:
+def _keep_memory() -> None:
     """Have the allocator keep the memory of working arrays from one block to the next.
 
     The GNU C library gives back what was freed, and takes it again page by page, if it is larger

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from skhlm._typing import Floats
+from skhlm._typing import Bools, Floats
+
+_SMALLEST_PIVOT = 64 * np.finfo(np.float64).eps  # of its diagonal: what is smaller is rounding
 
 
 class Shrunk:
@@ -99,18 +101,22 @@ def transposed(root: Sequence[Sequence[Any]], values: Sequence[Floats] | Floats)
 def _lower_root(columns: Sequence[Sequence[Any]]) -> list[list[Floats]]:
     """Rows of the lower R with R R' = M, whose columns these are; what is above is not read.
 
-    M is I and what is not negative, so no pivot is below one, whatever rounding says.
+    M is I and what is not negative, so no pivot is below one, whatever rounding says. Where it may
+    say anything, as in `small_matrices.cholesky`, the rest of the column is rounding too, and zero.
     """
     rows: list[list[Floats]] = []
+    lost: list[Bools] = []
     for i in range(len(columns)):
         row: list[Floats] = []
         for j in range(i):
             taken = [a * b for a, b in zip(row, rows[j], strict=False)]
             value = columns[j][i] - _sum(taken) if taken else columns[j][i]
-            row.append(value / rows[j][j])
+            entry = value / rows[j][j]
+            row.append(np.where(lost[j], 0.0, entry) if lost[j].any() else entry)
         pivot = columns[i][i]
         for entry in row:
             pivot = pivot - entry * entry
+        lost.append(pivot < _SMALLEST_PIVOT * columns[i][i])
         pivot = np.maximum(pivot, 1.0)
         rows.append([*row, np.sqrt(pivot, out=pivot)])
     return rows

@@ -22,13 +22,11 @@ import numpy as np
 
 from skhlm._typing import Floats, Ints
 from skhlm.draws import LeftOut
-from skhlm.numerics.blocks import blocks
+from skhlm.numerics.blocks import BLOCK_BYTES, blocks
 from skhlm.numerics.numbered_normals import numbered_normals
 from skhlm.numerics.shrunk import Shrunk
 from skhlm.numerics.threads import in_blocks
 from skhlm.posterior.on_demand import OnDemand, some_of
-
-_BLOCK = 2**19  # numbers of a block's matrices: threads are slower with less at a time
 
 
 class Moments(NamedTuple):
@@ -162,7 +160,7 @@ class LevelEffects(OnDemand):
     @property
     def block_size(self) -> int:
         """Levels of a block, with so many numbers in a matrix of each level and draw."""
-        return _BLOCK // max(len(self.scale) * self.unseen.size, 1)
+        return BLOCK_BYTES // (8 * max(len(self.scale) * self.unseen.size, 1))
 
     def _normals(self, levels: Ints) -> Floats:
         """Standard normal numbers (K_g, n, S); zeros where the mode alone is known."""

@@ -34,7 +34,7 @@ _ROWS_LOOKED_AT = 8
 _CACHED = 2**15  # numbers of a working array that stays near the processor
 _TOGETHER = 2**17  # numbers of one where rows are better worked out many at a time
 _PIECE = 2**10  # rows that one thread works out at a time
-_WIDTH = 4  # arrays as large as the draws, of what is made of a block of rows
+_WIDTH = 2  # arrays as large as the draws, of what is made of a block of rows
 _MADE_BYTES = 4 * JOINT_BYTES  # of effects that are made once for many draws
 
 Kind = Literal["outcome", "mean", "link"]
@@ -272,7 +272,7 @@ def quantiles(
         found = distribution_of(posterior, known, X[rows], codes[rows], kind)
         result[rows] = found.quantiles(probabilities)
 
-    in_blocks(fill, len(X), _size(posterior, 1))
+    in_blocks(fill, len(X), _size(posterior, _WIDTH))
     return result
 
 

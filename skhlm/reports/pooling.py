@@ -289,8 +289,8 @@ def _coefficients_at(coefficients: Coefficients, codes: Ints, columns: Iterable[
 def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats:
     """Posterior mean of B, (J, K_g).
 
-    With Sigma = T R R' T, T = diag(tau):  B_kk = [R (1 + R' T I T R)^-1 R']_kk, which needs no
-    inverse of Sigma.
+    With Sigma = T T', T = diag(tau) R:  B_kk = [R (1 + c T' I T)^-1 R']_kk, see `Shrunk`, which
+    needs no inverse of Sigma.
     """
     tau = posterior.tau[g]
     family = posterior.family  # a row's information, where that is not in the sums already
@@ -304,7 +304,7 @@ def _mean_shrinkage(posterior: Posterior, information: Floats, g: int) -> Floats
         shrunk = Shrunk(np.moveaxis(information[levels], 0, -1)[..., None], root, c)
         for k, row in enumerate(rows):
             parts = [np.square(x) for x in shrunk.forward(row) if x is not None]
-            mean[levels, k] = sum(part.mean(axis=-1) for part in parts)
+            mean[levels, k] = np.minimum(sum(part.mean(axis=-1) for part in parts), 1.0)
 
     in_blocks(fill, len(mean), BLOCK_BYTES // (8 * posterior.n_draws * len(tau) ** 2))
     return mean

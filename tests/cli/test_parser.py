@@ -28,23 +28,42 @@ def test_wrong_usage_exits_with_2(capsys, arguments):
     assert "usage: skhlm" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--predictors", "x", "d.csv"], "--predictors takes every word up to the next option"),
-        (["d.csv", "--groups", "a", "b"], "--groups takes one word: give it once for each"),
-        (["d.csv", "--sample_weight", "w"], "Did you mean '--sample-weight'?"),
-        (["d.csv", "--coverage", "0.5", "0.9"], "Several shares of --coverage go in one word"),
-    ],
-)
-def test_words_at_the_wrong_place_are_told_where_they_belong(capsys, arguments, told):
-    command = "predict" if "--coverage" in arguments else "fit"
-    others = ["m.skhlm"] if command == "predict" else ["--target", "y", "-o", "m.skhlm"]
+FIT_K = "fit --target y -o m.skhlm"
+HINTS = {
+    f"{FIT_K} --predictors x d.csv": "--predictors takes every word up to the next option",
+    f"{FIT_K} --predictors x d.csv --varying y": "required: data. --predictors takes every word",
+    "report -o r.html --features spend m.skhlm": "required: model. --features takes every word",
+    f"{FIT_K} d.csv --groups a b": "--groups takes one word: give it once for each",
+    f"{FIT_K} d.csv --group a b": "--groups takes one word: give it once for each",
+    f"{FIT_K} d.csv more --sample_weight w": "Did you mean '--sample-weight'?",
+    "predict m.skhlm d.csv --coverage 0.5 0.9": "Several shares of --coverage go in one word",
+}
+NO_HINTS = [
+    f"{FIT_K} d.csv more.csv --groups a",
+    f"{FIT_K} d.csv --groups a -z",
+    f"{FIT_K} d.csv 0.5",
+    FIT_K,
+]
+
+
+def wrong(capsys, command):
+    """What is said of wrong usage."""
     with pytest.raises(SystemExit) as stopped:
-        run(command, *others, *arguments)
+        run(*command.split())
     assert stopped.value.code == 2
     printed = capsys.readouterr().err
-    assert told in printed and f"usage: skhlm {command}" in printed
+    assert f"usage: skhlm {command.split()[0]}" in printed
+    return printed.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", HINTS)
+def test_words_at_the_wrong_place_are_told_where_they_belong(capsys, command):
+    assert HINTS[command] in wrong(capsys, command)
+
+
+@pytest.mark.parametrize("command", NO_HINTS)
+def test_nothing_is_blamed_for_other_words(capsys, command):
+    assert "--" not in wrong(capsys, command).partition(": error: ")[2]
 
 
 @pytest.mark.parametrize("command", EXAMPLES)

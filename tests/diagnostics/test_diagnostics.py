@@ -14,6 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skhlm._typing import Floats
 from skhlm.diagnostics import Diagnostics, diagnose, warn_unless_converged
 from skhlm.diagnostics.checks import Check
+from skhlm.diagnostics.diagnostics import _ess
+from skhlm.diagnostics.extremes import Scarce
 from skhlm.draws import Draws, ImportanceStatistics, SamplerStatistics
 from skhlm.inputs.labels import Labels
 from tests.draws import auxiliary
@@ -132,9 +134,9 @@ def test_no_rhat_above_five_percent_is_excused() -> None:
 
 
 def test_no_limit_is_above_the_one_that_fails() -> None:
-    found = judge(make_draws().map(lambda x: x[:, :30]), make_statistics(draws=30))
+    found = judge(make_draws(draws=30), make_statistics(draws=30))
     (check,) = [check for check in found.checks if check.name == "R-hat"]
-    assert check.threshold <= 1.05
+    assert check.threshold == 1.05 and found.max_rhat < 1.05
 
 
 def test_parameters_that_are_short_of_draws_are_counted() -> None:
@@ -220,10 +222,19 @@ def test_too_few_draws_warn() -> None:
     assert wanted and 60 * 400 / found.min_ess_tail < int(wanted[1]) < 80 * 400 / found.min_ess_tail
 
 
-def test_draws_that_nobody_would_wait_for_are_not_asked_for() -> None:
-    good = make_draws()
-    told = " ".join(judge(replace(good, kappa=spoilt(good.kappa, 1, by="apart"))).messages)
-    assert "Bulk effective sample size" in told and "may do" not in told
+@pytest.mark.parametrize(
+    ("ess", "agree", "told"),
+    [
+        (100.0, True, "(now 500; some 2200 may do)"),
+        (123.0, True, "(now 500; some 1800 may do)"),
+        (15.0, True, "(now 500)"),  # for as many nobody would wait
+        (100.0, False, "(now 500)"),  # more of the same would do nothing
+    ],
+)
+def test_as_many_draws_are_asked_for_as_may_do(ess: float, agree: bool, told: str) -> None:
+    check = _ess("bulk", Scarce(ess, "sigma", 1), 10, (4, 500), more_may_do=agree)
+    assert check.verdict == ("fail" if ess < 40 else "warn")
+    assert told in check.advice
 
 
 def test_what_takes_no_steps_has_no_checks_of_steps() -> None:

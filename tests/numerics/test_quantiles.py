@@ -42,13 +42,34 @@ def _rows() -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.parametrize("ranks", [[0, 999], [24, 25, 974, 975], [500], [], [0], [999]])
 @pytest.mark.parametrize("kind", _rows())
-def test_order_statistics_are_those_of_sorted_rows_to_the_last_bit(kind: str) -> None:
-    rows = _rows()[kind]
-    ranks = np.array([0, 1, 24, 25, 499, 500, 974, 998, 999])
+def test_order_statistics_are_those_of_sorted_rows_to_the_last_bit(
+    kind: str, ranks: list[int]
+) -> None:
+    rows, at = _rows()[kind], np.array(ranks, dtype=np.int64)
     with np.errstate(all="raise"):
-        found = order_statistics(rows, ranks)
-    assert np.array_equal(found, np.sort(rows, axis=1)[:, ranks], equal_nan=True)
+        found = order_statistics(rows, at)
+    assert np.array_equal(found, np.sort(rows, axis=1)[:, at], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.bool_])
+def test_numbers_may_be_of_any_kind(dtype: type) -> None:
+    rows = np.random.default_rng(3).integers(0, 2, (4, 300)).astype(dtype)
+    expected = np.moveaxis(np.quantile(rows.astype(float), [0.1, 0.9], axis=1), 0, -1)
+    np.testing.assert_array_equal(quantiles_of(rows, [0.1, 0.9]), expected)
+
+
+def test_a_quantile_between_equal_numbers_is_that_number() -> None:
+    rows = np.random.default_rng(4).choice([0.1, 0.3, 0.7], (200, 1000))
+    assert np.isin(quantiles_of(rows, [0.05, 0.5, 0.95]), rows).all()
+
+
+def test_an_infinite_neighbour_is_no_warning() -> None:
+    rows = np.r_[-np.inf, np.arange(399.0), np.inf][None]
+    with np.errstate(all="raise"):
+        found = quantiles_of(rows, [0.0, 0.001, 0.5, 1.0])
+    np.testing.assert_array_equal(found, [[-np.inf, -np.inf, 199.0, np.inf]])
 
 
 @pytest.mark.parametrize("kind", ["normal", "far apart"])
