@@ -34,6 +34,7 @@ class Result:
     default_fit_seconds: float
     machine: dict[str, str]
     default_fit_machine: dict[str, str] | None = None  # where the default fit was timed later
+    plain_machine: dict[str, str] | None = None  # where the plain program was run before
 
     @property
     def gain(self) -> float:
@@ -111,6 +112,8 @@ def _machine_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
     """The machine, and when it measured each data set."""
     for result in results:
         yield (result.data_set, *result.machine.values())
+        if result.plain_machine is not None:
+            yield (f"{result.data_set}, plain", *result.plain_machine.values())
 
 
 _SAMPLING = (

@@ -24,7 +24,9 @@ def main() -> None:
     directory = options.output or (QUICK_RESULTS if options.quick else RESULTS)
     for data_set in find_data_sets(options.only) if options.only else DATA_SETS:
         print(f"{data_set.key} ...", flush=True)
-        measure = measure_fit if options.fits else measure_data_set
+        measure = measure_data_set
+        if options.fits or options.tree_map:
+            measure = measure_fit if options.fits else measure_tree_map
         page = write_result(measure(data_set, options), directory)
     print(page)
 
@@ -38,6 +40,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--only", help="data sets, as in S,gapminder or radon/normal")
     parser.add_argument("--quick", action="store_true", help="the tree map alone, no plain program")
     parser.add_argument("--fits", action="store_true", help="time default fits again, nothing else")
+    parser.add_argument(
+        "--tree-map", action="store_true", help="all again but the plain program, kept as it was"
+    )
     parser.add_argument("--all", action="store_true", help="the plain program even where it fails")
     parser.add_argument("--plain-draws", type=int, help="draws of each chain of the plain program")
     parser.add_argument("--output", type=Path, help="directory of the results")
@@ -59,6 +64,14 @@ def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
         default_fit_seconds=default_fit_seconds,
         machine=describe_machine(),
     )
+
+
+def measure_tree_map(data_set: DataSet, options: argparse.Namespace) -> Result:
+    """What was measured before of the plain program, and all else again."""
+    before = read_result(data_set.key, options.output or RESULTS)
+    found = measure_data_set(data_set, argparse.Namespace(**(vars(options) | {"quick": True})))
+    machine = before.plain_machine or before.machine
+    return replace(found, plain=before.plain, plain_machine=machine if before.plain else None)
 
 
 def measure_fit(data_set: DataSet, options: argparse.Namespace) -> Result:
