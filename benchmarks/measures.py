@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,9 @@ class Measures:
 
     @property
     def ess_per_1000_gradients(self) -> tuple[float, float]:
-        """Minimum and median over the parameters."""
+        """Minimum and median over the parameters; NaN where Gibbs sampling took none."""
+        if self.n_leapfrog == 0:
+            return math.nan, math.nan
         return (
             1e3 * self.min_ess / self.n_leapfrog,
             1e3 * self.median_ess / self.n_leapfrog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -191,7 +192,9 @@ def _fit_rows(results: Sequence[Result]) -> Iterable[Sequence[str]]:
 
 
 def pair(values: tuple[float, float]) -> str:
-    """Two numbers with two significant digits."""
+    """Two numbers with two significant digits; a dash for what there is not."""
+    if any(map(math.isnan, values)):
+        return "–"
     return " / ".join(f"{value:.2g}" if value < 100 else f"{value:.0f}" for value in values)
 
 

@@ -94,8 +94,8 @@ class HLMRegressor(RegressorMixin, HierarchicalModel):
         Draws in each chain. None is as many as it takes: NUTS goes on in rounds until every
         parameter has 100 effective draws for each chain, bulk and tail, and no R-hat is beyond
         chance, which is after 500 to 600 draws as a rule and 4800 at most; other algorithms make
-        500. A number is kept to, but for a run whose chains disagree by more than chance or
-        that has few effective draws for it, which is lengthened.
+        500. A number is kept to, but for a run whose chains disagree by more than chance, or
+        whose least effective sample size is below a tenth of all draws, which is lengthened.
     adapt_delta : float or None, default=None
         Target acceptance rate; None is 0.8, or 0.7 for 500 independent effects and more
         that the sampler moves.

@@ -112,6 +112,21 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+_OTHER_NAMES = {  # of other programs
+    "--seed": "--random-state",
+    "--iter": "--iter-sampling",
+    "--iters": "--iter-sampling",
+    "--draws": "--iter-sampling",
+    "--samples": "--iter-sampling",
+    "--warmup": "--iter-warmup",
+    "--tune": "--iter-warmup",
+    "--level": "--coverage",
+    "--prob": "--coverage",
+    "--formula": "--predictors",
+    "--weights": "--sample-weight",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says of words left over, or taken by an option, where they may belong."""
 
@@ -152,6 +167,9 @@ class Parser(argparse.ArgumentParser):
         for word in left:
             if word.startswith("--"):
                 name = word.partition("=")[0].replace("_", "-")
+                other = _OTHER_NAMES.get(name, "")
+                if other in self._option_string_actions:
+                    return f" Did you mean {other!r}?"
                 return suggestion(name, self._option_string_actions)
         before = next((a.dest for _, a, taken in self._given() if left[0] in taken), "")
         if before == "coverage" and _are_shares(" ".join(left)):

@@ -119,7 +119,8 @@ def diagnose(options: Namespace) -> int:
     model: HierarchicalModel = load(options.model)
     verdict: str = model.diagnostics_.verdict
     checks = model.diagnose()[["check", "verdict", "value", "threshold"]]
-    said = [*map(told, model.diagnostics_.messages), *_notes(model)]
+    passed = [check.advice for check in model.diagnostics_.checks if check.verdict == "pass"]
+    said = [*map(told, model.diagnostics_.messages), *_notes(model), *filter(None, passed)]
     say("\n".join([_as_text(checks), "", *said, f"verdict: {verdict}"]))
     return EXIT[verdict]
 

@@ -56,7 +56,7 @@ def _command(add: _Add, name: str, text: str) -> argparse.ArgumentParser:
     return add(
         name,
         help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
+        description=f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}",
         epilog=f"examples:\n{EXAMPLES[name]}\n\n{CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

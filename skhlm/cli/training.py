@@ -112,6 +112,8 @@ def _text_of_fit(table: pd.DataFrame, options: Namespace) -> set[str]:
 
 def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
     """The group columns."""
+    if options.target in {part for path in options.groups or () for part in path.split("/")}:
+        raise ValueError(f"--groups: {options.target!r} is the target, and no group column.")
     return {part for path in options.groups or () for part in _parts(names, path)}
 
 

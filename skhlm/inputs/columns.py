@@ -128,7 +128,8 @@ class Columns:
         if self.names is None:
             raise ValueError(
                 f"{argument}: X has no column names, so column {name!r} cannot be found. Pass a "
-                "data frame whose columns all have strings as names, or give positions."
+                "data frame whose columns all have strings as names, or give positions. A "
+                "transformer before the model keeps names with .set_output(transform='pandas')."
             )
         if name not in self.names:
             raise ValueError(

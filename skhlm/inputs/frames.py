@@ -390,7 +390,8 @@ def _check_has_names(X: Any, hierarchies: Sequence[Hierarchy]) -> None:
     if named and not _has_names(X):
         raise ValueError(
             f"X has no column names, but `groups` names columns of X: {listed(named)}. Pass a data "
-            "frame with the columns of fit, or fit with groups given by position."
+            "frame with the columns of fit, or fit with groups given by position. A transformer "
+            "before the model keeps names with .set_output(transform='pandas')."
         )
 
 

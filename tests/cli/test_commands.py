@@ -166,6 +166,29 @@ def test_summary_tells_levels_apart_that_read_alike(tmp_path):
     assert set(shown) == {"('a/b', 'c')", "('a', 'b/c')", "a/d"}
 
 
+def test_diagnose_says_what_a_check_means_that_has_passed(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    level = np.arange(240) % 40
+    y = rng.normal(size=40)[level] + 0.3 * rng.standard_t(1.5, 240)
+    data = tmp_path / "short.csv"
+    pd.DataFrame({"g": level, "y": y}).assign(g="g" + pd.Series(level.astype(str))).to_csv(
+        data, index=False
+    )
+    model = tmp_path / "short.skhlm"
+    run("fit", data, "--target", "y", "--groups", "g", "--random-state", 0, "-o", model)
+    capsys.readouterr()
+    run("diagnose", model)
+    assert "Drawn by Gibbs sampling" in capsys.readouterr().out
+
+
+def test_the_target_is_no_group_column(tmp_path, capsys):
+    data = tmp_path / "d.csv"
+    pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [1.0, 2.5, 3.0]}).to_csv(data, index=False)
+    for groups in ("y", "x/y"):
+        assert run("fit", data, "--target", "y", "--groups", groups, "-o", tmp_path / "m") == 1
+        assert "--groups: 'y' is the target, and no group column." in one_line(capsys)
+
+
 def test_diagnose_tells_its_verdict(folder, capsys):
     assert run("diagnose", folder / "m.skhlm") == 0
     assert "verdict: pass" in capsys.readouterr().out

@@ -36,6 +36,8 @@ HINTS = {
     f"{FIT_K} d.csv --groups a b": "--groups takes one word: give it once for each",
     f"{FIT_K} d.csv --group a b": "--groups takes one word: give it once for each",
     f"{FIT_K} d.csv more --sample_weight w": "Did you mean '--sample-weight'?",
+    f"{FIT_K} d.csv --seed 1": "Did you mean '--random-state'?",
+    "predict m.skhlm d.csv --level 0.9": "Did you mean '--coverage'?",
     "predict m.skhlm d.csv --coverage 0.5 0.9": "Several shares of --coverage go in one word",
 }
 NO_HINTS = [
