@@ -186,7 +186,7 @@ def test_seconds_of_other_packages_are_those_that_were_measured():
         "levels-2000/normal": (
             "nutpie takes {bambi_nutpie} seconds for 2,000 levels, for which skhlm takes {skhlm},"
         ),
-        "S/normal": "and {bambi_nutpie} for S, for which skhlm takes {skhlm}.",
+        "S/normal": "and {bambi_nutpie} for S, for which skhlm takes {skhlm};",
         "L/normal": "L, ten times the rows, takes skhlm {skhlm} and gpboost {gpboost}.",
     }
     page = " ".join(_text("docs/benchmarks.md").split())
