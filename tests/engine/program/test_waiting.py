@@ -23,7 +23,7 @@ def fit(*_):
     HLMRegressor(random_state=0, iter_sampling=100_000_000).fit(X, X[:, 0] % 7)
 
 def wait_for_programs(count):
-    while len(list(Path(TEMPORARY).glob("skhlm-*/*_1.csv"))) < count:
+    while len(list(Path(TEMPORARY).glob("skhlm-*/*[0-9]_1.csv"))) < count:
         time.sleep(0.05)
 """
 AT_EXIT = """
@@ -94,7 +94,7 @@ def test_python_exits(start, said, tmp_path, script):
 @pytest.mark.parametrize("backend", WORKERS)
 def test_a_worker_whose_parent_was_killed(start, tmp_path, backend):
     process = start(WORKERS[backend])
-    wait_until(lambda: len(list(tmp_path.glob("skhlm-*/*_1.csv"))) == 2)
+    wait_until(lambda: len(list(tmp_path.glob("skhlm-*/*[0-9]_1.csv"))) == 2)
     process.kill()
     wait_until(lambda: not programs(tmp_path))
     wait_until(lambda: not list(tmp_path.glob("skhlm-*")))
