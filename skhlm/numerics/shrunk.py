@@ -105,18 +105,21 @@ def _lower_root(columns: Sequence[Sequence[Any]]) -> list[list[Floats]]:
     say anything, as in `small_matrices.cholesky`, the rest of the column is rounding too, and zero.
     """
     rows: list[list[Floats]] = []
-    lost: list[Bools] = []
+    lost: dict[int, Bools] = {}
     for i in range(len(columns)):
         row: list[Floats] = []
         for j in range(i):
             taken = [a * b for a, b in zip(row, rows[j], strict=False)]
             value = columns[j][i] - _sum(taken) if taken else columns[j][i]
             entry = value / rows[j][j]
-            row.append(np.where(lost[j], 0.0, entry) if lost[j].any() else entry)
+            row.append(np.where(lost[j], 0.0, entry) if j in lost else entry)
         pivot = columns[i][i]
         for entry in row:
             pivot = pivot - entry * entry
-        lost.append(pivot < _SMALLEST_PIVOT * columns[i][i])
+        if 0 < i < len(columns) - 1:  # the first loses nothing, and nothing is behind the last
+            of_rounding = pivot < _SMALLEST_PIVOT * columns[i][i]
+            if of_rounding.any():
+                lost[i] = of_rounding
         pivot = np.maximum(pivot, 1.0)
         rows.append([*row, np.sqrt(pivot, out=pivot)])
     return rows
