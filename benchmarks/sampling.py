@@ -24,9 +24,10 @@ def main() -> None:
     directory = options.output or (QUICK_RESULTS if options.quick else RESULTS)
     for data_set in find_data_sets(options.only) if options.only else DATA_SETS:
         print(f"{data_set.key} ...", flush=True)
-        measure = measure_data_set
-        if options.fits or options.tree_map:
-            measure = measure_fit if options.fits else measure_tree_map
+        if options.fits:
+            measure = measure_fit
+        else:
+            measure = measure_tree_map if options.tree_map else measure_data_set
         page = write_result(measure(data_set, options), directory)
     print(page)
 
@@ -69,7 +70,7 @@ def measure_data_set(data_set: DataSet, options: argparse.Namespace) -> Result:
 def measure_tree_map(data_set: DataSet, options: argparse.Namespace) -> Result:
     """What was measured before of the plain program, and all else again."""
     before = read_result(data_set.key, options.output or RESULTS)
-    found = measure_data_set(data_set, argparse.Namespace(**(vars(options) | {"quick": True})))
+    found = measure_data_set(data_set, options)
     machine = before.plain_machine or before.machine
     return replace(found, plain=before.plain, plain_machine=machine if before.plain else None)
 
@@ -85,7 +86,7 @@ def measure_fit(data_set: DataSet, options: argparse.Namespace) -> Result:
 
 def choose_plain(data_set: DataSet, options: argparse.Namespace, task: Task) -> Measures | None:
     """The plain program, unless it is not asked for."""
-    if options.quick or (data_set.plain is None and not options.all):
+    if options.quick or options.tree_map or (data_set.plain is None and not options.all):
         return None
     run = data_set.plain or PlainRun()
     if options.plain_draws:

@@ -112,9 +112,7 @@ def _text_of_fit(table: pd.DataFrame, options: Namespace) -> set[str]:
 
 def _grouped(names: Sequence[str], options: Namespace) -> set[str]:
     """The group columns."""
-    if options.target in {part for path in options.groups or () for part in path.split("/")}:
-        raise ValueError(f"--groups: {options.target!r} is the target, and no group column.")
-    return {part for path in options.groups or () for part in _parts(names, path)}
+    return {part for path in options.groups or () for part in _parts(names, path, options.target)}
 
 
 def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
@@ -146,10 +144,12 @@ def _used_columns(X: pd.DataFrame, options: Namespace) -> list[str]:
     return [name for name in X.columns if name in grouped or name in chosen]
 
 
-def _parts(names: Sequence[str], path: str) -> list[str]:
+def _parts(names: Sequence[str], path: str, target: str) -> list[str]:
     """The group columns of a hierarchy."""
     parts = [path] if path in names else path.split("/")
     for part in parts:
+        if part == target:
+            raise ValueError(f"--groups: {target!r} is the target, and no group column.")
         check_name(part, names, "--groups")
     return parts
 

@@ -66,7 +66,7 @@ def convergence(x: Floats, n_threads: int = 1, n_parameters: int | None = None) 
 
     Notes
     -----
-    About 0.7 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
+    About 0.3 ms for each parameter with 4 chains of 500 draws; works through blocks of parameters
     of a few times 4 MiB.
     """
     n_statistics = 2 * (math.prod(x.shape[2:]) if n_parameters is None else n_parameters)
@@ -176,8 +176,7 @@ def _larger(first: Floats, second: Floats) -> Floats:
 
 def _tail(x: Floats) -> Floats:
     """The smaller of the ESS of {x <= 5% quantile} and of {x <= 95% quantile}."""
-    with np.errstate(invalid="ignore"):
-        low, high = quantiles_of(x.reshape(len(x), -1), (0.05, 0.95)).T[:, :, None, None]
+    low, high = quantiles_of(x.reshape(len(x), -1), (0.05, 0.95)).T[:, :, None, None]
     return np.minimum(_ess(_split(x <= low)), _ess(_split(x <= high)))
 
 

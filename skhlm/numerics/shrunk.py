@@ -36,8 +36,8 @@ class Shrunk:
         self._root, self._scaled = entries(root), entries(precision * root)
         size = len(root)
         if any(root[i, :i].any() for i in range(size)):
-            half = [transposed(self._root, row) for row in information]  # F0 T, row by row
-            columns = [transposed(self._scaled, column) for column in zip(*half, strict=True)]
+            half = [_transposed(self._root, row) for row in information]  # F0 T, row by row
+            columns = [_transposed(self._scaled, column) for column in zip(*half, strict=True)]
         else:  # T has its diagonal alone
             diagonal = [(self._scaled[i][i], self._root[i][i]) for i in range(size)]
             columns = [
@@ -50,7 +50,7 @@ class Shrunk:
 
     def white(self, told: Floats) -> list[Any]:
         """R^-1 T' c r, of what the rows say (K, n, S)."""
-        return self.forward(transposed(self._scaled, told))
+        return self.forward(_transposed(self._scaled, told))
 
     def halves(self) -> list[list[Any]]:
         """R^-1 T', column by column: their products are the entries of V."""
@@ -89,7 +89,7 @@ def entries(root: Floats) -> list[list[Any]]:
     ]
 
 
-def transposed(root: Sequence[Sequence[Any]], values: Sequence[Floats] | Floats) -> list[Floats]:
+def _transposed(root: Sequence[Sequence[Any]], values: Sequence[Floats] | Floats) -> list[Floats]:
     """T'v, entry by entry."""
     columns = zip(*root, strict=True)
     return [

@@ -12,6 +12,7 @@ import pytest
 import skhlm
 from skhlm import HLMRegressor
 from skhlm.cli.remedies import in_options
+from skhlm.cli.training import _parts
 from skhlm.cli.words import TABLES, TABLES_OF_ROWS
 from skhlm.priors import Cauchy, Gamma, Normal
 from tests.cli.running import COMMAND, FIT, SHORT, one_line, run
@@ -187,6 +188,7 @@ def test_the_target_is_no_group_column(tmp_path, capsys):
     for groups in ("y", "x/y"):
         assert run("fit", data, "--target", "y", "--groups", groups, "-o", tmp_path / "m") == 1
         assert "--groups: 'y' is the target, and no group column." in one_line(capsys)
+    assert _parts(["x/y", "z"], "x/y", "y") == ["x/y"]  # a column of that name is no path
 
 
 def test_diagnose_tells_its_verdict(folder, capsys):
